@@ -5,7 +5,7 @@ use artifacts_contract::Manifest;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(manifest) = Manifest::parse(bytes) {
-        assert_eq!(Manifest::parse(manifest.to_json().as_bytes()).as_ref(), Ok(&manifest));
+    if let Ok(manifest) = BackendManifest::parse(bytes) {
+        assert_eq!(BackendManifest::parse(manifest.to_json().as_bytes()).as_ref(), Ok(&manifest));
     }
 });

@@ -10,13 +10,13 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", list.display());
     let list = fs::read_to_string(list)?;
     let names = names(&list);
-    let folder = folder();
+    let dir = dir();
     let mut entries = String::new();
     for name in &names {
-        let path = folder.join(format!("{name}.wasm"));
+        let path = dir.join(format!("{name}.wasm"));
         println!("cargo::rerun-if-changed={}", path.display());
         // Compiled by this very program's compiler, for this very component, or not taken.
-        let code = folder.join(format!("{name}.{}.cwasm", env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default()));
+        let code = dir.join(format!("{name}.{}.cwasm", env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default()));
         println!("cargo::rerun-if-changed={}", code.display());
         let code = if code.is_file() { format!("Some({})", included(&code)) } else { "None".to_owned() };
         if path.is_file() {
@@ -39,7 +39,7 @@ fn top() -> PathBuf {
     PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../..")
 }
 
-fn folder() -> PathBuf {
+fn dir() -> PathBuf {
     env::var_os("ARTIFACTS_PLUGINS").map_or_else(|| top().join("target/plugins"), PathBuf::from)
 }
 

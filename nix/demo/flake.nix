@@ -23,7 +23,7 @@
     let
       keys = import ./keys.nix;
 
-      readers = name: {
+      recipients = name: {
         publicHostKey = keys.${name};
         publicUserKeys = [ keys.admin ];
       };
@@ -39,8 +39,8 @@
             {
               networking.hostName = name;
               artifacts.config = {
-                agenix = readers name;
-                sops-nix = readers name;
+                agenix = recipients name;
+                sops-nix = recipients name;
               };
             }
           ];

@@ -68,7 +68,7 @@ let
     else if isList value then
       map plain value
     else if isFunction value then
-      throw "artifacts: a function is no data"
+      throw "artifacts: a function is not data"
     else if isAttrs value then
       if value ? outPath then plain value.outPath else mapAttrs (_: plain) value
     else

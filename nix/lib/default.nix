@@ -54,7 +54,7 @@ in
       refused =
         one:
         if one ? takesItselfFor then
-          throw "artifacts: ${one.kind} ${one.name} takes itself for `${one.takesItselfFor}`, so it would look for its files elsewhere; set in it: artifacts.target = \"${one.name}\";"
+          throw "artifacts: ${one.kind} ${one.name}: artifacts.target is `${one.takesItselfFor}`; set artifacts.target = \"${one.name}\";"
         else
           one;
       specs = concatLists (map specsOf (attrNames outputs));

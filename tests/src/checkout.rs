@@ -25,8 +25,8 @@ impl Checkout {
     pub fn new() -> Result<Self> {
         let temporary = tempfile::tempdir()?;
         let home = temporary.path().join("home");
-        for folder in ["checkout", "home", "tools", "keys", "calls"] {
-            fs::create_dir(temporary.path().join(folder))?;
+        for dir in ["checkout", "home", "tools", "keys", "calls"] {
+            fs::create_dir(temporary.path().join(dir))?;
         }
         // The real nix, whose calls are told of.
         let real = nix::program("nix")?;
@@ -60,7 +60,7 @@ impl Checkout {
     /// When it cannot be written.
     pub fn write(&self, file: &str, content: &str) -> Result<()> {
         let path = self.path().join(file);
-        fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+        fs::create_dir_all(path.parent().context("a file has a directory")?)?;
         Ok(fs::write(path, content)?)
     }
 

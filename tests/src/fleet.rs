@@ -1,4 +1,4 @@
-//! A fleet in a folder of its own, driven through the program itself.
+//! A fleet in a directory of its own, driven through the program itself.
 //!
 //! A test reads as: some machines with artifacts, a command, what came of it.
 #![allow(clippy::return_self_not_must_use, reason = "an assertion is worth its call alone")]
@@ -29,22 +29,22 @@ pub fn program() -> Result<PathBuf> {
 /// # Errors
 /// When it is not there.
 pub fn guest(name: &str) -> Result<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests");
-    let path = folder.join(format!("{name}.wasm")).canonicalize().context("run `cargo xtask build --quick` first")?;
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests");
+    let path = dir.join(format!("{name}.wasm")).canonicalize().context("run `cargo xtask build --quick` first")?;
     Ok(path)
 }
 
 fn beside(name: &str) -> Result<PathBuf> {
     let test = std::env::current_exe()?;
-    let folder = test.ancestors().nth(2).context("a test has a folder")?;
-    let path = folder.join(name);
+    let dir = test.ancestors().nth(2).context("a test has a directory")?;
+    let path = dir.join(name);
     ensure!(path.exists(), "{} is missing: run `cargo xtask build --quick` first", path.display());
     Ok(path)
 }
 
 /// A checkout with a spec, and the keys of its machines.
 pub struct Fleet {
-    folder: TempDir,
+    dir: TempDir,
     home: TempDir,
     targets: Vec<Value>,
     backends: Map<String, Value>,
@@ -133,13 +133,13 @@ impl From<Output> for Ran {
 }
 
 impl Fleet {
-    /// An empty one. The folder's name has a blank, as folders of people do.
+    /// An empty one. The directory's name has a blank, as directories of people do.
     ///
     /// # Errors
     /// When there is no place for it.
     pub fn new() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("a fleet ").tempdir()?;
-        Ok(Self { folder, home: tempfile::tempdir()?, targets: Vec::new(), backends: Map::new() })
+        let dir = tempfile::Builder::new().prefix("a fleet ").tempdir()?;
+        Ok(Self { dir, home: tempfile::tempdir()?, targets: Vec::new(), backends: Map::new() })
     }
 
     /// The record of what backends did.
@@ -152,19 +152,19 @@ impl Fleet {
         self.home.path().join("state/artifacts/audit.jsonl.head")
     }
 
-    /// The folder that remembers what was accepted.
+    /// The directory that remembers what was accepted.
     pub fn accepted(&self) -> PathBuf {
         self.home.path().join("state/artifacts/accepted")
     }
 
-    /// The folder that stores the recipients that were accepted.
+    /// The directory that stores the recipients that were accepted.
     pub fn accepted_recipients(&self) -> PathBuf {
         self.home.path().join("state/artifacts/recipients")
     }
 
     /// The checkout.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.dir.path()
     }
 
     /// The person's home.
@@ -202,9 +202,9 @@ impl Fleet {
 
     /// The private half of a key, as a file.
     pub fn key_file(&self, name: &str) -> PathBuf {
-        let folder = self.path().join(".keys");
-        let _ = fs::create_dir_all(&folder);
-        folder.join(name)
+        let dir = self.path().join(".keys");
+        let _ = fs::create_dir_all(&dir);
+        dir.join(name)
     }
 
     /// Sets a target's configuration of a backend.
@@ -312,8 +312,8 @@ pub fn through(mut outer: Command, command: &Command) -> Command {
             None => outer.env_remove(name),
         };
     }
-    if let Some(folder) = command.get_current_dir() {
-        outer.current_dir(folder);
+    if let Some(dir) = command.get_current_dir() {
+        outer.current_dir(dir);
     }
     outer
 }
@@ -329,8 +329,8 @@ pub fn stored(checkout: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     Ok(found)
 }
 
-fn collect(top: &Path, folder: &Path, found: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
-    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+fn collect(top: &Path, dir: &Path, found: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
+    let Ok(entries) = fs::read_dir(dir) else { return Ok(()) };
     for entry in entries {
         let path = entry?.path();
         if [".artifacts", ".gitattributes"].iter().any(|own| path == top.join(own)) {

@@ -11,9 +11,9 @@ use crate::systemd::{Configuration, Machine};
 /// A unit as it is compared: its lines and those of what only adds to it, but for what people read.
 fn lines(home: &Configuration, unit: &str) -> Option<Vec<String>> {
     let own = home.unit(unit)?.to_owned();
-    let folder = format!("systemd/user/{unit}.d/");
+    let dir = format!("systemd/user/{unit}.d/");
     let added =
-        home.config_files().filter(|(path, _)| path.starts_with(&folder)).filter_map(|(_, file)| file["text"].as_str());
+        home.config_files().filter(|(path, _)| path.starts_with(&dir)).filter_map(|(_, file)| file["text"].as_str());
     let whole = own + &added.collect::<String>();
     let kept = whole.lines().filter(|line| !line.starts_with("Description=") && !line.starts_with("Documentation="));
     Some(kept.map(str::to_owned).collect())

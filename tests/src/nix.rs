@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 /// The repository.
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-/// The stand-ins, by input; each is a folder of the fixtures.
+/// The stand-ins, by input; each is a directory of the fixtures.
 const STUBS: [&str; 5] = ["nixpkgs", "home-manager", "agenix", "sops-nix", "rust-overlay"];
 
 /// NixOS' options for units, as far as they are looked at.
@@ -24,55 +24,55 @@ pub const UNITS: &str = r#"
   })
 "#;
 
-/// Folders for the inputs of a user's flake: `nixpkgs`, `home-manager`, `agenix`, `sops-nix`, `rust-overlay`, and `artifacts`, which is
+/// Directories for the inputs of a user's flake: `nixpkgs`, `home-manager`, `agenix`, `sops-nix`, `rust-overlay`, and `artifacts`, which is
 /// this project.
 #[derive(Debug, Clone)]
 pub struct Inputs {
-    folder: PathBuf,
+    dir: PathBuf,
 }
 
 impl Inputs {
-    /// Puts them below cargo's target folder, once for each content.
+    /// Puts them below cargo's target directory, once for each content.
     ///
     /// # Errors
     /// When nixpkgs' `lib` cannot be had.
     pub fn new() -> Result<Self> {
         let lib = nixpkgs_lib()?;
         let sources = sources(&lib);
-        let folder = scratch()?.join(format!("inputs-{}", digest(&sources)?));
-        if !folder.exists() {
+        let dir = scratch()?.join(format!("inputs-{}", digest(&sources)?));
+        if !dir.exists() {
             let staging = tempfile::tempdir_in(scratch()?)?;
             for (from, to) in &sources {
                 copy(from, &staging.path().join(to))?;
             }
             // Another process may have been faster, with the same content.
-            if fs::rename(staging.path(), &folder).is_ok() {
+            if fs::rename(staging.path(), &dir).is_ok() {
                 let _ = staging.keep();
             }
-            ensure!(folder.exists(), "{} cannot be made", folder.display());
+            ensure!(dir.exists(), "{} cannot be made", dir.display());
         }
-        Ok(Self { folder })
+        Ok(Self { dir })
     }
 
-    /// The folder of one input.
+    /// The directory of one input.
     pub fn path(&self, input: &str) -> PathBuf {
-        self.folder.join(input)
+        self.dir.join(input)
     }
 
     /// Writes a flake with all inputs, and its lock file. `outputs` is a function of the inputs as one set.
     ///
     /// # Errors
     /// When Nix cannot lock it.
-    pub fn flake(&self, folder: &Path, outputs: &str) -> Result<()> {
-        self.flake_with(folder, "", outputs)
+    pub fn flake(&self, dir: &Path, outputs: &str) -> Result<()> {
+        self.flake_with(dir, "", outputs)
     }
 
     /// Like [`Inputs::flake`], with more inputs, as they are written in Nix.
     ///
     /// # Errors
     /// When Nix cannot lock it.
-    pub fn flake_with(&self, folder: &Path, inputs: &str, outputs: &str) -> Result<()> {
-        let own = self.folder.display();
+    pub fn flake_with(&self, dir: &Path, inputs: &str, outputs: &str) -> Result<()> {
+        let own = self.dir.display();
         let text = format!(
             r#"{{
   inputs.nixpkgs.url = "path:{own}/nixpkgs";
@@ -90,47 +90,47 @@ impl Inputs {
 }}
 "#
         );
-        fs::create_dir_all(folder)?;
-        fs::write(folder.join("flake.nix"), text)?;
-        nix(folder, &["flake", "lock"]).map(drop)
+        fs::create_dir_all(dir)?;
+        fs::write(dir.join("flake.nix"), text)?;
+        nix(dir, &["flake", "lock"]).map(drop)
     }
 
-    /// Locks a user's flake as it is, with the real inputs' addresses, at these folders: Nix then needs no network for it,
+    /// Locks a user's flake as it is, with the real inputs' addresses, at these directories: Nix then needs no network for it,
     /// and no further argument.
     ///
     /// # Errors
     /// When Nix cannot lock it.
-    pub fn lock(&self, folder: &Path) -> Result<()> {
+    pub fn lock(&self, dir: &Path) -> Result<()> {
         let mut arguments = vec!["flake".to_owned(), "lock".to_owned()];
         for input in ["nixpkgs", "home-manager", "agenix", "sops-nix", "artifacts", "artifacts/rust-overlay"] {
             let path = self.path(input.rsplit('/').next().unwrap_or(input));
             arguments.extend(["--override-input".to_owned(), input.to_owned(), format!("path:{}", path.display())]);
         }
-        nix(folder, &arguments).map(drop)
+        nix(dir, &arguments).map(drop)
     }
 
     /// Copies the demo's flake and locks it. `keys` are the public keys of `web1`, `web2`, `alice` and `admin`, in this order.
     ///
     /// # Errors
     /// When Nix cannot lock it.
-    pub fn demo(&self, folder: &Path, keys: [&str; 4]) -> Result<()> {
-        copy(&Path::new(TOP).join("nix/demo"), folder)?;
+    pub fn demo(&self, dir: &Path, keys: [&str; 4]) -> Result<()> {
+        copy(&Path::new(TOP).join("nix/demo"), dir)?;
         let [web1, web2, alice, admin] = keys;
         let keys = format!(
             "{{\n  web1 = \"{web1}\";\n  web2 = \"{web2}\";\n  alice = \"{alice}\";\n  admin = \"{admin}\";\n}}\n"
         );
-        fs::write(folder.join("keys.nix"), keys)?;
-        self.lock(folder)
+        fs::write(dir.join("keys.nix"), keys)?;
+        self.lock(dir)
     }
 }
 
-/// Names the `bin` folder of another Nix than that of `PATH`.
+/// Names the `bin` directory of another Nix than that of `PATH`.
 const OTHER: &str = "ARTIFACTS_TEST_NIX";
 
-/// Where programs are looked for: in the folder that `ARTIFACTS_TEST_NIX` names, then in `PATH`.
+/// Where programs are looked for: in the directory that `ARTIFACTS_TEST_NIX` names, then in `PATH`.
 ///
 /// # Errors
-/// When there is no Nix in that folder.
+/// When there is no Nix in that directory.
 pub fn search_path() -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
     let Some(other) = env::var_os(OTHER).map(PathBuf::from) else { return Ok(path) };
@@ -144,17 +144,17 @@ pub fn search_path() -> Result<OsString> {
 /// When it is not there.
 pub fn program(name: &str) -> Result<PathBuf> {
     let path = search_path()?;
-    let found = env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.exists());
+    let found = env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.exists());
     found.with_context(|| format!("{name} is not in {}", path.display()))
 }
 
 /// The environment that Nix is run in: nothing from the network, no sandbox of its own, flakes on.
 ///
-/// Who may not write to `/nix/store`, and has no daemon that does, gets a store below cargo's target folder. So does another
+/// Who may not write to `/nix/store`, and has no daemon that does, gets a store below cargo's target directory. So does another
 /// Nix than that of `PATH`, since the store's database is the latter's.
 ///
 /// # Errors
-/// When there is no folder to work in.
+/// When there is no directory to work in.
 pub fn environment() -> Result<Vec<(OsString, OsString)>> {
     let scratch = scratch()?;
     let home = scratch.join("home");
@@ -165,8 +165,8 @@ pub fn environment() -> Result<Vec<(OsString, OsString)>> {
         vec![("NIX_CONFIG".into(), config.into()), ("HOME".into(), home.into())];
     environment.push(("PATH".into(), search_path()?));
     if let Some(own) = own_store(&scratch) {
-        for (name, folder) in [("NIX_STORE_DIR", "store"), ("NIX_STATE_DIR", "state"), ("NIX_LOG_DIR", "log")] {
-            environment.push((name.into(), own.join(folder).into()));
+        for (name, dir) in [("NIX_STORE_DIR", "store"), ("NIX_STATE_DIR", "state"), ("NIX_LOG_DIR", "log")] {
+            environment.push((name.into(), own.join(dir).into()));
         }
     }
     Ok(environment)
@@ -181,24 +181,24 @@ fn own_store(scratch: &Path) -> Option<PathBuf> {
     (!rustix::process::geteuid().is_root() && !daemon).then(|| scratch.join("nix"))
 }
 
-/// Runs `nix` in a folder and gives its stdout.
+/// Runs `nix` in a directory and gives its stdout.
 ///
 /// # Errors
 /// With what it says when it fails.
-pub fn nix(folder: &Path, arguments: &[impl AsRef<std::ffi::OsStr>]) -> Result<String> {
+pub fn nix(dir: &Path, arguments: &[impl AsRef<std::ffi::OsStr>]) -> Result<String> {
     let mut command = Command::new("nix");
-    command.args(arguments).current_dir(folder).env_clear().envs(environment()?);
+    command.args(arguments).current_dir(dir).env_clear().envs(environment()?);
     output(command)
 }
 
-/// Runs `git` in a folder, as nobody in particular and without the machine's configuration.
+/// Runs `git` in a directory, as nobody in particular and without the machine's configuration.
 ///
 /// # Errors
 /// With what it says when it fails.
-pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+pub fn git(dir: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("git");
     command.args(["-c", "user.name=test", "-c", "user.email=test@example.org", "-c", "init.defaultBranch=main"]);
-    command.args(arguments).current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    command.args(arguments).current_dir(dir).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
     output(command)
 }
 
@@ -221,7 +221,7 @@ pub fn nixpkgs_of_2022() -> Result<PathBuf> {
     Ok(package("modules-source", "nixel")?.join("tests/inputs/nixpkgs"))
 }
 
-/// The folder of a package that a fixture's manifest names; it is fetched where it is not there yet.
+/// The directory of a package that a fixture's manifest names; it is fetched where it is not there yet.
 fn package(fixture: &str, name: &str) -> Result<PathBuf> {
     let manifest = Path::new(TOP).join("tests/fixtures/nix").join(fixture).join("Cargo.toml");
     let metadata = cargo(&["metadata", "--locked", "--offline", "--format-version", "1"], &manifest).or_else(|_| {
@@ -233,7 +233,7 @@ fn package(fixture: &str, name: &str) -> Result<PathBuf> {
     let package = packages.iter().find(|package| package["name"] == name);
     let manifest = package.and_then(|package| package["manifest_path"].as_str());
     let manifest = manifest.with_context(|| format!("cargo does not list {name}"))?;
-    Ok(Path::new(manifest).parent().context("a manifest is in a folder")?.to_owned())
+    Ok(Path::new(manifest).parent().context("a manifest is in a directory")?.to_owned())
 }
 
 fn cargo(arguments: &[&str], manifest: &Path) -> Result<String> {
@@ -250,13 +250,13 @@ fn output(mut command: Command) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// A folder of ours below cargo's target folder.
+/// A directory of ours below cargo's target directory.
 fn scratch() -> Result<PathBuf> {
     let program = env::current_exe()?;
-    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").exists());
-    let folder = target.map_or_else(env::temp_dir, Path::to_owned).join("nix-for-tests");
-    fs::create_dir_all(&folder)?;
-    Ok(folder.canonicalize()?)
+    let target = program.ancestors().find(|dir| dir.join("CACHEDIR.TAG").exists());
+    let dir = target.map_or_else(env::temp_dir, Path::to_owned).join("nix-for-tests");
+    fs::create_dir_all(&dir)?;
+    Ok(dir.canonicalize()?)
 }
 
 /// What is copied where.
@@ -286,7 +286,7 @@ fn digest(sources: &[(PathBuf, PathBuf)]) -> Result<String> {
     Ok(format!("{:016x}", u64::from_be_bytes(start)))
 }
 
-/// Every file below a folder, or the file itself, in a fixed order.
+/// Every file below a directory, or the file itself, in a fixed order.
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -304,7 +304,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for file in files(from)? {
         let below = file.strip_prefix(from)?;
         let copy = if below.as_os_str().is_empty() { to.to_owned() } else { to.join(below) };
-        fs::create_dir_all(copy.parent().context("a copy needs a folder")?)?;
+        fs::create_dir_all(copy.parent().context("a copy needs a directory")?)?;
         fs::write(&copy, fs::read(&file)?).with_context(|| format!("{} cannot be written", copy.display()))?;
     }
     Ok(())

@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn what_was_written_runs_while_others_start_processes() {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -41,7 +41,7 @@ mod tests {
                 });
             }
             for number in 0..200 {
-                let program = folder.path().join("program");
+                let program = dir.path().join("program");
                 write(&program, format!("#!/bin/sh\nexit {}\n", number % 7)).unwrap();
                 let status = Command::new(&program).status();
                 if !status.as_ref().is_ok_and(|status| status.code() == Some(number % 7)) {

@@ -123,16 +123,16 @@ pub fn evaluate_flake(flake: &Path, machines: &[&str], module: &str) -> Result<V
 
 /// Builds what machines boot with, by the attributes of these outputs.
 fn build(outputs: &str, attributes: impl Iterator<Item = String>) -> Result<Vec<Configuration>> {
-    let folder = tempfile::tempdir()?;
-    nix::Inputs::new()?.flake(folder.path(), &format!("inputs: {{ {outputs} }}"))?;
-    let one = |attribute: String| built(folder.path(), &[&format!(".#{attribute}")]);
+    let dir = tempfile::tempdir()?;
+    nix::Inputs::new()?.flake(dir.path(), &format!("inputs: {{ {outputs} }}"))?;
+    let one = |attribute: String| built(dir.path(), &[&format!(".#{attribute}")]);
     attributes.map(one).collect()
 }
 
 /// Builds what a machine boots with.
-fn built(folder: &Path, what: &[&str]) -> Result<Configuration> {
+fn built(dir: &Path, what: &[&str]) -> Result<Configuration> {
     let arguments = [&["build", "--impure", "--no-link", "--json"], what].concat();
-    let built: Value = serde_json::from_str(&nix::nix(folder, &arguments)?)?;
+    let built: Value = serde_json::from_str(&nix::nix(dir, &arguments)?)?;
     let path = built[0]["outputs"]["out"].as_str().context("nix build names no output")?;
     Ok(Configuration { boot: serde_json::from_str(&fs::read_to_string(path)?)? })
 }
@@ -159,7 +159,7 @@ impl Configuration {
         self.boot["units"][name]["wantedBy"].as_array().is_some_and(|by| !by.is_empty())
     }
 
-    /// What lies below a user's configuration folder, by path.
+    /// What lies below a user's configuration directory, by path.
     pub fn config_files(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.boot["configFile"].as_object().into_iter().flatten()
     }
@@ -183,21 +183,21 @@ impl Configuration {
         Ok(())
     }
 
-    /// Writes a user's home alone, as `home` below a folder.
+    /// Writes a user's home alone, as `home` below a directory.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_home(&self, folder: &Path) -> Result<()> {
+    pub fn write_home(&self, dir: &Path) -> Result<()> {
         let mut home = Self { boot: serde_json::json!({ "etc": {}, "units": {} }) };
         home.add_home(self)?;
-        home.write_etc(folder)
+        home.write_etc(dir)
     }
 
     /// Writes `/etc` as NixOS does.
     fn write_etc(&self, etc: &Path) -> Result<()> {
         for (name, entry) in self.boot["etc"].as_object().into_iter().flatten() {
             let path = etc.join(name);
-            fs::create_dir_all(path.parent().context("an entry of /etc has a folder")?)?;
+            fs::create_dir_all(path.parent().context("an entry of /etc has a directory")?)?;
             match (entry["source"].as_str(), entry["text"].as_str()) {
                 (Some(source), _) => symlink(source, &path)?,
                 (None, text) => fs::write(&path, text.context("an entry of /etc has a text")?)?,
@@ -253,9 +253,9 @@ impl Changes {
     }
 }
 
-fn link_below(folder: &Path, unit: &str) -> Result<()> {
-    fs::create_dir_all(folder)?;
-    Ok(symlink(format!("../{unit}"), folder.join(unit))?)
+fn link_below(dir: &Path, unit: &str) -> Result<()> {
+    fs::create_dir_all(dir)?;
+    Ok(symlink(format!("../{unit}"), dir.join(unit))?)
 }
 
 /// A machine that runs. It is gone when this is dropped.
@@ -294,7 +294,7 @@ impl Machine {
         fs::create_dir(given.path().join("shared"))?;
         fs::write(given.path().join("upstream"), UPSTREAM.join("\n"))?;
         let seen = [Path::new("/nix").to_owned(), target()?];
-        let seen: Vec<String> = seen.iter().map(|folder| format!("{}\n", folder.display())).collect();
+        let seen: Vec<String> = seen.iter().map(|dir| format!("{}\n", dir.display())).collect();
         fs::write(given.path().join("seen"), seen.concat())?;
         for (name, text) in secrets {
             write(&given.path().join("shared/plain").join(name), text)?;
@@ -343,7 +343,7 @@ impl Machine {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// The folder that the machine sees as `/run/shared`.
+    /// The directory that the machine sees as `/run/shared`.
     pub fn shared(&self) -> PathBuf {
         self.given.path().join("shared")
     }
@@ -516,26 +516,26 @@ fn remove_group(group: &str) {
     }
 }
 
-fn remove_tree(folder: &Path) -> bool {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+fn remove_tree(dir: &Path) -> bool {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_tree(&entry.path());
         }
     }
-    let _ = fs::remove_dir(folder);
-    !folder.exists()
+    let _ = fs::remove_dir(dir);
+    !dir.exists()
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+    fs::create_dir_all(path.parent().context("a file has a directory")?)?;
     Ok(fs::write(path, text)?)
 }
 
-/// The folder of cargo's that this test was built into.
+/// The directory of cargo's that this test was built into.
 fn target() -> Result<PathBuf> {
     let program = std::env::current_exe()?;
-    let folder = program.parent().and_then(Path::parent).context("a test lies in cargo's target folder")?;
-    Ok(folder.to_owned())
+    let dir = program.parent().and_then(Path::parent).context("a test lies in cargo's target directory")?;
+    Ok(dir.to_owned())
 }
 
 /// A package, as Nix takes it, of a program that cargo built beside this test.
@@ -560,7 +560,7 @@ fn package(name: &str, prefix: &str) -> Result<PathBuf> {
     ensure!(built.exists(), "{} is not built: run `cargo xtask build --quick`", built.display());
     fs::create_dir_all(package.join("bin"))?;
     let link = package.join("bin").join(name);
-    // Several tests may do this at once, and cargo's folder may have been moved here with a link from before.
+    // Several tests may do this at once, and cargo's directory may have been moved here with a link from before.
     if !fs::read_link(&link).is_ok_and(|to| to == built) {
         let staging = tempfile::tempdir_in(&package)?;
         symlink(&built, staging.path().join(name))?;

@@ -22,7 +22,7 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// From now on this text is written down as another: a key, a folder, whatever is different in each run.
+    /// From now on this text is written down as another: a key, a directory, whatever is different in each run.
     pub fn stand_in(&mut self, text: impl AsRef<OsStr>, for_it: &str) {
         self.stand_ins.push((text.as_ref().to_string_lossy().into_owned(), for_it.to_owned()));
     }
@@ -186,8 +186,8 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
 fn is_progress(line: &str) -> bool {
     let words: Vec<&str> = line.split(' ').collect();
     match words[..] {
-        ["making" | "rekeyed", _] | ["made", _, _, "of", _] => true,
-        _ => line.starts_with("public files were made"),
+        ["generating" | "re-encrypted", _] | ["generated", _, _, "of", _] => true,
+        _ => line.starts_with("public files changed"),
     }
 }
 

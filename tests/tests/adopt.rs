@@ -48,8 +48,8 @@ fn what_was_edited_with_sops_is_stale_until_it_is_adopted() -> Result<()> {
     get(&fleet, "s", "secret")?.ends(1).says("`secret.sops` was modified outside artifacts").says("artifacts adopt");
     get(&fleet, "s", "second")?.ends(1).never_says("made");
     let before = fleet.stored()?;
-    let words = "per-machine/web1/s: `secret.sops` was modified outside artifacts the 2 age files in it are known";
-    fleet.run(["adopt", "--dry-run"])?.ends(3).says("would be adopted per-machine/web1/s").says(words);
+    let words = "per-machine/web1/s: `secret.sops` was modified outside artifacts its 2 age files are known";
+    fleet.run(["adopt", "--dry-run"])?.ends(3).says("would adopt per-machine/web1/s").says(words);
     assert_eq!(fleet.stored()?, before, "a dry run writes nothing");
     fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/s").says("2 present").says(words);
     assert_eq!(state(&fleet, "s")?, "present");
@@ -70,7 +70,7 @@ fn a_new_data_key_is_opened_once_it_was_adopted() -> Result<()> {
     let fleet = made()?;
     let words = ["rotate", "--in-place", "--input-type", "binary", "--output-type", "binary", EDITED];
     assert!(sops(&fleet, &fleet.key_file("web1"), &words)?.status.success());
-    fleet.run(["adopt", "s"])?.ends(3).says("of 2 age files in it one is new, and is opened for it from now on");
+    fleet.run(["adopt", "s"])?.ends(3).says("1 of its 2 age files is new; from now on it belongs to this artifact");
     assert_eq!(get(&fleet, "s", "secret")?.ends(0).stdout, "made");
     // So is a slice that never had a receipt, such as one of another program.
     fs::remove_file(slice(&fleet, "a").join("receipt.json"))?;
@@ -79,7 +79,7 @@ fn a_new_data_key_is_opened_once_it_was_adopted() -> Result<()> {
         .run(["adopt", "a"])?
         .ends(0)
         .says("it has no receipt.json")
-        .says("who reads it is not known; `artifacts rekey --all per-machine/web1/a`");
+        .says("recipients unknown; to encrypt to the declared ones: `artifacts rekey --all per-machine/web1/a`");
     assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "made");
     Ok(())
 }
@@ -99,7 +99,7 @@ fn what_was_sealed_for_another_is_not_adopted() -> Result<()> {
                 fs::remove_file(root.join(owner).join("receipt.json"))?;
             }
             let before = fleet.stored()?;
-            let words = format!("it holds what was sealed for per-machine/web1/{owner}");
+            let words = format!("these files were encrypted for per-machine/web1/{owner}");
             fleet.run(["adopt", victim])?.ends(1).says(&words);
             assert_eq!(fleet.stored()?, before);
             get(&fleet, victim, "secret")?.ends(1);
@@ -109,21 +109,21 @@ fn what_was_sealed_for_another_is_not_adopted() -> Result<()> {
     let fleet = made()?;
     let (mine, theirs) = (slice(&fleet, "s"), slice(&fleet, "other"));
     let receipt =
-        |folder: &PathBuf| -> Result<Value> { Ok(serde_json::from_slice(&fs::read(folder.join("receipt.json"))?)?) };
+        |dir: &PathBuf| -> Result<Value> { Ok(serde_json::from_slice(&fs::read(dir.join("receipt.json"))?)?) };
     let (mut forged, known) = (receipt(&theirs)?, receipt(&mine)?);
     fs::copy(mine.join("secret.sops"), theirs.join("secret.sops"))?;
     forged["files"]["secret.sops"] = known["files"]["secret.sops"].clone();
     forged["headers"] = known["headers"].clone();
     fs::write(theirs.join("receipt.json"), forged.to_string())?;
     assert_eq!(state(&fleet, "other")?, "error");
-    get(&fleet, "other", "secret")?.ends(1).says("it holds what was sealed for per-machine/web1/s");
+    get(&fleet, "other", "secret")?.ends(1).says("these files were encrypted for per-machine/web1/s");
     // What cannot be read could be anybody's, where nothing is remembered of it.
     let fleet = made()?;
     edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;
     fs::remove_file(slice(&fleet, "a").join("second.age"))?;
     std::os::unix::fs::symlink("/etc/passwd", slice(&fleet, "a").join("second.age"))?;
     fs::remove_dir_all(fleet.accepted().with_file_name("headers"))?;
-    fleet.run(["adopt", "s"])?.ends(1).says("whether it holds what is another's cannot be told");
+    fleet.run(["adopt", "s"])?.ends(1).says("cannot verify that these files belong to this artifact");
     Ok(())
 }
 
@@ -133,7 +133,7 @@ fn what_is_broken_is_not_adopted() -> Result<()> {
     let file = slice(&fleet, "s").join("secret.sops");
     let whole = fs::read_to_string(&file)?;
     fs::write(&file, &whole[..whole.len() / 2])?;
-    fleet.run(["adopt", "s"])?.ends(1).says("it cannot be adopted: `secret.sops`: the file is cut short");
+    fleet.run(["adopt", "s"])?.ends(1).says("cannot adopt: `secret.sops`: the file is cut short");
     fs::remove_file(&file)?;
     fleet.run(["adopt", "s"])?.ends(1).says("`secret.sops` is declared and not there");
     // What shows only with the key: adopted, and then not read.
@@ -154,9 +154,9 @@ fn an_age_file_that_is_not_whole_is_not_adopted() -> Result<()> {
     for damaged in [first, whole[..200].to_owned(), no_end, lost] {
         fs::write(&file, &damaged)?;
         let before = fleet.stored()?;
-        fleet.run(["adopt", "a"])?.ends(1).says("it cannot be adopted: `secret.age`").says("the last good commit");
+        fleet.run(["adopt", "a"])?.ends(1).says("cannot adopt: `secret.age`").says("a commit or a backup");
         assert_eq!(fleet.stored()?, before);
-        let ran = fleet.run(["status"])?.ends(3).says("undo: take it from the last good commit");
+        let ran = fleet.run(["status"])?.ends(3).says("undo: restore it from a commit or a backup");
         let ran = ran.says("new value: `artifacts generate --regenerate per-machine/web1/a`");
         ran.never_says("`artifacts adopt`");
         fleet.run(["rekey", "a"])?.ends(1).never_says("artifacts adopt");
@@ -179,20 +179,20 @@ fn whoever_reads_what_was_replaced_is_not_known() -> Result<()> {
     fs::write(&plain, "by hand")?;
     let mut age = Command::new("age");
     assert!(age.args(["--armor", "-r", &key, "-r", &third, "-o"]).arg(&file).arg(&plain).status()?.success());
-    let words = "who reads it is not known, and they are not as many as are declared; \
-                 `artifacts rekey --all per-machine/web1/a`";
+    let words = "recipients unknown; their number differs from the declaration; \
+                 to encrypt to the declared ones: `artifacts rekey --all per-machine/web1/a`";
     let ran = fleet.run(["adopt", "--dry-run", "a"])?.ends(3).says(words);
-    ran.says("secret: secret, its readers are not known");
+    ran.says("secret: secret, recipients unknown");
     fleet.run(["adopt", "a"])?.ends(3).says(words).says("adopted");
     let receipt: Value = serde_json::from_slice(&fs::read(slice(&fleet, "a").join("receipt.json"))?)?;
     assert_eq!(receipt["recipients"], json!({"secret": [], "second": []}));
     assert_eq!(state(&fleet, "a")?, "stale (recipients)");
-    fleet.run(["status"])?.ends(3).says("the recipients of second, secret are unknown");
+    fleet.run(["status"])?.ends(3).says("recipients of second, secret are unknown");
     let second = fleet.key_file("second");
     let host = fleet.key_file("web1");
     let keys = ["-i", second.to_str().unwrap(), "-i", host.to_str().unwrap()];
     let rekey = keys.into_iter().chain(["--accept-recipients", "rekey"]);
-    fleet.run(rekey.collect::<Vec<_>>())?.ends(0).says("1 opened, 1 written");
+    fleet.run(rekey.collect::<Vec<_>>())?.ends(0).says("1 decrypted, 1 re-encrypted");
     assert_eq!(state(&fleet, "a")?, "present");
     assert_eq!(get(&fleet, "a", "secret")?.ends(0).stdout, "by hand");
     Ok(())
@@ -205,7 +205,7 @@ fn what_was_declared_otherwise_is_told_how_it_is_kept() -> Result<()> {
     let set_new = "stale (files): `artifacts set per-machine/web1/a new`";
     fleet.of("web1")["artifacts"]["a"]["files"]["new"] = json!({});
     fleet.run(["status"])?.ends(3).says(set_new).never_says("artifacts adopt");
-    let words = "it cannot be adopted: `new` is declared and was never stored";
+    let words = "cannot adopt: `new` is declared but not stored";
     fleet.run(["adopt", "a"])?.ends(1).says(words).says("`artifacts set per-machine/web1/a new`");
     let given = fleet.path().join("given");
     fs::write(&given, "given")?;
@@ -222,9 +222,9 @@ fn what_was_declared_otherwise_is_told_how_it_is_kept() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([second]);
     fleet.run(["adopt"])?.ends(3);
-    fleet.run(["adopt", "a"])?.ends(1).says("adopting encrypts nothing").says("`artifacts rekey per-machine/web1/a`");
+    fleet.run(["adopt", "a"])?.ends(1).says("`adopt` does not re-encrypt").says("`artifacts rekey per-machine/web1/a`");
     fleet.of("web1")["artifacts"]["a"]["backend"] = json!("sops-nix");
-    let ran = fleet.run(["adopt", "a"])?.ends(1).says("it is stored by agenix, and declared for sops-nix");
+    let ran = fleet.run(["adopt", "a"])?.ends(1).says("stored by agenix, declared for sops-nix");
     ran.says("declare `agenix` for it again");
     Ok(())
 }
@@ -257,12 +257,8 @@ fn what_is_named_is_accepted_as_it_is_and_nothing_else() -> Result<()> {
     fleet.run(["adopt", "per-machine/web1/"])?.ends(3).never_says("adopted");
     assert_eq!(fleet.stored()?, before);
     fleet.of("web1")["artifacts"]["a"]["maxAge"] = json!(3600);
-    fleet
-        .run(["adopt", "--dry-run", "a"])?
-        .ends(3)
-        .says("its `validation` changed since it was made")
-        .says("would be adopted");
-    fleet.run(["adopt", "a"])?.ends(0).says("its `validation` changed since it was made").says("adopted");
+    fleet.run(["adopt", "--dry-run", "a"])?.ends(3).says("`validation` changed").says("would adopt");
+    fleet.run(["adopt", "a"])?.ends(0).says("`validation` changed").says("adopted");
     assert_eq!(state(&fleet, "a")?, "present");
     assert_eq!(state(&fleet, "from")?, "present", "the content is the same");
     // It counts as new from now on.
@@ -274,7 +270,7 @@ fn what_is_named_is_accepted_as_it_is_and_nothing_else() -> Result<()> {
     assert_eq!(state(&fleet, "a")?, "present");
     fleet.run(["generate", "--regenerate", "a"])?.ends(0);
     assert_eq!(state(&fleet, "from")?, "stale (dependency)");
-    fleet.run(["adopt", "per-machine/web1/from"])?.ends(0).says("per-machine/web1/a was made again since");
+    fleet.run(["adopt", "per-machine/web1/from"])?.ends(0).says("per-machine/web1/a was regenerated");
     assert_eq!(state(&fleet, "from")?, "present");
     let after = fleet.stored()?;
     assert_eq!(after["per-machine/web1/from/secret.age"], before["per-machine/web1/from/secret.age"]);

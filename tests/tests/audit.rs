@@ -154,11 +154,11 @@ fn where_others_can_write_the_log_nothing_runs() -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let fleet = fleet()?;
     stored(&fleet)?;
-    let folder = fleet.audit_log().parent().unwrap().to_owned();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
+    let dir = fleet.audit_log().parent().unwrap().to_owned();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777))?;
     fleet.run(["status"])?.ends(1).says("can be written by others").never_says("present");
     fleet.run(["audit"])?.ends(0).says("warning").says("can be written by others");
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))?;
     fs::set_permissions(fleet.audit_head(), fs::Permissions::from_mode(0o666))?;
     fleet.run(["status"])?.ends(1).says("audit.jsonl.head").never_says("present");
     Ok(())

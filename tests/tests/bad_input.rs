@@ -91,7 +91,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
             let other: Value = serde_json::from_str(&fs::read_to_string(s.join("../good/receipt.json"))?)?;
             receipt(s, |r| r["files"]["one.age"] = other["files"]["one.age"].clone())
         },
-        "it holds what was sealed for per-machine/web1/good",
+        "these files were encrypted for per-machine/web1/good",
     ),
     (
         "a link",
@@ -119,7 +119,7 @@ fn a_damaged_slice_is_named_left_as_it_lies_and_no_matter_to_the_others() -> Res
         let ran = fleet.run(["-i", key, "--accept-recipients", "rekey"])?;
         assert_eq!(ran.status, Some(1), "{name}: {ran}");
         // Whose it is that lies with two instances is remembered from when it was sealed.
-        let ran = ran.says(words).says("1 opened, 1 written");
+        let ran = ran.says(words).says("1 decrypted, 1 re-encrypted");
         assert!(ran.stderr.contains("per-machine/web1/bad"), "{name}: {ran}");
         for command in [&["get", "bad", "one"][..], &["set", "bad", "two"], &["edit", "bad", "one"]] {
             let mut arguments = vec!["-i", key];
@@ -151,7 +151,7 @@ fn a_key_that_is_none_or_the_wrong_one_opens_nothing_and_loses_nothing() -> Resu
     let locked_key = fs::read_to_string(locked.with_extension("pub"))?;
     let cases = [
         (fleet.key_file("wrong").display().to_string(), "no identity can decrypt it"),
-        ("/nowhere".to_owned(), "cannot be read"),
+        ("/nowhere".to_owned(), "cannot read"),
         (file("empty", "")?, "not an identity"),
         (file("words", "hello\n")?, "not an identity"),
         (file("public", &locked_key)?, "is a public key"),
@@ -166,7 +166,7 @@ fn a_key_that_is_none_or_the_wrong_one_opens_nothing_and_loses_nothing() -> Resu
     let admin = fleet.key_file("admin");
     fleet.run(["-i", admin.to_str().unwrap(), "--accept-recipients", "rekey"])?.ends(0);
     let ran = fleet.run(["-i", locked.to_str().unwrap(), "rekey", "--all"])?.ends(1);
-    ran.says("no passphrase was given").says("0 opened, 0 written");
+    ran.says("no passphrase was entered").says("0 decrypted, 0 re-encrypted");
     // The wrong passphrase as often as it may be given.
     let before = fleet.stored()?;
     let mut desk = Desk::start(&fleet.command(["-i", locked.to_str().unwrap(), "rekey", "--all"])?)?;
@@ -175,7 +175,7 @@ fn a_key_that_is_none_or_the_wrong_one_opens_nothing_and_loses_nothing() -> Resu
     }
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(1), "{shown}");
-    assert!(shown.contains("0 opened, 0 written"), "{shown}");
+    assert!(shown.contains("0 decrypted, 0 re-encrypted"), "{shown}");
     assert_eq!(fleet.stored()?, before, "{shown}");
     Ok(())
 }
@@ -208,7 +208,7 @@ fn a_full_disk_loses_nothing() -> Result<()> {
             "mount -t tmpfs -o size=128k tmpfs secrets; cp -a saved/. secrets; rm -rf secrets/.artifacts; \
              dd if=/dev/zero of=secrets/fill bs=1k 2>/dev/null || true; truncate -s -{room} secrets/fill"
         );
-        elsewhere(&full)?.ends(1).says("no space left").says("0 written").never_says("LOST");
+        elsewhere(&full)?.ends(1).says("no space left").says("0 re-encrypted").never_says("LOST");
     }
     Ok(())
 }
@@ -218,16 +218,16 @@ fn a_read_only_storage_loses_nothing_and_says_so() -> Result<()> {
     elsewhere("cp -a saved/. secrets; mount --bind secrets secrets; mount -o remount,ro,bind secrets")?
         .ends(1)
         .says("read-only")
-        .says("0 opened, 0 written")
+        .says("0 decrypted, 0 re-encrypted")
         .never_says("LOST");
     Ok(())
 }
 
 #[test]
-fn a_storage_that_cannot_exchange_folders_is_refused_before_anything_is_opened() -> Result<()> {
+fn a_storage_that_cannot_exchange_directories_is_refused_before_anything_is_opened() -> Result<()> {
     let overlay = "mkdir ram; mount -t tmpfs tmpfs ram; mkdir ram/lower ram/upper ram/work; cp -a saved/. ram/lower; \
                    mount -t overlay overlay -o lowerdir=ram/lower,upperdir=ram/upper,workdir=ram/work secrets";
     let ran = elsewhere(overlay)?.ends(1).says("cannot replace a directory atomically");
-    ran.says("0 opened, 0 written").never_says("LOST");
+    ran.says("0 decrypted, 0 re-encrypted").never_says("LOST");
     Ok(())
 }

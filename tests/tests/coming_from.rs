@@ -200,7 +200,7 @@ fn what_sops_encrypted_for_pgp_is_set_once_and_a_key_besides_is_dropped_by_a_rek
     // For nobody else: nobody here could open it.
     let sealed = seal(&["--pgp", &fingerprint])?;
     lay(&fleet, "env.sops", &sealed)?;
-    fleet.run(["adopt"])?.ends(1).says("it cannot be adopted: `env.sops`: the file has no age recipient, only pgp");
+    fleet.run(["adopt"])?.ends(1).says("cannot adopt: `env.sops`: the file has no age recipient, only pgp");
     let old = format!("secrets/{INSTANCE}/env.sops");
     let value = done(sops(&fleet, &key, &["-d", "--input-type", "json", "--output-type", "binary", &old])?)?;
     assert_eq!(value, SECRET.as_bytes());

@@ -159,8 +159,8 @@ fn octal_modes_are_what_chmod_makes_of_the_symbolic_ones() -> Result<()> {
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix("` |")?.split_once(" | `"));
     let modes: Vec<(&str, &str)> = rows.filter(|(_, ours)| u32::from_str_radix(ours, 8).is_ok()).collect();
     assert_eq!(modes.len(), 5, "{modes:?}");
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("secret");
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("secret");
     fs::write(&file, "")?;
     for (theirs, ours) in modes {
         for symbolic in theirs.trim_end_matches('`').split("`, `") {
@@ -189,7 +189,7 @@ fn old_secrets_stay_beside_new_ones_and_their_places_are_refused() -> Result<()>
     machine(&checkout, tools, &settings(""))?;
     checkout.write("old.yaml", "sealed")?;
     checkout.write("old.age", "sealed")?;
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/attic");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("generated per-machine/web1/attic");
     for (attribute, path) in [
         ("sops.secrets.old.path", "/run/secrets/old"),
         ("age.secrets.old.path", "/run/agenix/old"),

@@ -65,7 +65,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     let (host, admin) = (host(&mut fleet), fleet.of("web1")["config"]["agenix"]["publicUserKeys"][0].clone());
     let admin = admin.as_str().unwrap().to_owned();
     let ran = fleet.run(["generate", "--dry-run"])?.ends(3).says("on this machine: per-machine/web1/pair: key");
-    ran.says(&format!("+ {host}")).says(&format!("+ {admin}")).says("key: secret, 2 readers").never_says("stored");
+    ran.says(&format!("+ {host}")).says(&format!("+ {admin}")).says("key: secret, 2 recipients").never_says("stored");
     let ran = fleet.run(["--json", "generate", "--dry-run"])?.ends(3);
     let readers = sorted(vec![host, admin]);
     let key = json!({"secret": true, "size": null, "recipients": readers});
@@ -80,7 +80,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
     let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0).never_says("what is new");
-    ran.says(&format!("key: secret, 2 readers, {stored} bytes stored")).says("pub: public, 9 bytes stored");
+    ran.says(&format!("key: secret, 2 recipients, {stored} bytes stored")).says("pub: public, 9 bytes stored");
     let ran = fleet.run(["--json", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("hidden");
     let all = files(&ran, PAIR);
     assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "recipients": readers}));
@@ -88,7 +88,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     // What is declared no more goes.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("key");
     let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?;
-    ran.says("key: goes, since it is no declared secret any more");
+    ran.says("key: would be removed (no longer a declared secret)");
     Ok(())
 }
 
@@ -116,7 +116,7 @@ fn set_and_edit_tell_what_generate_tells() -> Result<()> {
     fleet
         .run(["set", "--dry-run", "pair", "key"])?
         .ends(0)
-        .says(&format!("key: secret, 2 readers, {stored} bytes stored"));
+        .says(&format!("key: secret, 2 recipients, {stored} bytes stored"));
     let ran = fleet.run(["--json", "set", "--dry-run", "pair", "key"])?.ends(0);
     let key = &files(&ran, PAIR)[0];
     assert_eq!((&key["before"]["size"], &key["after"]["size"]), (&json!(stored), &json!(null)));
@@ -126,7 +126,7 @@ fn set_and_edit_tell_what_generate_tells() -> Result<()> {
     let ran = fleet.run(["--json", "set", "--dry-run", "pair", "pub"])?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["before"]["text"], "same\nold\n");
     assert_eq!(files(&ran, PAIR)[0]["after"]["text"], json!(null));
-    fleet.run(["edit", "--dry-run", "pair", "key"])?.ends(0).says(&format!("2 readers, {stored} bytes stored"));
+    fleet.run(["edit", "--dry-run", "pair", "key"])?.ends(0).says(&format!("2 recipients, {stored} bytes stored"));
     let ran = fleet.run(["--json", "edit", "--dry-run", "pair", "pub"])?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["before"]["text"], "same\nold\n");
     assert_eq!(files(&ran, PAIR)[0]["after"]["text"], json!(null));
@@ -134,7 +134,7 @@ fn set_and_edit_tell_what_generate_tells() -> Result<()> {
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("pub");
     fs::remove_dir_all(fleet.path().join("secrets").join(PAIR))?;
     let ran = fleet.run(["set", "--dry-run", "pair", "key"])?.ends(3);
-    ran.says("readers of what is new:").says(&format!("+ {}", host(&mut fleet)));
+    ran.says("recipients of new secrets:").says(&format!("+ {}", host(&mut fleet)));
     assert!(before.len() > fleet.stored()?.len());
     Ok(())
 }
@@ -188,8 +188,8 @@ fn rekey_does_not_promise_what_its_backend_cannot_do() -> Result<()> {
     fleet.run(["generate", "--accept-recipients", "--regenerate", "pair"])?.ends(0);
     let key = fleet.key_file("admin");
     for words in [&["rekey", "--all", "--dry-run"] as &[&str], &["-i", key.to_str().unwrap(), "rekey", "--all"]] {
-        let ran = fleet.run(words)?.ends(1).says("its backend `one-way` cannot read secrets back");
-        ran.says("`artifacts set per-machine/web1/pair FILE`").never_says("would be rekeyed");
+        let ran = fleet.run(words)?.ends(1).says("backend `one-way` cannot decrypt");
+        ran.says("`artifacts set per-machine/web1/pair FILE`").never_says("would re-encrypt");
     }
     Ok(())
 }
@@ -201,7 +201,7 @@ fn rekey_tells_readers_before_and_after() -> Result<()> {
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
     let ran = fleet.run(["rekey", "--dry-run"])?.ends(3).says(&format!("+ {second}"));
-    ran.says(&format!("key: secret, 2 -> 3 readers, {stored} bytes stored")).never_says("pub: public");
+    ran.says(&format!("key: secret, 2 -> 3 recipients, {stored} bytes stored")).never_says("pub: public");
     let ran = fleet.run(["--json", "rekey", "--dry-run"])?.ends(3);
     let [key] = &files(&ran, PAIR)[..] else { panic!("{ran}") };
     let readers = |side: &str| key[side]["recipients"].as_array().unwrap().clone();
@@ -217,18 +217,18 @@ fn adopt_and_prune_tell_files_readers_and_sizes() -> Result<()> {
     fs::write(slice.join("public/pub"), "by another hand\n")?;
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
     let ran = fleet.run(["adopt", "--dry-run"])?.ends(3).says("pub: public, 9 bytes -> 16 bytes");
-    ran.says(&format!("key: secret, 2 readers, {stored} bytes -> {stored} bytes"));
+    ran.says(&format!("key: secret, 2 recipients, {stored} bytes -> {stored} bytes"));
     let ran = fleet.run(["--json", "adopt", "--dry-run"])?.ends(3);
     assert_eq!(files(&ran, PAIR)[1]["after"]["text"], "by another hand\n");
     // Whoever reads what no receipt tells of is not guessed.
     fs::remove_file(slice.join("receipt.json"))?;
-    fleet.run(["adopt", "--dry-run"])?.says("key: secret, its readers are not known");
+    fleet.run(["adopt", "--dry-run"])?.says("key: secret, recipients unknown");
     let ran = fleet.run(["--json", "adopt", "--dry-run"])?.ends(3);
     assert_eq!(files(&ran, PAIR)[0]["after"]["recipients"], json!(null));
     fleet.run(["adopt"])?.ends(0);
     fleet.of("web1")["artifacts"] = json!({});
-    let ran = fleet.run(["prune", "--dry-run"])?.ends(0).says("would be removed secrets/per-machine/web1/pair");
-    ran.says(&format!("key: secret, 2 readers, {stored} bytes")).says("pub: public, 16 bytes");
+    let ran = fleet.run(["prune", "--dry-run"])?.ends(0).says("would trash secrets/per-machine/web1/pair");
+    ran.says(&format!("key: secret, 2 recipients, {stored} bytes")).says("pub: public, 16 bytes");
     let ran = fleet.run(["--json", "prune", "--dry-run"])?.ends(0).json();
     let contents = ran["trashed"][0]["contents"].as_array().unwrap().clone();
     assert_eq!((&contents[0]["before"]["size"], &contents[0]["after"]), (&json!(stored), &json!(null)));
@@ -243,13 +243,13 @@ fn export_promises_nothing_that_it_cannot_do() -> Result<()> {
         json!({"deploy": false, "path": "/etc/key", "mode": "0600"});
     let dry = |place: &str| fleet.run(["export", "--dry-run", "web1", place]);
     let place = "/dev/shm/artifacts-of-nobody";
-    dry(place)?.ends(1).says("it is not made yet").says("`artifacts generate per-machine/web1/pair`");
+    dry(place)?.ends(1).says("not generated yet").says("`artifacts generate per-machine/web1/pair`");
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
-    dry(place)?.ends(0).says(&format!("/etc/key 0600 {PAIR}/key would be written, {stored} bytes stored"));
+    dry(place)?.ends(0).says(&format!("/etc/key 0600 {PAIR}/key would write; {stored} bytes stored"));
     let json = fleet.run(["--json", "export", "--dry-run", "web1", place])?.ends(0).json();
     assert_eq!((&json["files"][0]["size"], &json["files"][0]["stored"]), (&json!(null), &json!(stored)));
-    dry(fleet.path().to_str().unwrap())?.ends(1).says("it is there already");
+    dry(fleet.path().to_str().unwrap())?.ends(1).says("already exists");
     assert!(!fs::exists(place)?);
     Ok(())
 }
@@ -275,12 +275,16 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
     });
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().extend(artifacts.as_object().unwrap().clone());
     let dry = fleet.run(["generate", "--dry-run"])?.ends(1);
-    let dry = dry.says("it depends on per-machine/web1/dummy, which cannot be read: it is made on the target");
-    let dry = dry.says("it has no generator").says("it depends on per-machine/web1/from-dummy, which failed");
-    let dry = dry.says("asks for `word`").says("3 would be made");
-    dry.says("would be made per-machine/web1/asks").says("blocked per-machine/web1/from-waits");
-    fleet.run(["generate", "--dry-run", "--no-input"])?.ends(1).says("nobody to ask").says("2 would be made");
-    let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1).says("2 made");
+    let dry = dry.says("cannot read its dependency per-machine/web1/dummy: generated on the target");
+    let dry = dry.says("no generator").says("skipped: its dependency per-machine/web1/from-dummy failed");
+    let dry = dry.says("prompts for `word`").says("3 would generate");
+    dry.says("would generate per-machine/web1/asks").says("blocked per-machine/web1/from-waits");
+    fleet
+        .run(["generate", "--dry-run", "--no-input"])?
+        .ends(1)
+        .says("no terminal is available")
+        .says("2 would generate");
+    let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1).says("2 generated");
     // And `status` calls blocked what a run cannot make.
     for name in ["waits", "from-waits", "from-dummy", "none"] {
         let name = format!("per-machine/web1/{name}");
@@ -288,12 +292,12 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
         assert_eq!(state, fleet.run(["--json", "generate", "--dry-run"])?.state(&name), "{name}: {ran}");
     }
     let ran = fleet.run(["status", "from-waits"])?.ends(3).says("blocked per-machine/web1/from-waits");
-    ran.says("it waits for per-machine/web1/waits, which cannot be made yet").says("1 instance: 1 blocked");
+    ran.says("waits for per-machine/web1/waits").says("1 instance: 1 blocked");
     // A dependency that lies there otherwise than it was stored is not read.
-    fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(0).says("1 would be made again");
+    fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(0).says("1 would regenerate");
     fs::write(fleet.path().join("secrets").join(PAIR).join("key.age"), "other")?;
     let ran = fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(1);
-    ran.says("it depends on per-machine/web1/pair, which cannot be read").says("1 present");
+    ran.says("cannot read its dependency per-machine/web1/pair").says("1 present");
     Ok(())
 }
 
@@ -320,6 +324,6 @@ fn a_command_in_a_hint_means_what_it_says_to_a_shell() -> Result<()> {
         };
     }
     let ran: Ran = shell.output()?.into();
-    assert!(ran.ends(0).says("1 instance: 1 made").stdout.contains(name));
+    assert!(ran.ends(0).says("1 instance: 1 generated").stdout.contains(name));
     Ok(())
 }

@@ -51,8 +51,8 @@ fn an_unchanged_flake_is_evaluated_once() -> Result<()> {
     checkout.run(&["--no-eval-cache", "status"])?.ends(3);
     assert_eq!(checkout.evaluated()?, BOTH);
 
-    let folder = checkout.home().join(".cache/artifacts/evaluations");
-    assert_eq!(fs::metadata(folder)?.mode() & 0o777, 0o700);
+    let dir = checkout.home().join(".cache/artifacts/evaluations");
+    assert_eq!(fs::metadata(dir)?.mode() & 0o777, 0o700);
     let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
     checkout.write("flake.nix", &text.replace("\"leaf\"", "\"other\"").replace("store.leaf", "store.other"))?;
     checkout.run(&["status"])?.ends(3).says("per-machine/web2/other");
@@ -118,7 +118,7 @@ fn what_is_named_is_evaluated_and_no_more() -> Result<()> {
     checkout.run(&["generate", "--accept-recipients", "per-machine/web2/leaf"])?.ends(0);
     let receipt = fs::read_to_string(checkout.path().join("secrets/shared/ca/receipt.json"))?;
     assert!(receipt.contains("web1") && receipt.contains("web2"), "{receipt}");
-    checkout.run(&["status", "per-machine/web3/own"])?.ends(1).says("no instance or artifact is named so");
+    checkout.run(&["status", "per-machine/web3/own"])?.ends(1).says("no artifact matches this selector");
     Ok(())
 }
 
@@ -177,7 +177,7 @@ fn what_waits_for_a_public_value_is_made_in_the_same_run() -> Result<()> {
     let ran = checkout.run(&["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/hub/wireguard"), "absent");
     assert_eq!(ran.state("per-machine/hub/tunnel"), "blocked");
-    let waits = "it waits: per-machine/leaf/wireguard: `public` is not there yet; run: \
+    let waits = "per-machine/leaf/wireguard: `public` is not generated yet; run: \
                  `artifacts generate per-machine/leaf/wireguard`";
     checkout.run(&["status"])?.ends(3).says(waits);
     checkout.evaluated()?;
@@ -187,7 +187,7 @@ fn what_waits_for_a_public_value_is_made_in_the_same_run() -> Result<()> {
     assert!(!checkout.path().join("secrets").exists());
     checkout.evaluated()?;
 
-    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("4 instances: 4 made");
+    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("4 instances: 4 generated");
     assert_eq!(checkout.evaluated()?, ["nixos hub", "nixos leaf"], "once more, with the new keys");
     for (own, other) in [("hub", "leaf"), ("leaf", "hub")] {
         let private = checkout.decrypt(own, &format!("secrets/per-machine/{own}/wireguard/private.age"))?;
@@ -224,10 +224,10 @@ fn what_is_made_from_something_that_waits_waits_with_it() -> Result<()> {
     let checkout = tunnel_and_after()?;
     // Named alone, it cannot be made, and nothing is made in vain.
     let ran = checkout.run(&["generate", "per-machine/hub/last"])?.ends(3);
-    ran.says("blocked per-machine/hub/last").says("it waits for per-machine/hub/tunnel");
-    checkout.run(&["generate", "--dry-run"])?.ends(3).says("6 blocked, 2 would be made");
+    ran.says("blocked per-machine/hub/last").says("waits for per-machine/hub/tunnel");
+    checkout.run(&["generate", "--dry-run"])?.ends(3).says("6 blocked, 2 would generate");
     assert!(!checkout.path().join("secrets").exists());
-    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("8 instances: 8 made");
+    checkout.run(&["generate", "--accept-recipients", "--no-input"])?.ends(0).says("8 instances: 8 generated");
     let of = |name: &str| checkout.decrypt("hub", &format!("secrets/per-machine/hub/{name}"));
     assert_eq!(of("last/f.age")?, of("tunnel/wg0.conf.age")?);
     checkout.run(&["status"])?.ends(0);
@@ -270,8 +270,8 @@ fn as_many_are_evaluated_at_once_as_is_said() -> Result<()> {
     };
     checkout.flake(&(0..6).map(machine).collect::<String>())?;
     for jobs in ["1", "2"] {
-        let folder = tempfile::tempdir()?;
-        let place = folder.path().display();
+        let dir = tempfile::tempdir()?;
+        let place = dir.path().display();
         // Waits until so many have begun, so that those which may run together do.
         let script = format!(
             r#"#!/bin/sh
@@ -285,14 +285,14 @@ fn as_many_are_evaluated_at_once_as_is_said() -> Result<()> {
             "#,
             nix = artifacts_tests::nix::program("nix")?.display()
         );
-        script::write(&folder.path().join("nix"), script)?;
+        script::write(&dir.path().join("nix"), script)?;
         let mut status = checkout.command(&["--no-eval-cache", "--eval-jobs", jobs, "status"])?;
         let path = artifacts_tests::nix::search_path()?;
-        let path = [folder.path().to_owned()].into_iter().chain(std::env::split_paths(&path));
+        let path = [dir.path().to_owned()].into_iter().chain(std::env::split_paths(&path));
         status.env("PATH", std::env::join_paths(path)?);
         Ran::from(status.output()?).says("per-machine/m5/own");
         let mut most = Vec::new();
-        for entry in fs::read_dir(folder.path())? {
+        for entry in fs::read_dir(dir.path())? {
             let entry = entry?;
             if entry.file_name().to_str().unwrap().starts_with("seen") {
                 most.push(fs::read_to_string(entry.path())?.trim().to_owned());
@@ -318,7 +318,7 @@ fn what_failed_is_not_tried_again_in_the_same_run() -> Result<()> {
     let messages: Vec<&str> =
         json["errors"].as_array().into_iter().flatten().filter_map(|error| error["message"].as_str()).collect();
     assert_eq!(messages.iter().filter(|message| message.contains("status 3")).count(), 1, "{messages:?}");
-    assert!(messages.iter().any(|message| message.contains("it was not made before in this run")), "{messages:?}");
+    assert!(messages.iter().any(|message| message.contains("skipped: it failed earlier in this run")), "{messages:?}");
     Ok(())
 }
 
@@ -328,9 +328,9 @@ fn a_generator_finds_the_programs_that_the_package_names() -> Result<()> {
     let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
     checkout.write("flake.nix", &text.replace("echo x > $out/f", "tool > $out/f"))?;
     let tool = "inputs: { tool = inputs.nixpkgs.legacyPackages.x86_64-linux.writers.writeBashBin \"tool\" \"echo made by it\"; }";
-    let folder = tempfile::tempdir()?;
-    artifacts_tests::nix::Inputs::new()?.flake(folder.path(), tool)?;
-    let built = artifacts_tests::nix::nix(folder.path(), &["build", "--no-link", "--json", ".#tool"])?;
+    let dir = tempfile::tempdir()?;
+    artifacts_tests::nix::Inputs::new()?.flake(dir.path(), tool)?;
+    let built = artifacts_tests::nix::nix(dir.path(), &["build", "--no-link", "--json", ".#tool"])?;
     let built: serde_json::Value = serde_json::from_str(&built)?;
     let bin = format!("{}/bin", built[0]["outputs"]["out"].as_str().unwrap_or_default());
 
@@ -368,7 +368,7 @@ fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was
     first.push(":");
     first.push(path(&generate));
     let ran: Ran = generate.env("PATH", first).output()?.into();
-    ran.ends(1).says("per-machine/hub/wireguard, which it depends on, changed while it was made");
+    ran.ends(1).says("its dependency per-machine/hub/wireguard changed during this run");
     let admin = checkout.key_file("admin");
     checkout.run(&["-i", admin.to_str().unwrap(), "generate", "--stale", "--accept-reading"])?.ends(0);
     let private = checkout.decrypt("hub", "secrets/per-machine/hub/wireguard/private.age")?;

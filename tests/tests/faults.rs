@@ -58,10 +58,10 @@ fn the_command_says_every_fault_with_its_target() -> Result<()> {
         let target = format!("nixos {}", name(number));
         let quoted = serde_json::to_string(said)?;
         let quoted = quoted.trim_matches('"');
-        // Warnings are no errors; a name that could leave its folder refuses its target, in the spec's own words.
+        // Warnings are no errors; a name that could leave its directory refuses its target, in the spec's own words.
         let told = errors.iter().any(|error| error.contains(&target) && error.contains(quoted))
             || words.contains(&format!("warning: {target}: {said}"))
-            || said.contains("is no name for a file") && errors.iter().any(|error| error.contains(&target));
+            || said.contains("is not a valid name") && errors.iter().any(|error| error.contains(&target));
         assert!(told, "{fault}\n{said}\n{errors:#?}\n{}", ran.stderr);
     }
     Ok(())
@@ -76,9 +76,9 @@ fn a_shared_declaration_that_differs_names_both_targets_and_the_field() -> Resul
     let one = machine("one", &shared("cert = { };"));
     checkout.flake(&format!("{one}{}", machine("two", &(shared("cert.secret = false;") + own))))?;
     let ran = checkout.run(&["status"])?.ends(1);
-    ran.says("shared/ca: one (nixos) and two (nixos) declare it with different")
-        .says("files.secret: cert and none")
-        .says("make files.secret of the shared artifact `ca` the same everywhere")
+    ran.says("differs between one (nixos) and two (nixos)")
+        .says("cert and none")
+        .says("use the same `files.secret` in every declaration of `ca`")
         .says("per-machine/two/own");
     Ok(())
 }

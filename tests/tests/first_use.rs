@@ -41,9 +41,9 @@ fn add_admin(fleet: &mut Fleet, name: &str) -> Result<String> {
     Ok(key)
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> Result<()> {
+fn git(dir: &Path, arguments: &[&str]) -> Result<()> {
     let identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-    let ran = Command::new("git").args(identity).args(arguments).current_dir(folder).output()?;
+    let ran = Command::new("git").args(identity).args(arguments).current_dir(dir).output()?;
     ensure!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     Ok(())
 }
@@ -135,7 +135,7 @@ fn a_digest_accepts_exactly_what_the_refused_run_showed() -> Result<()> {
     add_admin(&mut fleet, "evil")?;
     let key = fleet.key_file("web1");
     let rekey = ["-i", key.to_str().unwrap(), "rekey"];
-    let changed = fleet.run([&rekey[..], &[&shown]].concat())?.ends(1).says("1 joined, 0 left");
+    let changed = fleet.run([&rekey[..], &[&shown]].concat())?.ends(1).says("1 added, 0 removed");
     fleet.run([&rekey[..], &[&exactly(&changed)]].concat())?.ends(0);
     assert!(fleet.decrypt("evil", SECRET)?.starts_with(b"made "));
     Ok(())
@@ -214,7 +214,7 @@ fn a_working_tree_and_a_move_know_what_was_accepted_and_a_clone_does_not() -> Re
     declare(&mut fleet, "new");
     for known in [place.join("moved"), linked] {
         let ran = run_at(&fleet, &known, &["generate", "new"])?.ends(1).never_says("first use");
-        ran.says(&format!("+ {evil}")).says("1 joined, 0 left");
+        ran.says(&format!("+ {evil}")).says("1 added, 0 removed");
         assert!(!known.join("secrets/per-machine/web1/new").exists());
     }
     Ok(())

@@ -31,7 +31,7 @@ fn what_a_flake_declares_is_made_and_age_reads_it() -> Result<()> {
     let key = checkout.key("web1")?;
     checkout.flake(&machine("web1", &key, ""))?;
     checkout.run(&["status"])?.ends(3).says("absent per-machine/web1/own");
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/own");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("generated per-machine/web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
     checkout.run(&["generate"])?.ends(0).says("present per-machine/web1/own");
     Ok(())
@@ -57,10 +57,10 @@ fn a_standalone_users_files_are_made_though_home_manager_checks_all_before_it_gi
     checkout.flake(&home(""))?;
     let error = built().unwrap_err().to_string();
     assert!(error.contains("run: artifacts generate per-user/alice/ssh"), "{error}");
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("made per-user/alice/ssh");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("generated per-user/alice/ssh");
     built()?;
     checkout.flake(&home("artifacts.store.bare.files.f = { };"))?;
-    let fault = "artifacts.store.bare.generator: it has no generator";
+    let fault = "artifacts.store.bare.generator: no generator";
     checkout.run(&["status"])?.says(fault).says("present per-user/alice/ssh");
     let error = built().unwrap_err().to_string();
     assert!(error.contains(fault), "{error}");
@@ -78,10 +78,10 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
         .ends(1)
         .says("web2")
         .says("this one is broken")
-        .says("made per-machine/web1/own");
+        .says("generated per-machine/web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
     let export = |target| checkout.run(&["export", "--dry-run", target, "/dev/shm/nowhere"]);
-    export("web1")?.ends(1).says("it has no file for an installer").never_says("this one is broken");
+    export("web1")?.ends(1).says("nothing to export").never_says("this one is broken");
     export("web2")?.ends(1).says("this one is broken");
     checkout.run(&["sops-config", "per-machine/web1/"])?.ends(0);
     checkout.run(&["backend", "list"])?.ends(1).says("agenix").says("this one is broken");
@@ -107,15 +107,15 @@ fn a_user_that_does_not_evaluate_stops_no_machine_and_loses_nothing() -> Result<
     checkout
         .run(&["generate", "--accept-recipients"])?
         .ends(0)
-        .says("made per-machine/web1/own")
-        .says("made per-user/alice@web1/ssh");
+        .says("generated per-machine/web1/own")
+        .says("generated per-user/alice@web1/ssh");
     let before = stored(&checkout.path())?;
     checkout.flake(&user("imports = [ inputs.none ];"))?;
     let ran = checkout.run(&["status"])?.ends(1).says("present per-machine/web1/own");
     ran.says("home-manager alice@web1")
         .says("evaluating nixosConfigurations.web1, its user alice")
         .says("'none' missing");
-    checkout.run(&["generate", "--regenerate", "own"])?.ends(1).says("made again per-machine/web1/own");
+    checkout.run(&["generate", "--regenerate", "own"])?.ends(1).says("regenerated per-machine/web1/own");
     checkout.run(&["prune", "--yes"])?.never_says("removed");
     let after = stored(&checkout.path())?;
     let alices = "per-user/alice@web1/ssh/f.age";
@@ -134,13 +134,13 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
              generator = pkgs.writers.writeBash "c" "echo for all > $out/f"; }};"#
     );
     checkout.flake(&(machine("web1", &web1, &common) + &machine("web2", &web2, &common)))?;
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("3 made");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("3 generated");
     let before = stored(&checkout.path())?;
     let broken = machine("web2", &web2, &format!("{common} environment = throw \"this one is broken\";"));
     checkout.flake(&(machine("web1", &web1, &common) + &broken))?;
     let key = checkout.key_file("admin");
     let key = key.to_str().unwrap();
-    let cannot = "who reads it cannot be told: nixos web2 did not evaluate";
+    let cannot = "cannot determine its recipients: nixos web2 failed to evaluate";
     checkout.run(&["-i", key, "rekey", "--all", "shared/"])?.ends(1).says(cannot);
     checkout.run(&["rekey", "--all", "--dry-run", "shared/"])?.ends(1).says(cannot).never_says("would be");
     checkout.run(&["-i", key, "--accept-recipients", "rekey", "shared/common"])?.ends(1).says("this one is broken");
@@ -148,7 +148,7 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
     let mut set = checkout.command(&["--accept-recipients", "set", "common", "f"])?;
     fs::write(checkout.home().join("value"), "by hand")?;
     let set = set.stdin(fs::File::open(checkout.home().join("value"))?).output()?;
-    assert!(!set.status.success() && String::from_utf8_lossy(&set.stderr).contains("web2 did not"), "{set:?}");
+    assert!(!set.status.success() && String::from_utf8_lossy(&set.stderr).contains("web2 failed to"), "{set:?}");
     checkout.run(&["-i", key, "edit", "--dry-run", "common", "f"])?.ends(1).says(cannot);
     checkout.run(&["prune", "--yes"])?.never_says("removed");
     assert_eq!(stored(&checkout.path())?, before);
@@ -161,13 +161,13 @@ fn what_a_renamed_target_takes_itself_for_is_kept() -> Result<()> {
     let keys = [checkout.key("web1")?, checkout.key("web2")?];
     let other = machine("web2", &keys[1], "");
     checkout.flake(&(machine("web1", &keys[0], "") + &other))?;
-    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("2 made");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("2 generated");
     let before = stored(&checkout.path())?;
     let renamed = machine("web1", &keys[0], "").replace("nixosConfigurations.web1", "nixosConfigurations.prod-web1");
     checkout.flake(&(renamed.clone() + &other))?;
     for evaluation in [&["prune", "--yes"] as &[&str], &["prune", "--yes"]] {
-        let ran = checkout.run(evaluation)?.ends(1).says("1 entry is kept").never_says("removed");
-        ran.says("nixosConfigurations.prod-web1 takes itself for `web1`")
+        let ran = checkout.run(evaluation)?.ends(1).says("1 entry kept").never_says("removed");
+        ran.says("nixosConfigurations.prod-web1: `artifacts.target` is `web1`")
             .says("artifacts.target = \"prod-web1\"")
             .says("`get` each file");
     }
@@ -175,7 +175,7 @@ fn what_a_renamed_target_takes_itself_for_is_kept() -> Result<()> {
     // What is said to be another's is.
     let named = renamed.replace("artifacts.root", "artifacts.target = \"prod-web1\"; artifacts.root");
     checkout.flake(&(named + &other))?;
-    checkout.run(&["prune", "--dry-run"])?.ends(0).says("would be removed secrets/per-machine/web1/own");
+    checkout.run(&["prune", "--dry-run"])?.ends(0).says("would trash secrets/per-machine/web1/own");
     Ok(())
 }
 
@@ -190,7 +190,7 @@ fn what_waits_for_nothing_is_a_mistake() -> Result<()> {
     checkout
         .run(&["generate", "--accept-recipients"])?
         .ends(1)
-        .says("made per-machine/web1/own")
+        .says("generated per-machine/web1/own")
         .says("this one is odd");
     Ok(())
 }
@@ -232,13 +232,13 @@ fn a_flake_without_artifacts_says_so() -> Result<()> {
 fn the_nix_store_is_never_written_to() -> Result<()> {
     let checkout = Checkout::new()?;
     let key = checkout.key("web1")?;
-    // nixos-artifacts' option takes over the folder that it is in, which is the store itself for an input.
+    // nixos-artifacts' option takes over the directory that it is in, which is the store itself for an input.
     let input = "artifacts.config.agenix.flakeStoreDir = inputs.agenix;";
     checkout.flake(&machine("web1", &key, input).replace("artifacts.root = ./.;", ""))?;
     for arguments in [&["status"] as &[&str], &["generate"], &["--root", ".", "generate"]] {
         let ran =
-            checkout.run(arguments)?.ends(1).says("artifacts.config.agenix.flakeStoreDir: it is the whole of a flake");
-        ran.says("set artifacts.root to that flake").never_says("made per-machine");
+            checkout.run(arguments)?.ends(1).says("artifacts.config.agenix.flakeStoreDir: it is a complete flake");
+        ran.says("set artifacts.root to that flake").never_says("generated per-machine");
     }
     assert!(!checkout.path().join("secrets").exists());
     Ok(())
@@ -263,7 +263,7 @@ fn a_root_in_the_nix_store_is_refused() -> Result<()> {
         let words = ["--spec", spec.to_str().unwrap(), "--root", root.to_str().unwrap(), "generate"];
         let mut command = checkout.command(&words)?;
         let ran: Ran = command.env("NIX_STORE_DIR", &store).env("NIX_STATE_DIR", &var).output()?.into();
-        ran.ends(1).says("in the Nix store, where nothing is written");
+        ran.ends(1).says("in the Nix store, which is read-only");
         assert!(!root.join("secrets").exists());
     }
     Ok(())
@@ -301,7 +301,7 @@ fn without_nix_it_says_what_is_missing() -> Result<()> {
     let empty = tempfile::tempdir()?;
     let ran = checkout.command(&["status"])?.env("PATH", empty.path()).output()?;
     let ran = artifacts_tests::fleet::Ran::from(ran).ends(1).says("nix");
-    assert!(ran.stderr.contains("help:"), "{ran}");
+    assert!(ran.stderr.contains("hint:"), "{ran}");
     Ok(())
 }
 
@@ -322,9 +322,9 @@ fn secrets_in_a_private_input_are_written_where_the_person_says() -> Result<()> 
     };
     lock()?;
     checkout.commit()?;
-    checkout.run(&["generate"])?.ends(1).says("not in the flake").says("--root DIR");
+    checkout.run(&["generate"])?.ends(1).says("is in an input of the flake").says("--root DIR");
     let root = secrets.path().to_string_lossy();
-    checkout.run(&["--root", &root, "--accept-recipients", "generate"])?.ends(0).says("made per-machine/web1/own");
+    checkout.run(&["--root", &root, "--accept-recipients", "generate"])?.ends(0).says("generated per-machine/web1/own");
     assert!(!checkout.path().join("secrets").exists(), "nothing lies in the flake");
     let stored = secrets.path().join("secrets/per-machine/web1/own/f.age");
     assert!(fs::read_to_string(&stored)?.starts_with("-----BEGIN AGE"));

@@ -32,8 +32,8 @@ fn fleet(admins: &[String]) -> Result<Fleet> {
 }
 
 /// An ssh key, and its public half.
-fn ssh_key(folder: &Path, kind: &str, passphrase: &str) -> Result<(PathBuf, String)> {
-    let file = folder.join(format!("id_{kind}"));
+fn ssh_key(dir: &Path, kind: &str, passphrase: &str) -> Result<(PathBuf, String)> {
+    let file = dir.join(format!("id_{kind}"));
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", kind, "-C", "admin", "-N", passphrase, "-f"]).arg(&file);
     if kind == "rsa" {
@@ -93,7 +93,7 @@ fn every_kind_of_key_reads_the_very_bytes() -> Result<()> {
 #[test]
 fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
     let fleet = fleet(&[])?;
-    fleet.run(["get", "a", "secret"])?.ends(1).says("it is not made yet").says("`artifacts generate");
+    fleet.run(["get", "a", "secret"])?.ends(1).says("not generated yet").says("`artifacts generate");
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fleet.new_key("stranger")?;
     let stranger = fleet.key_file("stranger");
@@ -105,18 +105,18 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
         nothing.says("searched: ").says(&usual).says("sops/age/keys.txt").says("recipients by its receipt: age1");
         let other = get(&["-i", stranger])?.ends(1).says("no identity can decrypt it").never_says("the secret");
         other.says(&format!("tried: {stranger}")).says("recipients by its receipt: age1");
-        get(&["-i", "not/there"])?.ends(1).says("not/there: the private key cannot be read");
+        get(&["-i", "not/there"])?.ends(1).says("not/there: cannot read the private key");
         get(&["-i", "/dev/null"])?.ends(1).says("/dev/null: not an identity");
     }
     // A public file needs no key: none is even looked for.
     fleet.run(["-i", "not/there", "get", "a", "seen"])?.ends(0).says("to see");
     for (arguments, words) in [
-        (&["get", "a", "other"][..], "it has no file `other` help: it has empty, secret, seen"),
-        (&["get", "b", "secret"], "b: no instance or artifact is named so"),
-        (&["get", "a"], "no file is named"),
-        (&["get", "per-machine/web1/a"], "per-machine/web1/a: no file is named"),
-        (&["get", "per-machine/web1/a"], "it has empty, secret, seen"),
-        (&["get", "per-machine/web1/b"], "per-machine/web1: no instance or artifact is named so"),
+        (&["get", "a", "other"][..], "no file `other` hint: its files: empty, secret, seen"),
+        (&["get", "b", "secret"], "b: no artifact matches this selector"),
+        (&["get", "a"], "no file specified"),
+        (&["get", "per-machine/web1/a"], "per-machine/web1/a: no file specified"),
+        (&["get", "per-machine/web1/a"], "its files: empty, secret, seen"),
+        (&["get", "per-machine/web1/b"], "per-machine/web1: no artifact matches this selector"),
     ] {
         fleet.run(arguments)?.ends(1).says(words);
     }
@@ -260,11 +260,11 @@ fn a_passphrase_is_asked_for_once_a_run_and_never_without_a_terminal() -> Result
     assert_eq!(out, SECRET, "{shown}");
     assert!(shown.contains("Wrong passphrase. Passphrase for"), "{shown}");
     // Nobody is there, or is to be asked.
-    let words = format!("{key}: no passphrase was given");
+    let words = format!("{key}: no passphrase was entered");
     fleet.run(["-i", key, "get", "s", "secret"])?.ends(1).says(&words);
     let (shown, out) = at_terminal(&fleet, &["--no-input", "-i", key, "get", "s", "secret"], &[])?;
     assert!(
-        shown.contains("no passphrase was given") && !shown.contains("Passphrase for") && out.is_empty(),
+        shown.contains("no passphrase was entered") && !shown.contains("Passphrase for") && out.is_empty(),
         "{shown}"
     );
     Ok(())
@@ -319,19 +319,19 @@ fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
     }
     fleet.run(["adopt", "a", "b"])?.ends(3);
 
-    let folder = tempfile::tempdir()?;
-    let program = folder.path().join("age-plugin-tester");
+    let dir = tempfile::tempdir()?;
+    let program = dir.path().join("age-plugin-tester");
     script::write(&program, PLUGIN)?;
-    let card = folder.path().join("card");
+    let card = dir.path().join("card");
     let name = bech32::Hrp::parse("age-plugin-tester-")?;
     fs::write(&card, bech32::encode_upper::<bech32::Bech32>(name, b"id")?)?;
     let card = card.to_str().unwrap();
     let with_plugin = |arguments: &[&str]| -> Result<std::process::Output> {
         let mut command = fleet.command(arguments)?;
-        command.env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH")?));
+        command.env("PATH", format!("{}:{}", dir.path().display(), std::env::var("PATH")?));
         Ok(command.env("A_TOKEN", "of the caller").output()?)
     };
-    let touches = || fs::read_to_string(folder.path().join("touches")).unwrap_or_default().lines().count();
+    let touches = || fs::read_to_string(dir.path().join("touches")).unwrap_or_default().lines().count();
 
     let refused = with_plugin(&["-i", card, "get", "a", "secret"])?;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -345,7 +345,7 @@ fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
         fleet.decrypt("web1", "secrets/per-machine/web1/sum/sum.age")?,
         b"a secret\na empty\nb secret\nb empty\n"
     );
-    assert!(!fs::read_to_string(folder.path().join("environment"))?.contains("A_TOKEN"));
+    assert!(!fs::read_to_string(dir.path().join("environment"))?.contains("A_TOKEN"));
     fleet.run(["audit"])?.ends(0).says("decrypted 4 files (plugin tester 4)");
     let got = with_plugin(&["-i", card, "--age-plugin", "tester", "get", "a", "secret"])?;
     assert_eq!((got.stdout.as_slice(), touches()), (&b"a secret\n"[..], 2));
@@ -418,7 +418,7 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     let mine = fs::read(&own)?;
     fs::write(&own, &theirs)?;
     fleet.run(get)?.ends(1).says("`secret.age` was modified outside artifacts").never_says("artifacts adopt");
-    fleet.run(["adopt", "a2"])?.ends(1).says("it holds what was sealed for per-machine/web1/a");
+    fleet.run(["adopt", "a2"])?.ends(1).says("these files were encrypted for per-machine/web1/a");
     // From an earlier making.
     fs::write(&own, &mine)?;
     let slice = own.parent().unwrap();

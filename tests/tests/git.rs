@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 
 const ENTRY: &str = "secrets/per-machine/web1/own";
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
+fn git(dir: &Path, arguments: &[&str]) -> String {
     let settings = ["user.name=t", "user.email=t@t", "protocol.file.allow=always"];
     let output = Command::new("git")
         .args(settings.into_iter().flat_map(|setting| ["-c", setting]))
         .args(arguments)
-        .current_dir(folder)
+        .current_dir(dir)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .output()
         .unwrap();
@@ -30,10 +30,10 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
 }
 
 /// A command as a hint has it.
-fn follow(folder: &Path, command: &str) {
+fn follow(dir: &Path, command: &str) {
     let words: Vec<&str> = command.split(' ').collect();
     assert_eq!(words[0], "git");
-    git(folder, &words[1..]);
+    git(dir, &words[1..]);
 }
 
 fn artifact(generator: &Value) -> Value {
@@ -334,8 +334,8 @@ fn what_a_run_replaces_is_recorded_outside_of_the_checkout() -> Result<()> {
     let fleet = fleet()?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(0);
-    let names = |folder: &Path| -> Result<Vec<String>> {
-        let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().unwrap()));
+    let names = |dir: &Path| -> Result<Vec<String>> {
+        let names = fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().into_string().unwrap()));
         names.collect()
     };
     let trash = names(&fleet.path().join("secrets/.artifacts/trash"))?;

@@ -26,7 +26,7 @@ fn fleet(component: &str, grants: &serde_json::Value, mode: &str) -> Result<Flee
 #[test]
 fn a_grant_counts_once_the_admin_has_accepted_it_for_these_bytes() -> Result<()> {
     let mut fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
-    fleet.run(["generate"])?.ends(1).says("nobody has accepted that on this machine").says("--accept-grants");
+    fleet.run(["generate"])?.ends(1).says("you have not accepted its grants on this machine").says("--accept-grants");
     assert!(fleet.stored()?.is_empty());
     fleet.run(["--accept-grants", "--accept-recipients", "generate"])?.ends(0);
     fleet.run(["status"])?.ends(0);
@@ -36,7 +36,7 @@ fn a_grant_counts_once_the_admin_has_accepted_it_for_these_bytes() -> Result<()>
     bytes.extend_from_slice(b"\0\x02\x01x");
     fs::write(&copy, bytes)?;
     fleet.backend("mine", json!({"component": copy, "grants": {"plaintext": true}}));
-    fleet.run(["status"])?.ends(1).says("nobody has accepted");
+    fleet.run(["status"])?.ends(1).says("you have not accepted");
     // What others could have written is not believed.
     fleet.backend("mine", json!({"component": guest("hostile-plaintext")?, "grants": {"plaintext": true}}));
     fleet.run(["status"])?.ends(0);
@@ -54,7 +54,7 @@ fn what_was_not_granted_is_refused_and_on_record() -> Result<()> {
         fleet
             .run(["generate", "--accept-recipients"])?
             .ends(1)
-            .says("asked for what it may not have")
+            .says("requested something that it is not granted")
             .never_says("hunter2");
         assert!(fleet.stored()?.is_empty());
         fleet.run(["audit"])?.ends(0).says("denied secrets.bytes").says("plaintext never accessed");
@@ -87,7 +87,7 @@ fn words_of_a_backend_that_saw_a_secret_are_shown_only_when_asked_for() -> Resul
         // Asked for, but by a script; at a terminal, but not asked for; asked for, but as JSON.
         let accepted = ["--accept-grants", "--accept-recipients"];
         let ran = fleet.run([&accepted[..], &["generate", "--show-output", "--regenerate", "--yes"]].concat())?;
-        ran.ends(status).says("may hold a secret").never_says("hunter2");
+        ran.ends(status).says("may contain a secret").never_says("hunter2");
         for arguments in [["generate", "--regenerate", "--yes", "-v"], ["--json", "generate", "--regenerate", "--yes"]]
         {
             let (ended, shown) = Desk::start(&fleet.command(arguments)?)?.ends()?;
@@ -115,17 +115,16 @@ fn what_a_backend_says_is_shown_as_its_own() -> Result<()> {
         fleet.configure("web1", "mine", config);
     };
     behave(&mut fleet, "log-control");
-    let ran =
-        fleet.run(["status"])?.says("mine says (warning, per-machine/web1/a): \\u{1b}[2J").never_says("\u{1b}[2J");
-    assert_eq!(ran.stderr.matches("mine says").count(), 1, "{ran}");
+    let ran = fleet.run(["status"])?.says("mine: warning: \\u{1b}[2J").never_says("\u{1b}[2J");
+    assert_eq!(ran.stderr.matches("mine: warning").count(), 1, "{ran}");
     assert!(!fleet.run(["--json", "status"])?.stdout.contains("owned"));
     behave(&mut fleet, "log-flood");
-    fleet.run(["status"])?.never_says("mine says");
-    fleet.run(["-v", "status"])?.says("mine says (info, per-machine/web1/a): again");
+    fleet.run(["status"])?.never_says("mine: info");
+    fleet.run(["-v", "status"])?.says("mine: info: again");
     behave(&mut fleet, "print-control");
-    fleet.run(["-vv", "status"])?.never_says("mine printed");
+    fleet.run(["-vv", "status"])?.never_says("mine: output");
     behave(&mut fleet, "panic");
-    fleet.run(["status"])?.ends(1).says("mine printed (per-machine/web1/a): the reason of it");
+    fleet.run(["status"])?.ends(1).says("mine: output: the reason of it (per-machine/web1/a)");
     Ok(())
 }
 
@@ -135,14 +134,14 @@ fn the_admin_is_asked_at_a_terminal() -> Result<()> {
     let sha256 = fleet.run(["--json", "backend", "explain", "mine"])?.ends(0).json()["sha256"].clone();
     let ask = |answer: &str| -> Result<(Option<i32>, String)> {
         let mut desk = Desk::start(&fleet.command(["generate", "--accept-recipients"])?)?;
-        desk.sees("`mine` is not part of this program")?.sees(sha256.as_str().unwrap())?.sees("see every secret")?;
+        desk.sees("`mine` is a third-party component")?.sees(sha256.as_str().unwrap())?.sees("see every secret")?;
         desk.sees("[y/N]")?.types(answer)?;
         desk.ends()
     };
     for answer in ["n\n", "\n", "yn\n", "\u{4}"] {
         let (status, shown) = ask(answer)?;
         assert_eq!(status, Some(1), "{answer:?}: {shown}");
-        assert!(shown.contains("nobody has accepted"), "{shown}");
+        assert!(shown.contains("you have not accepted"), "{shown}");
     }
     assert!(fleet.stored()?.is_empty());
     fleet.run(["backend", "explain", "mine"])?.ends(0).says("accepted no");
@@ -160,16 +159,16 @@ fn a_backend_inside_the_program_is_explained_too() -> Result<()> {
         .run(["backend", "explain", "sops-nix"])?
         .ends(0)
         .says("component builtin:sops-nix version")
-        .says("registered no: known by its own name")
-        .says("plaintext yes requested, granted as part of this program")
-        .says("limit memory 256 MiB the default");
+        .says("registered no; bundled under this name")
+        .says("plaintext yes requested, granted (bundled)")
+        .says("limit memory 256 MiB default");
     let explained = fleet.run(["--json", "backend", "explain", "agenix"])?.ends(0).json();
     assert_eq!(explained["sources"]["plaintext"], "bundled");
     assert_eq!((&explained["bundled"], &explained["declared"]), (&json!(true), &json!(false)));
     assert_eq!(explained["effective"], explained["requested"]);
     fleet.backend("tight", json!({"component": "builtin:sops-nix", "limits": {"time": 3}, "storage": "elsewhere"}));
     fleet.run(["backend", "explain", "tight"])?.ends(0).says("registered yes").says("limit time 3 s registered");
-    fleet.run(["backend", "explain", "none"])?.ends(1).says("there is no backend `none`");
+    fleet.run(["backend", "explain", "none"])?.ends(1).says("unknown backend `none`");
     Ok(())
 }
 
@@ -202,7 +201,7 @@ fn without_a_place_for_the_record_nothing_runs() -> Result<()> {
 #[test]
 fn a_backend_is_explained_and_inspected_without_being_run() -> Result<()> {
     let fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
-    fleet.run(["backend", "explain", "mine"])?.ends(0).says("plaintext yes requested, granted in the registry");
+    fleet.run(["backend", "explain", "mine"])?.ends(0).says("plaintext yes requested, granted by its registration");
     let explained = fleet.run(["--json", "backend", "explain", "mine"])?.ends(0).json();
     assert_eq!(explained["effective"]["plaintext"], true);
     assert_eq!(explained["effective"]["identities"], false);
@@ -236,9 +235,9 @@ fn backends_are_registered_in_a_file_of_their_own_too() -> Result<()> {
     fleet.run(["--backends", &file(whole.clone())?, "generate", "--accept-recipients"])?.ends(0);
     assert!(fleet.path().join("elsewhere/per-machine/web1/a/receipt.json").exists());
     fleet.run(["--backends", &file(whole.replace("storage", "stroage"))?, "status"])?.ends(1).says("stroage");
-    fleet.run(["--backends", &file("[mine".to_owned())?, "status"])?.ends(1).says("not TOML");
+    fleet.run(["--backends", &file("[mine".to_owned())?, "status"])?.ends(1).says("not valid TOML");
     fleet.backend("mine", json!({"component": guest("hostile")?}));
-    fleet.run(["--backends", &file(whole)?, "status"])?.ends(1).says("declared differently");
+    fleet.run(["--backends", &file(whole)?, "status"])?.ends(1).says("differs from its registration");
     Ok(())
 }
 
@@ -264,7 +263,10 @@ fn annotate_writes_a_manifest_that_inspect_reads() -> Result<()> {
     fleet.run(arguments)?.ends(0);
     fleet.run(["backend", "inspect", to.to_str().unwrap()])?.ends(0).says("renamed").says("version 7");
     // One that has the contract's name, and nothing of what belongs to it.
-    let export = [&[1, 0, 31], &b"artifacts:backend/storage@0.2.0"[..], &[5, 0, 0]].concat();
+    let contract = include_str!("../../wit/backend.wit");
+    let version = contract.split_once("package artifacts:backend@").and_then(|(_, rest)| rest.split(';').next());
+    let storage = format!("artifacts:backend/storage@{}", version.unwrap());
+    let export = [&[1, 0, u8::try_from(storage.len())?], storage.as_bytes(), &[5, 0, 0]].concat();
     let other = [&b"\0asm\x0d\0\x01\0"[..], &[5, 3, 1, 1, 0, 11, u8::try_from(export.len())?], &export].concat();
     let path = fleet.path().join("other.wasm");
     fs::write(&path, other)?;
@@ -274,7 +276,7 @@ fn annotate_writes_a_manifest_that_inspect_reads() -> Result<()> {
     fs::write(&manifest, "{\"schema\": 1, \"name\": \"../x\"}")?;
     let arguments =
         ["backend", "annotate", to.to_str().unwrap(), "--manifest", manifest.to_str().unwrap()].map(str::to_owned);
-    fleet.run(arguments)?.ends(1).says("no manifest");
+    fleet.run(arguments)?.ends(1).says("invalid manifest");
     Ok(())
 }
 
@@ -291,7 +293,7 @@ fn bytes_outside_of_the_store_are_pinned_whatever_their_path_says() -> Result<()
         json!({"path": climbs, "drv": "/nix/store/none.drv"}),
     ] {
         fleet.backend("mine", json!({"component": component, "sha256": null}));
-        fleet.run(["status"])?.ends(1).says("is not in the Nix store and has no SHA-256");
+        fleet.run(["status"])?.ends(1).says("is outside the Nix store and has no registered SHA-256");
         assert!(!fs::read_to_string(fleet.audit_log()).unwrap_or_default().contains("mine"), "{component}");
     }
     Ok(())
@@ -326,9 +328,9 @@ fn large_slices_go_to_their_backend_few_at_a_time_and_no_larger_than_it_may_have
     let recipient = fleet.new_key("mine")?;
     fleet.configure("web1", "mine", json!({"recipients": [recipient]}));
     for name in ["a", "b", "c"] {
-        let folder = fleet.path().join("secrets/per-machine/web1").join(name);
-        fs::create_dir_all(&folder)?;
-        fs::File::create(folder.join("secret"))?.set_len(33 << 20)?;
+        let dir = fleet.path().join("secrets/per-machine/web1").join(name);
+        fs::create_dir_all(&dir)?;
+        fs::File::create(dir.join("secret"))?.set_len(33 << 20)?;
     }
     let component = guest("hostile")?;
     fleet.backend("mine", json!({"component": component, "limits": {"memory": 1 << 30}}));

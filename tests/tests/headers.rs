@@ -126,7 +126,7 @@ fn a_file_in_the_place_of_another_is_not_decrypted() -> Result<()> {
         let [key, bundle] = ["key", "bundle"].map(|name| entry.join(format!("{name}.{extension}")));
         let [was_key, was_bundle, receipt] =
             [fs::read(&key)?, fs::read(&bundle)?, fs::read(entry.join("receipt.json"))?];
-        let words = format!("`bundle.{extension}` holds what was encrypted for `key`");
+        let words = format!("`bundle.{extension}` was encrypted for `key`");
         // Copied over it, and exchanged with it.
         fs::write(&bundle, &was_key)?;
         fit(&entry, &BTreeSet::new())?;
@@ -154,7 +154,7 @@ fn an_earlier_version_of_one_file_is_not_decrypted_as_another() -> Result<()> {
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(0);
     fs::write(entry.join("bundle.age"), earlier)?;
     fit(&entry, &listed)?;
-    refuses(&mut fleet, "agenix", "`bundle.age` holds what was encrypted for `key`")
+    refuses(&mut fleet, "agenix", "`bundle.age` was encrypted for `key`")
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_file_of_its_own_is_not_decrypted_as_a_structured_one() -> Result<()> {
     // The binary form has its value under the key `data`, as well.
     fs::copy(entry.join("key.sops"), entry.join("secrets.sops.json"))?;
     fit(&entry, &BTreeSet::new())?;
-    let words = "`secrets.sops.json` holds what was encrypted for `key`, as `key.sops`";
+    let words = "`secrets.sops.json` was encrypted for `key`, as `key.sops`";
     let ran = as_admin(&fleet, &["get", "ca", "data"])?.ends(1).never_says("CA-PRIVATE-KEY");
     ran.says(words);
     as_admin(&fleet, &["rekey", "--all"])?.ends(1).says(words);
@@ -192,7 +192,7 @@ fn on_a_machine_that_knows_nothing_one_age_file_in_two_places_is_not_decrypted()
     fs::remove_dir_all(fleet.accepted().with_file_name("headers"))?;
     fs::copy(entry.join("key.age"), entry.join("bundle.age"))?;
     fit(&entry, &BTreeSet::new())?;
-    refuses(&mut fleet, "agenix", "are one age file")?;
+    refuses(&mut fleet, "agenix", "are the same age file")?;
     // As it was, it is decrypted there and known from then on.
     fs::write(entry.join("bundle.age"), &was_bundle)?;
     fs::write(entry.join("receipt.json"), &receipt)?;
@@ -200,7 +200,7 @@ fn on_a_machine_that_knows_nothing_one_age_file_in_two_places_is_not_decrypted()
     fs::rename(entry.join("key.age"), entry.join("bundle.age"))?;
     fs::write(entry.join("key.age"), &was_bundle)?;
     fit(&entry, &BTreeSet::new())?;
-    refuses(&mut fleet, "agenix", "`bundle.age` holds what was encrypted for `key`")
+    refuses(&mut fleet, "agenix", "`bundle.age` was encrypted for `key`")
 }
 
 #[test]
@@ -226,12 +226,12 @@ fn what_earlier_versions_noted_counts_until_the_file_is_learned() -> Result<()> 
     // Now the files are known.
     fs::copy(entry.join("key.age"), entry.join("bundle.age"))?;
     fit(&entry, &BTreeSet::new())?;
-    refuses(&mut fleet, "agenix", "`bundle.age` holds what was encrypted for `key`")?;
+    refuses(&mut fleet, "agenix", "`bundle.age` was encrypted for `key`")?;
     // What was noted for another instance was never this one's.
     fs::remove_dir_all(&new)?;
     fs::write(old.join("headers"), lines.replace("web1/ca", "web1/other"))?;
     let ran = as_admin(&fleet, &["get", "ca", "key"])?.ends(1);
-    ran.says("it holds what was sealed for per-machine/web1/other");
+    ran.says("these files were encrypted for per-machine/web1/other");
     Ok(())
 }
 
@@ -266,7 +266,7 @@ fn what_another_repository_stored_is_not_decrypted_until_the_admin_links_the_clo
     let machine = fleet("agenix")?;
     let other = other_checkout(&machine)?;
     let before = other.stored()?;
-    let words = "it holds what was encrypted for per-machine/web1/ca in";
+    let words = "these files were encrypted for per-machine/web1/ca in";
     for arguments in [&["rekey"][..], &["rekey", "--all"], &["get", "ca", "key"]] {
         let ran: Ran = in_session(&on_machine_of(&machine, &other, arguments)?).output()?.into();
         let ran = ran.ends(1).never_says("CA-PRIVATE-KEY");
@@ -362,7 +362,7 @@ fn the_flag_links_clones_but_moves_no_file() -> Result<()> {
     };
     for arguments in [&["get", "ca", "bundle"][..], &["rekey", "--all"], &["status"]] {
         let ran = run(arguments)?.ends(1).never_says("CA-PRIVATE-KEY");
-        ran.says("it holds what was encrypted for per-machine/web1/ca in");
+        ran.says("these files were encrypted for per-machine/web1/ca in");
     }
     fs::copy(entry(&machine).join("bundle.age"), entry(&other).join("bundle.age"))?;
     fs::copy(entry(&machine).join("receipt.json"), entry(&other).join("receipt.json"))?;

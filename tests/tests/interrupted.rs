@@ -40,7 +40,7 @@ fn a_run_that_was_cut_short_fails_and_tells_how_much_it_did_not_reach() -> Resul
         json["errors"].as_array().unwrap().iter().filter_map(|error| error["message"].as_str()).collect();
     // The one that was under way may have been stored, or not.
     let stopped = errors.len() - 1;
-    let told = format!("the run was ended before it reached {} instances: ", left - stopped);
+    let told = format!("interrupted; {} artifacts not processed: ", left - stopped);
     let list = errors.iter().find_map(|error| error.strip_prefix(&told)).unwrap_or_else(|| panic!("{ran}"));
     assert!(stopped <= 1 && list.contains("per-machine/web1/a"), "{ran}");
     let (all, more) = list.split_once(" and ").unwrap_or((list, "0 more"));
@@ -48,7 +48,7 @@ fn a_run_that_was_cut_short_fails_and_tells_how_much_it_did_not_reach() -> Resul
     let names: Vec<&str> = all.split(", ").collect();
     assert_eq!(names.len() + more, left - stopped, "{ran}");
     assert!(names.iter().all(|name| rows.iter().any(|row| row["name"] == **name && row["state"] == "absent")), "{ran}");
-    fleet.run(["generate"])?.ends(0).says(&format!("{left} made, {} present", COUNT - left));
+    fleet.run(["generate"])?.ends(0).says(&format!("{left} generated, {} present", COUNT - left));
     Ok(())
 }
 
@@ -90,8 +90,8 @@ fn ends_clean(fleet: &Fleet, answers: &Path, signal: i32) -> Result<()> {
     command.arg(answers).env("XDG_RUNTIME_DIR", ram.path()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn()?;
     let holds_the_prompt = || {
-        let folders = fs::read_dir(ram.path()).unwrap();
-        folders.flatten().any(|folder| folder.path().join("prompts/p").exists())
+        let dirs = fs::read_dir(ram.path()).unwrap();
+        dirs.flatten().any(|dir| dir.path().join("prompts/p").exists())
     };
     let start = Instant::now();
     while !holds_the_prompt() {

@@ -48,7 +48,7 @@ fn a_new_reader_is_shown_and_nothing_is_sealed_to_it_before_somebody_agrees() ->
     let evil = add_admin(&mut fleet, "evil")?;
     let before = fleet.stored()?;
     let ran = fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("--accept-recipients");
-    let ran = ran.says(&format!("+ {evil}")).says(&host).says("1 joined, 0 left");
+    let ran = ran.says(&format!("+ {evil}")).says(&host).says("1 added, 0 removed");
     assert!(!ran.stderr.contains(&format!("+ {host}")));
     assert_eq!(fleet.stored()?, before);
     // A dry run shows it, changes nothing and agrees to nothing.
@@ -99,11 +99,11 @@ fn a_reader_who_leaves_and_a_file_that_is_deployed_now_are_changes_too() -> Resu
     let admin = add_admin(&mut fleet, "admin")?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fleet.of("web1")["artifacts"]["a"]["files"]["secret"]["deploy"] = json!(true);
-    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("1 joined, 0 left");
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("1 added, 0 removed");
     fleet.of("web1")["artifacts"]["a"]["files"]["secret"]["deploy"] = json!(false);
     add_admin(&mut fleet, "second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().remove(0);
-    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("1 joined, 1 left").says(&format!("- {admin}"));
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("1 added, 1 removed").says(&format!("- {admin}"));
     Ok(())
 }
 
@@ -112,11 +112,11 @@ fn a_memory_that_others_can_write_or_that_is_damaged_seals_nothing() -> Result<(
     use std::os::unix::fs::PermissionsExt as _;
     let fleet = one()?;
     let before = fleet.stored()?;
-    let folder = fleet.accepted_recipients();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
+    let dir = fleet.accepted_recipients();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o777))?;
     fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(1).says("can be written by others");
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(&folder)? {
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(&dir)? {
         fs::write(entry?.path(), "[]")?;
     }
     fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(1).says("is damaged");
@@ -154,7 +154,7 @@ fn what_was_made_from_something_that_is_made_again_is_stale_in_this_run_and_the_
     assert_eq!(ran.state("per-machine/web1/leaf"), "present");
     assert_eq!(ran.state("per-machine/web1/bundle"), "stale (dependency)");
     assert_eq!(ran.state("per-machine/web2/leaf"), "stale (dependency)");
-    ran.says("per-machine/web1/leaf was made again since");
+    ran.says("per-machine/web1/leaf was regenerated");
     Ok(())
 }
 
@@ -175,11 +175,11 @@ fn stale_ones_are_made_again_in_order_down_the_chain() -> Result<()> {
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fs::remove_dir_all(fleet.path().join("secrets/shared/ca"))?;
     let dry = fleet.run(["generate", "--stale", "--dry-run"])?.ends(3);
-    assert_eq!(dry.stdout.matches("would be made again  ").count(), 3, "{dry}");
+    assert_eq!(dry.stdout.matches("would regenerate  ").count(), 3, "{dry}");
     let ran = fleet.run(["-v", "generate", "--stale", "--accept-reading"])?.ends(0);
     let at = |text: &str| ran.stderr.find(text).unwrap_or_else(|| panic!("no {text} in {ran}"));
-    assert!(at("made shared/ca") < at("made per-machine/web1/leaf"));
-    assert!(at("made per-machine/web1/leaf") < at("made per-machine/web1/bundle"));
+    assert!(at("generated shared/ca") < at("generated per-machine/web1/leaf"));
+    assert!(at("generated per-machine/web1/leaf") < at("generated per-machine/web1/bundle"));
     fleet.run(["status"])?.ends(0);
     let ca = fleet.decrypt("web1", "secrets/shared/ca/secret.age")?;
     let bundle = fleet.decrypt("web1", "secrets/per-machine/web1/bundle/secret.age")?;
@@ -196,7 +196,7 @@ fn a_dependency_that_was_not_there_then_makes_stale_and_a_cycle_is_shown() -> Re
     fleet.of("web1")["artifacts"]["a"]["dependencies"] = json!(["b"]);
     let ran = fleet.run(["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/web1/a"), "stale (dependency)");
-    ran.says("it was made without per-machine/web1/b");
+    ran.says("generated without its dependency per-machine/web1/b");
     fleet.of("web1")["artifacts"]["b"]["dependencies"] = json!(["a"]);
     let before = fleet.stored()?;
     for command in ["status", "generate", "graph"] {
@@ -224,7 +224,7 @@ fn a_dependency_that_is_replaced_while_something_is_made_from_it_is_noticed() ->
     fs::write(fleet.path().join("secrets/shared/pair/public/pub"), "another\n")?;
     waiting.write_all(b"go\n")?;
     let ran: Ran = child.wait_with_output()?.into();
-    ran.ends(1).says("shared/pair, which it depends on, changed while it was made");
+    ran.ends(1).says("its dependency shared/pair changed during this run");
     assert!(!fleet.path().join("secrets/per-machine/web1/a").exists());
     Ok(())
 }
@@ -252,8 +252,8 @@ fn a_dry_run_tells_files_readers_and_sizes_and_no_secret() -> Result<()> {
     let fleet = one()?;
     let before = fleet.stored()?;
     let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0).never_says("made 1");
-    ran.says("would be made again per-machine/web1/a")
-        .says("secret: secret, 1 reader")
+    ran.says("would regenerate per-machine/web1/a")
+        .says("secret: secret, 1 recipient")
         .says("replaces 1 stored file of");
     assert_eq!(fleet.stored()?, before);
     Ok(())
@@ -275,13 +275,13 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
     fleet
         .run(["prune", "--dry-run"])?
         .ends(0)
-        .says("would be removed secrets/per-machine/old/a")
-        .says("1 entry would be removed");
+        .says("would trash secrets/per-machine/old/a")
+        .says("would trash 1 entry");
     fleet.run(["prune"])?.ends(1).says("--yes");
     let mut desk = Desk::start(&fleet.command(["prune"])?)?;
     desk.sees("Move these to the trash?")?.types("n\n")?;
     let (_, shown) = desk.ends()?;
-    assert!(shown.contains("nothing was removed") && !shown.contains("has an owner"), "{shown}");
+    assert!(shown.contains("nothing changed") && !shown.contains("has an owner"), "{shown}");
     let refused = fleet.run(["prune", "nothing"])?.ends(1).says("no orphaned entry matches this selector");
     refused.never_says("no entry is orphaned");
     assert_eq!(fleet.stored()?, before);
@@ -309,7 +309,7 @@ fn with_nothing_declared_nothing_is_pruned() -> Result<()> {
     command.arg("--spec").arg(&empty).args(arguments);
     command.env("HOME", fleet.path()).env("XDG_STATE_HOME", fleet.path().join(".state"));
     let ran: Ran = command.output()?.into();
-    ran.ends(1).says("no target is declared");
+    ran.ends(1).says("the flake declares no targets");
     assert_eq!(fleet.stored()?, before);
     Ok(())
 }
@@ -336,7 +336,7 @@ fn what_an_earlier_run_stored_is_read_back_for_what_depends_on_it() -> Result<()
     let key = key.to_str().unwrap();
     // Without a key it fails before anything is made, and says what it lacks.
     let ran = fleet.run(["generate", "--accept-reading", "--accept-recipients"])?.ends(1);
-    ran.says("it depends on shared/ca, which cannot be read").says("-i");
+    ran.says("cannot read its dependency shared/ca").says("-i");
     assert!(!fleet.path().join("secrets/per-machine").exists());
     fleet.run(["-i", key, "generate"])?.ends(0);
     let ca = fleet.decrypt("admin", "secrets/shared/ca/secret.age")?;
@@ -365,9 +365,7 @@ fn a_dependency_that_is_public_needs_no_key_and_one_that_is_made_on_the_target_c
     let fleet = fleet.machine("web1", &artifacts)?;
     fleet.run(["generate", "public"])?.ends(0);
     let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1);
-    ran.says(
-        "it depends on per-machine/web1/dummy, which cannot be read: it is made on the target and stored nowhere else",
-    );
+    ran.says("cannot read its dependency per-machine/web1/dummy: generated on the target; nothing is stored here");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?, b"shown\n");
     Ok(())
 }
@@ -380,7 +378,7 @@ fn what_depends_on_something_that_is_left_out_is_left_out() -> Result<()> {
     let evil = fleet.new_key("evil")?;
     fleet.of("web2")["config"]["agenix"]["publicUserKeys"] = json!([evil]);
     let ran = fleet.run(["generate", "--regenerate", "--yes"])?.ends(1);
-    ran.says("it depends on shared/ca, which failed").says("--accept-recipients");
+    ran.says("skipped: its dependency shared/ca failed").says("--accept-recipients");
     assert_eq!(fleet.stored()?, before, "nothing is made from the old one meanwhile");
     Ok(())
 }
@@ -401,8 +399,8 @@ fn what_is_made_for_what_was_named_is_told_as_well() -> Result<()> {
     let named = ["--json", "--accept-reading", "generate", "per-machine/web1/leaf"];
     let dry = fleet.run([&named[..], &["--dry-run"]].concat())?.ends(3);
     assert_eq!(dry.state("shared/ca"), "absent");
-    assert!(notes(&dry, "shared/ca").contains("secret, 2 readers"), "{dry}");
-    fleet.run(["generate", "--dry-run", "per-machine/web1/leaf"])?.says("2 instances: 2 would be made");
+    assert!(notes(&dry, "shared/ca").contains("secret, 2 recipients"), "{dry}");
+    fleet.run(["generate", "--dry-run", "per-machine/web1/leaf"])?.says("2 instances: 2 would generate");
     let ran = fleet.run(named)?.ends(0);
     assert_eq!(ran.json()["instances"].as_array().unwrap().len(), 2, "{ran}");
     assert_eq!(ran.state("shared/ca"), "present");
@@ -444,7 +442,7 @@ fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
     fs::write(&receipt, "{}")?;
     let before = fleet.stored()?;
     for words in [&["generate", "--stale", "--dry-run"][..], &["generate", "--stale", "--yes"]] {
-        let ran = fleet.run(words)?.ends(3).never_says("made again");
+        let ran = fleet.run(words)?.ends(3).never_says("regenerated");
         ran.says("stale (receipt): `artifacts adopt per-machine/web1/bundle`");
     }
     assert_eq!(fleet.stored()?, before);
@@ -456,24 +454,24 @@ fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
 #[test]
 fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -> Result<()> {
     let fleet = chain()?;
-    fleet.run(["generate", "--accept-recipients", "--regenerate"])?.ends(0).says("4 made");
+    fleet.run(["generate", "--accept-recipients", "--regenerate"])?.ends(0).says("4 generated");
     let before = fleet.stored()?;
-    fleet.run(["generate", "--regenerate"])?.ends(1).says("4 stored instances").says("--yes");
+    fleet.run(["generate", "--regenerate"])?.ends(1).says("confirmation is required to replace 4 values").says("--yes");
     let json = fleet.run(["--json", "generate", "--regenerate"])?.ends(1);
     assert_eq!(json.state("shared/ca"), "present");
     fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0);
-    let asked = "Replace them?";
+    let asked = "Replace 4 values?";
     let mut desk = Desk::start(&fleet.command(["generate", "--regenerate"])?)?;
-    desk.sees("4 stored instances")?.sees(asked)?.types("n\n")?;
+    desk.sees("4 stored artifacts")?.sees(asked)?.types("n\n")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(0), "{shown}");
-    assert!(shown.contains("nothing was replaced"), "{shown}");
+    assert!(shown.contains("nothing changed"), "{shown}");
     assert_eq!(fleet.stored()?, before);
     let mut desk = Desk::start(&fleet.command(["generate", "--regenerate", "--accept-reading"])?)?;
-    desk.sees(asked)?.types("y\n")?.sees("4 made again")?;
+    desk.sees(asked)?.types("y\n")?.sees("4 regenerated")?;
     assert_eq!(desk.ends()?.0, Some(0));
-    fleet.run(["generate", "--regenerate", "--yes", "--accept-reading"])?.ends(0).says("4 made again");
-    fleet.run(["generate", "--regenerate", "ca"])?.ends(0).says("1 made again");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-reading"])?.ends(0).says("4 regenerated");
+    fleet.run(["generate", "--regenerate", "ca"])?.ends(0).says("1 regenerated");
     assert!(fleet.stored()?.iter().all(|(name, bytes)| before[name] != *bytes));
     Ok(())
 }

@@ -26,7 +26,7 @@ fn one() -> Result<Fleet> {
 fn what_is_absent_is_made_once_and_the_machine_can_read_it() -> Result<()> {
     let fleet = one()?;
     fleet.run(["status"])?.ends(3).says("absent");
-    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/a");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("generated per-machine/web1/a");
     let before = fleet.stored()?;
     assert!(fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age")?.starts_with(b"made "));
     fleet.run(["status"])?.ends(0).says("present");
@@ -68,9 +68,9 @@ fn what_is_present_or_stale_is_made_again_only_when_the_person_says_so() -> Resu
     assert_eq!(fleet.stored()?, before);
     fleet.run(["generate", "--stale", "--accept-recipients"])?.ends(3).says("artifacts rekey per-machine/web1/a");
     assert_eq!(fleet.stored()?, before, "other recipients are no reason for a new value");
-    fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(3).says("would be made again");
+    fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(3).says("would regenerate");
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(0).says("made again");
+    fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(0).says("regenerated");
     let after = fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?;
     fleet.run(["generate", "--regenerate", "--yes"])?.ends(0);
     assert_ne!(fleet.decrypt("admin", "secrets/per-machine/web1/a/secret.age")?, after);
@@ -94,7 +94,7 @@ fn one_failing_instance_stops_no_other_and_the_exit_status_tells() -> Result<()>
     assert_eq!(ran.state("per-machine/web1/good"), "present");
     assert_eq!(ran.state("per-machine/web1/bad"), "absent");
     let errors = ran.json()["errors"].to_string();
-    for text in ["status 7", "no backend `nope`", "depends on `missing`"] {
+    for text in ["status 7", "unknown backend `nope`", "unknown dependency `missing`"] {
         assert!(errors.contains(text), "{text} in {errors}");
     }
     fleet.run(["generate", "--show-output"])?.ends(1).says("hunter2");
@@ -148,7 +148,7 @@ fn prompts_are_answered_from_a_file_or_listed() -> Result<()> {
 fn a_selector_that_means_nothing_is_an_error() -> Result<()> {
     let fleet = one()?;
     fleet.run(["status", "per-machine/web1/"])?.ends(3);
-    fleet.run(["status", "per-machine/web2/"])?.ends(1).says("no instance or artifact is named so");
+    fleet.run(["status", "per-machine/web2/"])?.ends(1).says("no artifact matches this selector");
     fleet.run(["generate", "--accept-recipients", "a", "nothing"])?.ends(1);
     fleet.run(["nonsense"])?.ends(2);
     Ok(())
@@ -226,13 +226,13 @@ fn what_is_no_backend_is_refused_in_words() -> Result<()> {
         fleet.run(["generate", "--accept-recipients"])?.ends(1).says(words);
     }
     fleet.backend("mine", json!({"component": guest("hostile")?, "sha256": "00".repeat(32)}));
-    fleet.run(["generate"])?.ends(1).says("SHA-256").says("is registered");
+    fleet.run(["generate"])?.ends(1).says("SHA-256").says("does not match");
     fleet.backend("mine", json!({"component": "/nowhere.wasm"}));
-    fleet.run(["generate"])?.ends(1).says("/nowhere.wasm cannot be read");
+    fleet.run(["generate"])?.ends(1).says("cannot read its component");
     fleet.backend("mine", json!({"component": guest("hostile")?, "grants": {"network": true}}));
     fleet.run(["generate"])?.ends(1).says("unknown grant `network`");
     fleet.backend("mine", json!({"component": guest("hostile")?, "sha256": null}));
-    fleet.run(["generate"])?.ends(1).says("not in the Nix store and has no SHA-256");
+    fleet.run(["generate"])?.ends(1).says("outside the Nix store and has no registered SHA-256");
     assert!(fleet.stored()?.is_empty());
     Ok(())
 }
@@ -335,7 +335,7 @@ fn no_plaintext_is_left_behind_whatever_ends_the_run() -> Result<()> {
     let slow = fleet.generator("slow", "#!/bin/bash\necho begun > $out/secret\nsleep 60\n")?;
     let bad = fleet.generator("bad", "#!/bin/bash\necho begun > $out/secret\nexit 1\n")?;
     let fleet = fleet.machine("web1", &json!({"slow": artifact(&slow), "bad": artifact(&bad)}))?;
-    // Its own: other runs have their folders in the usual one.
+    // Its own: other runs have their directories in the usual one.
     let ram = tempfile::Builder::new().prefix("main-job-").tempdir_in("/dev/shm")?;
     let left_behind = || fs::read_dir(ram.path()).unwrap().flatten().map(|entry| entry.file_name()).collect::<Vec<_>>();
     let command = |words: &[&str]| -> Result<Command> {

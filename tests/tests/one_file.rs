@@ -53,7 +53,7 @@ fn a_file_is_set_without_a_key_and_its_neighbour_stays_byte_for_byte() -> Result
     let fleet = made()?;
     let before = fleet.stored()?;
     let ran = given(&fleet, &["set", "pair", "one"], b"second\0of one\n")?.ends(0).never_says("second");
-    ran.says("made from it: per-machine/web1/from; keep: `artifacts adopt per-machine/web1/from`; new value: `artifacts generate");
+    ran.says("now stale: per-machine/web1/from; keep: `artifacts adopt per-machine/web1/from`; new value: `artifacts generate");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"second\0of one\n");
     let after = fleet.stored()?;
     assert_eq!(after["per-machine/web1/pair/two.age"], before["per-machine/web1/pair/two.age"]);
@@ -83,7 +83,7 @@ fn the_largest_value_that_is_taken_comes_back() -> Result<()> {
         given(&fleet, &["-i", key, "set", "pair", "one"], &largest)?.ends(0);
         let got = fleet.output(["-i", key, "get", "pair", "one"])?;
         assert!(got.stdout == largest, "{backend}: {}", String::from_utf8_lossy(&got.stderr));
-        given(&fleet, &["set", "pair", "one"], &vec![0; (16 << 20) + 1])?.ends(1).says("larger than 16777216 bytes");
+        given(&fleet, &["set", "pair", "one"], &vec![0; (16 << 20) + 1])?.ends(1).says("the limit is 16777216 bytes");
     }
     Ok(())
 }
@@ -96,7 +96,8 @@ fn with_other_readers_the_others_are_read_and_it_says_why() -> Result<()> {
     let before = fleet.stored()?;
     given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("--accept-recipients");
     let ran = given(&fleet, &["--accept-recipients", "set", "pair", "one"], b"x")?.ends(1);
-    ran.says("its readers changed, so all of its files are encrypted anew, and the others cannot be read").says("-i");
+    ran.says("its recipients changed, so all of its files must be re-encrypted, but the other files cannot be read")
+        .says("-i");
     assert_eq!(fleet.stored()?, before);
     let key = fleet.key_file("admin");
     given(&fleet, &["-i", key.to_str().unwrap(), "set", "pair", "one"], b"x")?.ends(0);
@@ -121,7 +122,7 @@ fn what_lacks_another_file_is_not_made_whole_by_one_alone() -> Result<()> {
     let before = fleet.stored()?;
     let remembered = || fs::read(fleet.home().join("state/artifacts/headers/headers"));
     let headers = remembered()?;
-    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("it was stored by the backend `agenix`");
+    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("stored by backend `agenix`");
     assert_eq!(fleet.stored()?, before);
     assert_eq!(remembered()?, headers, "what lies nowhere is not remembered");
     Ok(())
@@ -147,10 +148,10 @@ fn what_was_secret_becomes_public_after_a_yes_only() -> Result<()> {
     fleet.of("web1")["artifacts"]["pair"]["files"]["two"] = json!({"secret": false});
     let before = fleet.stored()?;
     for arguments in [&["set", "pair", "two"][..], &["generate", "--regenerate", "pair"]] {
-        let ran = given(&fleet, arguments, b"typed")?.ends(1).says("+ everybody, in plain text");
+        let ran = given(&fleet, arguments, b"typed")?.ends(1).says("+ everyone (public file)");
         ran.says("--accept-recipients").never_says("typed");
     }
-    fleet.run(["generate", "--regenerate", "--dry-run", "pair"])?.ends(3).says("+ everybody, in plain text");
+    fleet.run(["generate", "--regenerate", "--dry-run", "pair"])?.ends(3).says("+ everyone (public file)");
     assert_eq!(fleet.stored()?, before);
     given(&fleet, &["--accept-recipients", "set", "pair", "two"], b"typed")?.ends(3);
     // It is agreed to by now; the other secret stays one.
@@ -214,24 +215,24 @@ fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> 
     let mut fleet = made()?;
     let dry = given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.ends(0).says("pub: public");
     dry.never_says("one: secret").never_says("two: secret").never_says("replaces");
-    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.ends(0).says("one: secret, 2 readers");
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.ends(0).says("one: secret, 2 recipients");
     dry.never_says("two: secret").never_says("pub: public");
     let key = fleet.key_file("admin");
     let dry = fleet.run(["-i", key.to_str().unwrap(), "edit", "--dry-run", "pair", "one"])?.ends(0);
-    dry.says("one: secret, 2 readers").never_says("two: secret");
+    dry.says("one: secret, 2 recipients").never_says("two: secret");
     // What is declared no more goes with what is set.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("two");
-    let gone = "two: goes, since it is no declared secret any more";
-    given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 readers").says(gone);
+    let gone = "two: would be removed (no longer a declared secret)";
+    given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 recipients").says(gone);
     given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.never_says(gone);
     given(&fleet, &["set", "pair", "pub"], b"x")?.never_says("declared secret");
-    given(&fleet, &["set", "pair", "one"], b"x")?.says("two: gone, since it is no declared secret any more");
+    given(&fleet, &["set", "pair", "one"], b"x")?.says("two: removed (no longer declared)");
     // With other readers all that stays is encrypted anew.
     let mut fleet = made()?;
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 -> 3 readers");
-    dry.says("two: secret, 2 -> 3 readers");
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 -> 3 recipients");
+    dry.says("two: secret, 2 -> 3 recipients");
     Ok(())
 }
 
@@ -245,7 +246,7 @@ fn where_all_files_are_written_as_one_the_others_are_read_and_it_says_why() -> R
     let before = fleet.stored()?;
     given(&fleet, &["set", "pair", "one"], b"x")?
         .ends(1)
-        .says("its backend writes all of its files as one, and the others cannot be read")
+        .says("its backend stores all files together, but the other files cannot be read")
         .says("-i");
     assert_eq!(fleet.stored()?, before);
     let key = fleet.key_file("admin");
@@ -272,10 +273,10 @@ fn what_was_typed_is_edited_again_when_it_cannot_be_stored() -> Result<()> {
         Ok(command)
     };
     let ran: Ran = in_session(&command()?).output()?.into();
-    let ran = ran.ends(1).says("another process changed").says("what was typed is lost, and nothing was changed");
+    let ran = ran.ends(1).says("another process changed").says("your edits were discarded; nothing was changed");
     ran.never_says("(agenix): per-machine/web1/pair");
     let mut desk = Desk::start(&command()?)?;
-    desk.sees("another process changed")?.sees("Edit again? [y/N]")?.types("n\n")?.sees("what was typed is lost")?;
+    desk.sees("another process changed")?.sees("Edit again? [y/N]")?.types("n\n")?.sees("your edits were discarded")?;
     assert_eq!(desk.ends()?.0, Some(1));
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
     let mut desk = Desk::start(&command()?)?;
@@ -295,7 +296,7 @@ const CLUMSY: [(&str, &str); 8] = [
     ("rm \"$1\"; mkdir \"$1\"; touch \"$1/x\"", "found a directory"),
     ("rm \"$1\"; mkfifo \"$1\"", "found a named pipe"),
     ("head -c 17000000 /dev/zero | tr '\\0' x > \"$1\"", "expected at most"),
-    ("printf ' and more' >> \"$1\"; exit 3", "the editor ended with exit status: 3"),
+    ("printf ' and more' >> \"$1\"; exit 3", "the editor exited with exit status: 3"),
 ];
 
 #[test]
@@ -316,11 +317,11 @@ fn whatever_an_editor_leaves_may_be_edited_again() -> Result<()> {
             Ok(command)
         };
         let ran: Ran = in_session(&command()?).output()?.into();
-        ran.ends(1).says(said).says("what was typed is lost, and nothing was changed");
+        ran.ends(1).says(said).says("your edits were discarded; nothing was changed");
         assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
         fs::remove_file(&again)?;
         let mut desk = Desk::start(&command()?)?;
-        desk.sees("Edit again? [y/N]")?.types("n\n")?.sees("what was typed is lost")?;
+        desk.sees("Edit again? [y/N]")?.types("n\n")?.sees("your edits were discarded")?;
         assert_eq!(desk.ends()?.0, Some(1));
         fs::remove_file(&again)?;
         let mut desk = Desk::start(&command()?)?;
@@ -347,7 +348,7 @@ fn an_editor_that_fails_with_nothing_typed_has_failed() -> Result<()> {
     command.env_remove("VISUAL").env("EDITOR", "exit 3; :");
     let (status, shown) = Desk::start(&command)?.ends()?;
     assert!(status == Some(1) && !shown.contains("Edit again"), "{shown}");
-    assert!(shown.contains("exit status: 3") && !shown.contains("what was typed is lost"), "{shown}");
+    assert!(shown.contains("exit status: 3") && !shown.contains("your edits were discarded"), "{shown}");
     Ok(())
 }
 
@@ -357,10 +358,10 @@ fn what_was_never_stored_is_named_with_the_way_to_store_it() -> Result<()> {
     fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
     let key = fleet.key_file("admin");
     let get = fleet.run(["-i", key.to_str().unwrap(), "get", "pair", "three"])?.ends(1);
-    get.says("`three` is declared and was never stored").says("artifacts set per-machine/web1/pair three");
+    get.says("`three` is declared but not stored").says("artifacts set per-machine/web1/pair three");
     // It keeps no other file from being encrypted to others, and does not count as stored afterwards.
     let ran = fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey", "--all", "pair"])?.ends(3);
-    ran.says("`three` is declared and was never stored");
+    ran.says("`three` is declared but not stored");
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/pair"), "stale (files)");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
     Ok(())
@@ -447,8 +448,8 @@ fn an_editor_that_ends_well_after_ctrl_c_at_the_terminal_has_its_words_kept() ->
     let mut command = fleet.command(["-i", key.to_str().unwrap(), "edit", "pair", "one"])?;
     command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display()));
     let mut desk = Desk::start(&command)?;
-    desk.sees("ready")?.types("\u{3}")?.sees("the editor ended with exit status: 130")?;
-    desk.sees("Edit again? [y/N]")?.types("n\n")?.sees("what was typed is lost")?;
+    desk.sees("ready")?.types("\u{3}")?.sees("the editor exited with exit status: 130")?;
+    desk.sees("Edit again? [y/N]")?.types("n\n")?.sees("your edits were discarded")?;
     assert_eq!(desk.ends()?.0, Some(1));
     assert_eq!(fleet.stored()?, before);
     Ok(())
@@ -457,20 +458,20 @@ fn an_editor_that_ends_well_after_ctrl_c_at_the_terminal_has_its_words_kept() ->
 #[test]
 fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> Result<()> {
     let mut fleet = fleet("agenix")?;
-    fleet.run(["set", "pair", "three"])?.ends(1).says("it has no file `three`");
-    fleet.run(["set", "nothing", "one"])?.ends(1).says("no instance or artifact is named so");
-    fleet.run(["set", "pair", "one"])?.ends(1).says("it is not made yet").says("generate per-machine/web1/pair");
+    fleet.run(["set", "pair", "three"])?.ends(1).says("no file `three`");
+    fleet.run(["set", "nothing", "one"])?.ends(1).says("no artifact matches this selector");
+    fleet.run(["set", "pair", "one"])?.ends(1).says("not generated yet").says("generate per-machine/web1/pair");
     // One that is all of its artifact is made by it.
     fleet.of("web1")["artifacts"]["from"]["dependencies"] = json!([]);
     given(&fleet, &["--accept-recipients", "set", "from", "secret"], b"by hand")?.ends(0);
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
     given(&fleet, &["set", "from", "secret"], b"")?.ends(1).says("standard input is empty");
-    given(&fleet, &["set", "--dry-run", "from", "secret"], b"")?.ends(0).says("would be set");
+    given(&fleet, &["set", "--dry-run", "from", "secret"], b"")?.ends(0).says("would set");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
     fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("dummy");
-    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("it is made on the target");
+    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("generated on the target");
     fs::write(fleet.path().join("secrets/per-machine/web1/from/secret.age"), "x")?;
-    given(&fleet, &["set", "from", "secret"], b"x")?.ends(1).says("the last good commit");
+    given(&fleet, &["set", "from", "secret"], b"x")?.ends(1).says("a commit or a backup");
     Ok(())
 }
 
@@ -499,10 +500,10 @@ fn a_file_is_edited_in_ram_and_an_unchanged_one_is_not_written() -> Result<()> {
     assert_eq!((kind, mode), ("tmpfs", "600"));
     assert!(!std::path::Path::new(path).exists(), "it is gone afterwards");
     let before = fleet.stored()?;
-    edit(&fleet, "true", "one")?.says("unchanged; nothing was written").says("such as `code --wait`");
-    edit(&fleet, "sleep 1.5", "one")?.says("unchanged; nothing was written").never_says("told to wait");
-    edit(&fleet, "shift; echo >> \"$1\"", "one")?.says("unchanged; nothing was written");
-    edit(&fleet, "shift; : > \"$1\"", "one")?.ends(1).says("the editor left it empty; nothing was changed");
+    edit(&fleet, "true", "one")?.says("no changes").says("code --wait");
+    edit(&fleet, "sleep 1.5", "one")?.says("no changes").never_says("opens a window");
+    edit(&fleet, "shift; echo >> \"$1\"", "one")?.says("no changes");
+    edit(&fleet, "shift; : > \"$1\"", "one")?.ends(1).says("the edited file is empty; nothing was changed");
     assert_eq!(fleet.stored()?, before);
     Ok(())
 }
@@ -517,13 +518,13 @@ fn an_editor_that_fails_or_is_killed_writes_nothing_and_leaves_nothing() -> Resu
     {
         edit(&fleet, &format!("{note}{end}"), "one")?.ends(1).never_says("spoiled");
         assert_eq!(fleet.stored()?, before, "{end}");
-        let folder = std::path::PathBuf::from(fs::read_to_string(&path)?.trim());
-        assert!(!folder.parent().unwrap().exists(), "{end}");
+        let dir = std::path::PathBuf::from(fs::read_to_string(&path)?.trim());
+        assert!(!dir.parent().unwrap().exists(), "{end}");
     }
     let mut command = fleet.command(["edit", "pair", "one"])?;
     command.env_remove("VISUAL").env_remove("EDITOR");
     let ran: Ran = command.output()?.into();
-    ran.ends(1).says("there is no terminal to edit at");
+    ran.ends(1).says("no terminal, and $EDITOR is not set");
     Ok(())
 }
 
@@ -568,8 +569,8 @@ fn an_installer_finds_the_host_s_private_key_in_its_place_and_nothing_else() -> 
         .arg(fleet.path().join("secrets/per-machine/new/app/secret.age"))
         .output()?;
     assert_eq!(output.stdout, b"secret\n", "the machine reads with it what is deployed to it");
-    // Nothing is overwritten, nothing goes to a disk, nothing leads upwards.
-    fleet.run(["-i", identity, "export", "new", place])?.ends(1).says("it is there already");
+    // Nothing is overwritten, nothing goes to a disk, nothing contains `..`.
+    fleet.run(["-i", identity, "export", "new", place])?.ends(1).says("already exists");
     let disk = fleet.path().join("extra");
     let on_disk = fleet.run(["-i", identity, "export", "new", disk.to_str().unwrap()])?;
     if on_disk.status != Some(0) {
@@ -578,10 +579,10 @@ fn an_installer_finds_the_host_s_private_key_in_its_place_and_nothing_else() -> 
     }
     fleet.of("new")["artifacts"]["host"]["files"]["key"]["path"] = json!("/etc/../../key");
     let other = ram.path().join("other");
-    fleet.run(["-i", identity, "export", "new", other.to_str().unwrap()])?.ends(1).says("leads upwards");
+    fleet.run(["-i", identity, "export", "new", other.to_str().unwrap()])?.ends(1).says("contains `..`");
     assert!(!other.exists());
     assert_eq!(fs::read_dir(ram.path())?.count(), 1, "nothing is left");
-    fleet.run(["export", "nobody", "/dev/shm/x"])?.ends(1).says("it has no artifact of its own");
+    fleet.run(["export", "nobody", "/dev/shm/x"])?.ends(1).says("no artifacts are declared for this target");
     let _: Value = fleet.spec();
     Ok(())
 }

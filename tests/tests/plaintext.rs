@@ -30,7 +30,7 @@ fn fleet() -> Result<Fleet> {
     Ok(fleet)
 }
 
-/// Runs a command with folders mounted over those in RAM. Needs root.
+/// Runs a command with directories mounted over those in RAM. Needs root.
 fn with_mounts(command: &Command, mount: &str, after: &str) -> Result<Ran> {
     let script = format!(
         "for at in /dev/shm /run; do {mount} || exit 99; done; mkdir -p /run/user/0; \"$@\"; status=$?; {after}; exit $status"
@@ -56,7 +56,7 @@ fn nothing_is_left_in_ram_after_success_and_failure() -> Result<()> {
 #[test]
 fn without_a_place_in_ram_nothing_is_made() -> Result<()> {
     let fleet = fleet()?;
-    // A folder on the disk below the usual names: its kind counts, not where it is.
+    // A directory on the disk below the usual names: its kind counts, not where it is.
     let disk = tempfile::tempdir_in(Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"))?;
     let mount = format!("mount --bind '{}' $at", disk.path().display());
     let command = fleet.command(["generate", "--accept-recipients", "sealed"])?;
@@ -78,8 +78,8 @@ fn no_file_holds_plaintext_afterwards() -> Result<()> {
     for artifact in ["sealed", "encrypted"] {
         run(&["get", artifact, "secret", "-i", &key])?.ends(0).says(CANARY);
     }
-    for folder in [fleet.path(), fleet.home(), temporary.path()] {
-        let found = Command::new("grep").args(["-rlF", CANARY]).arg(folder).output()?;
+    for dir in [fleet.path(), fleet.home(), temporary.path()] {
+        let found = Command::new("grep").args(["-rlF", CANARY]).arg(dir).output()?;
         assert_eq!(String::from_utf8(found.stdout)?, "");
     }
     Ok(())
@@ -104,7 +104,7 @@ fn plaintext_is_written_to_pipes_and_ram_only() -> Result<()> {
         "the worker was given it: {ran}"
     );
     for line in holds {
-        // `/out` is what a generator sees of the folder in RAM that is its own.
+        // `/out` is what a generator sees of the directory in RAM that is its own.
         let well = ["</out/", "</dev/shm/", "<pipe:", "<UNIX", "<socket:"].iter().any(|place| line.contains(place));
         assert!(well, "{line}");
     }

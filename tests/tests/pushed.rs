@@ -141,9 +141,9 @@ fn the_admin_is_asked_in_words_at_a_terminal() -> Result<()> {
     fleet.of("web1")["artifacts"]["x"] = x;
     let ask = |answer: &str| -> Result<(Option<i32>, String)> {
         let mut desk = Desk::start(&fleet.command(generate(&admin, &[]))?)?;
-        desk.sees("per-machine/web1/x wants to read per-machine/web1/attic")?.sees("its generator is")?;
-        desk.sees("it has the network")?.sees("the public file x, for everybody to read")?;
-        desk.sees("Let them read these secrets?")?.types(answer)?;
+        desk.sees("per-machine/web1/x wants to read per-machine/web1/attic")?.sees("generator   ")?;
+        desk.sees("the generator could send the secret away")?.sees("publishes   x")?;
+        desk.sees("Allow this access?")?.types(answer)?;
         desk.ends()
     };
     let (status, shown) = ask("n\n")?;
@@ -264,7 +264,7 @@ fn a_copy_is_known_by_an_origin_in_a_storage_that_is_not_declared_now() -> Resul
     fs::create_dir_all(fleet.path().join("src/shared/code/deep"))?;
     fs::rename(state(&fleet, "headers"), state(&fleet, "aside"))?;
     let ran = fleet.run(["-i", &admin, "get", "per-machine/evil/attic", "env"])?.ends(1).never_says(&secret);
-    ran.says("it holds what was sealed for per-machine/web1/attic");
+    ran.says("these files were encrypted for per-machine/web1/attic");
     fs::remove_dir_all(fleet.path().join("infra"))?;
     fleet.run(["-i", &admin, "get", "per-machine/evil/attic", "env"])?.ends(0).says(&secret);
     Ok(())
@@ -291,8 +291,8 @@ fn set(fleet: &Fleet, file: &str) -> Result<artifacts_tests::fleet::Ran> {
 
 /// Whether `two` would be given to everybody without a question.
 fn asks_about_two(fleet: &Fleet) -> Result<()> {
-    set(fleet, "two")?.ends(1).says("everybody, in plain text");
-    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("everybody, in plain text");
+    set(fleet, "two")?.ends(1).says("everyone (public file)");
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(1).says("everyone (public file)");
     fleet.run(["generate", "--stale", "--accept-recipients"])?.ends(3);
     assert!(!slice(fleet, "per-machine/web1/trio/public").exists());
     Ok(())
@@ -313,7 +313,7 @@ fn what_was_secret_is_not_made_public_by_the_way() -> Result<()> {
     running.stdin.take().unwrap().write_all(b"meant")?;
     running.wait()?;
     assert_eq!(fs::read(slice(&fleet, "per-machine/web1/trio/public/two"))?, b"meant");
-    set(&fleet, "two")?.never_says("everybody, in plain text");
+    set(&fleet, "two")?.never_says("everyone (public file)");
     Ok(())
 }
 
@@ -360,7 +360,7 @@ fn a_copy_is_known_when_its_origin_is_gone_or_has_forgotten_it() -> Result<()> {
     fs::rename(&memory, &aside)?;
     get(&fleet)?.ends(1).says("per-machine/web1/attic");
     fs::write(&path, &told)?;
-    // It was made again since, and the old one is in the trash.
+    // It was regenerated, and the old one is in the trash.
     fleet.run(["generate", "--regenerate", "per-machine/web1/attic"])?.ends(0);
     fs::remove_dir_all(&memory)?;
     get(&fleet)?.ends(1).says("per-machine/web1/attic");
@@ -368,7 +368,7 @@ fn a_copy_is_known_when_its_origin_is_gone_or_has_forgotten_it() -> Result<()> {
     fs::remove_dir_all(fleet.path().join("secrets/.artifacts/trash"))?;
     fs::remove_dir_all(slice(&fleet, "per-machine/web1/attic"))?;
     fs::rename(&aside, &memory)?;
-    get(&fleet)?.ends(1).says("it holds what was sealed for per-machine/web1/attic");
+    get(&fleet)?.ends(1).says("these files were encrypted for per-machine/web1/attic");
     Ok(())
 }
 
@@ -445,6 +445,6 @@ fn answers_are_read_by_a_process_that_is_ready_for_secrets_and_no_further_than_t
     assert!(ready, "it reads answers before it watches for signals and leaves no core dump");
     fs::remove_file(&pipe)?;
     fs::write(&pipe, "#".repeat((8 << 20) + 1))?;
-    fleet.run(arguments)?.ends(1).says("it is larger than");
+    fleet.run(arguments)?.ends(1).says("too large: the limit is");
     Ok(())
 }

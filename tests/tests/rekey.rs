@@ -85,7 +85,7 @@ fn rekey_and_meanwhile(fleet: &Fleet, done: &str, meanwhile: impl FnOnce(&Child)
     let mut child = command.stdout(fs::File::create(&output)?).stderr(Stdio::piped()).spawn()?;
     let mut said = BufReader::new(child.stderr.take().unwrap());
     let mut stderr = String::new();
-    while !stderr.contains(&format!("rekeyed {done}")) {
+    while !stderr.contains(&format!("re-encrypted {done}")) {
         assert!(said.read_line(&mut stderr)? > 0, "{stderr}");
     }
     meanwhile(&child)?;
@@ -98,14 +98,14 @@ fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> R
     let mut fleet = fleet(3)?;
     let before = fleet.stored()?;
     let plain = fleet.decrypt("admin", "secrets/per-machine/web2/a/one.age")?;
-    rekey(&fleet, &[])?.ends(0).says("0 opened, 0 written");
+    rekey(&fleet, &[])?.ends(0).says("0 decrypted, 0 re-encrypted");
     assert_eq!(fleet.stored()?, before);
     let second = fleet.new_key("second")?;
     fleet.of("web2")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     // Readers before and after are shown; nothing is written before somebody agrees.
-    let ran = rekey(&fleet, &["--dry-run"])?.ends(3).says(&format!("+ {second}")).says("would be rekeyed");
+    let ran = rekey(&fleet, &["--dry-run"])?.ends(3).says(&format!("+ {second}")).says("would re-encrypt");
     ran.never_says("per-machine/web1/a000: one");
-    let ran = rekey(&fleet, &[])?.ends(1).says("--accept-recipients").says("0 opened, 0 written");
+    let ran = rekey(&fleet, &[])?.ends(1).says("--accept-recipients").says("0 decrypted, 0 re-encrypted");
     ran.says(&format!("+ {second}"));
     assert_eq!(fleet.stored()?, before);
     // `web2`'s own, and the shared one: two of five.
@@ -120,7 +120,7 @@ fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> R
     assert_eq!(fleet.decrypt("second", "secrets/per-machine/web2/a/one.age")?, plain);
     assert_eq!(fleet.decrypt("web2", "secrets/per-machine/web2/a/one.age")?, plain);
     fleet.run(["status"])?.ends(0);
-    rekey(&fleet, &["--all"])?.ends(0).says("5 opened, 5 written");
+    rekey(&fleet, &["--all"])?.ends(0).says("5 decrypted, 5 re-encrypted");
     // What was written is looked at in one call, before the first of it is stored.
     assert_eq!(looked_at_last(&fleet)?, 5);
     assert_eq!(fleet.decrypt("web2", "secrets/per-machine/web2/a/one.age")?, plain);
@@ -137,8 +137,8 @@ fn what_cannot_be_encrypted_anew_is_not_promised_and_what_was_is_told_as_it_is()
     let config = fleet.of("web1")["config"]["agenix"].clone();
     fleet.configure("web1", "sops-nix", config);
     let ran = rekey(&fleet, &["--all", "--dry-run"])?.ends(1).says("`one.age` was modified outside artifacts");
-    ran.says("it was stored by the backend `agenix`, and `sops-nix` is declared").says("2 would be rekeyed");
-    rekey(&fleet, &["--all"])?.ends(1).says("2 opened, 2 written");
+    ran.says("stored by backend `agenix`, but `sops-nix` is declared").says("2 would re-encrypt");
+    rekey(&fleet, &["--all"])?.ends(1).says("2 decrypted, 2 re-encrypted");
     fs::write(&slice, &text)?;
     fleet.of("web1")["artifacts"]["a001"]["backend"] = json!("agenix");
     // A file that is declared no more goes with the old slice, and is no reason afterwards.
@@ -211,19 +211,19 @@ fn what_cannot_be_opened_is_named_and_stops_no_other() -> Result<()> {
     // Of a slice that was tampered with nothing is opened, and a key that opens some instances does those.
     fs::write(&slice, text.replacen('A', "B", 1))?;
     let ran = rekey(&fleet, &["--accept-recipients"])?.ends(1).says("`one.age` was modified outside artifacts");
-    ran.says("4 opened, 4 written");
+    ran.says("4 decrypted, 4 re-encrypted");
     fs::write(&slice, &text)?;
     let wrong = fleet.new_key("wrong")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(wrong));
     let before = fleet.stored()?;
     let key = fleet.key_file("web2");
     let ran = fleet.run(["-i", key.to_str().unwrap(), "rekey", "--accept-recipients"])?.ends(1);
-    ran.says("no identity can decrypt it").says("1 opened, 1 written");
+    ran.says("no identity can decrypt it").says("1 decrypted, 1 re-encrypted");
     let after = fleet.stored()?;
     assert!(before.iter().all(|(name, bytes)| after[name] == *bytes || name.starts_with("shared/")));
-    fleet.run(["-i", "/nowhere", "rekey"])?.ends(1).says("/nowhere").says("cannot be read");
+    fleet.run(["-i", "/nowhere", "rekey"])?.ends(1).says("/nowhere").says("cannot read");
     fleet.run(["rekey"])?.ends(1).says("-i");
-    rekey(&fleet, &[])?.ends(0).says("3 opened, 3 written");
+    rekey(&fleet, &[])?.ends(0).says("3 decrypted, 3 re-encrypted");
     Ok(())
 }
 
@@ -268,11 +268,10 @@ fn one_that_is_interrupted_tells_once_how_many_are_left_and_the_next_does_those(
     assert_eq!(errors.len(), 1, "{errors:#?}");
     let message = errors[0]["message"].as_str().unwrap();
     // Which they are is told, as far as anybody reads; those are the last ones.
-    let first =
-        format!("the run was ended before it reached {left} instances: per-machine/web1/a{:03}, ", 99 - (left - 2));
+    let first = format!("interrupted; {left} artifacts not processed: per-machine/web1/a{:03}, ", 99 - (left - 2));
     assert!(message.starts_with(&first), "{message}");
     assert!(message.ends_with(&format!(" and {} more", left - 10)), "{message}");
-    rekey(&fleet, &[])?.ends(0).says(&format!("{left} opened, {left} written"));
+    rekey(&fleet, &[])?.ends(0).says(&format!("{left} decrypted, {left} re-encrypted"));
     fleet.run(["status"])?.ends(0);
     Ok(())
 }
@@ -322,7 +321,7 @@ fn a_storage_that_cannot_be_written_loses_nothing() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let before = fleet.stored()?;
-    // Root writes to read-only folders, but not into a file.
+    // Root writes to read-only directories, but not into a file.
     fs::remove_dir_all(fleet.path().join("secrets/.artifacts"))?;
     fs::write(fleet.path().join("secrets/.artifacts"), "")?;
     rekey(&fleet, &["--accept-recipients"])?.ends(1).says("secrets/.artifacts");

@@ -42,7 +42,7 @@ fn decrypted(fleet: &Fleet, key: &str, file: &str) -> Result<Vec<u8>> {
 #[test]
 fn what_is_made_is_what_sops_decrypts_and_nobody_else() -> Result<()> {
     let fleet = one("sops-nix")?;
-    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("made per-machine/web1/a");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("generated per-machine/web1/a");
     let secret = decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?;
     assert!(secret.starts_with(b"made ") && secret.ends_with(b"\xff\n\n"), "{secret:?}");
     assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/empty.sops")?, b"");
@@ -149,10 +149,10 @@ fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
     let config = fleet.run(["sops-config"])?.ends(0).stdout;
     let mut both = [host.as_str().unwrap(), &admin];
     both.sort_unstable();
-    let folder = "^secrets/per-machine/web1/a";
+    let dir = "^secrets/per-machine/web1/a";
     let expected = format!(
-        "creation_rules:\n  - path_regex: '{folder}/empty\\.sops$'\n    age: >-\n      {admin}\n  \
-         - path_regex: '{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$'\n    age: >-\n      {},\n      {}\n",
+        "creation_rules:\n  - path_regex: '{dir}/empty\\.sops$'\n    age: >-\n      {admin}\n  \
+         - path_regex: '{dir}/[^/]+\\.sops(\\.json|\\.yaml)?$'\n    age: >-\n      {},\n      {}\n",
         both[0], both[1]
     );
     assert_eq!(config, expected);
@@ -175,7 +175,7 @@ fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     fs::write(fleet.path().join(place), made.stdout)?;
     // sops says whom it is for, but only the host can vouch for that.
-    fleet.run(["adopt"])?.ends(3).says("the recipients of empty, secret are unknown");
+    fleet.run(["adopt"])?.ends(3).says("recipients of empty, secret are unknown");
     assert_eq!(decrypted(&fleet, "web1", place)?, b"by hand");
     let key = fleet.key_file("web1");
     assert_eq!(fleet.run(["-i", key.to_str().unwrap(), "get", "a", "secret"])?.ends(0).stdout, "by hand");

@@ -120,7 +120,7 @@ fn what_was_never_stored_is_not_present_whatever_a_backend_says() -> Result<()> 
     fleet.configure("web1", "mine", json!({"recipients": [host], "check": "present"}));
     fleet.of("web1")["artifacts"]["a"]["files"] = json!({"f": {}, "more": {}});
     assert_eq!(state(&fleet, A)?, "stale (files)");
-    fleet.run(["generate", "--stale", "--yes"])?.ends(3).says("`more` is declared and was never stored");
+    fleet.run(["generate", "--stale", "--yes"])?.ends(3).says("`more` is declared but not stored");
     fleet.of("web1")["artifacts"]["a"]["files"] = json!({"more": {}});
     assert_eq!(state(&fleet, A)?, "stale (files, files)", "one is missing, and one is no longer declared");
     fleet.of("web1")["artifacts"]["a"]["files"] = json!({"f": {}});
@@ -154,7 +154,7 @@ fn files_that_are_declared_later_are_set_one_by_one() -> Result<()> {
         fleet.run(["generate", "--stale"])?.ends(3).says("artifacts rekey");
         let ran = fleet.run(with_key(&fleet, &["rekey", A]))?.ends(0);
         for gone in ["g", "h"] {
-            assert!(ran.stdout.contains(&format!("{gone}: gone, since it is no declared secret any more")), "{ran}");
+            assert!(ran.stdout.contains(&format!("{gone}: removed (no longer a declared secret)")), "{ran}");
         }
         assert_eq!((state(&fleet, A)?.as_str(), get(&fleet, "a")?), ("present", value));
     }
@@ -167,7 +167,7 @@ fn a_renamed_file_is_not_given_up_by_rekey() -> Result<()> {
     let before = fleet.stored()?;
     fleet.of("web1")["artifacts"]["a"]["files"] = json!({"g": {}});
     fleet.run(["status"])?.ends(3).says("declare `f` again, under which a value is stored");
-    fleet.run(with_key(&fleet, &["rekey", "--all"]))?.ends(1).says("none of its declared files was ever stored");
+    fleet.run(with_key(&fleet, &["rekey", "--all"]))?.ends(1).says("its declared files are not stored");
     fleet.run(["generate", "--stale"])?.ends(3);
     assert_eq!(fleet.stored()?, before);
     Ok(())
@@ -192,7 +192,7 @@ fn what_another_storage_has_is_not_absent() -> Result<()> {
         assert_eq!(fleet.stored()?, before, "{words:?}");
         assert!(!fleet.path().join("vault/per-machine").exists(), "{words:?}");
     }
-    fleet.run(with_key(&fleet, &["get", "a", "f"]))?.ends(1).says("it is stored in `secrets` by agenix");
+    fleet.run(with_key(&fleet, &["get", "a", "f"]))?.ends(1).says("stored in `secrets` by agenix");
     // Only whoever names it gives it up, and then it has one entry again.
     fleet.run(["--accept-recipients", "generate", "--regenerate", "a"])?.ends(0).says("moved to the trash");
     assert!(fleet.stored()?.is_empty());
@@ -246,10 +246,7 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
         status.says(&format!("new value: `artifacts generate --yes {name}`"));
         assert_eq!(fleet.run(["--json", "status"])?.json()["orphaned"][0]["name"], A);
         for words in [&["generate"][..], &["generate", "--stale"], &["generate", "--dry-run"], &["generate", &name]] {
-            fleet
-                .run(words)?
-                .ends(1)
-                .says("`secrets/per-machine/web1/a` has the same files, and is no longer declared");
+            fleet.run(words)?.ends(1).says("`secrets/per-machine/web1/a` has the same files and is no longer declared");
             assert_eq!(fleet.stored()?, before, "{words:?}");
         }
         // At a terminal it is a question.
@@ -275,8 +272,8 @@ fn what_lies_below_another_root_is_left_alone() -> Result<()> {
     fs::rename(fleet.path().join("secrets"), fleet.path().join("sub/secrets"))?;
     let other = fleet.path().join("sub/secrets").join(A);
     let before = fs::read(other.join("f.age"))?;
-    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(3).says("is stored in `sub/secrets`");
-    let note = "the entry in `sub/secrets` is left as it is";
+    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(3).says("stored in `sub/secrets`");
+    let note = "the entry in `sub/secrets` is left unchanged";
     fleet.run(["generate", "--regenerate", "--accept-recipients", "a"])?.ends(0).says(note);
     assert_eq!(fs::read(other.join("f.age"))?, before);
     assert_eq!(state(&fleet, A)?, "present");
@@ -350,7 +347,7 @@ fn generate_stale_replaces_only_what_is_outdated() -> Result<()> {
     fleet.of("web1")["artifacts"]["a"]["validation"] = json!(1);
     fleet.run(["--accept-recipients", "generate"])?.ends(3);
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["--accept-recipients", "generate", "--stale"])?.ends(0).says("made again");
+    fleet.run(["--accept-recipients", "generate", "--stale"])?.ends(0).says("regenerated");
     // What is damaged is given up by whoever names it.
     damage(&mut fleet);
     fleet.run(["--accept-recipients", "generate", "--regenerate", "a"])?.ends(0);

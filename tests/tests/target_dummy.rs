@@ -218,7 +218,7 @@ fn what_could_not_follow_something_that_was_made_anew_follows_it_the_next_time()
     let failed = machine.run(&format!("ARTIFACTS_GENERATOR_PATH=/fail/bin {activate}")).unwrap();
     assert_eq!(failed.status.code(), Some(1));
     let said = machine.sh(&format!("{activate} 2>&1")).unwrap();
-    assert_eq!(said, "made per-machine/web1/template anew");
+    assert_eq!(said, "regenerated per-machine/web1/template");
     machine
         .sh("test \"$(cat /run/artifacts/template/conf)\" = \"token = $(cat /run/artifacts/cluster/token)\"")
         .unwrap();
@@ -233,7 +233,7 @@ fn of_many_at_once_the_first_ones_values_stay() {
         cat /run/said.* | sort";
     assert_eq!(
         machine.sh(script).unwrap(),
-        "made per-machine/web1/ca\nmade per-machine/web1/leaf\nmade shared/cluster"
+        "generated per-machine/web1/ca\ngenerated per-machine/web1/leaf\ngenerated shared/cluster"
     );
     machine.sh("openssl verify -CAfile /run/artifacts/ca/cert /run/artifacts/leaf/cert").unwrap();
 }
@@ -439,10 +439,9 @@ fn deterministic_machines_agree_on_what_they_share_and_on_nothing_else() {
     let read = |machine: &Configuration| {
         let machine = Machine::boot(machine, &[]).unwrap();
         machine
-            .wait_said("artifact-random", "makes other values each time, and `deterministic` is set: file `f` differs")
+            .wait_said("artifact-random", "the generator is not deterministic: `f` changed between two runs")
             .unwrap();
-        let much =
-            "reads all of /dev/urandom, which has 1048576 bytes where `deterministic` is set: file `f` differs when";
+        let much = "/dev/urandom has only 1048576 bytes, and the generator read all of them: `f` changed between two runs with";
         machine.wait_said("artifact-more", much).unwrap();
         assert_eq!(machine.state("artifact-most.service").unwrap(), "active", "{}", machine.journal());
         let several =
@@ -457,7 +456,7 @@ fn deterministic_machines_agree_on_what_they_share_and_on_nothing_else() {
 }
 
 #[test]
-fn a_hostile_folder_is_refused_by_name() {
+fn a_hostile_directory_is_refused_by_name() {
     let machine = Machine::boot(&WEB, &[]).unwrap();
     // Nothing is waited for: a pipe has nobody at its other end.
     let activate = "timeout 60 /etc/artifacts/bin/artifacts activate cluster";
@@ -467,57 +466,69 @@ fn a_hostile_folder_is_refused_by_name() {
     let keep = |what: &str, then: &str| format!("mv {what} /run/kept; {then}");
     let back = |what: &str| format!("rm -rf {what}; mv /run/kept {what}");
     for (spoil, mend, said) in [
-        (keep("/run/artifacts", "ln -s /run/kept /run/artifacts"), back("/run/artifacts"), "/run/artifacts is refused"),
-        ("chown daemon /run/artifacts".to_owned(), "chown root /run/artifacts".to_owned(), "/run/artifacts is refused"),
-        ("chmod 0777 /run/artifacts".to_owned(), "chmod 0755 /run/artifacts".to_owned(), "/run/artifacts is refused"),
+        (keep("/run/artifacts", "ln -s /run/kept /run/artifacts"), back("/run/artifacts"), "/run/artifacts: expected"),
+        ("chown daemon /run/artifacts".to_owned(), "chown root /run/artifacts".to_owned(), "/run/artifacts: expected"),
+        ("chmod 0777 /run/artifacts".to_owned(), "chmod 0755 /run/artifacts".to_owned(), "/run/artifacts: expected"),
         (
             keep("/run/artifacts.d", "ln -s /run/kept /run/artifacts.d"),
             back("/run/artifacts.d"),
-            "/run/artifacts.d is refused",
+            "/run/artifacts.d: expected",
         ),
         (
             "chown daemon /run/artifacts.d".to_owned(),
             "chown root /run/artifacts.d".to_owned(),
-            "/run/artifacts.d is refused",
+            "/run/artifacts.d: expected",
         ),
         (
             "chmod 0775 /run/artifacts.d".to_owned(),
             "chmod 0755 /run/artifacts.d".to_owned(),
-            "/run/artifacts.d is refused",
+            "/run/artifacts.d: expected",
         ),
         (
             keep("/run/artifacts.d/now", "ln -s /run/kept /run/artifacts.d/now"),
             back("/run/artifacts.d/now"),
             "/run/artifacts.d/now: ",
         ),
-        (keep(bytes, &format!("ln -s /run/kept {bytes}")), back(bytes), "/run/artifacts.d/now/cluster is refused"),
+        (keep(bytes, &format!("ln -s /run/kept {bytes}")), back(bytes), "/run/artifacts.d/now/cluster: expected"),
         (
             keep(&format!("{bytes}/token"), &format!("ln -s /etc/passwd {bytes}/token")),
             back(&format!("{bytes}/token")),
-            "/run/artifacts.d/now/cluster/token is refused",
+            "/run/artifacts.d/now/cluster/token: expected",
         ),
         (
             keep(&format!("{bytes}/token"), &format!("mkfifo {bytes}/token")),
             back(&format!("{bytes}/token")),
-            "/run/artifacts.d/now/cluster/token is refused",
+            "/run/artifacts.d/now/cluster/token: expected",
         ),
         (
             format!("ln {bytes}/token /run/kept"),
             "rm /run/kept".to_owned(),
-            "/run/artifacts.d/now/cluster/token is refused",
+            "/run/artifacts.d/now/cluster/token: expected",
         ),
         (
             keep("/run/artifacts.d/links/cluster", "mkfifo /run/artifacts.d/links/cluster"),
             back("/run/artifacts.d/links/cluster"),
             "/run/artifacts.d/links/cluster: ",
         ),
-        (keep(placed, &format!("mkfifo {placed}")), back(placed), "/run/artifacts/cluster/token is not replaced"),
-        (keep(placed, &format!("echo > {placed}")), back(placed), "/run/artifacts/cluster/token is not replaced"),
-        (keep(placed, &format!("mkdir {placed}")), back(placed), "/run/artifacts/cluster/token is not replaced"),
+        (
+            keep(placed, &format!("mkfifo {placed}")),
+            back(placed),
+            "/run/artifacts/cluster/token: expected a symbolic link or nothing",
+        ),
+        (
+            keep(placed, &format!("echo > {placed}")),
+            back(placed),
+            "/run/artifacts/cluster/token: expected a symbolic link or nothing",
+        ),
+        (
+            keep(placed, &format!("mkdir {placed}")),
+            back(placed),
+            "/run/artifacts/cluster/token: expected a symbolic link or nothing",
+        ),
         (
             keep("/run/artifacts/cluster", "ln -s /etc /run/artifacts/cluster; chown -h daemon /run/artifacts/cluster"),
             back("/run/artifacts/cluster"),
-            "/run/artifacts/cluster: `cluster` on the way there is a link",
+            "/run/artifacts/cluster: untrusted symbolic link `cluster`",
         ),
     ] {
         machine.sh(&spoil).unwrap();

@@ -140,8 +140,8 @@ fn what_real_machines_have_stored_is_not_read_by_test_machines() {
     let bare: String = without.collect();
     checkout.write("machine.nix", &bare.replace("files.public = {", "files.private = { }; files.public = {")).unwrap();
     assert_eq!(public("exists").unwrap(), "false");
-    let said = "per-machine/leaf/wireguard: `public` is made on the target (dummy), so Nix cannot read it; give \
-                artifacts.store.wireguard.files.public.testValue to it, or read it there: /run/artifacts/wireguard/public";
+    let said = "per-machine/leaf/wireguard: `public` is generated on the target (dummy), so Nix cannot read it; set \
+                artifacts.store.wireguard.files.public.testValue, or read it there: /run/artifacts/wireguard/public";
     // Nothing that could be made is waited for.
     checkout
         .run(&["generate", "--accept-recipients", "tunnel"])

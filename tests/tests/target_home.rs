@@ -436,7 +436,7 @@ fn a_user_inside_a_machine_becomes_a_test_user_with_the_machine_and_both_agree_o
     let [cluster, own] = [&cluster, &own].map(|both| both.lines().collect::<Vec<_>>());
     assert!(cluster.len() == 2 && cluster[0] == cluster[1], "{cluster:?}");
     assert!(own.len() == 2 && own[0] != own[1], "{own:?}");
-    machine.wait("the user's name", "journalctl -o cat | grep -q 'made per-user/alice@laptop/own'").unwrap();
+    machine.wait("the user's name", "journalctl -o cat | grep -q 'generated per-user/alice@laptop/own'").unwrap();
 }
 
 /// Longer than the watcher waits before a loss counts, and looks again.

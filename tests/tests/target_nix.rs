@@ -105,16 +105,16 @@ fn names_are_escaped_as_systemd_escapes_them() {
     let expected = Command::new("systemd-escape").arg("--").args(&names).output().unwrap();
     assert!(expected.status.success());
     let expected = String::from_utf8(expected.stdout).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("names.json"), serde_json::to_string(&names).unwrap()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("names.json"), serde_json::to_string(&names).unwrap()).unwrap();
     let inputs = Inputs::new().unwrap();
     let expression = format!(
         "map (import {escape} {{ lib = import {lib}; }}).name (builtins.fromJSON (builtins.readFile {names}))",
         escape = inputs.path("artifacts").join("nix/modules/units/escape.nix").display(),
         lib = inputs.path("nixpkgs").join("lib").display(),
-        names = folder.path().join("names.json").display()
+        names = dir.path().join("names.json").display()
     );
-    let found = nix::nix(folder.path(), &["eval", "--impure", "--json", "--expr", &expression]).unwrap();
+    let found = nix::nix(dir.path(), &["eval", "--impure", "--json", "--expr", &expression]).unwrap();
     let found: Vec<String> = serde_json::from_str(&found).unwrap();
     // It separates what it prints with blanks, which no escaped name has.
     let expected: Vec<&str> = expected.split_whitespace().collect();

@@ -258,8 +258,7 @@ fn a_missing_secret_hangs_no_boot_and_its_arrival_starts_what_the_boot_wanted() 
             .unwrap();
     // Whoever waits for a file waits for ever; this machine may be busy.
     assert!(took < 30_000_000, "the boot took {took} µs");
-    let why =
-        "artifact `attic` is not complete: file `env` (/var/lib/attic/secrets/env): /var/lib/attic does not exist";
+    let why = "artifact `attic` is incomplete: file `env` (/var/lib/attic/secrets/env): /var/lib/attic does not exist";
     machine.wait_said(ATTIC, why).unwrap();
     machine.wait_said(ATTIC, "systemctl status agenix-install-secrets.service").unwrap();
 
@@ -352,7 +351,7 @@ fn neither_an_odd_name_nor_a_refused_order_keeps_anything_else() {
 }
 
 #[test]
-fn a_file_system_that_is_mounted_over_a_folder_is_seen() {
+fn a_file_system_that_is_mounted_over_a_directory_is_seen() {
     let machine = boot();
     machine.sh("mount -t tmpfs tmpfs /var/lib/attic").unwrap();
     machine.wait_state("atticd.service", "inactive").unwrap();

@@ -21,9 +21,9 @@ fn init(name: &str, into: &Path) -> Result<()> {
     nix(into, &["flake", "init", "-t", &template]).map(drop)
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+    for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
         if entry.is_dir() { found.extend(files(&entry)) } else { found.push(entry) }
     }
     found.sort();
@@ -50,7 +50,7 @@ fn the_default_one_is_a_fleet_that_works() -> Result<()> {
     checkout
         .run(&["generate", "--accept-recipients", "--answers", "../answers.toml"])?
         .ends(0)
-        .says("6 instances: 6 made");
+        .says("6 instances: 6 generated");
     checkout.run(&["status"])?.ends(0).says("6 present");
     for (reader, file, text) in [
         ("web1", "per-machine/web1/test/secret.age", Some("one")),
@@ -74,8 +74,8 @@ fn the_default_one_is_a_fleet_that_works() -> Result<()> {
 fn that_of_a_backend_is_the_guides() -> Result<()> {
     let checkout = Checkout::new()?;
     init("backend", &checkout.path())?;
-    let names = |folder: &Path| -> Vec<PathBuf> {
-        files(folder).iter().map(|file| file.strip_prefix(folder).unwrap().to_owned()).collect()
+    let names = |dir: &Path| -> Vec<PathBuf> {
+        files(dir).iter().map(|file| file.strip_prefix(dir).unwrap().to_owned()).collect()
     };
     assert_eq!(names(&checkout.path()), names(Path::new(TEMPLATE)));
     for (file, language) in [("Cargo.toml", "toml"), ("manifest.json", "json"), ("src/lib.rs", "rust")] {
@@ -98,7 +98,7 @@ fn that_of_a_backend_stores_what_age_reads() -> Result<()> {
     let key = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
     fleet.backend("mine", json!({"component": guest("mine")?}));
     fleet.configure("web1", "mine", json!({"recipients": [key]}));
-    fleet.run(["generate", "--accept-recipients", "--no-input"])?.ends(0).says("made per-machine/web1/token");
+    fleet.run(["generate", "--accept-recipients", "--no-input"])?.ends(0).says("generated per-machine/web1/token");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/token/token.age")?, b"hello");
     fleet.run(["status"])?.ends(0).says("present per-machine/web1/token");
     fleet.configure("web1", "mine", json!({"recipient": [key]}));

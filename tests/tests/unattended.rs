@@ -65,7 +65,7 @@ fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> 
         let full = command.stdout(fs::File::options().write(true).open("/dev/full")?).output()?;
         let full = Ran::from(full).ends(1);
         assert!(full.stderr.contains("standard output"), "{arguments:?}: {full}");
-        assert!(!full.stderr.contains("help:"), "{arguments:?}: {full}");
+        assert!(!full.stderr.contains("hint:"), "{arguments:?}: {full}");
         let (reader, writer) = std::io::pipe()?;
         drop(reader);
         let left: Ran = command.stdout(writer).output()?.into();
@@ -74,7 +74,7 @@ fn words_that_nobody_takes_are_a_failure_unless_the_reader_left() -> Result<()> 
     }
     let mut adopt = in_session(&fleet.command(["adopt"])?);
     let full = Ran::from(adopt.stdout(fs::File::options().write(true).open("/dev/full")?).output()?).ends(1);
-    full.says("what was done is done; `artifacts status` tells");
+    full.says("the changes are stored; `artifacts status` shows them");
     Ok(())
 }
 
@@ -118,9 +118,9 @@ fn what_nobody_answers_for_stops_no_other() -> Result<()> {
     let errors = ran.json()["errors"].as_array().cloned().unwrap_or_default();
     let of = |name: &str| errors.iter().find(|error| error["subject"] == format!("per-machine/web1/{name}")).unwrap();
     assert_eq!(errors.len(), 3, "{ran}");
-    assert_eq!(of("after")["message"], "it depends on per-machine/web1/asks, which failed");
+    assert_eq!(of("after")["message"], "skipped: its dependency per-machine/web1/asks failed");
     for name in ["also", "asks"] {
-        assert_eq!(of(name)["message"], "its prompt `word` has no answer, and there is nobody to ask");
+        assert_eq!(of(name)["message"], "no answer for prompt `word`, and no terminal is available");
     }
     // What is to be filled in is told once, for all.
     assert_eq!(ran.stdout.matches("word\\\" = ").count(), 2, "{ran}");
@@ -132,8 +132,8 @@ fn what_nobody_answers_for_stops_no_other() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let ran = run(&fleet, &["generate"])?.ends(1).says(&format!("+ {second}")).says("--accept-recipients");
-    ran.never_says("nobody to ask");
-    run(&fleet, &["generate", "--accept-recipients"])?.ends(1).says("nobody to ask");
+    ran.never_says("no terminal is available");
+    run(&fleet, &["generate", "--accept-recipients"])?.ends(1).says("no terminal is available");
     Ok(())
 }
 
@@ -143,9 +143,9 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     let answers = fleet.path().join("answers.toml");
     fs::write(&answers, "[\"per-machine/web1/asks\"]\nword = \"xyzzy\"\n")?;
     let answers = answers.to_str().unwrap().to_owned();
-    let folder = tempfile::tempdir_in("/dev/shm")?;
-    let place = folder.path().join("new").display().to_string();
-    let [bytes, farm] = ["bytes", "links"].map(|name| folder.path().join(name).display().to_string());
+    let dir = tempfile::tempdir_in("/dev/shm")?;
+    let place = dir.path().join("new").display().to_string();
+    let [bytes, farm] = ["bytes", "links"].map(|name| dir.path().join(name).display().to_string());
     let component = guest("hostile")?.display().to_string();
     let [manifest, annotated] = ["manifest.json", "annotated.wasm"].map(|name| fleet.path().join(name));
     fs::write(
@@ -156,28 +156,32 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     // What is run, how it ends, and what it says then. The order matters.
     let cases: &[(&[&str], i32, &str)] = &[
         (&["status"], 3, "absent"),
-        (&["generate", "--dry-run"], 3, "would be made"),
+        (&["generate", "--dry-run"], 3, "would generate"),
         (&["generate", "asks"], 1, "--accept-recipients"),
-        (&["generate", "--accept-recipients", "asks"], 1, "nobody to ask"),
+        (&["generate", "--accept-recipients", "asks"], 1, "no terminal is available"),
         (&["generate", "--no-input"], 1, "--answers"),
-        (&["generate", "--answers", &answers], 0, "1 made, 1 present"),
+        (&["generate", "--answers", &answers], 0, "1 generated, 1 present"),
         (&["status"], 0, "2 present"),
         (&["get", "asks", "secret"], 0, ""),
         (&["set", "made", "secret"], 1, "standard input is empty"),
-        (&["set", "--dry-run", "made", "secret"], 0, "would be set"),
-        (&["edit", "made", "secret"], 1, "no terminal to edit at"),
-        (&["edit", "--dry-run", "made", "secret"], 0, "would be set"),
+        (&["set", "--dry-run", "made", "secret"], 0, "would set"),
+        (&["edit", "made", "secret"], 1, "no terminal, and $EDITOR is not set"),
+        (&["edit", "--dry-run", "made", "secret"], 0, "would set"),
         (&["rekey"], 0, "0 opened"),
-        (&["rekey", "--all"], 0, "2 opened, 2 written"),
+        (&["rekey", "--all"], 0, "2 decrypted, 2 re-encrypted"),
         (&["adopt"], 0, ""),
         (&["prune"], 0, "no entry is orphaned"),
         (&["graph"], 0, "digraph"),
-        (&["export", "web1", &place], 1, "no file for an installer"),
+        (&["export", "web1", &place], 1, "nothing to export"),
         (&["audit"], 0, ""),
         (&["backend", "list"], 0, "agenix"),
         (&["backend", "explain", "agenix"], 0, ""),
         (&["backend", "inspect", &component], 0, "hostile"),
-        (&["backend", "annotate", &component, "--manifest", &manifest, "--output", &annotated], 0, "is annotated"),
+        (
+            &["backend", "annotate", &component, "--manifest", &manifest, "--output", &annotated],
+            0,
+            "wrote the manifest of",
+        ),
         (&["sops-config"], 0, ""),
         (&["activate", "--bytes", &bytes, "--links", &farm], 0, ""),
         (&["schema"], 0, "properties"),
@@ -214,6 +218,6 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     }
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().remove("made");
     run(&fleet, &["prune"])?.ends(1).says("--yes");
-    run(&fleet, &["prune", "--yes"])?.ends(0).says("1 entry trashed");
+    run(&fleet, &["prune", "--yes"])?.ends(0).says("trashed 1 entry");
     Ok(())
 }

@@ -18,7 +18,7 @@ pub enum Profile {
 
 impl Profile {
     /// Where its programs are.
-    fn folder(self) -> PathBuf {
+    fn dir(self) -> PathBuf {
         match self {
             Self::Quick => project::quick(),
             Self::Release => project::released(),
@@ -34,7 +34,7 @@ pub fn run(profile: Profile) -> Result<()> {
     let ready = setup::ready()?;
     guests::build_bundled(&ready.wasm)?;
     complete(profile)?;
-    println!("{}", profile.folder().join("artifacts").display());
+    println!("{}", profile.dir().join("artifacts").display());
     Ok(())
 }
 
@@ -56,12 +56,12 @@ pub fn complete(profile: Profile) -> Result<()> {
 
 /// Compiles each bundled component into `target/plugins`; code that did not change stays as it is.
 fn precompile(profile: Profile) -> Result<()> {
-    let folder = project::plugins_built();
+    let dir = project::plugins_built();
     for name in guests::bundled()? {
-        let place = folder.join(format!("{name}.{}.cwasm", std::env::consts::ARCH));
+        let place = dir.join(format!("{name}.{}.cwasm", std::env::consts::ARCH));
         let fresh = place.with_extension("new");
-        let program = profile.folder().join("artifacts-precompile");
-        run::done(run::command(program).arg(folder.join(format!("{name}.wasm"))).arg(&fresh))?;
+        let program = profile.dir().join("artifacts-precompile");
+        run::done(run::command(program).arg(dir.join(format!("{name}.wasm"))).arg(&fresh))?;
         let code = fs::read(&fresh).with_context(|| fresh.display().to_string())?;
         if fs::read(&place).ok().as_ref() == Some(&code) {
             fs::remove_file(&fresh)?;

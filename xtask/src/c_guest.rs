@@ -20,29 +20,37 @@ const HEADERS: &str = "/usr/include/wasm32-wasi";
 /// When the tools are missing and cannot be installed, or it does not build.
 pub fn build(toolchain: &Toolchain) -> Result<()> {
     let clang = clang()?;
-    let folder = guests::folder().join("in-c");
-    fs::create_dir_all(&folder)?;
+    let dir = guests::dir().join("in-c");
+    fs::create_dir_all(&dir)?;
     let source = project::plugins().join("examples/in-c");
-    bindings(&source, &folder)?;
+    bindings(&source, &dir)?;
     let component = project::root().join("target/guests/in-c.wasm");
-    fs::create_dir_all(component.parent().context("no folder")?)?;
-    compile(&clang, &source, &folder)?;
-    link(&clang, toolchain, &folder, &component)?;
+    fs::create_dir_all(component.parent().context("no directory")?)?;
+    compile(&clang, &source, &dir)?;
+    link(&clang, toolchain, &dir, &component)?;
     println!("{:>8} kB  {}", fs::metadata(&component)?.len() / 1000, component.display());
     Ok(())
 }
 
 /// C for the example's world.
 fn bindings(source: &Path, into: &Path) -> Result<()> {
+    let mut generate = run::command(tool("c-bindings")?);
+    run::done(generate.arg(project::root().join("wit")).arg(source.join("world.wit")).arg(into))
+}
+
+/// A program of the workspace for tools that only the tests need.
+///
+/// # Errors
+/// When it does not build.
+pub fn tool(name: &str) -> Result<PathBuf> {
     let built = project::target().join("c-bindings");
     let mut cargo = run::cargo();
     cargo.args(["build", "--release", "--locked", "--target-dir"]).arg(&built);
     run::done(cargo.current_dir(project::root().join("xtask/c-bindings")))?;
-    let mut generate = run::command(built.join("release/c-bindings"));
-    run::done(generate.arg(project::root().join("wit")).arg(source.join("world.wit")).arg(into))
+    Ok(built.join("release").join(name))
 }
 
-fn compile(clang: &Clang, source: &Path, folder: &Path) -> Result<()> {
+fn compile(clang: &Clang, source: &Path, dir: &Path) -> Result<()> {
     let mut command = Command::new(&clang.program);
     command
         .args([
@@ -56,17 +64,17 @@ fn compile(clang: &Clang, source: &Path, folder: &Path) -> Result<()> {
             HEADERS,
             "-c",
         ])
-        .arg(format!("-I{}", folder.display()))
+        .arg(format!("-I{}", dir.display()))
         .arg(format!("-ffile-prefix-map={}=/artifacts", project::root().display()))
         .arg(source.join("backend.c"))
-        .arg(folder.join("in_c.c"))
+        .arg(dir.join("in_c.c"))
         // The manifest is taken in by its name.
         .arg(format!("-Wa,-I{}", source.display()))
-        .current_dir(folder);
+        .current_dir(dir);
     run::done(&mut command)
 }
 
-fn link(clang: &Clang, toolchain: &Toolchain, folder: &Path, component: &Path) -> Result<()> {
+fn link(clang: &Clang, toolchain: &Toolchain, dir: &Path, component: &Path) -> Result<()> {
     let tools = PathBuf::from(toolchain.sysroot()?).join("lib/rustlib/x86_64-unknown-linux-gnu/bin");
     let mut command = Command::new(tools.join("wasm-component-ld"));
     command
@@ -78,7 +86,7 @@ fn link(clang: &Clang, toolchain: &Toolchain, folder: &Path, component: &Path) -
         .arg(&clang.builtins)
         .arg("-o")
         .arg(component)
-        .current_dir(folder);
+        .current_dir(dir);
     run::done(&mut command)
 }
 

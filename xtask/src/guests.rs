@@ -7,10 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::wasm::{self, Toolchain};
-use crate::{c_guest, project, run, setup, template};
+use crate::{c_guest, composed, project, run, setup, template};
 
 /// For tests only.
 const OTHERS: &[&str] = &["bundle", "hostile", "hostile-plaintext"];
+/// Parts of other components, in the folder where guests are built.
+const PARTS: &[&str] = &["log-prefix"];
 
 /// What the program carries inside, by `plugins/bundled.json`.
 ///
@@ -35,7 +37,13 @@ fn names(list: &str) -> Vec<String> {
 pub fn run() -> Result<()> {
     let toolchain = setup::ready()?.wasm;
     build(&toolchain)?;
-    c_guest::build(&toolchain)
+    c_guest::build(&toolchain)?;
+    composed::build()
+}
+
+/// Where components are that others are composed of.
+pub fn parts() -> PathBuf {
+    dir().join("parts")
 }
 
 /// Builds all of them into `target/plugins` and `target/guests`. The bytes depend on sources and compiler only, not on where
@@ -48,6 +56,7 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
     run::done(compiled_by(toolchain, cargo.args(["--release", "--workspace"]))?)?;
     collect(&bundled()?, &project::plugins_built())?;
     collect(OTHERS, &project::guests_built())?;
+    collect(PARTS, &parts())?;
     template::build(toolchain)?;
     collect(&[template::NAME], &project::guests_built())
 }
@@ -91,16 +100,16 @@ pub fn cargo_quick(task: &str) -> Command {
     cargo
 }
 
-/// cargo in the guests' workspace: the same lock and folder for every use.
+/// cargo in the guests' workspace: the same lock and directory for every use.
 fn in_workspace(task: &str) -> Command {
     let mut cargo = run::cargo();
-    cargo.args([task, "--locked", "--target-dir"]).arg(folder());
+    cargo.args([task, "--locked", "--target-dir"]).arg(dir());
     cargo.current_dir(project::plugins());
     cargo
 }
 
 /// Where guests are built.
-pub fn folder() -> PathBuf {
+pub fn dir() -> PathBuf {
     project::target().join("guests-build")
 }
 
@@ -109,7 +118,7 @@ fn collect(names: &[impl AsRef<str>], into: &Path) -> Result<()> {
     fs::create_dir_all(into)?;
     for name in names {
         let name = name.as_ref();
-        let built = folder().join(wasm::TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
+        let built = dir().join(wasm::TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
         let bytes = fs::read(&built).with_context(|| built.display().to_string())?;
         let place = into.join(format!("{name}.wasm"));
         if fs::read(&place).ok().as_ref() != Some(&bytes) {

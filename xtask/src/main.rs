@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod c_guest;
 mod cold;
+mod composed;
 mod demo;
 mod guests;
 mod setup;

@@ -10,7 +10,7 @@ pub fn root() -> PathBuf {
 
 /// Where cargo puts the host: `CARGO_TARGET_DIR`, or `target` in the checkout.
 pub fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
 /// The workspace of the guests.

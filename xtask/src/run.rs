@@ -64,7 +64,7 @@ pub fn lines(command: &mut Command, mut line: impl FnMut(&str)) -> Result<bool> 
 /// Where a program is in `PATH`.
 pub fn find(program: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| is_executable(file))
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| is_executable(file))
 }
 
 fn is_executable(file: &Path) -> bool {

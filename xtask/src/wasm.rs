@@ -65,8 +65,8 @@ pub fn toolchain() -> Result<Toolchain> {
 pub fn has_target(rustc: &Path, target: &str) -> bool {
     let libdir = run::command(rustc).args(["--print", "target-libdir", "--target", target]).output();
     let Ok(libdir) = libdir else { return false };
-    let folder = PathBuf::from(String::from_utf8_lossy(&libdir.stdout).trim());
-    let Ok(entries) = fs::read_dir(folder) else { return false };
+    let dir = PathBuf::from(String::from_utf8_lossy(&libdir.stdout).trim());
+    let Ok(entries) = fs::read_dir(dir) else { return false };
     entries.flatten().any(|entry| {
         let name = entry.file_name();
         let name = name.to_string_lossy();
@@ -103,8 +103,8 @@ fn make(home: &Path) -> Result<()> {
 
 fn make_in(work: &Path) -> Result<()> {
     let (packages, sdk, unpacked) = (work.join("packages"), work.join("sdk"), work.join("unpacked"));
-    for folder in [&packages, &sdk.join("bin"), &sdk.join("lib"), &unpacked] {
-        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    for dir in [&packages, &sdk.join("bin"), &sdk.join("lib"), &unpacked] {
+        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     }
     download(&packages)?;
     unpack(&packages, &unpacked)?;
@@ -155,7 +155,7 @@ fn unpack(packages: &Path, into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Puts compiler and libraries where rustc looks for them, relative to itself. The folder of the library's source.
+/// Puts compiler and libraries where rustc looks for them, relative to itself. The directory of the library's source.
 fn arrange(unpacked: &Path, sdk: &Path) -> Result<PathBuf> {
     let usr = unpacked.join("usr");
     for library in fs::read_dir(only(&usr.join("lib"), |name| name.ends_with("-linux-gnu"))?)? {
@@ -178,7 +178,7 @@ fn arrange(unpacked: &Path, sdk: &Path) -> Result<PathBuf> {
     Ok(source)
 }
 
-/// Starts the compiler with its own libraries, wherever the folder lies.
+/// Starts the compiler with its own libraries, wherever the directory lies.
 fn wrapper(path: &Path, name: &str) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let text = format!(
@@ -189,7 +189,7 @@ fn wrapper(path: &Path, name: &str) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
 }
 
-/// Debian's packages have no `wasm-component-ld`; the usual toolchain's folder does. A link, since `rust-lld` finds its own
+/// Debian's packages have no `wasm-component-ld`; the usual toolchain's directory does. A link, since `rust-lld` finds its own
 /// libraries from where it really lies.
 fn linkers(sdk: &Path) -> Result<()> {
     let sysroot = run::output(run::command("rustc").args(["--print", "sysroot"]))?;
@@ -262,24 +262,24 @@ fn build_std(source: &Path, sdk: &Path, build: &Path) -> Result<()> {
 
 fn libc(unpacked: &Path, sdk: &Path) -> Result<()> {
     let lib = unpacked.join("usr/lib");
-    let folder = [TARGET, "wasm32-wasi"].map(|name| lib.join(name)).into_iter().find(|folder| folder.is_dir());
-    let folder = folder.context("wasi-libc has no library for this target")?;
+    let dir = [TARGET, "wasm32-wasi"].map(|name| lib.join(name)).into_iter().find(|dir| dir.is_dir());
+    let dir = dir.context("wasi-libc has no library for this target")?;
     let place = sdk.join("lib/rustlib").join(TARGET).join("lib/self-contained");
     fs::create_dir_all(&place)?;
     for name in ["libc.a", "crt1-command.o", "crt1-reactor.o"] {
-        fs::copy(folder.join(name), place.join(name)).with_context(|| format!("wasi-libc has no {name}"))?;
+        fs::copy(dir.join(name), place.join(name)).with_context(|| format!("wasi-libc has no {name}"))?;
     }
     Ok(())
 }
 
-/// The one entry of a folder with such a name.
-fn only(folder: &Path, fits: impl Fn(&str) -> bool) -> Result<PathBuf> {
-    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+/// The one entry of a directory with such a name.
+fn only(dir: &Path, fits: impl Fn(&str) -> bool) -> Result<PathBuf> {
+    let entries = fs::read_dir(dir).with_context(|| dir.display().to_string())?;
     let mut found = entries
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.file_name().is_some_and(|name| fits(&name.to_string_lossy())));
-    found.next().with_context(|| format!("{} has not what was expected in it", folder.display()))
+    found.next().with_context(|| format!("{} has not what was expected in it", dir.display()))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub enum Error {
     #[error("age could not encrypt: {0}")]
     Encrypt(String),
     /// The bytes are not an age file.
-    #[error("this is no age file: {0}")]
+    #[error("not an age file: {0}")]
     NotAge(&'static str),
 }
 

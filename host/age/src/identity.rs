@@ -87,8 +87,10 @@ impl Explain for IdentityError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::None { .. } => "name a file like ~/.ssh/id_ed25519, or one that age-keygen made".to_owned(),
-            Self::Public { .. } => "name the file without .pub".to_owned(),
+            Self::None { .. } => {
+                "pass an SSH private key such as ~/.ssh/id_ed25519, or a file written by `age-keygen`".to_owned()
+            }
+            Self::Public { .. } => "pass the file without .pub".to_owned(),
             Self::Kind { .. } => "use an ssh-ed25519, ssh-rsa or age key".to_owned(),
             Self::Plugin { plugin, .. } => format!("if you trust this plugin, pass `--age-plugin {plugin}`"),
             Self::Unreadable { .. } => "check the file's permissions, or pass another one with -i".to_owned(),
@@ -190,7 +192,7 @@ impl IdentityFile {
                 Err(none("it is encrypted in the form PKCS#8; rewrite it with `ssh-keygen -p -f FILE`".to_owned()))
             }
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(IdentityError::Public { name: name.to_owned() }),
-            other => Err(none(format!("it has a block `{}`, which is no private key", other.escape_debug()))),
+            other => Err(none(format!("its block `{}` is not a private key", other.escape_debug()))),
         };
         self.unusable.extend(result.err());
     }

@@ -71,7 +71,7 @@ impl Explain for OpenError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoIdentity(attempts) | Self::NoIdentities(attempts) => attempts.hint(),
-            Self::Corrupt(_) => "restore the file from the last good commit or from a backup".to_owned(),
+            Self::Corrupt(_) => "restore the file from a commit or a backup".to_owned(),
         })
     }
 }
@@ -183,7 +183,7 @@ impl Opener {
     /// # Errors
     /// See [`OpenError`].
     pub fn open(&self, file: &[u8]) -> Result<Secret, OpenError> {
-        self.open_many(&[file]).pop().unwrap_or_else(|| Err(OpenError::Corrupt("nothing came of it".to_owned())))
+        self.open_many(&[file]).pop().unwrap_or_else(|| Err(OpenError::Corrupt("no result".to_owned())))
     }
 
     /// Opens many files, in their order. A plugin is run once for all that no other identity opens.

@@ -117,9 +117,9 @@ impl PassphraseIdentity {
 /// Explains why it stays locked after this number of wrong passphrases.
 fn refused(wrong: usize) -> String {
     match wrong {
-        0 => "no passphrase was given".to_owned(),
+        0 => "no passphrase was entered".to_owned(),
         1 => "wrong passphrase".to_owned(),
-        more => format!("wrong passphrase, asked for {more} times"),
+        more => format!("wrong passphrase in {more} attempts"),
     }
 }
 
@@ -157,11 +157,10 @@ fn inside(name: &str, plain: &Secret) -> Unlocked {
     match identity::read(name, plain) {
         Ok(found) if !found.keys.is_empty() => Unlocked::Keys(found.keys),
         Ok(found) => Unlocked::Unusable(match found.plugins.first() {
-            Some(identity) => format!(
-                "it has an identity of the age plugin `{}` under a passphrase, which cannot be used",
-                identity.plugin
-            ),
-            None => "it has an identity under a second passphrase, which cannot be used".to_owned(),
+            Some(identity) => {
+                format!("an identity of the age plugin `{}` under a passphrase is not supported", identity.plugin)
+            }
+            None => "an identity under a second passphrase is not supported".to_owned(),
         }),
         Err(IdentityError::None { why, .. }) => Unlocked::Unusable(why),
         Err(error) => Unlocked::Unusable(error.to_string()),

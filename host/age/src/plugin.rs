@@ -23,8 +23,8 @@ const COLUMNS: usize = 64;
 pub struct Plugins {
     /// Names of the allowed plugins, `yubikey` for `age-plugin-yubikey`.
     pub allowed: BTreeSet<String>,
-    /// Folders where their programs are looked for, in order.
-    pub folders: Vec<PathBuf>,
+    /// Directories where their programs are looked for, in order.
+    pub dirs: Vec<PathBuf>,
     /// Complete environment of the plugins.
     pub environment: Vec<(OsString, OsString)>,
 }
@@ -32,7 +32,7 @@ pub struct Plugins {
 impl Plugins {
     fn program(&self, name: &str) -> Option<PathBuf> {
         let file = format!("age-plugin-{name}");
-        self.folders.iter().map(|folder| folder.join(&file)).find(|program| program.is_file())
+        self.dirs.iter().map(|dir| dir.join(&file)).find(|program| program.is_file())
     }
 }
 
@@ -206,7 +206,7 @@ impl PluginProcess {
         }
         text.push_str(rest);
         text.push('\n');
-        let input = self.input.as_mut().ok_or_else(|| std::io::Error::other("it was ended"))?;
+        let input = self.input.as_mut().ok_or_else(|| std::io::Error::other("it was stopped"))?;
         input.write_all(text.as_bytes())?;
         input.flush()
     }

@@ -19,7 +19,7 @@ use artifacts_text::Explain;
 const HOST: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIAAAAIg3nzlwN585\ncAAAAAtzc2gtZWQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIA\nAAAECjtiRqnFYLpbKlepqcd5KYJKaOKV4pBvm66QnDZijTDMOByeNaA/w7w4r1em1TKMk9\nWDtHiEqmbzfE4LGtIEMgAAAABGhvc3QB\n-----END OPENSSH PRIVATE KEY-----\n";
 const CONVERTED: &str = "age14wyex08057f74ppvtjl5uatpqh36eld8n6a7yld0cdecm9pvkqxqyymewx";
 
-/// Somebody who knows one passphrase, counted.
+/// Someone who knows one passphrase, counted.
 #[derive(Default)]
 struct Admin {
     passphrase: Option<&'static str>,
@@ -76,8 +76,8 @@ fn opener(prompter: Arc<dyn Prompter>, identities: &[&str]) -> Opener {
 
 /// An ssh key, private and public.
 fn ssh(kind: &str, passphrase: &str) -> (String, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("key");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", kind, "-N", passphrase, "-C", "", "-f"]).arg(&file);
     if kind == "rsa" {
@@ -145,7 +145,7 @@ fn a_wrong_passphrase_may_be_corrected_and_a_missing_one_is_told() {
     let wrong = opener(admin.clone(), &[&private]);
     for _ in 0..2 {
         let (closed, _) = no_identity(wrong.open(&sealed(&public)));
-        assert_eq!(closed, ["identity 0: wrong passphrase, asked for 3 times"]);
+        assert_eq!(closed, ["identity 0: wrong passphrase in 3 attempts"]);
     }
     assert_eq!(admin.asked(), 3, "three tries a run, not a file");
     let questions = admin.questions.lock().unwrap().clone();
@@ -153,7 +153,7 @@ fn a_wrong_passphrase_may_be_corrected_and_a_missing_one_is_told() {
     assert!(questions[1..].iter().all(|one| one == "Wrong passphrase. Passphrase for identity 0"), "{questions:?}");
     let error = opener(Arc::new(NoPrompter), &[&private]).open(&sealed(&public)).unwrap_err();
     assert_eq!(error.kind(), "no-identity");
-    assert!(error.to_string().contains("identity 0: no passphrase was given"), "{error}");
+    assert!(error.to_string().contains("identity 0: no passphrase was entered"), "{error}");
 }
 
 /// Identities in an armored age file.
@@ -183,8 +183,8 @@ fn identities_in_an_age_file_under_a_passphrase() {
 #[test]
 fn what_is_no_identity_says_why_and_shows_nothing_of_it() {
     let mut opener = Opener::new(Arc::new(NoPrompter), Plugins::default());
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("k");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("k");
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&file).status().unwrap();
     assert!(made.success());
     let ecdsa = fs::read_to_string(&file).unwrap();
@@ -253,8 +253,8 @@ fn a_key_is_known_in_every_disguise() {
 
 #[test]
 fn ssh_keys_in_the_forms_of_openssl_are_known() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("key");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
     for form in ["PEM", "PKCS8"] {
         let _ = fs::remove_file(&file);
         let keygen = Command::new("ssh-keygen")
@@ -300,8 +300,8 @@ fn what_cannot_be_used_affects_only_itself() {
     let (private, public) = age_pair();
     let (ssh_private, ssh_public) = ssh("ed25519", "");
     let (_, other) = age_pair();
-    let folder = tempfile::tempdir().unwrap();
-    let ecdsa = folder.path().join("ecdsa");
+    let dir = tempfile::tempdir().unwrap();
+    let ecdsa = dir.path().join("ecdsa");
     assert!(
         Command::new("ssh-keygen").args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&ecdsa).status().unwrap().success()
     );
@@ -368,7 +368,7 @@ fn a_damaged_file_is_not_a_missing_identity() {
     assert_eq!(opener.open(&header).unwrap_err().kind(), "corrupt");
 }
 
-/// A recipient whose files only the plugin `tester` opens; the key lies in the open.
+/// A recipient whose files only the plugin `tester` opens; the key is in the open.
 struct Tester;
 
 impl age::Recipient for Tester {
@@ -392,9 +392,9 @@ fn plugin_identity() -> String {
 }
 
 /// Builds a plugin that counts its runs, keeps its environment, asks for a touch and unwraps what is for it.
-fn build_plugin(folder: &Path, then: &str) {
-    let program = folder.join("age-plugin-tester");
-    let here = folder.display();
+fn build_plugin(dir: &Path, then: &str) {
+    let program = dir.join("age-plugin-tester");
+    let here = dir.display();
     let script = format!(
         "#!/bin/bash\necho run >> '{here}/runs'\nenv > '{here}/environment'\nkeys=()\n\
          while IFS= read -r line; do set -- $line; body=; while IFS= read -r part; do body+=$part; [ ${{#part}} -lt 64 ] && break; done; case \"$2 $4\" in\n\
@@ -407,52 +407,52 @@ fn build_plugin(folder: &Path, then: &str) {
     artifacts_tests::script::write(&program, script).unwrap();
 }
 
-fn plugins(folder: &Path) -> Plugins {
+fn plugins(dir: &Path) -> Plugins {
     Plugins {
         allowed: BTreeSet::from(["tester".to_owned()]),
-        folders: vec![folder.to_owned()],
+        dirs: vec![dir.to_owned()],
         environment: vec![("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())],
     }
 }
 
 #[test]
 fn a_plugin_is_run_once_for_many_files_and_sees_only_its_own_environment() {
-    let folder = tempfile::tempdir().unwrap();
-    build_plugin(folder.path(), "");
+    let dir = tempfile::tempdir().unwrap();
+    build_plugin(dir.path(), "");
     let admin = Admin::who_knows("x");
-    let mut opener = Opener::new(admin.clone(), plugins(folder.path()));
+    let mut opener = Opener::new(admin.clone(), plugins(dir.path()));
     opener.add("card", &secret(&plugin_identity())).unwrap();
     let (private, public) = age_pair();
     opener.add("own", &secret(&private)).unwrap();
 
     let files = [for_tester("one"), sealed(&public), for_tester("two")];
-    let slices: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
-    let results: Vec<Secret> = opener.open_many(&slices).into_iter().map(Result::unwrap).collect();
+    let ciphertexts: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+    let results: Vec<Secret> = opener.open_many(&ciphertexts).into_iter().map(Result::unwrap).collect();
     assert_eq!(results, [secret("one"), secret("hunter2"), secret("two")]);
-    assert_eq!(fs::read_to_string(folder.path().join("runs")).unwrap(), "run\n");
+    assert_eq!(fs::read_to_string(dir.path().join("runs")).unwrap(), "run\n");
     assert_eq!(*admin.read.lock().unwrap(), ["touch\\u{1b}[31m it"], "what it says is safe on a terminal");
 
-    let seen = fs::read_to_string(folder.path().join("environment")).unwrap();
+    let seen = fs::read_to_string(dir.path().join("environment")).unwrap();
     let names: BTreeSet<&str> = seen.lines().filter_map(|line| line.split('=').next()).collect();
     assert!(names.is_superset(&BTreeSet::from(["ONLY", "PATH"])));
     assert!(names.is_subset(&BTreeSet::from(["ONLY", "PATH", "PWD", "SHLVL", "_"])), "{seen}");
 
     opener.open(&sealed(&public)).unwrap();
-    assert_eq!(fs::read_to_string(folder.path().join("runs")).unwrap(), "run\n", "not run when it is not needed");
+    assert_eq!(fs::read_to_string(dir.path().join("runs")).unwrap(), "run\n", "not run when it is not needed");
 }
 
 #[test]
 fn a_plugin_that_is_not_allowed_or_not_there_is_not_run() {
-    let folder = tempfile::tempdir().unwrap();
-    build_plugin(folder.path(), "");
-    let mut refused = Opener::new(Arc::new(NoPrompter), Plugins { allowed: BTreeSet::new(), ..plugins(folder.path()) });
+    let dir = tempfile::tempdir().unwrap();
+    build_plugin(dir.path(), "");
+    let mut refused = Opener::new(Arc::new(NoPrompter), Plugins { allowed: BTreeSet::new(), ..plugins(dir.path()) });
     let error = refused.add("card", &secret(&plugin_identity())).unwrap_err();
     assert_eq!(error, IdentityError::Plugin { name: "card".into(), plugin: "tester".into() });
-    let mut missing = Opener::new(Arc::new(NoPrompter), Plugins { folders: Vec::new(), ..plugins(folder.path()) });
+    let mut missing = Opener::new(Arc::new(NoPrompter), Plugins { dirs: Vec::new(), ..plugins(dir.path()) });
     missing.add("card", &secret(&plugin_identity())).unwrap();
     let (_, plugins) = no_identity(missing.open(&for_tester("x")));
     assert_eq!(plugins, ["age-plugin-tester: program not found in PATH"]);
-    assert!(!folder.path().join("runs").exists());
+    assert!(!dir.path().join("runs").exists());
 }
 
 #[test]
@@ -475,9 +475,9 @@ fn a_plugin_that_fails_or_lies_opens_nothing() {
         ("printf -- '-> file-key 0\\nAAAA\\n'; read -r; read -r; keys=()", "no-identity", "no identity can decrypt it"),
         (wrong_key, "corrupt", "damaged"),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        build_plugin(folder.path(), then);
-        let mut opener = Opener::new(Arc::new(NoPrompter), plugins(folder.path()));
+        let dir = tempfile::tempdir().unwrap();
+        build_plugin(dir.path(), then);
+        let mut opener = Opener::new(Arc::new(NoPrompter), plugins(dir.path()));
         opener.add("card", &secret(&plugin_identity())).unwrap();
         let error = opener.open(&for_tester("x")).unwrap_err();
         assert_eq!(error.kind(), kind, "{then}: {error}");

@@ -1,4 +1,4 @@
-//! The end of the log as it was written last: kept in a file of its own, which is also the lock of whoever appends.
+//! The end of the log as it was written last: kept in a file of its own, which is also the lock of anyone who appends.
 
 use std::fs::File;
 use std::io;
@@ -65,7 +65,7 @@ impl HeadFile {
     }
 
     /// Opens it to look; none when it does not exist.
-    pub(crate) fn look(log: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn find(log: &Path) -> io::Result<Option<Self>> {
         match File::open(head_path(log)) {
             Ok(file) => Ok(Some(Self(file))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

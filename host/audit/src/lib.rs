@@ -6,26 +6,34 @@
 //! of this account can compute the hashes again: forward the log, or copy the head elsewhere, where you need evidence.
 //!
 //! What `artifacts` observed itself and what the worker reported are kept apart in every record: a worker that was taken over
-//! can lie about the second, and not about the first.
+//! can be about the second, and not about the first.
 
+mod call;
+mod chain;
+mod error;
 mod head;
 mod line;
+mod link;
 mod log;
 mod moment;
 mod read;
 mod record;
 mod record_kind;
+mod request;
 mod summary;
 mod verify;
+mod walk;
 
+pub use call::{Call, CallEnd, CallStart};
+pub use chain::{Chain, Finding};
+pub use error::Error;
 pub use head::{Head, head_path};
-pub use line::{Line, LineLink, Skipped};
-pub use log::{AuditLog, Error, SyncMode};
+pub use line::{Line, LineLink, Skipped, line_schema};
+pub use log::{AuditLog, SyncMode};
 pub use moment::parse as parse_moment;
 pub use read::{Filter, LogContents, Record, read};
-pub use record::{Call, CallOutcome, Decryption, FileAccess, HostCall, Observed, WorkerReport, is_denial};
-pub use record_kind::{
-    CallEnd, CallRequest, CallStart, ConsentRecord, ConsentSubject, Operation, RecordKind, RunRecord, User,
-};
-pub use summary::{Access, Denial, Located, Summary, summarize};
-pub use verify::{Chain, Finding, verify};
+pub use record::{CallOutcome, Decryption, FileAccess, HostCall, Observed, WorkerReport, is_denial};
+pub use record_kind::{ConsentRecord, ConsentSubject, RecordKind, RunRecord, User};
+pub use request::{CallRequest, Operation};
+pub use summary::{AccessCounts, Denial, Located, Summary, summarize};
+pub use verify::verify;

@@ -1,9 +1,14 @@
 //! One line of the log, and how it is linked to the line before it.
 
 use artifacts_digest::Sha256;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::{CallEnd, RecordKind};
+use crate::call::CallEnd;
+use crate::record::HostCall;
+use crate::record_kind::RecordKind;
 
 /// The version of lines.
 pub(crate) const SCHEMA: u64 = 2;
@@ -11,7 +16,8 @@ pub(crate) const SCHEMA: u64 = 2;
 pub(crate) const NONE_BEFORE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Holds one line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct Line {
     /// The version of this format; records of schema 1 are read as well, and have no link.
     pub schema: u64,
@@ -29,7 +35,7 @@ pub struct Line {
 }
 
 /// Links a line to the one before it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LineLink {
     /// Counts lines over all files of a rotated log, from 1.
     pub number: u64,
@@ -48,7 +54,8 @@ pub struct LineLink {
 }
 
 /// Describes bytes that are not part of the chain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Skipped {
     /// How many.
     pub bytes: u64,
@@ -65,6 +72,14 @@ struct Unlinked {
     ended: CallEnd,
 }
 
+/// Returns the JSON Schema (2020-12) of a line, as this program writes it.
+pub fn line_schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let mut value = settings.into_generator().into_root_schema_for::<Line>().to_value();
+    value["title"] = json!("artifacts audit record");
+    value
+}
+
 impl Line {
     /// Reads a line back, of schema 1 as well.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
@@ -72,7 +87,7 @@ impl Line {
             return Some(line);
         }
         let Unlinked { schema, time, mut ended } = serde_json::from_slice(bytes).ok()?;
-        ended.observed.calls.iter_mut().for_each(crate::HostCall::mark_denial_of_schema_1);
+        ended.observed.calls.iter_mut().for_each(HostCall::mark_denial_of_schema_1);
         (schema == 1).then(|| Self { schema, link: None, time, run: None, entry: RecordKind::Ended(Box::new(ended)) })
     }
 }

@@ -1,53 +1,22 @@
-//! Appending to the log: under a lock, linked to the line before, one write.
+//! Appends to the log: under a lock, linked to the line before, with one write.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use artifacts_digest::Hasher;
-use artifacts_text::Explain;
-
-use crate::head::{Head, HeadFile, HeadState, LockedHead};
-use crate::line::{Line, LineLink, NONE_BEFORE, SCHEMA, Skipped, sha256};
-use crate::verify::{self, Chain};
-use crate::{Call, CallEnd, CallRequest, CallStart, ConsentRecord, RecordKind, RunRecord};
+use crate::call::{Call, CallEnd, CallStart};
+use crate::error::Error;
+use crate::head::{Head, HeadFile, HeadState};
+use crate::line::{Line, LineLink, SCHEMA, sha256};
+use crate::link::{link, next};
+use crate::record_kind::{ConsentRecord, RecordKind, RunRecord};
+use crate::request::{CallRequest, Operation};
 
 /// The first moment after those that RFC 3339 can express, in seconds since 1970.
 const AFTER_YEAR_9999: u64 = 253_402_300_800;
-
-/// Why the log cannot be kept or read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It cannot be opened, written or read.
-    #[error("cannot {what} the audit log {path}: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        what: &'static str,
-        /// Error of the operating system.
-        source: io::Error,
-    },
-}
-
-impl Error {
-    pub(crate) fn new(path: &Path, what: &'static str, source: io::Error) -> Self {
-        Self::File { path: path.to_owned(), what, source }
-    }
-}
-
-impl Explain for Error {
-    fn kind(&self) -> &'static str {
-        "audit"
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("pass `--audit-log FILE` with a writable file outside the repository".to_owned())
-    }
-}
 
 /// Whether a run waits until what it recorded is on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,33 +57,17 @@ struct Files {
 }
 
 impl AuditLog {
-    /// A log that is opened, or made for its owner alone, by the first line. A file that was moved away is made again and goes
-    /// on where the other one ended, which is how one rotates.
-    pub fn new(path: impl Into<PathBuf>, about: RunRecord, sync: SyncMode) -> Self {
-        let run = run_id();
+    /// Describes a log that the first line opens, or creates for its owner alone. A file that was moved away is created again and
+    /// goes on where the other one ended, which is how one rotates. `clock` returns the time of a line.
+    pub fn new(path: impl Into<PathBuf>, about: RunRecord, sync: SyncMode, clock: fn() -> SystemTime) -> Self {
+        let run = run_id(clock);
         let (path, about, files) = (path.into(), Some(about), None);
-        Self(Arc::new(Mutex::new(Inner {
-            path,
-            about,
-            run,
-            calls: 0,
-            sync,
-            unsynced: false,
-            files,
-            clock: SystemTime::now,
-        })))
+        Self(Arc::new(Mutex::new(Inner { path, about, run, calls: 0, sync, unsynced: false, files, clock })))
     }
 
     /// Where it is.
     pub fn path(&self) -> PathBuf {
         self.with(|inner| inner.path.clone())
-    }
-
-    /// The same with another clock.
-    #[must_use]
-    pub fn with_clock(self, clock: fn() -> SystemTime) -> Self {
-        self.with(|inner| inner.clock = clock);
-        self
     }
 
     /// Writes the line of the run, unless it is written. Where that fails, nothing of the run may begin.
@@ -143,7 +96,7 @@ impl AuditLog {
     pub fn begun(&self, observed: CallRequest) -> Result<u64, Error> {
         self.with(|inner| {
             let call = inner.calls + 1;
-            let check = observed.operation == crate::Operation::Check;
+            let check = observed.operation == Operation::Check;
             inner.append(vec![RecordKind::Begun(CallStart { call, observed })], false)?;
             inner.calls = call;
             inner.unsynced |= !check;
@@ -195,8 +148,8 @@ impl Inner {
                 return Ok(());
             }
         }
-        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        if let Some(dir) = self.path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         }
         let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
         let options = || {
@@ -256,104 +209,18 @@ impl Files {
     }
 }
 
-/// How the next line is linked to what is there. A last line that is incomplete gets its line break, and keeps every byte.
-fn link(log: &File, locked: &LockedHead<'_>) -> io::Result<LineLink> {
-    let state = locked.read()?;
-    let size = mend(log)?;
-    match &state {
-        HeadState::Valid(head) if head.size == size || size == 0 => Ok(next(&state, size, None)),
-        HeadState::Valid(head) if head.size < size => {
-            // A run that was killed before it wrote the head, or a line that is none of ours.
-            let mut tail = log;
-            tail.seek(SeekFrom::Start(head.size))?;
-            let mut end = (Some((head.number, head.sha256.clone())), head.size);
-            let walked = verify::walk(&mut tail, &mut Chain::default(), |_| {}, |_, _| {})?;
-            let follows = || first_link(log, head.size).ok().flatten();
-            if let Some(last) = walked.last
-                && follows().is_some_and(|link| link.number == head.number + 1 && link.previous == head.sha256)
-            {
-                end = (Some(last), head.size + walked.size);
-            }
-            after(log, size, end, false)
-        }
-        _ => {
-            // Where the chain ends is in the log alone; what the head says counts more.
-            let mut whole = log;
-            whole.seek(SeekFrom::Start(0))?;
-            let walked = verify::walk(&mut whole, &mut Chain::default(), |_| {}, |_, _| {})?;
-            let head_lost = state == HeadState::Damaged || (state == HeadState::Missing && walked.last.is_some());
-            let last = if let HeadState::Valid(head) = &state {
-                Some((head.number, head.sha256.clone()))
-            } else {
-                walked.last
-            };
-            after(log, size, (last, walked.size), head_lost)
-        }
-    }
-}
-
-/// The link of a line after this one and all bytes that come after it.
-fn after(log: &File, size: u64, (last, end): (Option<(u64, String)>, u64), head_lost: bool) -> io::Result<LineLink> {
-    let skipped = skipped(log, end, size)?;
-    let state = last.map_or(HeadState::Missing, |(number, hash)| HeadState::Valid(Head::new(number, hash, end)));
-    Ok(LineLink { head_lost, ..next(&state, size, skipped) })
-}
-
-fn next(state: &HeadState, size: u64, skipped: Option<Skipped>) -> LineLink {
-    let (number, previous) = match state {
-        HeadState::Valid(head) => (head.number + 1, head.sha256.clone()),
-        HeadState::Missing | HeadState::Damaged => (1, NONE_BEFORE.to_owned()),
-    };
-    LineLink { number, previous, first: size == 0, skipped, head_lost: false }
-}
-
-/// The link of the line that begins there.
-fn first_link(log: &File, at: u64) -> io::Result<Option<LineLink>> {
-    let mut log = log;
-    log.seek(SeekFrom::Start(at))?;
-    let mut line = Vec::new();
-    io::BufRead::read_until(&mut io::BufReader::new(log.take(verify::LONGEST)), b'\n', &mut line)?;
-    Ok(LineLink::parse(&line))
-}
-
-/// Adds the line break that an incomplete last line lacks, and returns the size.
-fn mend(log: &File) -> io::Result<u64> {
-    let size = log.metadata()?.len();
-    let mut last = [b'\n'];
-    if size > 0 {
-        log.read_exact_at(&mut last, size - 1)?;
-    }
-    if last == *b"\n" {
-        return Ok(size);
-    }
-    let mut log = log;
-    log.write_all(b"\n")?;
-    Ok(size + 1)
-}
-
-fn skipped(log: &File, from: u64, to: u64) -> io::Result<Option<Skipped>> {
-    if from >= to {
-        return Ok(None);
-    }
-    let mut log = log;
-    log.seek(SeekFrom::Start(from))?;
-    let mut hash = Hasher::new();
-    let bytes = io::copy(&mut log.take(to - from), &mut hash)?;
-    Ok(Some(Skipped { bytes, sha256: hash.finish().to_string() }))
-}
-
-/// A moment as lines have it. A clock that is set to a time that cannot be written stands at the nearest that can.
-pub(crate) fn rfc3339(time: SystemTime) -> String {
+/// Formats a moment as lines have it. A time that cannot be written becomes the nearest that can.
+fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(AFTER_YEAR_9999 - 1);
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }
 
-/// A name for a run that no other has.
-fn run_id() -> String {
+/// Chooses a name for a run that no other has.
+fn run_id(clock: fn() -> SystemTime) -> String {
     let mut bytes = [0; 8];
     let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
     if filled.is_err() {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let now = clock().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         bytes.copy_from_slice(&sha256(format!("{now} {}", std::process::id()).as_bytes()).as_bytes()[..8]);
     }
     format!("{:016x}", u64::from_be_bytes(bytes))

@@ -5,9 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::call::{CallEnd, CallStart};
+use crate::chain::Chain;
+use crate::error::Error;
 use crate::line::Line;
-use crate::verify::{Chain, walk_locked};
-use crate::{CallEnd, CallStart, ConsentSubject, Error, RecordKind, RunRecord};
+use crate::record_kind::{ConsentSubject, RecordKind, RunRecord};
+use crate::verify::walk_locked;
 
 /// Selects records; what is not set selects all.
 #[derive(Debug, Clone, Default)]

@@ -1,15 +1,15 @@
-//! A call of a backend, or a batch of checks, as the log has it.
+//! What was seen of a call of a backend, or a batch of checks, as the log has it.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use artifacts_seam::{CallError, ComponentEvent, FileError, Usage};
+use artifacts_seam::CallError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CallEnd, CallRequest};
+use crate::request::CallRequest;
 
 /// Holds what `artifacts` observed itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("unevaluatedProperties" = false))]
 pub struct Observed {
     /// What was asked.
     #[serde(flatten)]
@@ -26,8 +26,12 @@ pub struct Observed {
     pub accessed_plaintext: bool,
 }
 
+/// Why a decryption fails that is not denied, in the host's own words; see the contract's `failure`.
+pub(crate) const UNDECRYPTED: [&str; 2] = ["no-identity", "corrupt"];
+
 /// Describes an age file that was decrypted, or was to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Decryption {
     /// SHA-256 of its header, as in the receipt. None where there is no header, or where a backend that was given a plaintext
     /// chose it.
@@ -45,7 +49,7 @@ pub struct Decryption {
 }
 
 /// Names how a call ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallOutcome {
     /// The backend gave what was asked for.
@@ -70,7 +74,7 @@ pub enum CallOutcome {
 impl From<&CallError> for CallOutcome {
     fn from(error: &CallError) -> Self {
         match error {
-            CallError::Failed(_) => Self::Failed,
+            CallError::Failed(_) | CallError::NotCalled { .. } => Self::Failed,
             CallError::Broken(_) => Self::Crashed,
             CallError::Refused(_) => Self::Denied,
             CallError::Overrun(_) => Self::Exceeded,
@@ -80,7 +84,8 @@ impl From<&CallError> for CallOutcome {
 }
 
 /// Counts calls of the host of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct HostCall {
     /// `age.seal`, `secrets.bytes`, …
     pub call: String,
@@ -102,7 +107,8 @@ impl HostCall {
 }
 
 /// Holds what the worker reported.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct WorkerReport {
     /// The component's file-system calls, alike ones counted. Of a batch the successful ones are counted by operation;
     /// failures are in full.
@@ -119,7 +125,8 @@ pub struct WorkerReport {
 }
 
 /// Counts file-system calls of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct FileAccess {
     /// Of a batch, the instance that it failed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,133 +160,4 @@ impl FileAccess {
     pub fn is_denied(&self) -> bool {
         self.error.as_deref().is_some_and(is_denial)
     }
-}
-
-/// A call as it is handed to the log.
-pub struct Call<'a> {
-    /// What was asked.
-    pub asked: CallRequest,
-    /// What happened.
-    pub events: &'a [ComponentEvent],
-    /// What it took.
-    pub usage: Usage,
-    /// How it ended.
-    pub result: CallOutcome,
-    /// Whether a plaintext was given out.
-    pub accessed_plaintext: bool,
-    /// What an identity decrypted.
-    pub decryptions: Vec<Decryption>,
-}
-
-impl Call<'_> {
-    /// Counts what the component was denied: calls of the host and of the file system. "Not found" is no denial.
-    pub fn denials(&self) -> u64 {
-        let count = |event: &ComponentEvent| match event {
-            ComponentEvent::Host { denied: true, .. } => 1,
-            ComponentEvent::File { error: Some(error), count, .. } if is_denial(error.name()) => *count,
-            _ => 0,
-        };
-        self.events.iter().map(count).fold(0, u64::saturating_add)
-    }
-}
-
-impl CallEnd {
-    /// Returns what the log has of a call of that number.
-    pub fn new(number: u64, call: Call<'_>) -> Self {
-        let batch = call.asked.operation == crate::Operation::Check;
-        let instances: BTreeSet<&str> = call.asked.instances.iter().map(String::as_str).collect();
-        let files = file_accesses(call.events, batch, call.accessed_plaintext, &instances);
-        Self {
-            call: number,
-            reported: WorkerReport {
-                files,
-                cut: call
-                    .events
-                    .iter()
-                    .map(|event| if let ComponentEvent::Cut(count) = event { *count } else { 0 })
-                    .sum(),
-                memory: call.usage.memory,
-                micros: call.usage.micros,
-                calls: call.usage.calls,
-            },
-            observed: Observed {
-                calls: host_calls(call.events, call.accessed_plaintext),
-                decryptions: call.decryptions,
-                result: call.result,
-                accessed_plaintext: call.accessed_plaintext,
-                asked: call.asked,
-            },
-        }
-    }
-
-    /// Counts what the component was denied: calls of the host and of the file system.
-    pub fn denials(&self) -> u64 {
-        let calls = self.observed.calls.iter().filter(|call| call.denied).map(|call| call.count);
-        calls
-            .chain(self.reported.files.iter().filter(|file| file.is_denied()).map(|file| file.count))
-            .fold(0, u64::saturating_add)
-    }
-}
-
-/// Why a decryption fails that is not denied, in the host's own words; see the contract's `failure`.
-pub(crate) const UNDECRYPTED: [&str; 2] = ["no-identity", "corrupt"];
-
-/// What a backend that was given a plaintext chose to say, a path or a recipient, may hold it, and is left out.
-const LEFT_OUT: &str = "its message is left out, because it accessed a plaintext";
-
-fn host_calls(events: &[ComponentEvent], accessed_plaintext: bool) -> Vec<HostCall> {
-    let own = |why: &String| !accessed_plaintext || UNDECRYPTED.contains(&why.as_str());
-    let shown = |why: &String| if own(why) { why.clone() } else { LEFT_OUT.to_owned() };
-    let mut well: BTreeMap<&str, u64> = BTreeMap::new();
-    let mut failed = Vec::new();
-    for event in events {
-        match event {
-            ComponentEvent::Host { call, error: None, .. } => *well.entry(call).or_default() += 1,
-            ComponentEvent::Host { call, error: Some(why), denied, .. } => {
-                failed.push(HostCall { call: call.clone(), count: 1, error: Some(shown(why)), denied: *denied });
-            }
-            _ => {}
-        }
-    }
-    let well =
-        well.into_iter().map(|(call, count)| HostCall { call: call.to_owned(), count, error: None, denied: false });
-    well.chain(failed).collect()
-}
-
-/// What makes file-system calls alike: error, instance, operation and path.
-type AccessKey<'a> = (Option<&'a str>, Option<&'a str>, &'a str, Option<&'a str>);
-
-/// One line for all that are alike: successful ones first, then each failure. An instance that the call is not about is named
-/// in none.
-fn file_accesses(
-    events: &[ComponentEvent],
-    batch: bool,
-    accessed_plaintext: bool,
-    instances: &BTreeSet<&str>,
-) -> Vec<FileAccess> {
-    let mut sums: BTreeMap<AccessKey<'_>, (u64, u64)> = BTreeMap::new();
-    let mut asked_about = None;
-    for event in events {
-        match event {
-            ComponentEvent::Instance(name) => asked_about = Some(name.as_str()).filter(|name| instances.contains(name)),
-            ComponentEvent::File { call, path, error, count, bytes } => {
-                let in_full = error.is_some() || !batch;
-                let instance = asked_about.filter(|_| batch && error.is_some());
-                let path = (in_full && !accessed_plaintext).then_some(path.as_str());
-                let sum = sums.entry((error.map(FileError::name), instance, call.name(), path)).or_default();
-                *sum = (sum.0.saturating_add(*count), sum.1.saturating_add(*bytes));
-            }
-            _ => {}
-        }
-    }
-    sums.into_iter()
-        .map(|((error, instance, operation, path), (count, bytes))| FileAccess {
-            instance: instance.map(str::to_owned),
-            operation: operation.to_owned(),
-            path: path.map(str::to_owned),
-            count,
-            bytes,
-            error: error.map(str::to_owned),
-        })
-        .collect()
 }

@@ -1,12 +1,13 @@
 //! What a line of the log is about.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Observed, WorkerReport};
+use crate::call::{CallEnd, CallStart};
 
 /// Represents what one line is about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum RecordKind {
     /// A run of the program began.
@@ -20,7 +21,7 @@ pub enum RecordKind {
 }
 
 /// Describes a run: who ran what, and where. Names of flags, without values; nothing that stood after `--`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunRecord {
     /// The user that the program ran as.
@@ -47,7 +48,8 @@ pub struct RunRecord {
 }
 
 /// Names a user.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct User {
     /// The name, if the user database of this machine has one.
     #[serde(default)]
@@ -57,7 +59,7 @@ pub struct User {
 }
 
 /// Describes what the admin accepted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsentRecord {
     /// How: `terminal`, or the flag.
     pub by: String,
@@ -67,7 +69,7 @@ pub struct ConsentRecord {
 }
 
 /// Names what a consent is about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "about", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum ConsentSubject {
     /// The recipients of a file.
@@ -108,62 +110,4 @@ pub enum ConsentSubject {
         /// Path of the other one.
         other: String,
     },
-}
-
-/// Describes a call before it begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CallStart {
-    /// Number of the call in its run, from 1.
-    pub call: u64,
-    /// What is asked of the backend.
-    pub observed: CallRequest,
-}
-
-/// Describes a call after it ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CallEnd {
-    /// Number of the call in its run, from 1; 0 in records of schema 1.
-    #[serde(default)]
-    pub call: u64,
-    /// What `artifacts` observed itself.
-    #[serde(alias = "host")]
-    pub observed: Observed,
-    /// What the worker reported.
-    #[serde(alias = "worker")]
-    pub reported: WorkerReport,
-}
-
-/// Describes what is asked of a backend.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CallRequest {
-    /// The backend's name in the registry.
-    pub backend: String,
-    /// The version that its component declares; none in records of schema 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Whether it is part of the program; none in records of schema 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bundled: Option<bool>,
-    /// SHA-256 of the component.
-    pub sha256: String,
-    /// What is asked.
-    pub operation: Operation,
-    /// The instances that it is asked about.
-    pub instances: Vec<String>,
-    /// The effective grants.
-    pub grants: Value,
-}
-
-/// Names what is asked of a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Operation {
-    /// Recipients and states.
-    Check,
-    /// A new entry.
-    Serialize,
-    /// Secrets back.
-    Retrieve,
-    /// The age plugins of identities are run, for what a backend could not have decrypted without.
-    AskPlugins,
 }

@@ -39,7 +39,7 @@ pub struct Summary {
     /// Age files that could not be decrypted: because no identity matches, or because the file is damaged.
     pub not_decrypted: BTreeMap<String, u64>,
     /// Accesses to files, as the worker reported.
-    pub files: Access,
+    pub files: AccessCounts,
     /// Successful file-system calls by operation, as the worker reported.
     pub operations: BTreeMap<String, u64>,
     /// What it was denied.
@@ -61,7 +61,7 @@ pub struct Located {
 
 /// Counts accesses to files in the entries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Access {
+pub struct AccessCounts {
     /// Files that were opened to be read.
     pub read: u64,
     /// Files that were opened to be written.
@@ -196,7 +196,7 @@ impl Summary {
     }
 }
 
-impl Access {
+impl AccessCounts {
     fn add(&mut self, operation: &str, count: u64) {
         match operation {
             "open-at" => self.read += count,

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use artifacts_audit::{AuditLog, CallRequest, Filter, Finding, Operation, RunRecord, SyncMode, read, verify};
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ fn asked(name: &str) -> CallRequest {
 
 /// A run that writes so many lines.
 fn append(path: &Path, lines: usize) {
-    let log = AuditLog::new(path, run(), SyncMode::No);
+    let log = AuditLog::new(path, run(), SyncMode::No, SystemTime::now);
     log.begin().unwrap();
     for number in 1..lines {
         log.begun(asked(&format!("shared/{number}"))).unwrap();
@@ -46,8 +47,8 @@ fn write(path: &Path, lines: &[String]) {
 
 #[test]
 fn each_line_is_linked_over_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     for _ in 0..3 {
         append(&path, 2);
     }
@@ -58,8 +59,8 @@ fn each_line_is_linked_over_runs() {
 
 #[test]
 fn runs_at_once_write_one_chain() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(|| append(&path, 25)))));
     let chain = verify(&path).unwrap();
     assert_eq!((chain.linked, chain.findings), (200, vec![]));
@@ -67,8 +68,8 @@ fn runs_at_once_write_one_chain() {
 
 #[test]
 fn an_incomplete_line_costs_no_other_and_no_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     append(&path, 2);
     let whole = fs::read(&path).unwrap();
     // A run that was killed in the middle of a line, before it wrote the head.
@@ -90,8 +91,8 @@ fn an_incomplete_line_costs_no_other_and_no_byte() {
 
 #[test]
 fn a_line_that_was_cut_off_after_it_was_written_is_missing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     append(&path, 3);
     let file = fs::File::options().write(true).open(&path).unwrap();
     file.set_len(file.metadata().unwrap().len() - 30).unwrap();
@@ -106,9 +107,9 @@ fn a_line_that_was_cut_off_after_it_was_written_is_missing() {
 
 #[test]
 fn a_run_that_was_killed_before_it_wrote_the_head_breaks_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
-    let head = folder.path().join("audit.jsonl.head");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let head = dir.path().join("audit.jsonl.head");
     append(&path, 2);
     let before = fs::read(&head).unwrap();
     append(&path, 2);
@@ -121,10 +122,10 @@ fn a_run_that_was_killed_before_it_wrote_the_head_breaks_nothing() {
 
 #[test]
 fn a_rotated_log_goes_on_with_the_chain() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     append(&path, 3);
-    let moved = folder.path().join("audit.jsonl.1");
+    let moved = dir.path().join("audit.jsonl.1");
     fs::rename(&path, &moved).unwrap();
     assert_eq!(findings(&path), [Finding::Empty { expected: 3 }]);
     assert!(!verify(&moved).unwrap().is_broken(), "what was moved away can be verified but for its end");
@@ -133,14 +134,14 @@ fn a_rotated_log_goes_on_with_the_chain() {
     let chain = verify(&path).unwrap();
     assert_eq!((chain.begins, chain.linked, chain.findings), (Some(4), 2, vec![]));
     // Both together are one chain.
-    let both = [fs::read(folder.path().join("audit.jsonl.1")).unwrap(), fs::read(&path).unwrap()].concat();
+    let both = [fs::read(dir.path().join("audit.jsonl.1")).unwrap(), fs::read(&path).unwrap()].concat();
     fs::write(&path, both).unwrap();
     let chain = verify(&path).unwrap();
     assert_eq!((chain.begins, chain.linked, chain.findings), (Some(1), 5, vec![]));
     // While a run goes on, too; and emptied in its place, as logrotate's `copytruncate` does.
-    let log = AuditLog::new(&path, run(), SyncMode::No);
+    let log = AuditLog::new(&path, run(), SyncMode::No, SystemTime::now);
     log.begin().unwrap();
-    fs::rename(&path, folder.path().join("audit.jsonl.2")).unwrap();
+    fs::rename(&path, dir.path().join("audit.jsonl.2")).unwrap();
     log.begun(asked("shared/a")).unwrap();
     assert_eq!((verify(&path).unwrap().begins, findings(&path)), (Some(7), vec![]));
     fs::write(&path, "").unwrap();
@@ -150,9 +151,9 @@ fn a_rotated_log_goes_on_with_the_chain() {
 
 #[test]
 fn a_lost_head_is_noticed_for_good() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
-    let head = folder.path().join("audit.jsonl.head");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let head = dir.path().join("audit.jsonl.head");
     append(&path, 3);
     fs::remove_file(&head).unwrap();
     assert_eq!(findings(&path), [Finding::NoHead]);
@@ -168,12 +169,12 @@ fn a_lost_head_is_noticed_for_good() {
 
 #[test]
 fn what_cannot_be_written_is_an_error_before_the_call() {
-    let log = AuditLog::new("/dev/full", run(), SyncMode::Yes);
+    let log = AuditLog::new("/dev/full", run(), SyncMode::Yes, SystemTime::now);
     assert!(log.begin().is_err());
     let error = log.begun(asked("shared/a")).unwrap_err();
     assert!(error.to_string().contains("/dev/full"), "{error}");
     assert!(!Path::new("/dev/full.head").exists());
-    AuditLog::new("/dev/null", run(), SyncMode::Yes).begun(asked("shared/a")).unwrap();
+    AuditLog::new("/dev/null", run(), SyncMode::Yes, SystemTime::now).begun(asked("shared/a")).unwrap();
 }
 
 #[derive(Debug, Clone)]
@@ -227,8 +228,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
     fn no_change_goes_unnoticed(runs in prop::collection::vec(1..4_usize, 1..4), change in change(), later in any::<bool>()) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit.jsonl");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.jsonl");
         for lines in runs {
             append(&path, lines);
         }
@@ -239,7 +240,7 @@ proptest! {
         prop_assume!(new != text);
         fs::write(&path, &new).unwrap();
         prop_assert!(verify(&path).unwrap().is_broken());
-        // A run that comes after it hides nothing. Only a log that was emptied cannot be told from one that was rotated, and
+        // A run that comes after it hides nothing. Only a log that was emptied cannot be distinguished from one that was rotated, and
         // text added at the end from a line whose writing was interrupted.
         if later && !new.is_empty() {
             append(&path, 1);

@@ -72,7 +72,11 @@ fn run_in(checkout: &str) -> RunRecord {
 }
 
 fn log(path: &Path) -> AuditLog {
-    AuditLog::new(path, run_in("/fleet"), SyncMode::Yes)
+    log_at(path, SystemTime::now)
+}
+
+fn log_at(path: &Path, clock: fn() -> SystemTime) -> AuditLog {
+    AuditLog::new(path, run_in("/fleet"), SyncMode::Yes, clock)
 }
 
 fn at(seconds: u64) -> SystemTime {
@@ -143,16 +147,16 @@ fn what_a_backend_chose_to_say_is_left_out_once_it_was_given_a_plaintext() {
 
 #[test]
 fn what_was_written_is_read_back_and_filtered() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("state/audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state/audit.jsonl");
     let events = events();
     for clock in [|| at(10), || at(20), || at(30)] {
-        let log = log(&path).with_clock(clock);
+        let log = log_at(&path, clock);
         let number = log.begun(asked(Operation::Serialize, &["shared/ca"])).unwrap();
         log.ended(number, call(Operation::Serialize, &events)).unwrap();
     }
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&path), mode(&folder.path().join("state/audit.jsonl.head"))), (0o600, 0o600));
+    assert_eq!((mode(&path), mode(&dir.path().join("state/audit.jsonl.head"))), (0o600, 0o600));
     assert_eq!(mode(path.parent().unwrap()), 0o700);
     let all = read(&path, &Filter::default()).unwrap();
     assert_eq!((all.records.len(), all.count, all.chain.findings.len()), (9, 9, 0), "a line a run, two a call");
@@ -167,8 +171,8 @@ fn what_was_written_is_read_back_and_filtered() {
 
 #[test]
 fn a_call_that_began_and_did_not_end_was_interrupted() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     log(&path).begun(asked(Operation::Retrieve, &["shared/ca"])).unwrap();
     let events = events();
     let second = log(&path);
@@ -184,8 +188,8 @@ fn a_call_that_began_and_did_not_end_was_interrupted() {
 
 #[test]
 fn consents_are_lines_of_their_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     let log = log(&path);
     log.consent(Vec::new()).unwrap();
     assert!(!path.exists());
@@ -225,22 +229,22 @@ fn consents_are_lines_of_their_own() {
 
 #[test]
 fn a_link_is_not_appended_to() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     for (name, link) in [("audit.jsonl", "audit.jsonl"), ("other.jsonl", "other.jsonl.head")] {
-        std::os::unix::fs::symlink(folder.path().join("elsewhere"), folder.path().join(link)).unwrap();
-        let error = log(&folder.path().join(name)).begin().unwrap_err();
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), dir.path().join(link)).unwrap();
+        let error = log(&dir.path().join(name)).begin().unwrap_err();
         assert!(error.to_string().contains(name) && error.hint().is_some());
-        assert!(!folder.path().join("elsewhere").exists());
+        assert!(!dir.path().join("elsewhere").exists());
     }
 }
 
 #[test]
 fn the_same_instance_in_two_checkouts_is_two() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     let events = events();
     for checkout in ["/fleet", "/other", "/fleet"] {
-        let log = AuditLog::new(&path, run_in(checkout), SyncMode::No);
+        let log = AuditLog::new(&path, run_in(checkout), SyncMode::No, SystemTime::now);
         let number = log.begun(asked(Operation::Check, &["shared/ca"])).unwrap();
         log.ended(number, call(Operation::Check, &events)).unwrap();
     }
@@ -254,8 +258,8 @@ const UNLINKED: &str = r#"{"schema":1,"time":"1970-01-01T00:00:01Z","host":{"bac
 
 #[test]
 fn lines_of_schema_1_are_still_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     std::fs::write(&path, format!("{UNLINKED}\n{UNLINKED}\n")).unwrap();
     let found = read(&path, &Filter::default()).unwrap();
     assert_eq!((found.records.len(), found.chain.unlinked, found.chain.findings.len()), (2, 2, 0));
@@ -274,13 +278,13 @@ fn lines_of_schema_1_are_still_read() {
 
 #[test]
 fn the_summary_tells_what_was_accessed_and_denied() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     let events = events();
     // The clock jumps back in between.
     let clocks: [(fn() -> SystemTime, Operation); 2] = [(|| at(2), Operation::Check), (|| at(1), Operation::Serialize)];
     for (clock, operation) in clocks {
-        let log = log(&path).with_clock(clock);
+        let log = log_at(&path, clock);
         let number = log.begun(asked(operation, &["shared/ca"])).unwrap();
         log.ended(number, call(operation, &events)).unwrap();
     }
@@ -299,11 +303,11 @@ fn the_summary_tells_what_was_accessed_and_denied() {
 
 #[test]
 fn a_clock_at_a_time_that_cannot_be_written_breaks_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("audit.jsonl");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
     let clocks: [fn() -> SystemTime; 2] = [|| SystemTime::UNIX_EPOCH - Duration::from_secs(9), || at(400_000_000_000)];
     for clock in clocks {
-        log(&path).with_clock(clock).begin().unwrap();
+        log_at(&path, clock).begin().unwrap();
     }
     let found = read(&path, &Filter { since: Some(at(1)), ..Filter::default() }).unwrap();
     assert_eq!(found.records.len(), 1);
@@ -313,11 +317,11 @@ fn a_clock_at_a_time_that_cannot_be_written_breaks_nothing() {
 proptest::proptest! {
     #[test]
     fn no_line_makes_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("audit.jsonl");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("audit.jsonl");
         std::fs::write(&path, &bytes).unwrap();
         read(&path, &Filter::default()).unwrap();
-        std::fs::write(folder.path().join("audit.jsonl.head"), &bytes).unwrap();
+        std::fs::write(dir.path().join("audit.jsonl.head"), &bytes).unwrap();
         read(&path, &Filter::default()).unwrap();
         log(&path).begin().unwrap();
         read(&path, &Filter::default()).unwrap();

@@ -15,10 +15,10 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The program was built without it.
-    #[error("the backend `{0}` is not bundled with this program")]
+    #[error("backend `{0}` is missing from this build")]
     NotBundled(String),
     /// No bundled backend has this name.
-    #[error("there is no bundled backend `{name}`; expected one of {known}")]
+    #[error("unknown bundled backend `{name}`; available: {known}")]
     Unknown {
         /// The name asked for.
         name: String,
@@ -38,8 +38,8 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Refused(refusal) => return refusal.hint(),
-            Self::NotBundled(_) => "`cargo xtask build` makes the complete program, with its backends inside",
-            Self::Unknown { .. } => "register a backend of one's own with its path in `artifacts.backends`",
+            Self::NotBundled(_) => "build with `cargo xtask build`, which includes the backends",
+            Self::Unknown { .. } => "to use your own backend, set `artifacts.backends.NAME.component`",
         };
         Some(hint.to_owned())
     }

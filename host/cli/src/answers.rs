@@ -14,10 +14,10 @@ const LARGEST: usize = 8 << 20;
 pub fn read_answers(path: &Path) -> Result<AnswersFile, Failure> {
     let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
     let failed = |e: std::io::Error| {
-        Failure::new(name.clone(), format!("the answers cannot be read: {e}"))
-            .hint(Some("name a file in TOML or JSON: instance, prompt, value; `-` is standard input"))
+        Failure::new(name.clone(), format!("cannot read the answers file: {e}"))
+            .hint(Some("pass a TOML or JSON file that maps instances and prompts to values, or `-` for standard input"))
     };
     let content = limited_input::read(path, LARGEST).map_err(failed)?;
-    let text = std::str::from_utf8(content.expose()).map_err(|_| failed(std::io::Error::other("they are no UTF-8")))?;
+    let text = std::str::from_utf8(content.expose()).map_err(|_| failed(std::io::Error::other("not valid UTF-8")))?;
     AnswersFile::parse(text).map_err(|e| Failure::about(name.clone(), e))
 }

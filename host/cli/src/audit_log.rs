@@ -23,7 +23,7 @@ pub fn place(global: &Global, environment: &Environment) -> Result<PathBuf, Fail
     }
 }
 
-/// Whoever else could write where the log usually is could change it unseen. A log that is named is as safe as it is.
+/// Anyone else who could write there could change the log unseen. A log that is named is as safe as it is.
 pub fn check(path: &Path, is_named: bool) -> Result<(), Failure> {
     if is_named {
         return Ok(());
@@ -45,7 +45,7 @@ pub fn log(path: &Path, global: &Global, checkout: Option<&Checkout>) -> AuditLo
         flags,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    AuditLog::new(path, about, if global.no_sync { SyncMode::No } else { SyncMode::Yes })
+    AuditLog::new(path, about, if global.no_sync { SyncMode::No } else { SyncMode::Yes }, Environment::now)
 }
 
 /// An error of the log.

@@ -5,23 +5,23 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use artifacts_audit::{
-    Access, CallEnd, CallRequest, ConsentRecord, ConsentSubject, Denial, LogContents, Operation, Record, RecordKind,
-    RunRecord, Summary,
+    AccessCounts, CallEnd, CallRequest, ConsentRecord, ConsentSubject, Denial, LogContents, Operation, Record,
+    RecordKind, RunRecord, Summary,
 };
 use artifacts_text::{agreeing, counted, terminal};
 use serde_json::{Value, json};
 
-use crate::output::Output;
+use crate::console::Console;
 
 /// Denials of one kind that are named; `--all` has each.
 const NAMED: usize = 5;
 
 /// A component's story in a few lines: what it could access, accessed, and was denied.
-pub fn in_short(summary: &Summary, output: Output) -> String {
+pub fn in_short(summary: &Summary, console: Console) -> String {
     let mut text = format!("{}\n", title(summary));
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            text.push_str(&output.field(&format!("  {name}"), 13, &value));
+            text.push_str(&console.field(&format!("  {name}"), 13, &value));
         }
     };
     line("time", times(summary));
@@ -79,7 +79,7 @@ fn work(summary: &Summary) -> String {
 
 /// `read 4 files in the entries, wrote 1; nothing else`.
 fn files(summary: &Summary) -> String {
-    let Access { read, written, removed, renamed, directories } = summary.files;
+    let AccessCounts { read, written, removed, renamed, directories } = summary.files;
     let mut phrases = vec![if read == 0 {
         "read no files".to_owned()
     } else {
@@ -319,9 +319,10 @@ mod tests {
 
     #[test]
     fn accesses_are_told_in_a_sentence() {
-        let mut summary = Summary { files: Access { read: 4, written: 1, ..Access::default() }, ..Summary::default() };
+        let mut summary =
+            Summary { files: AccessCounts { read: 4, written: 1, ..AccessCounts::default() }, ..Summary::default() };
         assert_eq!(files(&summary), "read 4 files in the entries, wrote 1; nothing else");
-        summary.files = Access { read: 1, removed: 2, directories: 1, ..Access::default() };
+        summary.files = AccessCounts { read: 1, removed: 2, directories: 1, ..AccessCounts::default() };
         assert_eq!(files(&summary), "read 1 file in the entries, removed 2, made 1 directory; nothing else");
         let denial = |path: &str| Denial {
             operation: "open-at".to_owned(),

@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 
 use artifacts_audit::AuditLog;
 use artifacts_flow::{Cancel, Declared, Evaluate as _, HeaderMemory, Registry, Run, SandboxedGenerators, Tools};
-use artifacts_generate::Sandbox;
 use artifacts_nix::Nix;
 use artifacts_plan::Selector;
 use artifacts_prompt::AnswersFile;
@@ -17,18 +16,18 @@ use artifacts_session::WorkerStart;
 use artifacts_store::{Git, Repository, Root};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
+use crate::console::Console;
 use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::evaluator::Evaluator;
 use crate::global::Global;
 use crate::operator::{Flags, TerminalOperator};
-use crate::output::Output;
-use crate::{audit_log, clones, grants, identities, signals, writing};
+use crate::{audit_log, clones, grants, identities, sandboxes, signals, writing};
 
 /// Holds what every run of a command has.
 pub struct Context {
     global: Global,
-    output: Output,
+    console: Console,
     cancel: Arc<AtomicBool>,
     environment: Environment,
     ram: Ram,
@@ -46,14 +45,14 @@ struct Opened {
 }
 
 impl Context {
-    /// Reads the environment, and begins to watch for signals.
-    pub fn new(global: &Global, output: &Output) -> Result<Self, Failure> {
-        let cancel = signals::watch()?;
+    /// Reads the environment, and finds the directory in RAM.
+    pub fn new(global: &Global, console: &Console) -> Result<Self, Failure> {
+        let cancel = signals::cancel();
         let environment = Environment::read();
         let ram = ram(&environment)?;
-        let scratch = ram.folder().map_err(Failure::from)?;
+        let scratch = ram.private_dir().map_err(Failure::from)?;
         let nix = nix(global, &environment, &cancel);
-        Ok(Self { global: global.clone(), output: *output, cancel, environment, ram, scratch, nix })
+        Ok(Self { global: global.clone(), console: *console, cancel, environment, ram, scratch, nix })
     }
 
     /// Opens a run over what the selectors name and what that depends on.
@@ -74,7 +73,7 @@ impl Context {
     }
 
     fn open_unrecorded(&self, selectors: &[Selector], yes: bool, answers: Option<AnswersFile>) -> Result<Run, Failure> {
-        let mut evaluator = Evaluator::new(&self.global, &self.nix, selectors, self.output);
+        let mut evaluator = Evaluator::new(&self.global, &self.nix, selectors, self.console);
         let declared = evaluator.evaluate()?;
         let tools = self.tools(&declared, evaluator, Flags::new(&self.global, yes), answers)?;
         Ok(Run::open(declared, tools))
@@ -83,7 +82,7 @@ impl Context {
     /// The registered backends, what the admin accepted, and the configuration errors; without a flake nothing else is declared.
     pub fn registry(&self) -> Result<(Registry, Trust, Vec<Failure>), Failure> {
         let declarations = Declarations::of_backends(&self.global, &self.nix)?;
-        declarations.show(&self.output);
+        declarations.show(&self.console);
         let declared = declarations.declared();
         let found = self.place(&declared)?;
         self.begin(Some(&found.log))?;
@@ -99,7 +98,7 @@ impl Context {
         &self.environment
     }
 
-    /// Where plaintext may lie.
+    /// Where plaintext may be.
     pub fn ram(&self) -> &Ram {
         &self.ram
     }
@@ -141,8 +140,8 @@ impl Context {
             backends,
             evaluator: Box::new(evaluator),
             generators: Arc::new(self.generators()),
-            operator: Box::new(TerminalOperator::new(flags, self.output, answers, owner)),
-            identities: identities::Source::new(&self.global, &self.environment).identities(),
+            operator: Box::new(TerminalOperator::new(flags, self.console, answers, owner)),
+            identities: identities::IdentityOptions::new(&self.global, &self.environment).identities(),
             headers: HeaderMemory::new(headers(&self.environment)?, checkout.clone(), confirm),
             root,
             checkout,
@@ -159,23 +158,17 @@ impl Context {
     fn generators(&self) -> SandboxedGenerators {
         let (environment, ram) = (self.environment.clone(), self.ram.clone());
         let path = self.environment.generator_path();
-        let log_level = Environment::log_level(self.output.verbose);
-        SandboxedGenerators::new(self.nix.clone(), path, log_level, move || sandbox(&environment, &ram))
+        let log_level = Environment::log_level(self.console.verbose);
+        SandboxedGenerators::new(self.nix.clone(), path, log_level, move || {
+            sandboxes::of_generators(&environment, &ram)
+        })
     }
 
     fn backends(&self, declared: &Declared, found: &Opened) -> Registry {
-        let ram = self.ram.clone();
-        let worker = worker(&self.global, &self.environment);
-        let place = move || {
-            let failed = |e: artifacts_ram::Error| Failure::from(e);
-            let folder = ram.folder().map_err(failed)?;
-            folder.subfolder("slice").map_err(failed)?;
-            let worker = worker.clone().fallback(folder.path().join("slice"));
-            Ok((worker, folder))
-        };
+        let workers = sandboxes::of_workers(worker(&self.global, &self.environment), self.ram.clone());
         let root = found.root.path().to_owned();
         let registry =
-            Registry::new(declared.spec.backends.clone(), crate::bundled::backends(), root, self.nix.clone(), place);
+            Registry::new(declared.spec.backends.clone(), crate::bundled::backends(), root, self.nix.clone(), workers);
         let Global { accept_grants, no_input, .. } = self.global;
         registry.asking(grants::asking(found.trust.clone(), found.log.clone(), accept_grants, no_input))
     }
@@ -191,12 +184,6 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
     }
 }
 
-/// A sandbox for generators.
-fn sandbox(environment: &Environment, ram: &Ram) -> Result<Sandbox, Failure> {
-    let bwrap = Sandbox::find(environment.search_path()).unwrap_or_else(|| PathBuf::from("/usr/bin/bwrap"));
-    Sandbox::new(bwrap, ram).map_err(Failure::from)
-}
-
 /// How the processes are made that components run in.
 fn worker(global: &Global, environment: &Environment) -> WorkerStart {
     let worker = WorkerStart::default().required(global.require_sandbox);
@@ -206,10 +193,11 @@ fn worker(global: &Global, environment: &Environment) -> WorkerStart {
     }
 }
 
-/// Where this user's programs keep what outlives a run, if nobody else can change it: else nothing there proves anything.
+/// Where this user's programs keep what outlives a run, if no one else can change it: else nothing there proves anything.
 fn state(environment: &Environment) -> Result<PathBuf, Failure> {
     let state = environment.state().ok_or_else(|| {
-        Failure::new("", "there is no place to remember what was accepted").hint(Some("set HOME or XDG_STATE_HOME"))
+        Failure::new("", "no directory to keep accepted recipients and grants in")
+            .hint(Some("set HOME or XDG_STATE_HOME"))
     })?;
     artifacts_trust::check_ownership(&state).map_err(Failure::from)?;
     Ok(state)
@@ -218,20 +206,20 @@ fn state(environment: &Environment) -> Result<PathBuf, Failure> {
 /// What is committed in a repository proves nothing of what was accepted here.
 fn own_state(begun: &Context) -> Result<(), Failure> {
     let state = state(&begun.environment)?;
-    let failed = |why: String, help: String| Err(Failure::new("", why).hint(Some(help)));
+    let failed = |why: String, hint: String| Err(Failure::new("", why).hint(Some(hint)));
     match git(begun).tracks(&state) {
         Ok(None) => Ok(()),
         Ok(Some(path)) => failed(
             format!(
-                "{} is tracked by git, so whoever can push could write what is stored in {}",
+                "{} is tracked by git, so anyone who can push could change what {} keeps",
                 path.display(),
                 state.display()
             ),
-            "set XDG_STATE_HOME to a directory outside of the repository; do not use what is stored there".to_owned(),
+            "set XDG_STATE_HOME to a directory outside the repository; do not use the files that are in it".to_owned(),
         ),
         Err(warning) => failed(
-            format!("whether git tracks {} cannot be determined: {warning}", state.display()),
-            "set XDG_STATE_HOME to a directory outside of the repository".to_owned(),
+            format!("cannot determine whether git tracks {}: {warning}", state.display()),
+            "set XDG_STATE_HOME to a directory outside the repository".to_owned(),
         ),
     }
 }
@@ -263,14 +251,15 @@ fn ram(environment: &Environment) -> Result<Ram, Failure> {
 fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>) -> Nix {
     let overrides = global.override_input.chunks_exact(2);
     let cache = environment.cache().filter(|_| !global.no_eval_cache);
-    let options = artifacts_nix::Options {
+    let options = artifacts_nix::NixOptions {
         arguments: global.nix_arg.iter().map(Into::into).collect(),
         override_inputs: overrides.map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
         system: Some(Environment::system()),
         jobs: global.eval_jobs.unwrap_or_else(Environment::evaluations_at_once),
         cache: cache.map(|cache| cache.join("evaluations")),
+        now: Environment::now(),
         cancel: Arc::clone(cancel),
-        ..artifacts_nix::Options::default()
+        ..artifacts_nix::NixOptions::default()
     };
     Nix::new(None, environment.variables().to_vec(), options)
 }

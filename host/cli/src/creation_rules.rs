@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use artifacts_flow::Found;
+use artifacts_declared::InstanceName;
+use artifacts_flow::{Run, Survey, SurveyedInstance};
 use artifacts_plan::Instance;
+
+/// Name of the bundled backend that writes files of sops.
+const SOPS_NIX: &str = "sops-nix";
 
 /// Names the recipients of the files whose path matches.
 pub struct CreationRule {
@@ -12,10 +16,17 @@ pub struct CreationRule {
     pub age: Vec<String>,
 }
 
+/// Makes the rules of an instance; none if it has no files of sops, or its recipients are unknown.
+pub fn creation_rules(run: &mut Run, name: &InstanceName, survey: &Survey) -> Vec<CreationRule> {
+    let storage = run.backend_of(name).filter(|(component, _)| component == SOPS_NIX).map(|(_, storage)| storage);
+    let found = storage.zip(survey.found.get(name)).zip(run.instances().get(name));
+    found.map_or_else(Vec::new, |((storage, found), instance)| rules(instance, &storage, found))
+}
+
 /// Makes a rule for what is deployed, structured files among it, after one for each file with recipients of its own: the first that
 /// fits counts.
-pub fn creation_rules(instance: &Instance, storage: &str, found: &Found) -> Vec<CreationRule> {
-    let folder = escaped(&format!("{storage}/{}", instance.name));
+fn rules(instance: &Instance, storage: &str, found: &SurveyedInstance) -> Vec<CreationRule> {
+    let dir = escaped(&format!("{storage}/{}", instance.name));
     let deployed: BTreeSet<&str> = instance
         .for_backend
         .files
@@ -28,11 +39,11 @@ pub fn creation_rules(instance: &Instance, storage: &str, found: &Found) -> Vec<
     let Some((_, shared)) = shared else { return Vec::new() };
     let own = found.recipients.iter().filter(|(_, of_file)| *of_file != shared);
     let own = own.map(|(file, of_file)| CreationRule {
-        path_regex: format!("^{folder}/{}\\.sops$", escaped(file.as_str())),
+        path_regex: format!("^{dir}/{}\\.sops$", escaped(file.as_str())),
         age: of_file.iter().cloned().collect(),
     });
     let rest = CreationRule {
-        path_regex: format!("^{folder}/[^/]+\\.sops(\\.json|\\.yaml)?$"),
+        path_regex: format!("^{dir}/[^/]+\\.sops(\\.json|\\.yaml)?$"),
         age: shared.iter().cloned().collect(),
     };
     own.chain([rest]).collect()

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::{Artifact, Component, InstanceName, Name, Spec, Target};
+use artifacts_declared::{Artifact, ComponentSource, InstanceName, Name, Spec, Target};
 use artifacts_flow::Declared;
 use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
 use artifacts_plan::{Selector, TargetName};
 use artifacts_report::Failure;
 
+use crate::console::Console;
 use crate::environment::Environment;
 use crate::global::Global;
-use crate::output::Output;
 
 /// The most that a spec may have, in bytes: a fleet of a thousand machines has some 5 MB.
 const LARGEST: u64 = 1 << 30;
@@ -64,9 +64,9 @@ impl Declarations {
     }
 
     /// Shows what Nix said and warned of.
-    pub fn show(&self, output: &Output) {
-        self.messages.iter().flat_map(|text| text.lines()).for_each(|line| output.note(line));
-        self.warnings.iter().for_each(|warning| output.warned(warning));
+    pub fn show(&self, console: &Console) {
+        self.messages.iter().flat_map(|text| text.lines()).for_each(|line| console.message(line));
+        self.warnings.iter().for_each(|warning| console.warned(warning));
     }
 
     /// What a run begins with.
@@ -91,17 +91,17 @@ impl Declarations {
     pub fn from_file(file: &Path, root: Option<&Path>) -> Result<Self, Failure> {
         let name = file.display().to_string();
         let text = read(file).map_err(|e| {
-            Failure::new(name.clone(), format!("the spec cannot be read: {e}"))
-                .hint(Some("name a file with a spec, or `-`"))
+            Failure::new(name.clone(), format!("cannot read the spec: {e}"))
+                .hint(Some("pass a spec file, or `-` for standard input"))
         })?;
         let spec = artifacts_declared::parse(&text).map_err(|e| {
             Failure::new(name, e.to_string()).hint(Some("`artifacts schema` prints the JSON Schema of the spec"))
         })?;
-        let folder = match file.parent() {
+        let dir = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(folder);
+        let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(dir);
         Ok(Self::new(spec, root))
     }
 }
@@ -115,26 +115,27 @@ fn has_flake_here() -> bool {
     here.map_or(true, |here| here.ancestors().any(|above| above.join("flake.nix").exists()))
 }
 
-/// Adds the backends of a TOML file; paths of components in it begin at its folder. Two entries of one name must be one.
+/// Adds the backends of a TOML file; paths of components in it begin at its directory. Two entries of one name must be one.
 fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
     let name = file.display().to_string();
     let refused = |why: String| {
-        Failure::new(name.clone(), why).hint(Some("a table a backend: component, sha256, storage, grants, limits"))
+        Failure::new(name.clone(), why)
+            .hint(Some("write one table per backend with: component, sha256, storage, grants, limits"))
     };
-    let text = read(file).map_err(|e| refused(format!("the registry cannot be read: {e}")))?;
+    let text = read(file).map_err(|e| refused(format!("cannot read the backends file: {e}")))?;
     let value: serde_json::Value =
-        toml::from_str(&text).map_err(|e| refused(format!("the registry is not TOML: {e}")))?;
-    let added = artifacts_declared::parse_backends(&value.to_string()).map_err(|e| refused(e.to_string()))?;
-    let folder = file.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
+        toml::from_str(&text).map_err(|e| refused(format!("the backends file is not valid TOML: {e}")))?;
+    let added = artifacts_declared::backends_from_value(&value).map_err(|e| refused(e.to_string()))?;
+    let dir = file.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
     for (backend, mut entry) in added {
-        if let Component::Plain(path) = &mut entry.component
+        if let ComponentSource::Plain(path) = &mut entry.component
             && !path.starts_with("builtin:")
         {
-            *path = folder.join(&*path).display().to_string();
+            *path = dir.join(&*path).display().to_string();
         }
         match spec.backends.get(&backend) {
             Some(declared) if *declared != entry => {
-                return Err(refused(format!("backend `{backend}` is declared differently in Nix")));
+                return Err(refused(format!("backend `{backend}` differs from its registration in Nix")));
             }
             _ => spec.backends.insert(backend, entry),
         };
@@ -197,7 +198,7 @@ fn evaluate(
     Ok((flake.evaluate(flake.targets())?, None))
 }
 
-/// Whether something shared is among what the selectors need: its readers are then all targets that declare it.
+/// Whether something shared is among what the selectors need: its recipients are then all targets that declare it.
 fn reach_shared(spec: &Spec, selectors: &[Selector]) -> bool {
     let instances = artifacts_plan::instances(spec, None).instances;
     let (chosen, _) = artifacts_plan::select(&instances.keys().collect(), selectors);
@@ -210,7 +211,7 @@ pub fn instance(target: &Target, artifact: &Name, declared: &Artifact) -> Instan
     if declared.shared {
         InstanceName::Shared { artifact: artifact.clone() }
     } else {
-        InstanceName::of(target.kind, target.name.clone(), artifact.clone())
+        InstanceName::new(target.kind, target.name.clone(), artifact.clone())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::limited_input;
 
 /// The file that an editor is given.
 pub struct Draft {
-    pub folder: PrivateDir,
+    pub dir: PrivateDir,
     subject: String,
     file: Name,
     /// What it was given last.
@@ -32,20 +32,20 @@ pub enum Taken {
 
 impl Draft {
     /// Lays a value out.
-    pub fn new(folder: Result<PrivateDir, Error>, subject: &str, file: &Name, value: &Secret) -> Result<Self, Failure> {
+    pub fn new(dir: Result<PrivateDir, Error>, subject: &str, file: &Name, value: &Secret) -> Result<Self, Failure> {
         let failed = |error: Error| failure(subject, &error);
-        let folder = folder.map_err(failed)?;
-        folder.write(file.as_str(), value.expose(), 0o600).map_err(failed)?;
-        Ok(Self { folder, subject: subject.to_owned(), file: file.clone(), given: value.clone() })
+        let dir = dir.map_err(failed)?;
+        dir.write(file.as_str(), value.expose(), 0o600).map_err(failed)?;
+        Ok(Self { dir, subject: subject.to_owned(), file: file.clone(), given: value.clone() })
     }
 
     /// Where it is.
     pub fn path(&self) -> PathBuf {
-        self.folder.path().join(self.file.as_str())
+        self.dir.path().join(self.file.as_str())
     }
 
     /// Takes what the editor left, `before` being what is stored. An editor that failed and changed nothing has failed for good.
-    pub fn take(&self, edited: Result<(), Failure>, before: &Secret) -> Result<Taken, Failure> {
+    pub fn collect(&self, edited: Result<(), Failure>, before: &Secret) -> Result<Taken, Failure> {
         let after = match self.read() {
             Ok(after) => after,
             Err(error) => return Ok(Taken::Failed(self.misplaced(&error))),
@@ -55,8 +55,8 @@ impl Draft {
         }
         let Some(value) = changed(before, &after) else { return Ok(Taken::Unchanged) };
         if value.size() == 0 {
-            let empty = Failure::new(self.subject.clone(), "the editor left it empty; nothing was changed")
-                .hint(Some("`artifacts set --allow-empty` stores an empty value"));
+            let empty = Failure::new(self.subject.clone(), "the edited file is empty; nothing was changed")
+                .hint(Some("to store an empty value, run `artifacts set --allow-empty INSTANCE FILE </dev/null`"));
             // There is nothing to be lost.
             return Err(empty);
         }
@@ -65,29 +65,29 @@ impl Draft {
 
     fn read(&self) -> Result<Secret, Error> {
         // A file that its owner may not read is the owner's all the same.
-        let _ = artifacts_ram::unlock(self.folder.dir(), self.file.as_str());
-        let mut bytes = self.folder.read(self.file.as_str(), limited_input::VALUE as u64)?;
+        let _ = artifacts_ram::unlock(self.dir.dir(), self.file.as_str());
+        let mut bytes = self.dir.read(self.file.as_str(), limited_input::VALUE as u64)?;
         Ok(Secret::new(std::mem::take(&mut *bytes)))
     }
 
     fn misplaced(&self, error: &Error) -> Failure {
-        let help = match error {
+        let hint = match error {
             Error::File { fault: IrregularFile::Link, .. } => {
                 let place = std::fs::read_link(self.path()).unwrap_or_default();
                 format!(
-                    "the editor put a symbolic link in the file's place; what was typed is in {}: remove that, and let the editor write the file itself",
+                    "the editor replaced the file with a symbolic link; your text is in {}: remove it, and configure the editor to write the file itself",
                     place.display()
                 )
             }
             Error::File { fault: IrregularFile::Links(_), .. } => {
-                "the editor kept another name of the file (a hard link); let it write the file without one".to_owned()
+                "the editor made a hard link to the file; configure it to write the file without one".to_owned()
             }
             Error::File { fault: IrregularFile::Missing, .. } => {
                 "the editor removed the file, or saved it under another name".to_owned()
             }
             _ => return failure(&self.subject, error),
         };
-        failure(&self.subject, error).hint(Some(help))
+        failure(&self.subject, error).hint(Some(hint))
     }
 
     /// Makes it a file again that can be edited and taken, with what was typed in it as far as that can be read.
@@ -98,7 +98,7 @@ impl Draft {
             Err(Error::File { fault: IrregularFile::TooLarge { .. }, .. }) => return Ok(()),
             Err(_) => self.salvaged().unwrap_or_else(|| self.given.clone()),
         };
-        let renewed = self.folder.replace(self.file.as_str(), typed.expose(), 0o600);
+        let renewed = self.dir.replace(self.file.as_str(), typed.expose(), 0o600);
         renewed.map_err(|error| failure(&self.subject, &error))?;
         self.given = typed;
         Ok(())
@@ -107,9 +107,9 @@ impl Draft {
     /// What the editor wrote under another name, if the file leads there.
     fn salvaged(&self) -> Option<Secret> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = openat(self.folder.dir(), self.file.as_str(), flags, Mode::empty()).ok()?;
+        let file = openat(self.dir.dir(), self.file.as_str(), flags, Mode::empty()).ok()?;
         let is_file = FileType::from_raw_mode(fstat(&file).ok()?.st_mode) == FileType::RegularFile;
-        is_file.then(|| limited_input::take(File::from(file), limited_input::VALUE).ok()).flatten()
+        is_file.then(|| limited_input::read_from(File::from(file), limited_input::VALUE).ok()).flatten()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{person, signals};
 /// Starts the program that a person edits with.
 pub struct Editor {
     command: OsString,
-    /// None where nobody sits: a script may still do it.
+    /// None where no one sits: a script may still do it.
     terminal: Option<File>,
 }
 
@@ -22,34 +22,34 @@ impl Editor {
     /// Finds the editor; without a terminal, `$VISUAL` or `$EDITOR` has to name one.
     pub fn new(environment: &Environment, no_input: bool) -> Result<Self, Failure> {
         let refused = |why: &str| {
-            Failure::new("", why).hint(Some("`artifacts set INSTANCE FILE` takes the value from standard input"))
+            Failure::new("", why).hint(Some("`artifacts set INSTANCE FILE` reads the value from standard input"))
         };
         if no_input {
-            return Err(refused("with `--no-input` nobody is asked, and so nobody edits"));
+            return Err(refused("`edit` needs a terminal and does not work with `--no-input`"));
         }
         let terminal = std::io::stdin().is_terminal().then(person::tty).flatten();
         let said = environment.get("VISUAL").or_else(|| environment.get("EDITOR"));
         match (said, &terminal) {
             (Some(command), _) => Ok(Self { command: command.to_owned(), terminal }),
             (None, Some(_)) => Ok(Self { command: "vi".into(), terminal }),
-            (None, None) => Err(refused("there is no terminal to edit at, and $EDITOR is not set")),
+            (None, None) => Err(refused("no terminal, and $EDITOR is not set")),
         }
     }
 
     /// Runs the editor, which may be a command with arguments, on the file in RAM. Its own temporary files belong there, too.
     pub fn edit(&self, draft: &Draft) -> Result<(), String> {
-        let failed = |e: std::io::Error| format!("the editor cannot be run: {e}; nothing was changed");
+        let failed = |e: std::io::Error| format!("cannot run the editor: {e}; nothing was changed");
         // The shell has Ctrl-C, too, and outlives it: how the editor ends is what counts. A program that a shell starts has no
         // such traps.
         let mut script = OsString::from("trap : INT QUIT\n");
         script.push(&self.command);
         script.push(" \"$1\"");
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(script).arg("sh").arg(draft.path()).env("TMPDIR", draft.folder.path());
+        shell.arg("-c").arg(script).arg("sh").arg(draft.path()).env("TMPDIR", draft.dir.path());
         // What an editor draws is the secret: it goes to the person's terminal, never to where a log is kept.
         let [input, drawn] = [self.stream().map_err(failed)?, self.stream().map_err(failed)?];
         let status = signals::edit(shell.stdin(input).stdout(drawn)).map_err(failed)?;
-        if status.success() { Ok(()) } else { Err(format!("the editor ended with {status}; nothing was changed")) }
+        if status.success() { Ok(()) } else { Err(format!("the editor exited with {status}; nothing was changed")) }
     }
 
     /// Returns whether a person can be asked to edit again.

@@ -37,7 +37,7 @@ impl Environment {
         self.get("PATH").unwrap_or(OsStr::new("/usr/bin:/bin"))
     }
 
-    /// Folders that are usually on RAM-backed file systems, best first. Whether they are is checked by who uses them.
+    /// Directories that are usually on RAM-backed file systems, best first. Whether they are is checked by who uses them.
     pub fn ram_candidates(&self) -> Vec<PathBuf> {
         let uid = rustix::process::getuid().as_raw();
         let mine = self.get("XDG_RUNTIME_DIR").map(PathBuf::from);
@@ -49,29 +49,29 @@ impl Environment {
 
     /// Where this user's programs keep what outlives a run: `artifacts` below `$XDG_STATE_HOME`.
     pub fn state(&self) -> Option<PathBuf> {
-        self.folder("XDG_STATE_HOME", ".local/state")
+        self.dir("XDG_STATE_HOME", ".local/state")
     }
 
-    /// Where this user's programs keep what can be made again: `artifacts` below `$XDG_CACHE_HOME`. None for root with
-    /// somebody else's home, as `sudo` leaves it.
+    /// Where this user's programs keep what can be regenerated: `artifacts` below `$XDG_CACHE_HOME`. None for root with
+    /// another user's home, as `sudo` leaves it.
     pub fn cache(&self) -> Option<PathBuf> {
-        self.folder("XDG_CACHE_HOME", ".cache").filter(|_| self.home_is_mine())
+        self.dir("XDG_CACHE_HOME", ".cache").filter(|_| self.home_is_mine())
     }
 
     /// What this user's programs look for below `$XDG_CONFIG_HOME`.
     pub fn config(&self, path: &str) -> Option<PathBuf> {
-        let set = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
-        set.or_else(|| self.home(".config")).map(|folder| folder.join(path))
+        let set = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+        set.or_else(|| self.home(".config")).map(|dir| dir.join(path))
     }
 
-    /// Something in the home folder.
+    /// Something in the home directory.
     pub fn home(&self, path: &str) -> Option<PathBuf> {
         Some(PathBuf::from(self.get("HOME")?).join(path)).filter(|path| path.is_absolute())
     }
 
-    fn folder(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
+    fn dir(&self, variable: &str, below_home: &str) -> Option<PathBuf> {
         let set = self.get(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-        set.or_else(|| self.home(below_home)).map(|folder| folder.join("artifacts"))
+        set.or_else(|| self.home(below_home)).map(|dir| dir.join("artifacts"))
     }
 
     fn home_is_mine(&self) -> bool {
@@ -80,11 +80,11 @@ impl Environment {
         owner == Some(me)
     }
 
-    /// Folders that generators find programs in, before the usual ones. NixOS has nothing in those: there, the package names
+    /// Directories that generators find programs in, before the usual ones. NixOS has nothing in those: there, the package names
     /// what a generator may expect.
     pub fn generator_path(&self) -> Vec<PathBuf> {
-        let folders = self.get("ARTIFACTS_GENERATOR_PATH").map(std::env::split_paths);
-        folders.into_iter().flatten().filter(|folder| folder.is_absolute()).collect()
+        let dirs = self.get("ARTIFACTS_GENERATOR_PATH").map(std::env::split_paths);
+        dirs.into_iter().flatten().filter(|dir| dir.is_absolute()).collect()
     }
 
     /// How many targets to evaluate at once: one a processor, as far as each has the memory that a large one takes.

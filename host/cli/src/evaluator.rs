@@ -9,25 +9,25 @@ use artifacts_nix::{Flake, Nix, TargetRef};
 use artifacts_plan::Selector;
 use artifacts_report::Failure;
 
+use crate::console::Console;
 use crate::declarations::{Declarations, instance};
 use crate::environment::Environment;
 use crate::global::Global;
-use crate::output::Output;
 
 /// Evaluates the flake or reads the file that the options name, for what some selectors need.
 pub struct Evaluator {
     global: Global,
     nix: Nix,
     selectors: Vec<Selector>,
-    output: Output,
+    console: Console,
     /// Whether Nix's messages were shown.
     is_shown: bool,
 }
 
 impl Evaluator {
     /// Evaluates what these selectors need; everything if there are none.
-    pub fn new(global: &Global, nix: &Nix, selectors: &[Selector], output: Output) -> Self {
-        Self { global: global.clone(), nix: nix.clone(), selectors: selectors.to_vec(), output, is_shown: false }
+    pub fn new(global: &Global, nix: &Nix, selectors: &[Selector], console: Console) -> Self {
+        Self { global: global.clone(), nix: nix.clone(), selectors: selectors.to_vec(), console, is_shown: false }
     }
 }
 
@@ -35,7 +35,7 @@ impl Evaluate for Evaluator {
     fn evaluate(&mut self) -> Result<Declared, Failure> {
         let declarations = Declarations::load(&self.global, &self.nix, &self.selectors)?;
         if !std::mem::replace(&mut self.is_shown, true) {
-            declarations.show(&self.output);
+            declarations.show(&self.console);
         }
         Ok(declarations.declared())
     }

@@ -17,13 +17,13 @@ pub struct ExportTree {
 }
 
 impl ExportTree {
-    /// A tree that shall appear at `place`, where nothing lies or an empty folder.
+    /// A tree that shall appear at `place`, where nothing is or an empty directory.
     pub fn begin(place: &Path) -> Result<Self, Failure> {
         let failed = |why: String| Failure::new(place.display().to_string(), why);
         let ram = |error: artifacts_ram::Error| Failure::about(place.display().to_string(), error);
-        let growing = Self::check(place)?.folder().map_err(ram)?;
-        let root = growing.subfolder(GROWING).map_err(ram)?;
-        // An installer gives the machine's own folders the modes that it finds here.
+        let growing = Self::check(place)?.private_dir().map_err(ram)?;
+        let root = growing.subdir(GROWING).map_err(ram)?;
+        // An installer gives the machine's own directories the modes that it finds here.
         readable(&root).map_err(|e| failed(e.to_string()))?;
         Ok(Self { growing, root, place: place.to_owned() })
     }
@@ -32,15 +32,18 @@ impl ExportTree {
     pub fn check(place: &Path) -> Result<Ram, Failure> {
         let failed = |why: String| Failure::new(place.display().to_string(), why);
         if std::fs::symlink_metadata(place).is_ok() && !empty(place) {
-            return Err(failed("it is there already, and not an empty folder".to_owned()).hint(Some("name a new one")));
+            return Err(
+                failed("already exists and is not an empty directory".to_owned()).hint(Some("pass a new directory"))
+            );
         }
         let above = match place.parent() {
             Some(above) if !above.as_os_str().is_empty() => above.to_owned(),
             _ => PathBuf::from("."),
         };
         Ram::find(&[above]).map_err(|e| {
-            failed(format!("private keys are not written there: {e}"))
-                .hint(Some("name a folder on a file system in RAM, such as one below $XDG_RUNTIME_DIR or /dev/shm"))
+            failed(format!("refusing to write private keys to disk: {e}")).hint(Some(
+                "pass a directory on a RAM-backed file system, for example below $XDG_RUNTIME_DIR or /dev/shm",
+            ))
         })
     }
 
@@ -50,20 +53,20 @@ impl ExportTree {
         for part in path.components() {
             match part {
                 Component::RootDir => {}
-                Component::Normal(name) => names.push(name.to_str().ok_or("its path is no text")?),
-                _ => return Err("its path leads upwards".to_owned()),
+                Component::Normal(name) => names.push(name.to_str().ok_or("its path is not UTF-8")?),
+                _ => return Err("its path contains `..`".to_owned()),
             }
         }
-        let (file, folders) = names.split_last().ok_or("its path names no file")?;
+        let (file, dirs) = names.split_last().ok_or("its path has no file name")?;
         let mut here = self.root.as_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
-        for folder in folders {
-            here = match make_dir(&here, folder) {
+        for dir in dirs {
+            here = match make_dir(&here, dir) {
                 Ok(inner) => {
                     readable(&inner).map_err(|e| e.to_string())?;
                     inner
                 }
                 // Most likely it is there, made for another file.
-                Err(_) => open_dir(&here, folder).map_err(|e| e.to_string())?,
+                Err(_) => open_dir(&here, dir).map_err(|e| e.to_string())?,
             };
         }
         write_new(&here, file, bytes, mode).map_err(|e| e.to_string())
@@ -75,10 +78,10 @@ impl ExportTree {
     }
 }
 
-fn empty(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+fn empty(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-fn readable(folder: &OwnedFd) -> std::io::Result<()> {
-    Ok(fchmod(folder, Mode::from_raw_mode(0o755))?)
+fn readable(dir: &OwnedFd) -> std::io::Result<()> {
+    Ok(fchmod(dir, Mode::from_raw_mode(0o755))?)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use artifacts_declared::{File, InstanceName, Name};
+use artifacts_declared::{DeclaredFile, InstanceName, Name};
 use artifacts_flow::{FileSelection, Run};
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, FileChange};
@@ -11,12 +11,12 @@ use artifacts_seam::Secret;
 use artifacts_text::counted;
 use serde_json::{Value, json};
 
+use crate::console::Console;
 use crate::export_tree::ExportTree;
-use crate::output::Output;
 
 /// Says which files an installer brings.
 pub const INSTALLED: &str =
-    "an installer brings what is `deploy = false` and has a `path` of its own, such as a host's private key";
+    "`export` writes files that have `deploy = false` and their own `path`, such as a host's private key";
 
 /// Says where a file goes on the new machine.
 pub struct ExportedFile<'a> {
@@ -30,7 +30,7 @@ pub struct ExportedFile<'a> {
 pub enum Size {
     /// So many bytes were written.
     Written(u64),
-    /// So many are stored of what would be written, where that can be told.
+    /// So many are stored of what would be written, where that can be determined.
     Stored(Option<u64>),
 }
 
@@ -49,7 +49,7 @@ pub fn exported_files<'a>(target: &str, own: &'a [Instance]) -> Result<Vec<Expor
     let kinds: BTreeSet<&str> = own.iter().flat_map(|one| &one.targets).map(|target| target.kind.as_str()).collect();
     if kinds.len() > 1 {
         let kinds: Vec<&str> = kinds.into_iter().collect();
-        return Err(failed(format!("there is more than one target of this name: {}", kinds.join(", "))));
+        return Err(failed(format!("matches more than one target: {}", kinds.join(", "))));
     }
     let mut files = Vec::new();
     for instance in own {
@@ -62,17 +62,17 @@ pub fn exported_files<'a>(target: &str, own: &'a [Instance]) -> Result<Vec<Expor
         }
     }
     if files.is_empty() {
-        return Err(failed("it has no file for an installer".to_owned()).hint(Some(INSTALLED)));
+        return Err(failed("nothing to export".to_owned()).hint(Some(INSTALLED)));
     }
     let paths: BTreeSet<&str> = files.iter().map(|file| file.path).collect();
     if paths.len() < files.len() {
-        return Err(failed("two files have one path".to_owned()).hint(Some("give each its own `path`")));
+        return Err(failed("two files have the same `path`".to_owned()).hint(Some("set a different `path` for each")));
     }
     Ok(files)
 }
 
 /// Where an installer puts a file. The usual place is one that backends fill.
-fn installed<'a>(instance: &Instance, name: &Name, file: &'a File) -> Option<&'a str> {
+fn installed<'a>(instance: &Instance, name: &Name, file: &'a DeclaredFile) -> Option<&'a str> {
     let usual = format!("/artifacts/{}/{name}", instance.name.artifact());
     file.path.as_deref().filter(|path| file.secret && !file.deploy && path.starts_with('/') && !path.ends_with(&usual))
 }
@@ -103,7 +103,7 @@ pub fn write(run: &mut Run, target: &str, files: &[ExportedFile<'_>], tree: &Exp
     Ok(sizes)
 }
 
-/// Tells what would be written. How large it is tells nobody without opening it; how much is stored for it, the receipt does.
+/// Tells what would be written. How large it is tells no one without opening it; how much is stored for it, the receipt does.
 pub fn preview(run: &mut Run, files: &[ExportedFile<'_>]) -> Result<Vec<Size>, Failure> {
     let found = run.would_read(&selection(files))?;
     let stored = |ExportedFile { instance, file, .. }: &ExportedFile<'_>| {
@@ -115,12 +115,12 @@ pub fn preview(run: &mut Run, files: &[ExportedFile<'_>]) -> Result<Vec<Size>, F
 
 impl ExportedFile<'_> {
     fn line(&self, size: &Size) -> String {
-        let told = match size {
+        let size = match size {
             Size::Written(size) => counted(*size, "byte"),
-            Size::Stored(Some(size)) => format!("would be written, {} stored", counted(*size, "byte")),
-            Size::Stored(None) => "would be written".to_owned(),
+            Size::Stored(Some(size)) => format!("would write; {} stored", counted(*size, "byte")),
+            Size::Stored(None) => "would write".to_owned(),
         };
-        format!("{} {:04o} {}/{} {told}", self.path, self.mode, self.instance.name, self.file)
+        format!("{} {:04o} {}/{} {size}", self.path, self.mode, self.instance.name, self.file)
     }
 
     fn json(&self, size: &Size) -> Value {
@@ -137,12 +137,12 @@ impl ExportedFile<'_> {
 }
 
 /// Shows a line each, in words or in JSON.
-pub fn show(output: &Output, files: &[ExportedFile<'_>], sizes: &[Size]) {
+pub fn show(console: &Console, files: &[ExportedFile<'_>], sizes: &[Size]) {
     let all = files.iter().zip(sizes);
-    if output.json() {
+    if console.json() {
         let files: Vec<_> = all.map(|(file, size)| file.json(size)).collect();
-        output.object(json!({"files": files}), &[]);
+        console.object(json!({"files": files}), &[]);
     } else {
-        all.for_each(|(file, size)| output.line(&artifacts_text::terminal(&file.line(size))));
+        all.for_each(|(file, size)| console.line(&artifacts_text::terminal(&file.line(size))));
     }
 }

@@ -15,8 +15,8 @@ pub fn read(no_input: bool, allow_empty: bool, instance: &InstanceName, file: &N
     let failed = |why: String| Failure::new(instance.to_string(), why);
     if std::io::stdin().is_terminal() {
         let mut terminal = person::terminal().filter(|_| !no_input).ok_or_else(|| {
-            failed(format!("there is no value for `{file}`"))
-                .hint(Some("give it on standard input: `… | artifacts set INSTANCE FILE`"))
+            failed(format!("no value for `{file}`"))
+                .hint(Some("pipe the value in: `COMMAND | artifacts set INSTANCE FILE`"))
         })?;
         let question = PromptRequest {
             instance: instance.clone(),
@@ -26,11 +26,11 @@ pub fn read(no_input: bool, allow_empty: bool, instance: &InstanceName, file: &N
         };
         return terminal.ask(&question).map_err(|e| failed(e.to_string()).hint(e.hint()));
     }
-    let value = limited_input::take(std::io::stdin().lock(), limited_input::VALUE)
-        .map_err(|e| failed(format!("standard input cannot be read: {e}")))?;
+    let value = limited_input::read_from(std::io::stdin().lock(), limited_input::VALUE)
+        .map_err(|e| failed(format!("cannot read standard input: {e}")))?;
     if value.size() == 0 && !allow_empty {
         return Err(failed("standard input is empty".to_owned())
-            .hint(Some("a program before it may have failed; `--allow-empty` stores an empty value")));
+            .hint(Some("the command before the pipe may have failed; to store an empty value, pass `--allow-empty`")));
     }
     Ok(value)
 }

@@ -49,7 +49,7 @@ fn distrust(error: &artifacts_trust::Error) -> Failure {
     Failure::from(error)
 }
 
-/// Shows what a component would be given, and asks. False when nobody sits there: messages that go elsewhere than to a
+/// Shows what a component would be given, and asks. False when no one sits there: messages that go elsewhere than to a
 /// terminal are a script's.
 fn ask(name: &Name, component: &Component, grants: &Grants) -> bool {
     if !std::io::stderr().is_terminal() {
@@ -57,12 +57,12 @@ fn ask(name: &Name, component: &Component, grants: &Grants) -> bool {
     }
     let Some(mut terminal) = person::terminal() else { return false };
     let shown = question(name, component, grants).lines().all(|line| terminal.message(line).is_ok());
-    shown && terminal.confirm("Accept this for exactly this component, on this machine?").unwrap_or(false)
+    shown && terminal.confirm("Grant this to exactly this component, on this machine?").unwrap_or(false)
 }
 
 fn question(name: &Name, component: &Component, grants: &Grants) -> String {
     let manifest = component.manifest();
-    let mut text = format!("The backend `{}` is not part of this program.\n", terminal(name.as_str()));
+    let mut text = format!("Backend `{}` is a third-party component.\n", terminal(name.as_str()));
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<10} {}", terminal(&value.replace('\n', " ")));
     };

@@ -20,7 +20,7 @@ const FOR_PLUGINS: [&str; 4] = ["PATH", "HOME", "LANG", "XDG_RUNTIME_DIR"];
 
 /// What the person said about private keys. Nothing is read before a secret is to be opened.
 #[derive(Clone)]
-pub struct Source {
+pub struct IdentityOptions {
     /// Files that were named: each must be there.
     named: Vec<PathBuf>,
     /// Where keys usually are.
@@ -29,7 +29,7 @@ pub struct Source {
     no_input: bool,
 }
 
-impl Source {
+impl IdentityOptions {
     pub fn new(global: &Global, environment: &Environment) -> Self {
         let mut named = global.identity.clone();
         if named.is_empty() {
@@ -55,8 +55,8 @@ impl Source {
         for file in &self.named {
             let name = file.display().to_string();
             let content = limited_input::read(file, LARGEST).map_err(|e| {
-                Failure::new(name.clone(), format!("the private key cannot be read: {e}"))
-                    .hint(Some("name a file like ~/.ssh/id_ed25519, or one that age-keygen made"))
+                Failure::new(name.clone(), format!("cannot read the private key: {e}"))
+                    .hint(Some("pass an SSH private key such as ~/.ssh/id_ed25519, or a file written by `age-keygen`"))
             })?;
             if let Err(error) = opener.add(&name, &content) {
                 // The only one, as far as is known: it is what the person has to hear about.
@@ -97,7 +97,7 @@ fn plugins(global: &Global, environment: &Environment) -> Plugins {
     let see = |name: &str| Some((OsString::from(name), environment.get(name)?.to_owned()));
     Plugins {
         allowed: allowed.into_iter().collect(),
-        folders: std::env::split_paths(environment.search_path()).filter(|folder| folder.is_absolute()).collect(),
+        dirs: std::env::split_paths(environment.search_path()).filter(|dir| dir.is_absolute()).collect(),
         environment: FOR_PLUGINS.into_iter().filter_map(see).collect(),
     }
 }

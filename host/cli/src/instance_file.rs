@@ -11,10 +11,10 @@ use clap::Args;
 /// `INSTANCE FILE`, or `INSTANCE/FILE`.
 #[derive(Debug, Args)]
 pub struct InstanceFile {
-    /// An instance or an artifact that has but one, or INSTANCE/FILE
+    /// Instance, or artifact with one instance; INSTANCE/FILE also works
     #[arg(value_name = "INSTANCE")]
     instance: String,
-    /// One of its files
+    /// File of the instance
     #[arg(value_name = "FILE")]
     file: Option<String>,
 }
@@ -36,7 +36,7 @@ impl InstanceFile {
             (Some(file), _) => (self.instance.as_str(), file.as_str()),
             (None, Some((instance, file))) if !self.is_instance(run) || is_known(run, instance) => (instance, file),
             (None, _) => {
-                let fault = Failure::new(self.instance.clone(), "no file is named");
+                let fault = Failure::new(self.instance.clone(), "no file specified");
                 let chosen = run.select(&[self.selector()]);
                 let files: BTreeSet<&str> = chosen
                     .names()
@@ -47,9 +47,9 @@ impl InstanceFile {
                 let has = if files.is_empty() {
                     String::new()
                 } else {
-                    format!("; it has {}", files.into_iter().collect::<Vec<_>>().join(", "))
+                    format!("; its files: {}", files.into_iter().collect::<Vec<_>>().join(", "))
                 };
-                return Err(vec![fault.hint(Some(format!("say INSTANCE FILE, or INSTANCE/FILE{has}")))]);
+                return Err(vec![fault.hint(Some(format!("pass INSTANCE FILE, or INSTANCE/FILE{has}")))]);
             }
         };
         let chosen = run.select(&[Selector::new(instance)]);
@@ -60,15 +60,15 @@ impl InstanceFile {
         match (first, second) {
             (Some(_), Some(_)) => {
                 let names: Vec<String> = chosen.names().iter().map(ToString::to_string).collect();
-                let fault = Failure::new(instance, format!("that means more than one instance: {}", names.join(", ")));
-                Err(vec![fault.hint(Some("name one of them"))])
+                let fault = Failure::new(instance, format!("matches {} instances: {}", names.len(), names.join(", ")));
+                Err(vec![fault.hint(Some("pass one of these names"))])
             }
             (Some(one), None) => {
                 one.artifact.files.get_key_value(file).map(|(name, _)| (one.name.clone(), name.clone())).ok_or_else(
                     || {
                         let known: Vec<&str> = one.artifact.files.keys().map(Name::as_str).collect();
-                        let fault = Failure::new(one.name.to_string(), format!("it has no file `{file}`"));
-                        vec![fault.hint(Some(format!("it has {}", known.join(", "))))]
+                        let fault = Failure::new(one.name.to_string(), format!("no file `{file}`"));
+                        vec![fault.hint(Some(format!("its files: {}", known.join(", "))))]
                     },
                 )
             }
@@ -77,7 +77,7 @@ impl InstanceFile {
     }
 }
 
-/// Whether something is named so: `shared/ca` could be the file `ca` of an artifact `shared`.
+/// Whether this is the name of an artifact: `shared/ca` could be the file `ca` of an artifact `shared`.
 fn is_known(run: &Run, instance: &str) -> bool {
     run.instances().keys().any(|name| Selector::new(instance).names(name))
 }

@@ -11,17 +11,21 @@ pub const VALUE: usize = 16 << 20;
 
 /// Reads all of a file, or of standard input for `-`, that has at most so many bytes.
 pub fn read(path: &Path, largest: usize) -> std::io::Result<Secret> {
-    if path == Path::new("-") { take(std::io::stdin().lock(), largest) } else { take(File::open(path)?, largest) }
+    if path == Path::new("-") {
+        read_from(std::io::stdin().lock(), largest)
+    } else {
+        read_from(File::open(path)?, largest)
+    }
 }
 
 /// All that comes, of at most so many bytes.
-pub fn take(from: impl Read, largest: usize) -> std::io::Result<Secret> {
+pub fn read_from(from: impl Read, largest: usize) -> std::io::Result<Secret> {
     // Room for all that is read, so that no copy is left behind.
     let mut bytes = Vec::with_capacity(largest + 1);
     let result = from.take(largest as u64 + 1).read_to_end(&mut bytes);
     let content = Secret::new(bytes);
     if result? > largest {
-        return Err(std::io::Error::other(format!("it is larger than {largest} bytes")));
+        return Err(std::io::Error::other(format!("too large: the limit is {largest} bytes")));
     }
     Ok(content)
 }

@@ -1,11 +1,14 @@
 //! The program `artifacts`: arguments in, one command run, an exit status out.
 
+mod activation;
 mod answers;
+mod audit_answer;
 mod audit_log;
 mod audit_text;
 mod bundled;
 mod clones;
 mod commands;
+mod console;
 mod context;
 mod creation_rules;
 mod declarations;
@@ -15,53 +18,66 @@ mod editor;
 mod environment;
 mod evaluator;
 mod exit;
+mod explained_backend;
 mod export_tree;
 mod exported_files;
 mod given_value;
 mod global;
 mod grants;
 mod identities;
+mod inspected_component;
 mod instance_file;
 mod invocation;
 mod limited_input;
+mod messages;
 mod operator;
-mod output;
 mod person;
+mod registered;
+mod sandboxes;
 mod signals;
 mod terminal;
-mod words;
 mod writing;
 
 use std::process::ExitCode;
 
-use artifacts_text::Explain;
+use anyhow::Context as _;
+use artifacts_report::Failure;
+use artifacts_text::Explain as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
+
+use commands::Cli;
+use console::Console;
+use exit::Exit;
 
 fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
     artifacts_worker::worker_main();
     let cli = arguments();
-    let output = output::Output::new(cli.global.json, cli.global.verbose, cli.global.show_output);
-    let ended = begin(&output).and_then(|()| commands::run(&cli, &output));
-    let status = ended.unwrap_or_else(|failure| output.failure(failure));
-    output.end(status, commands::stores(&cli)).into()
+    let console = Console::new(cli.global.json, cli.global.verbose, cli.global.show_output);
+    let status = run(&cli, &console).unwrap_or_else(|error| console.failure(failure(error)));
+    console.end(status, commands::stores(&cli)).into()
 }
 
-/// What the person wants, or the end of the program with help or with what is wrong, as wide as everything else is said.
-fn arguments() -> commands::Cli {
-    let mut command = commands::Cli::command().term_width(output::width());
+/// Parses the arguments. Ends the program with its help, or with what is wrong with them.
+fn arguments() -> Cli {
+    let mut command = Cli::command().term_width(console::width());
     let matches = command.get_matches_mut();
-    let mut cli = commands::Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let typed: Vec<_> = std::env::args_os().collect();
     cli.global.invocation = invocation::Invocation::new(&command, &matches, &typed);
     cli
 }
 
-/// What has to be before anything secret is read, whatever the command.
-fn begin(output: &output::Output) -> Result<(), artifacts_report::Failure> {
-    signals::watch()?;
+/// Runs the command, after what has to be before anything secret is read.
+fn run(cli: &Cli, console: &Console) -> anyhow::Result<Exit> {
+    signals::watch().context("cannot install signal handlers, so an interrupted run might leave plaintext behind")?;
     if let Err(error) = artifacts_ram::no_core_dumps() {
-        output.warning(&error.to_string(), error.hint().as_deref());
+        console.warning(&error.to_string(), error.hint().as_deref());
     }
-    Ok(())
+    Ok(commands::run(cli, console)?)
+}
+
+/// Returns the failure that ended the run. Any other error is about the run as a whole.
+fn failure(error: anyhow::Error) -> Failure {
+    error.downcast().unwrap_or_else(|error| Failure::new("", format!("{error:#}")))
 }

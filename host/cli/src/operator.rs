@@ -7,12 +7,12 @@ use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptValues, Ques
 use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
 use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
-use artifacts_text::{Explain, agreeing, counted, shell_word};
+use artifacts_text::{Explain, counted, shell_word};
 
 use crate::audit_log::TERMINAL;
+use crate::console::Console;
 use crate::global::{AcceptedDigest, Global};
-use crate::output::Output;
-use crate::words::Messages;
+use crate::messages::Messages;
 use crate::{person, terminal};
 
 /// Holds what was accepted on the command line.
@@ -40,7 +40,7 @@ impl Flags {
 /// Asks at the terminal, and prints to standard error.
 pub struct TerminalOperator {
     flags: Flags,
-    output: Output,
+    console: Console,
     answers: Option<AnswersFile>,
     messages: Messages,
     /// The user whose checkout root writes in.
@@ -49,8 +49,8 @@ pub struct TerminalOperator {
 
 impl TerminalOperator {
     /// Answers by these flags and this answers file, then asks. `foreign_owner` is the user whose checkout root writes in.
-    pub fn new(flags: Flags, output: Output, answers: Option<AnswersFile>, foreign_owner: Option<u32>) -> Self {
-        Self { flags, output, answers, messages: Messages::new(output), foreign_owner }
+    pub fn new(flags: Flags, console: Console, answers: Option<AnswersFile>, foreign_owner: Option<u32>) -> Self {
+        Self { flags, console, answers, messages: Messages::new(console), foreign_owner }
     }
 
     fn ask(&self, question: &str) -> Result<Answer, Failure> {
@@ -66,7 +66,7 @@ impl TerminalOperator {
     }
 
     fn recipients(&self, unshown: &[RecipientChange], digest: &str) -> Result<Answer, Failure> {
-        self.output.painted(&recipient_questions(unshown));
+        self.console.painted(&recipient_questions(unshown));
         match accepted_beforehand(&self.flags.accept_recipients, digest) {
             Some(true) => Ok(Answer::Yes { by: "--accept-recipients" }),
             Some(false) => Ok(Answer::No),
@@ -77,7 +77,7 @@ impl TerminalOperator {
     fn new_values(&self, former: &[FormerValue]) -> Result<Answer, Failure> {
         if self.can_ask() {
             for FormerValue { name, why, keep } in former {
-                self.output.note(&format!("{name}: {why}; keep: {keep}"));
+                self.console.message(&format!("{name}: {why}; keep: {keep}"));
             }
         }
         self.ask("Generate new values instead?")
@@ -99,23 +99,23 @@ impl Operator for TerminalOperator {
         match question {
             Question::Recipients { unshown, digest } => self.recipients(unshown, digest),
             Question::ReadAccess(readings) => {
-                self.output.painted(&artifacts_report::readings(readings));
+                self.console.painted(&artifacts_report::read_requests(readings));
                 if self.flags.accept_reading {
                     return Ok(Answer::Yes { by: "--accept-reading" });
                 }
-                self.ask("Let them read these secrets?")
+                self.ask("Allow this access?")
             }
             Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) if self.flags.yes => {
                 Ok(Answer::Yes { by: "--yes" })
             }
             Question::Replace(count) => {
-                let what = counted(*count, "stored instance");
-                self.output.note(&format!("{what} would be made again, with new secrets in place of the old ones"));
-                self.ask("Replace them?")
+                let what = counted(*count, "stored artifact");
+                self.console.message(&format!("This replaces the values of {what}"));
+                self.ask(&format!("Replace {}?", counted(*count, "value")))
             }
             Question::NewValues(former) => self.new_values(former),
             Question::Trash(rows) => {
-                self.output.painted(&artifacts_report::removed(rows));
+                self.console.painted(&artifacts_report::trashed(rows));
                 self.ask("Move these to the trash?")
             }
         }
@@ -150,33 +150,33 @@ impl Operator for TerminalOperator {
     }
 
     fn notify(&mut self, event: &RunEvent<'_>) {
-        let output = self.output;
+        let console = self.console;
         match event {
             RunEvent::MissingLayer(weaker) => {
-                output.warning(weaker, Some("`--require-sandbox` makes this an error"));
+                console.warning(weaker, Some("pass `--require-sandbox` to make this an error"));
             }
             RunEvent::Backend(messages) => self.messages.show(messages),
             RunEvent::RecipientChanges { changes, preview } => {
-                if !(*preview && output.json()) {
-                    output.painted(&recipient_changes(changes));
+                if !(*preview && console.json()) {
+                    console.painted(&recipient_changes(changes));
                 }
             }
-            RunEvent::Adoption(adoption) => show_adoption(output, adoption),
-            RunEvent::Generating(name) => output.progress(&format!("making {name}")),
+            RunEvent::Adoption(adoption) => show_adoption(console, adoption),
+            RunEvent::Generating(name) => console.progress(&format!("generating {name}")),
             RunEvent::Generated { name, count, total } => {
-                output.progress(&format!("made {name} ({count} of {total})"));
+                console.progress(&format!("generated {name} ({count} of {total})"));
             }
-            RunEvent::GeneratorOutput { name, output: printed } => show_output(output, name, printed.expose()),
-            RunEvent::Reencrypted(name) => output.progress(&format!("rekeyed {name}")),
-            RunEvent::PublicChange { name, change } => output.painted(&change.diff(&name.to_string())),
+            RunEvent::GeneratorOutput { name, output: printed } => show_output(console, name, printed.expose()),
+            RunEvent::Reencrypted(name) => console.progress(&format!("re-encrypted {name}")),
+            RunEvent::PublicChange { name, change } => console.painted(&change.diff(&name.to_string())),
             RunEvent::Staged(warnings) => {
                 for warning in *warnings {
-                    output.warning(&warning.to_string(), warning.hint().as_deref());
+                    console.warning(&warning.to_string(), warning.hint().as_deref());
                 }
                 if let Some(owner) = self.foreign_owner {
-                    output.warning(
+                    console.warning(
                         &format!(
-                            "artifacts runs as root in a checkout of user {owner}: what it stored belongs to root"
+                            "artifacts runs as root in a checkout of user {owner}: its stored files belong to root"
                         ),
                         Some(&format!("run it as that user; until then `chown -R {owner}` the storage")),
                     );
@@ -184,19 +184,19 @@ impl Operator for TerminalOperator {
             }
             RunEvent::Preview(report) => {
                 // Programs find it in the report.
-                if !output.json() {
-                    output.painted(&report.preview());
-                    output.painted(&artifacts_report::readings(&report.readings));
+                if !console.json() {
+                    console.painted(&report.preview());
+                    console.painted(&artifacts_report::read_requests(&report.read_requests));
                 }
             }
             RunEvent::NothingOrphaned => {
-                if !output.json() {
-                    output.line("no entry is orphaned");
+                if !console.json() {
+                    console.line("no entry is orphaned");
                 }
             }
-            RunEvent::EvaluatingAgain => output.progress("public files were made: evaluating again"),
-            RunEvent::Note(text) => output.note(text),
-            RunEvent::Warning(text, help) => output.warning(text, *help),
+            RunEvent::EvaluatingAgain => console.progress("public files changed; evaluating again"),
+            RunEvent::Note(text) => console.message(text),
+            RunEvent::Warning(text, hint) => console.warning(text, *hint),
         }
     }
 }
@@ -216,44 +216,43 @@ fn accepted_beforehand(flags: &[AcceptedDigest], digest: &str) -> Option<bool> {
 }
 
 /// Shows what would be accepted of an entry.
-fn show_adoption(output: Output, adoption: &Adoption) {
+fn show_adoption(console: Console, adoption: &Adoption) {
     let Adoption { name, differences, headers, new_headers, unread, miscounted, other_recipients, .. } = adoption;
     let keys = match (headers.len(), new_headers) {
-        (0, _) => "no age file in it".to_owned(),
-        (1, 0) => "the age file in it is known".to_owned(),
-        (1, _) => "the age file in it is new, and is opened for it from now on".to_owned(),
-        (all, 0) => format!("the {all} age files in it are known"),
-        (all, 1) => format!("of {all} age files in it one is new, and is opened for it from now on"),
-        (all, new) => format!("of {all} age files in it {new} are new, and are opened for it from now on"),
+        (0, _) => "contains no age file".to_owned(),
+        (1, 0) => "its age file is known".to_owned(),
+        (1, _) => "its age file is new; from now on it belongs to this artifact".to_owned(),
+        (all, 0) => format!("its {all} age files are known"),
+        (all, 1) => format!("1 of its {all} age files is new; from now on it belongs to this artifact"),
+        (all, new) => format!("{new} of its {all} age files are new; from now on they belong to this artifact"),
     };
-    output.note(&format!("{name}:"));
-    let readers = (*unread && !headers.is_empty()).then(|| {
+    console.message(&format!("{name}:"));
+    let recipients = (*unread && !headers.is_empty()).then(|| {
         let word = shell_word(&name.to_string());
         let who = if *miscounted {
-            "who reads it is not known, and they are not as many as are declared"
+            "recipients unknown; their number differs from the declaration"
         } else {
-            "who reads it is not known"
+            "recipients unknown"
         };
-        format!("{who}; `artifacts rekey --all {word}` encrypts it to the declared readers")
+        format!("{who}; to encrypt to the declared ones: `artifacts rekey --all {word}`")
     });
-    for line in differences.iter().chain([&keys]).chain(&readers).chain(other_recipients) {
-        output.note(&format!("  {line}"));
+    for line in differences.iter().chain([&keys]).chain(&recipients).chain(other_recipients) {
+        console.message(&format!("  {line}"));
     }
 }
 
 /// Shows what a generator printed to a person who asks for it, and nowhere else: it may hold a secret.
-fn show_output(output: Output, name: &InstanceName, printed: &[u8]) {
+fn show_output(console: Console, name: &InstanceName, printed: &[u8]) {
     if printed.is_empty() {
         return;
     }
-    if output.secrets_too {
-        output.note(&format!("what was said while {name} was made:"));
+    if console.secrets_too {
+        console.message(&format!("{name}: output of the generator:"));
         let mut stderr = std::io::stderr();
         let _ = writeln!(stderr, "{}", artifacts_text::terminal_lines(&String::from_utf8_lossy(printed)));
     } else {
-        let (were, them) = (agreeing(printed.len(), "was", "were"), agreeing(printed.len(), "it", "them"));
-        output.note(&format!(
-            "{} {were} said while {name} was made, and may hold a secret; `--show-output` shows {them}",
+        console.message(&format!(
+            "{name}: generator output hidden ({}, may contain a secret); `--show-output` shows it",
             counted(printed.len(), "byte"),
         ));
     }
@@ -266,7 +265,7 @@ mod tests {
     #[test]
     fn a_digest_accepts_what_it_stands_for_and_refuses_everything_else() {
         let exactly = |text: &str| AcceptedDigest::Exactly(text.to_owned());
-        assert_eq!(accepted_beforehand(&[], "a"), None, "somebody is asked");
+        assert_eq!(accepted_beforehand(&[], "a"), None, "the person is asked");
         assert_eq!(accepted_beforehand(&[AcceptedDigest::All], "a"), Some(true));
         assert_eq!(accepted_beforehand(&[exactly("a")], "a"), Some(true));
         assert_eq!(accepted_beforehand(&[exactly("b")], "a"), Some(false));

@@ -1,4 +1,4 @@
-//! The person at the terminal, for whoever has to ask one while a secret is opened.
+//! The person at the terminal, for anyone who has to ask one while a secret is opened.
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ pub fn tty() -> Option<File> {
     File::options().read(true).write(true).open("/dev/tty").ok()
 }
 
-/// Whoever can be asked: nobody where there is no terminal, or where nothing is to be asked.
+/// Anyone who can be asked: no one where there is no terminal, or where nothing is to be asked.
 pub fn person(no_input: bool) -> Arc<dyn Prompter> {
     match terminal().filter(|_| !no_input) {
         Some(terminal) => Arc::new(AtTerminal(Mutex::new(terminal))),
@@ -31,7 +31,7 @@ pub fn person(no_input: bool) -> Arc<dyn Prompter> {
 struct AtTerminal(Mutex<Terminal>);
 
 impl AtTerminal {
-    /// A terminal that fails is one at which nobody answers.
+    /// A terminal that fails is one at which no one answers.
     fn ask(&self, what: &str, hidden: bool) -> Option<Secret> {
         let mut terminal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         terminal.ask_text(what, hidden).ok().flatten()

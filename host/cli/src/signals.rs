@@ -4,10 +4,9 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use artifacts_report::Failure;
 use libc::{c_int, siginfo_t};
 use rustix::io::retry_on_intr;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -33,9 +32,10 @@ const HARMLESS: [c_int; 9] = [
     libc::SIGWINCH,
 ];
 
-static WATCHED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+/// Set at the first signal that ends the program.
+static CANCEL: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// The editor that a person works in. As long as it is here, its process id is nobody else's.
+/// The editor that a person works in. As long as it is here, its process id is no one else's.
 static EDITOR: Mutex<Option<Pid>> = Mutex::new(None);
 
 fn editor() -> MutexGuard<'static, Option<Pid>> {
@@ -49,23 +49,22 @@ pub fn edit(command: &mut Command) -> io::Result<ExitStatus> {
     let id = Pid::from_child(&child);
     *editing = Some(id);
     drop(editing);
-    // It stays as a name until nobody sends it a signal any more.
+    // It stays as a name until no one sends it a signal any more.
     let ended = retry_on_intr(|| waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
     *editor() = None;
     ended?;
     child.wait()
 }
 
-/// Watches for signals from the first time on that it is called. The flag is set at the first one; a run that is asking a person is
-/// ended at once, and one that has not ended by itself soon after.
-pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
-    if let Some(cancel) = WATCHED.get() {
-        return Ok(Arc::clone(cancel));
-    }
-    let cancel = Arc::new(AtomicBool::new(false));
-    let unwatched = |e| Failure::new("", format!("signals cannot be watched, so plaintext could be left behind: {e}"));
-    let mut signals = caught().map_err(unwatched)?;
-    let flag = Arc::clone(&cancel);
+/// Returns the flag that is set at the first signal that ends the program.
+pub fn cancel() -> Arc<AtomicBool> {
+    Arc::clone(&CANCEL)
+}
+
+/// Watches for signals from now on. The flag is set at the first one; a run that is asking a person is ended at once, and one that
+/// has not ended by itself soon after.
+pub fn watch() -> io::Result<()> {
+    let mut signals = caught()?;
     let watcher = move || {
         let mut signal = [0];
         while io::Read::read_exact(&mut signals, &mut signal).is_ok() {
@@ -81,7 +80,7 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
                 end(editor);
             }
             let asking = artifacts_prompt::restore();
-            flag.store(true, Ordering::Relaxed);
+            CANCEL.store(true, Ordering::Relaxed);
             // Who waits for an answer has nothing else under way.
             if !asking {
                 std::thread::sleep(PATIENCE);
@@ -89,8 +88,7 @@ pub fn watch() -> Result<Arc<AtomicBool>, Failure> {
             leave(signal);
         }
     };
-    std::thread::Builder::new().spawn(watcher).map_err(unwatched)?;
-    Ok(Arc::clone(WATCHED.get_or_init(|| cancel)))
+    std::thread::Builder::new().spawn(watcher).map(drop)
 }
 
 /// Ends the program when a person wants out of a question: nothing else is under way.
@@ -173,7 +171,7 @@ fn cannot_go_on(signal: c_int, info: &siginfo_t) -> bool {
     (faults.contains(&signal) && info.si_code > 0) || (signal == SIGABRT && info.si_code == libc::SI_TKILL)
 }
 
-/// The signals that were ignored when the program was started, each a bit: whoever started it wants it to live on.
+/// The signals that were ignored when the program was started, each a bit: anyone who started it wants it to live on.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use artifacts_store::{Durability, Options, Root};
+use artifacts_store::{Durability, Root, WriterOptions};
 
 use crate::environment::Environment;
 use crate::global::Global;
 
-/// Returns the user whose checkout it is, if root runs this in somebody else's: what root stores there, they cannot replace.
+/// Returns the user whose checkout it is, if root runs this in another user's: what root stores there, they cannot replace.
 pub fn foreign_owner(root: &Root) -> Option<u32> {
     let owner = root.path().metadata().ok()?.uid();
     (rustix::process::geteuid().is_root() && owner != 0).then_some(owner)
 }
 
 /// Returns how storages are written in this run.
-pub fn options(global: &Global, now: SystemTime, environment: &Environment) -> Options {
-    let mut options = Options::at(now);
+pub fn options(global: &Global, now: SystemTime, environment: &Environment) -> WriterOptions {
+    let mut options = WriterOptions::at(now);
     options.trash_record = environment.state().map(|state| state.join("trash"));
     if global.no_sync {
         options.durability = Durability::NoSync;

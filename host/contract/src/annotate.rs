@@ -1,6 +1,6 @@
 use wasmparser::{BinaryReader, Parser};
 
-use crate::{Manifest, Refusal, SECTION};
+use crate::{BackendManifest, Refusal, SECTION};
 
 /// Magic number and version, of modules and components alike.
 const PREAMBLE: usize = 8;
@@ -15,9 +15,9 @@ const NESTED: [u8; 2] = [1, 4];
 ///
 /// # Errors
 /// When the bytes are no component or the manifest is wrong.
-pub fn annotate(bytes: &[u8], manifest: &Manifest) -> Result<Vec<u8>, Refusal> {
+pub fn annotate(bytes: &[u8], manifest: &BackendManifest) -> Result<Vec<u8>, Refusal> {
     let json = manifest.to_json();
-    Manifest::parse(json.as_bytes()).map_err(Refusal::Manifest)?;
+    BackendManifest::parse(json.as_bytes()).map_err(Refusal::Manifest)?;
     crate::inspect::kind(bytes)?;
     let mut annotated = stripped(bytes, DEEPEST)?;
     let mut body = Vec::with_capacity(json.len() + SECTION.len() + 2);

@@ -3,14 +3,14 @@ use std::sync::Arc;
 
 use artifacts_digest::Sha256;
 
-use crate::{Inspection, Manifest, Refusal, imports, inspect};
+use crate::{BackendManifest, Inspection, Refusal, imports, inspect};
 
 /// Holds a component that this host would run: its bytes, read once, and what they say.
 #[derive(Clone)]
 pub struct Component {
     bytes: Arc<[u8]>,
     sha256: Sha256,
-    manifest: Arc<Manifest>,
+    manifest: Arc<BackendManifest>,
     imports: Vec<String>,
     exports: Vec<String>,
     compiled: Option<&'static [u8]>,
@@ -32,7 +32,7 @@ impl Component {
     }
 
     /// Returns what it says of itself.
-    pub fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &BackendManifest {
         &self.manifest
     }
 
@@ -58,7 +58,7 @@ impl Component {
 
     /// Returns whether it can read secrets back.
     pub fn retrieves(&self) -> bool {
-        self.exports.iter().any(|name| imports::split(name).0 == imports::RETRIEVAL)
+        self.exports.iter().any(|name| imports::exports(name, imports::RETRIEVAL))
     }
 
     /// Returns whether it imports a file system.

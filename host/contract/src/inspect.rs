@@ -1,8 +1,8 @@
 use artifacts_digest::Sha256;
 use wasmparser::{Encoding, Parser, Payload};
 
-use crate::imports::STORAGE;
-use crate::{LARGEST, Manifest, Refusal, SECTION, imports, meaning};
+use crate::imports::{STORAGE, other_storage, unavailable};
+use crate::{BackendManifest, LARGEST, Refusal, SECTION, imports};
 
 /// How many imports and exports are read, and how long a name may be: a backend has some twenty of forty bytes.
 const MOST_NAMES: usize = 1000;
@@ -22,7 +22,7 @@ pub struct Inspection {
     /// The exports, in the component's order.
     pub exports: Vec<String>,
     /// What it says of itself, if that could be read.
-    pub manifest: Option<Manifest>,
+    pub manifest: Option<BackendManifest>,
     /// Why this host would not run it; `None` when it would.
     pub refusal: Option<Refusal>,
 }
@@ -47,15 +47,15 @@ fn fill(found: &mut Inspection, bytes: &[u8]) -> Result<(), Refusal> {
     walk(bytes, found, &mut manifests)?;
     let manifest = match manifests.as_slice() {
         [] => Err(Refusal::NoManifest),
-        [one] => Manifest::parse(one).map_err(Refusal::Manifest),
+        [one] => BackendManifest::parse(one).map_err(Refusal::Manifest),
         _ => Err(Refusal::ManyManifests),
     };
     found.manifest = manifest.as_ref().ok().cloned();
-    if let Some(import) = found.imports.iter().find(|name| !meaning(name).allowed) {
-        return Err(Refusal::Import { import: import.clone(), means: meaning(import).words });
+    if let Some((import, why)) = found.imports.iter().find_map(|name| Some((name.clone(), unavailable(name)?))) {
+        return Err(Refusal::Import { import, why });
     }
     if !found.exports.iter().any(|name| imports::exports(name, STORAGE)) {
-        return Err(Refusal::World { found: listed(&found.exports) });
+        return Err(Refusal::World { found: listed(&found.exports), other: other_storage(&found.exports) });
     }
     manifest.map(|_| ())
 }

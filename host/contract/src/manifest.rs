@@ -15,7 +15,7 @@ const LARGEST: usize = 64 << 10;
 /// Holds what a backend says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Manifest {
+pub struct BackendManifest {
     /// Always 1.
     pub schema: u64,
     /// Lower-case letters, digits and hyphens, at most 64.
@@ -102,7 +102,7 @@ pub enum ManifestError {
     },
 }
 
-impl Manifest {
+impl BackendManifest {
     /// Reads the section's bytes, strictly.
     ///
     /// # Errors

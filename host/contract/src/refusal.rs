@@ -1,8 +1,8 @@
+use artifacts_seam::CONTRACT;
 use artifacts_text::Explain;
 
-use crate::imports::OTHER_CONTRACT;
-use crate::imports::STORAGE;
-use crate::{LARGEST, ManifestError, SECTION};
+use crate::imports::{STORAGE, series};
+use crate::{LARGEST, ManifestError, Other, SECTION, Unavailable};
 
 /// Says why this host does not run some bytes. Nothing of them was run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,23 +32,37 @@ pub enum Refusal {
         why: String,
     },
     /// It imports what backends do not get.
-    #[error("it imports `{}`, which means {means}; expected only the directory /entry, streams, clocks, random numbers and artifacts:backend/*", .import.escape_debug())]
+    #[error("it imports `{}`, which means {why}; expected only the directory /entry, streams, clocks, random numbers and artifacts:backend/*", .import.escape_debug())]
     Import {
         /// The import.
         import: String,
-        /// What it would reach.
-        means: &'static str,
+        /// Why not.
+        why: Unavailable,
     },
     /// It is no backend.
-    #[error("expected a component that exports `{STORAGE}@0.2`, found exports: {found}")]
+    #[error("expected a component that exports `{STORAGE}@{}`, found exports: {found}", series(CONTRACT))]
     World {
         /// What it exports.
         found: String,
+        /// How its contract compares with this host's, if it is a backend of another one.
+        other: Option<Other>,
     },
     /// Its imports or exports have the right names and the wrong types.
-    #[error("it does not fit the contract `artifacts:backend@0.2.0`: {why}")]
+    #[error("it does not fit the contract `artifacts:backend@{CONTRACT}`: {why}")]
     Contract {
-        /// Which one, as wasmtime tells it.
+        /// The first one that does not, what was expected and what was found.
+        why: String,
+    },
+    /// It is valid, and cannot be compiled here.
+    #[error("this host cannot compile it: {why}")]
+    Compiler {
+        /// What the compiler ran into.
+        why: String,
+    },
+    /// It needs more than its limits before anything of it runs.
+    #[error("it cannot be started: {why}")]
+    Start {
+        /// What it needs, and what it has.
         why: String,
     },
     /// It does not say what it is.
@@ -70,25 +84,49 @@ impl Explain for Refusal {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::CoreModule => {
-                Some("build it for wasm32-wasip2, or make a component of it with `wasm-tools component new`")
+                "build it for wasm32-wasip2, or make a component of it with `wasm-tools component new`".to_owned()
             }
-            Self::Precompiled => Some("give the component itself (.wasm); this host compiles it"),
-            Self::Import { means: "the network" | "the network, by HTTP", .. } => {
-                Some("backends get no network, and nothing grants it; leave the code out that opens sockets")
+            Self::Precompiled => "give the component itself (.wasm); this host compiles it".to_owned(),
+            Self::Import { why, .. } => import_hint(*why),
+            Self::World { other: Some(other), .. } => contract_hint(*other),
+            Self::World { .. } | Self::Contract { .. } => {
+                format!("build it against {CONTRACT} of the contract: `wit/` of this version, or its sdk")
             }
-            Self::Import { means: OTHER_CONTRACT, .. } => {
-                Some("build it against 0.2 of the contract, or update `artifacts`")
-            }
-            Self::Import { .. } => Some("leave out the code or the library that imports it; nothing grants it"),
-            Self::World { found } if found.contains("artifacts:backend/") => {
-                Some("build it against 0.2 of the contract, or update `artifacts`")
-            }
-            Self::World { .. } | Self::Contract { .. } => Some("build it against wit/backend.wit of this version"),
             Self::NoManifest | Self::ManyManifests | Self::Manifest(_) => {
-                Some("write a manifest and add it with `artifacts backend annotate`")
+                "write a manifest and add it with `artifacts backend annotate`".to_owned()
             }
-            Self::TooLarge { .. } | Self::NotWasm { .. } | Self::Damaged { .. } => None,
+            Self::Start { .. } => "raise `limits` of its registration if that is meant".to_owned(),
+            Self::Compiler { .. } => {
+                "BACKEND_GUIDE.md lists what is compiled; report a crash of the compiler, with the component".to_owned()
+            }
+            Self::TooLarge { .. } | Self::NotWasm { .. } | Self::Damaged { .. } => return None,
         };
-        hint.map(str::to_owned)
+        Some(hint)
+    }
+}
+
+/// What to do about an import that no backend gets.
+fn import_hint(why: Unavailable) -> String {
+    match why {
+        Unavailable::Sockets => {
+            "backends get no network, and nothing grants it: leave the code out that opens sockets, or build it without WASI (Python: `componentize-py componentize --stub-wasi`)".to_owned()
+        }
+        Unavailable::Http => {
+            "backends get no network, and nothing grants it: leave it out (JavaScript: disable the features `http` and `fetch-event`)".to_owned()
+        }
+        Unavailable::Wasi(_) => "build it for WASI 0.2 (`wasm32-wasip2`), or without WASI".to_owned(),
+        Unavailable::Contract(other) => contract_hint(other),
+        Unavailable::Service | Unavailable::Unknown => {
+            "leave out the code or the library that imports it; nothing grants it".to_owned()
+        }
+    }
+}
+
+/// What to do about a component of another contract.
+fn contract_hint(other: Other) -> String {
+    let ours = format!("build it against {CONTRACT} of the contract: `wit/` of this version, or its sdk");
+    match other {
+        Other::Newer => format!("update `artifacts`, or {ours}"),
+        Other::Older | Other::Unnamed => ours,
     }
 }

@@ -1,7 +1,8 @@
 //! What is no backend is refused from its bytes alone, saying what was expected and found.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-use artifacts_contract::{Component, Manifest, Refusal, SECTION, annotate, inspect, meaning};
+use artifacts_contract::{BackendManifest, Component, Refusal, SECTION, annotate, inspect, meaning};
+use artifacts_seam::CONTRACT;
 use artifacts_text::Explain;
 use proptest::prelude::*;
 
@@ -18,7 +19,7 @@ fn component(more: &str) -> Vec<u8> {
     let text = format!(
         r#"(component {more}
              (instance $empty)
-             (export "artifacts:backend/storage@0.2.0" (instance $empty)))"#
+             (export "artifacts:backend/storage@{CONTRACT}" (instance $empty)))"#
     );
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
@@ -88,17 +89,23 @@ fn a_component_cut_anywhere_is_refused() {
 
 #[test]
 fn a_forbidden_import_is_named_with_what_it_means() {
+    let own = |interface: &str| format!("artifacts:backend/{interface}@{CONTRACT}");
     for (import, means) in [
         ("wasi:sockets/tcp@0.2.6", "the network"),
         ("wasi:sockets/ip-name-lookup@0.2.0", "the network"),
         ("wasi:http/outgoing-handler@0.2.3", "HTTP"),
         ("wasi:keyvalue/store@0.2.0", "no backend gets"),
-        ("wasi:filesystem/types@0.3.0", "another version of WASI"),
-        ("wasi:cli/command@0.2.0", "another version of WASI"),
-        ("wasi:filesystem/types", "another version of WASI"),
-        ("artifacts:backend/age@0.1.0", "another version of the contract"),
-        ("artifacts:backend/age@0.3.0", "another version of the contract"),
-        ("artifacts:backend/terminal@0.2.0", "another version of the contract"),
+        ("wasi:http/handler@0.3.0", "HTTP"),
+        ("wasi:filesystem/types@0.3.0", "a newer WASI (this host has 0.2)"),
+        ("wasi:cli/environment@0.3.0-rc-2026-01-01", "a newer WASI (this host has 0.2)"),
+        ("wasi:cli/environment@0.2.0-rc-2023-11-10", "an older WASI (this host has 0.2)"),
+        ("wasi:cli/command@0.2.0", "no backend gets"),
+        ("wasi:filesystem/types", "an unversioned WASI (this host has 0.2)"),
+        ("artifacts:backend/age@0.0.1", "an older contract"),
+        ("artifacts:backend/age@0.9.0", "a newer contract"),
+        ("artifacts:backend/age@1.0.0", "a newer contract"),
+        ("artifacts:backend/age", "an unversioned contract"),
+        (own("terminal").as_str(), "a newer contract"),
         ("acme:spy/camera@1.0.0", "does not have"),
         ("host-function", "does not have"),
     ] {
@@ -116,12 +123,11 @@ fn a_forbidden_import_is_named_with_what_it_means() {
 
 #[test]
 fn an_allowed_import_is_allowed() {
-    for import in [
-        "wasi:filesystem/types@0.2.0",
-        "wasi:random/random@0.2.9",
-        "artifacts:backend/age@0.2.7",
-        "artifacts:backend/entries@0.2.0",
-    ] {
+    let (series, _) = CONTRACT.rsplit_once('.').unwrap();
+    let own = format!("artifacts:backend/age@{series}.7");
+    for import in
+        ["wasi:filesystem/types@0.2.0", "wasi:random/random@0.2.9", own.as_str(), "artifacts:backend/entries@0.2.0"]
+    {
         assert_eq!(inspect(&with_manifest(&format!(r#"(import "{import}" (instance))"#), MANIFEST)).refusal, None);
     }
 }
@@ -136,6 +142,19 @@ fn another_world_is_refused() {
     let mut bytes = wat::parse_str("(component)").unwrap();
     section(&mut bytes, MANIFEST.as_bytes());
     assert!(refused(&bytes).to_string().contains("none"));
+}
+
+#[test]
+fn a_backend_of_another_contract_is_told_from_what_is_none() {
+    for (version, help) in
+        [("0.9.0", "update `artifacts`"), ("0.0.1", "build it against"), ("2.0.0", "update `artifacts`")]
+    {
+        let text = format!(r#"(component (instance $i) (export "artifacts:backend/storage@{version}" (instance $i)))"#);
+        let mut bytes = wat::parse_str(text).unwrap();
+        section(&mut bytes, MANIFEST.as_bytes());
+        let hint = refused(&bytes).hint().unwrap();
+        assert!(hint.contains(help) && hint.contains(CONTRACT), "{version}: {hint}");
+    }
 }
 
 #[test]
@@ -192,7 +211,7 @@ fn a_manifest_is_read_strictly() {
 
 #[test]
 fn annotating_replaces_every_manifest_and_changes_nothing_else() {
-    let mut manifest = Manifest::parse(MANIFEST.as_bytes()).unwrap();
+    let mut manifest = BackendManifest::parse(MANIFEST.as_bytes()).unwrap();
     manifest.name = "renamed".to_owned();
     for bytes in [component(""), with_manifest("", MANIFEST), built("plugins/agenix"), built("guests/hostile")] {
         let annotated = annotate(&bytes, &manifest).unwrap();
@@ -221,12 +240,12 @@ proptest! {
         let place = place.index(bytes.len());
         bytes[place] = byte;
         let _ = Component::read(bytes.clone());
-        let _ = annotate(&bytes, &Manifest::parse(MANIFEST.as_bytes()).unwrap());
+        let _ = annotate(&bytes, &BackendManifest::parse(MANIFEST.as_bytes()).unwrap());
     }
 
     #[test]
     fn any_manifest_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = Manifest::parse(&bytes);
+        let _ = BackendManifest::parse(&bytes);
     }
 
     #[test]
@@ -234,8 +253,8 @@ proptest! {
         let mut bytes = MANIFEST.as_bytes().to_vec();
         let place = place.index(bytes.len());
         bytes[place] = byte;
-        if let Ok(manifest) = Manifest::parse(&bytes) {
-            prop_assert_eq!(Manifest::parse(manifest.to_json().as_bytes()), Ok(manifest));
+        if let Ok(manifest) = BackendManifest::parse(&bytes) {
+            prop_assert_eq!(BackendManifest::parse(manifest.to_json().as_bytes()), Ok(manifest));
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use artifacts_contract::Manifest;
+use artifacts_contract::BackendManifest;
 use serde_json::{Map, Value};
 
 fn root() -> PathBuf {
@@ -39,7 +39,7 @@ fn all() -> Vec<(String, String)> {
 }
 
 /// Which example does not fit the schema of configurations beside it.
-fn unfit(manifest: &Manifest) -> Option<&Map<String, Value>> {
+fn unfit(manifest: &BackendManifest) -> Option<&Map<String, Value>> {
     let schema = jsonschema::validator_for(&Value::Object(manifest.config.clone())).unwrap();
     manifest.examples.iter().find(|example| !schema.is_valid(&Value::Object((*example).clone())))
 }
@@ -50,7 +50,7 @@ fn every_example_fits_the_schema_beside_it() {
     assert!(manifests.len() >= 8 && !of_the_guide().is_empty(), "{manifests:?}");
     let mut examples = 0;
     for (place, text) in manifests {
-        let manifest = Manifest::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let manifest = BackendManifest::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{place}: {error}"));
         assert_eq!(unfit(&manifest), None, "{place}");
         examples += manifest.examples.len();
     }
@@ -60,7 +60,7 @@ fn every_example_fits_the_schema_beside_it() {
 #[test]
 fn an_example_that_does_not_fit_is_noticed() {
     let (_, text) = all().into_iter().find(|(place, _)| place == "BACKEND_GUIDE.md").unwrap();
-    let mut manifest = Manifest::parse(text.as_bytes()).unwrap();
+    let mut manifest = BackendManifest::parse(text.as_bytes()).unwrap();
     manifest.examples[0].insert("recipients".to_owned(), Value::Bool(true));
     assert!(unfit(&manifest).is_some());
 }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_text::shortened;
 
-use crate::{Artifact, File, Name, Prompt};
+use crate::{Artifact, DeclaredFile, Name, Prompt};
 
 /// So many bytes of a value that differs are shown.
 const SHOWN: usize = 500;
@@ -55,8 +55,8 @@ impl Artifact {
 }
 
 /// Where a file is on its target, and whose, is each target's own.
-fn files_differ(ours: &BTreeMap<Name, File>, theirs: &BTreeMap<Name, File>) -> Option<Disagreement> {
-    let (x, y) = (Files::of(ours), Files::of(theirs));
+fn files_differ(ours: &BTreeMap<Name, DeclaredFile>, theirs: &BTreeMap<Name, DeclaredFile>) -> Option<Disagreement> {
+    let (x, y) = (Files::new(ours), Files::new(theirs));
     differs("files", &x.all, &y.all, words)
         .or_else(|| differs("files.secret", &x.secret, &y.secret, words))
         .or_else(|| differs("files.deploy", &x.deployed, &y.deployed, words))
@@ -71,10 +71,10 @@ struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn of(files: &'a BTreeMap<Name, File>) -> Self {
+    fn new(files: &'a BTreeMap<Name, DeclaredFile>) -> Self {
         let mut sorted = Self::default();
         for (name, file) in files {
-            let File { secret, deploy, path: _, mode: _, owner: _, group: _ } = file;
+            let DeclaredFile { secret, deploy, path: _, mode: _, owner: _, group: _ } = file;
             sorted.all.insert(name);
             sorted.secret.extend(secret.then_some(name));
             sorted.deployed.extend(deploy.then_some(name));

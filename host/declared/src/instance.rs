@@ -33,7 +33,7 @@ pub enum InstanceName {
 
 impl InstanceName {
     /// The instance of a target's own artifact.
-    pub fn of(kind: TargetKind, target: Name, artifact: Name) -> Self {
+    pub fn new(kind: TargetKind, target: Name, artifact: Name) -> Self {
         match kind {
             TargetKind::Nixos | TargetKind::Darwin => Self::Machine { target, artifact },
             TargetKind::HomeManager => Self::User { target, artifact },
@@ -47,7 +47,7 @@ impl InstanceName {
         }
     }
 
-    /// The folders below the storage, outermost first.
+    /// The directories below the storage, outermost first.
     pub fn components(&self) -> Vec<&str> {
         match self {
             Self::Machine { target, artifact } => vec!["per-machine", target.as_str(), artifact.as_str()],
@@ -65,7 +65,7 @@ impl fmt::Display for InstanceName {
 
 /// Why a text is no instance name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no instance name: expected per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT", artifacts_text::shortened(.0, 600))]
+#[error("invalid instance name `{}`: expected per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT", artifacts_text::shortened(.0, 600))]
 pub struct InstanceNameError(String);
 
 impl FromStr for InstanceName {

@@ -1,7 +1,7 @@
 //! The spec: the JSON that Nix evaluates from the declarations, typed and checked. Pure.
 //!
 //! Reading is strict: an unknown schema version, an unknown field (unless it begins with `x-`) or a name that could leave
-//! its folder refuses the whole spec and names its place.
+//! its directory refuses the whole spec and names its place.
 
 mod absolute;
 mod artifact;
@@ -16,10 +16,10 @@ mod types;
 pub use artifact::Disagreement;
 pub use instance::InstanceName;
 pub use name::{Name, NameError};
-pub use parse::{Error, parse, parse_backends, parse_target};
+pub use parse::{Error, backends_from_value, from_value, parse};
 pub use recipients::Recipients;
 pub use schema::schema;
 pub use types::{
-    Artifact, Backend, Component, DEFAULT_STORAGE, File, Generator, Prompt, PromptKind, SCHEMA, Seconds, Spec, Target,
-    TargetId, TargetKind,
+    Artifact, ComponentSource, DEFAULT_STORAGE, DeclaredFile, Generator, Prompt, PromptKind, Registration, SCHEMA,
+    Seconds, Spec, Target, TargetId, TargetKind,
 };

@@ -15,7 +15,7 @@ pub struct Name(String);
 
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no valid name: {why}; expected 1 to {LONGEST} bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`", artifacts_text::shortened(.text, LONGEST))]
+#[error("invalid name `{}`: {why}; expected 1 to {LONGEST} bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`", artifacts_text::shortened(.text, LONGEST))]
 pub struct NameError {
     text: String,
     why: &'static str,
@@ -25,10 +25,10 @@ impl Name {
     /// Checks a text.
     ///
     /// # Errors
-    /// When it could leave its folder, hide in a terminal or be too long for a file name.
+    /// When it could leave its directory, hide in a terminal or be too long for a file name.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
-        match fault(&text) {
+        match reason(&text) {
             None => Ok(Self(text)),
             Some(why) => Err(NameError { text, why }),
         }
@@ -40,19 +40,19 @@ impl Name {
     }
 }
 
-fn fault(text: &str) -> Option<&'static str> {
+fn reason(text: &str) -> Option<&'static str> {
     if text.is_empty() {
         Some("it is empty")
     } else if text.len() > LONGEST {
         Some("it is too long")
     } else if text == "." || text == ".." {
-        Some("it means a directory")
+        Some("`.` and `..` are not allowed")
     } else if text.contains('/') {
         Some("it has a slash")
     } else if text.contains('\\') {
-        Some("it has a backslash, which other programs take for a slash")
+        Some("it has a backslash, which other programs interpret as a slash")
     } else if text.starts_with('-') {
-        Some("it begins with `-`, which commands take for an option")
+        Some("it begins with `-`, which commands interpret as an option")
     } else if artifacts_text::has_control(text) {
         Some("it has a control character")
     } else if artifacts_text::has_hidden(text) {
@@ -126,8 +126,8 @@ mod tests {
             assert!(Name::new(text).expect_err(text).why.contains(why), "{text:?}");
         }
         let hidden = Name::new("d\u{200b}b").expect_err("it is invisible").to_string();
-        assert!(hidden.contains("`d\\u{200b}b` is no valid name: it has an invisible character"), "{hidden}");
+        assert!(hidden.contains("invalid name `d\\u{200b}b`: it has an invisible character"), "{hidden}");
         let long = Name::new("x".repeat(50_000_000)).expect_err("it is long").to_string();
-        assert!(long.contains("… (50,000,000 bytes)` is no valid name: it is too long") && long.len() < 500, "{long}");
+        assert!(long.contains("… (50,000,000 bytes)`: it is too long") && long.len() < 500, "{long}");
     }
 }

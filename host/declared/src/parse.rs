@@ -4,7 +4,7 @@ use artifacts_text::shortened;
 use serde_json::Value;
 
 use crate::twice::{self, Twice};
-use crate::{Backend, Name, SCHEMA, Spec, Target};
+use crate::{Name, Registration, SCHEMA, Spec};
 
 /// So much of a place and of a parser's words is shown, in bytes: names in them are as long as who wrote them wanted.
 const PLACE: usize = 300;
@@ -23,7 +23,7 @@ pub enum Error {
         found: String,
     },
     /// JSON of another shape.
-    #[error("the spec is refused at {}: {}", shortened(.place, PLACE), shortened(.why, WORDS))]
+    #[error("invalid spec at {}: {}", shortened(.place, PLACE), shortened(.why, WORDS))]
     Shape {
         /// Where, as a path of keys.
         place: String,
@@ -31,7 +31,7 @@ pub enum Error {
         why: String,
     },
     /// A name that one object has twice: which one counts would be a guess.
-    #[error("the spec has `{}` twice: at {} and at {}", shortened(&.0.path, PLACE), .0.first, .0.second)]
+    #[error("duplicate key `{}` in the spec: at {} and at {}", shortened(&.0.path, PLACE), .0.first, .0.second)]
     Twice(Twice),
     /// Two targets of one kind and name.
     #[error("the spec has two {kind} targets named `{name}`: `targets[{first}]` and `targets[{second}]`")]
@@ -52,13 +52,47 @@ pub enum Error {
 /// # Errors
 /// See [`Error`]; nothing of a spec that has one fault is used.
 pub fn parse(text: &str) -> Result<Spec, Error> {
-    unique(text)?;
-    let head: Head = serde_json::from_str(text).map_err(Error::Json)?;
-    match head.schema {
-        Some(found) if found.as_u64() == Some(SCHEMA) => {}
-        found => return Err(Error::Schema { found: found.map_or_else(|| "none".to_owned(), |v| v.to_string()) }),
+    twice::find(text).map_or(Ok(()), |twice| Err(Error::Twice(twice)))?;
+    let head: SpecVersion = serde_json::from_str(text).map_err(Error::Json)?;
+    check_schema(head.schema.as_ref())?;
+    let mut json = serde_json::Deserializer::from_str(text);
+    let spec = typed(&mut json)?;
+    json.end().map_err(Error::Json)?;
+    check_targets(spec)
+}
+
+/// Reads a whole spec that was parsed as JSON.
+///
+/// # Errors
+/// See [`Error`]. A name that was given twice is no longer there to be found.
+pub fn from_value(value: &Value) -> Result<Spec, Error> {
+    check_schema(value.get("schema"))?;
+    check_targets(typed(value)?)
+}
+
+/// Reads a registry of backends by name, as it stands in a spec.
+///
+/// # Errors
+/// As [`from_value`].
+pub fn backends_from_value(value: &Value) -> Result<BTreeMap<Name, Registration>, Error> {
+    typed(value)
+}
+
+/// Holds what is read before the rest, whose shape depends on it.
+#[derive(serde::Deserialize)]
+struct SpecVersion {
+    #[serde(default)]
+    schema: Option<Value>,
+}
+
+fn check_schema(schema: Option<&Value>) -> Result<(), Error> {
+    match schema {
+        Some(found) if found.as_u64() == Some(SCHEMA) => Ok(()),
+        found => Err(Error::Schema { found: found.map_or_else(|| "none".to_owned(), Value::to_string) }),
     }
-    let spec: Spec = typed(text)?;
+}
+
+fn check_targets(spec: Spec) -> Result<Spec, Error> {
     let mut seen = BTreeMap::new();
     for (second, target) in spec.targets.iter().enumerate() {
         if let Some(first) = seen.insert((target.kind, &target.name), second) {
@@ -68,37 +102,12 @@ pub fn parse(text: &str) -> Result<Spec, Error> {
     Ok(spec)
 }
 
-fn unique(text: &str) -> Result<(), Error> {
-    twice::find(text).map_or(Ok(()), |twice| Err(Error::Twice(twice)))
-}
-
-/// Reads one target, as it is evaluated in a process of its own.
-///
-/// # Errors
-/// See [`Error`].
-pub fn parse_target(text: &str) -> Result<Target, Error> {
-    unique(text)?;
-    typed(text)
-}
-
-/// Reads a registry of backends by name, as it stands in a spec.
-///
-/// # Errors
-/// See [`Error`].
-pub fn parse_backends(text: &str) -> Result<BTreeMap<Name, Backend>, Error> {
-    unique(text)?;
-    typed(text)
-}
-
-/// What is read before the rest, whose shape depends on it.
-#[derive(serde::Deserialize)]
-struct Head {
-    #[serde(default)]
-    schema: Option<Value>,
-}
-
 /// Reads a value strictly: unknown fields are errors unless they begin with `x-`.
-fn typed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
+fn typed<'de, T, D>(json: D) -> Result<T, Error>
+where
+    T: serde::Deserialize<'de>,
+    D: serde::Deserializer<'de, Error = serde_json::Error>,
+{
     let mut unknown = None;
     let mut note = |path: serde_ignored::Path<'_>| {
         let extension = matches!(&path, serde_ignored::Path::Map { key, .. } if key.starts_with("x-"));
@@ -106,14 +115,12 @@ fn typed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
             unknown = Some(path.to_string());
         }
     };
-    let mut json = serde_json::Deserializer::from_str(text);
     let mut track = serde_path_to_error::Track::new();
-    let parsed: Result<T, _> = T::deserialize(serde_path_to_error::Deserializer::new(
-        serde_ignored::Deserializer::new(&mut json, &mut note),
+    let parsed = T::deserialize(serde_path_to_error::Deserializer::new(
+        serde_ignored::Deserializer::new(json, &mut note),
         &mut track,
     ));
     let parsed = parsed.map_err(|error| shape_or_json(error, &track.path()))?;
-    json.end().map_err(Error::Json)?;
     match unknown {
         Some(place) => Err(Error::Shape { place: format!("`{place}`"), why: "unknown field".to_owned() }),
         None => Ok(parsed),
@@ -151,7 +158,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_named_with_its_place() {
         let text = SMALL.replace("\"files\"", "\"colour\":1,\"files\"");
-        assert_eq!(refusal(&text), "the spec is refused at `targets.0.artifacts.a.colour`: unknown field");
+        assert_eq!(refusal(&text), "invalid spec at `targets.0.artifacts.a.colour`: unknown field");
     }
 
     #[test]
@@ -179,7 +186,7 @@ mod tests {
             let twice = LARGE.replacen(&format!("\"{key}\":"), &format!("\"{key}\":null,\"{key}\":"), 1);
             let message = refusal(&twice);
             assert!(
-                message.contains(&format!("{key}` twice: at line ")) && message.contains(" and at line "),
+                message.contains(&format!("{key}` in the spec: at line ")) && message.contains(" and at line "),
                 "{message}"
             );
         }
@@ -219,18 +226,40 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leaves_its_folder_is_refused_with_its_place() {
+    fn a_name_that_leaves_its_directory_is_refused_with_its_place() {
         let text = SMALL.replace("\"web1\"", "\"../web1\"");
         let message = refusal(&text);
         assert!(message.contains("targets[0].name") && message.contains("slash"), "{message}");
         let message = refusal(&SMALL.replace("\"f\":{}", "\"..\":{}"));
-        assert!(message.contains("files") && message.contains("directory"), "{message}");
+        assert!(message.contains("files") && message.contains("not allowed"), "{message}");
     }
 
     #[test]
     fn a_generator_that_is_no_absolute_path_is_refused_with_its_place() {
         let message = refusal(&SMALL.replace("/nix/store/x", "--delete"));
         assert!(message.contains("generator.path") && message.contains("absolute path, found `--delete`"), "{message}");
+    }
+
+    #[test]
+    fn parsed_json_is_read_as_strictly_as_a_text() {
+        for text in [
+            SMALL.to_owned(),
+            LARGE.to_owned(),
+            SMALL.replace("\"files\"", "\"colour\":1,\"files\""),
+            SMALL.replace("\"web1\"", "\"../web1\""),
+            SMALL.replace("\"schema\":1", "\"schema\":2"),
+            "7".to_owned(),
+        ] {
+            let value: Value = serde_json::from_str(&text).unwrap();
+            match (parse(&text), from_value(&value)) {
+                (Ok(one), Ok(other)) => assert_eq!(one, other),
+                (Err(one), Err(other)) => assert!(
+                    one.to_string().starts_with(&other.to_string()) || text == "7",
+                    "but for its line: {one}, {other}"
+                ),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Name;
 
-/// Maps each secret file to the recipients that it is encrypted to. A file may be encrypted to nobody.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Maps each secret file to the recipients that it is encrypted to. A file may be encrypted to no one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Recipients(BTreeMap<Name, BTreeSet<String>>);
 

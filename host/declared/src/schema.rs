@@ -3,7 +3,7 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use crate::{Name, SCHEMA, Spec};
+use crate::{InstanceName, Name, SCHEMA, Spec};
 
 /// The JSON Schema (2020-12) of the spec, as strict as [`crate::parse`]: no unknown field but those that begin with `x-`.
 pub fn schema() -> Value {
@@ -34,6 +34,20 @@ impl JsonSchema for Name {
             "minLength": 1,
             "maxLength": 200,
             "pattern": "^(?!\\.{1,2}$|-)[^/\\\\\\p{C}\\p{Zl}\\p{Zp}\\p{Default_Ignorable_Code_Point}\\p{Bidi_Control}]+$",
+        })
+    }
+}
+
+impl JsonSchema for InstanceName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "InstanceName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT.",
+            "pattern": "^(per-machine/[^/]+|per-user/[^/]+|shared)/[^/]+$",
         })
     }
 }

@@ -19,12 +19,12 @@ pub const SCHEMA: u64 = 1;
 pub struct Spec {
     /// Always [`SCHEMA`].
     pub schema: u64,
-    /// Where the flake's `artifacts.root` is in the Nix store or on disk; `None` means the spec's own folder.
+    /// Where the flake's `artifacts.root` is in the Nix store or on disk; `None` means the spec's own directory.
     #[serde(default)]
     pub root: Option<PathBuf>,
     /// Registered backends by name; bundled ones need no entry.
     #[serde(default)]
-    pub backends: BTreeMap<Name, Backend>,
+    pub backends: BTreeMap<Name, Registration>,
     /// Machines and users.
     pub targets: Vec<Target>,
 }
@@ -32,13 +32,13 @@ pub struct Spec {
 /// An entry of the registry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Backend {
+pub struct Registration {
     /// Where its component is.
-    pub component: Component,
+    pub component: ComponentSource,
     /// Expected SHA-256 of the component, in hex.
     #[serde(default)]
     pub sha256: Option<String>,
-    /// Folder below the root that holds its slices.
+    /// Directory below the root that holds its entries.
     #[serde(default = "default_storage")]
     pub storage: String,
     /// What it may do.
@@ -59,7 +59,7 @@ fn default_storage() -> String {
 /// Where a component is: `builtin:agenix`, a path, or a path with the derivation that makes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Component {
+pub enum ComponentSource {
     /// `builtin:<name>` or a path.
     Plain(String),
     /// A store path and its derivation, realised only when needed.
@@ -74,7 +74,7 @@ pub enum Component {
 }
 
 /// Read by hand: an untagged enum would take unknown fields without a word.
-impl<'de> Deserialize<'de> for Component {
+impl<'de> Deserialize<'de> for ComponentSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AsComponent)
     }
@@ -91,19 +91,19 @@ struct Derived {
 }
 
 impl<'de> Visitor<'de> for AsComponent {
-    type Value = Component;
+    type Value = ComponentSource;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("`builtin:<name>`, a path, or an object with `path` and `drv`")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Component, E> {
-        Ok(Component::Plain(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<ComponentSource, E> {
+        Ok(ComponentSource::Plain(text.to_owned()))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Component, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ComponentSource, A::Error> {
         let Derived { path, drv } = Derived::deserialize(MapAccessDeserializer::new(map))?;
-        Ok(Component::Derived { path, drv })
+        Ok(ComponentSource::Derived { path, drv })
     }
 }
 
@@ -157,7 +157,7 @@ impl TargetKind {
 }
 
 /// Identifies a target by its kind and its attribute in the flake.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetId {
     /// Machine or user.
@@ -208,7 +208,7 @@ pub struct Artifact {
     pub blocked: bool,
     /// Its files.
     #[serde(default)]
-    pub files: BTreeMap<Name, File>,
+    pub files: BTreeMap<Name, DeclaredFile>,
     /// What is asked before it is made.
     #[serde(default)]
     pub prompts: BTreeMap<Name, Prompt>,
@@ -235,7 +235,7 @@ pub struct Artifact {
 /// A declared file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct File {
+pub struct DeclaredFile {
     /// False makes it public.
     #[serde(default = "yes")]
     pub secret: bool,
@@ -294,7 +294,7 @@ pub enum PromptKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Generator {
-    /// An executable, or a folder with one `bin/*`.
+    /// An executable, or a directory with one `bin/*`.
     #[serde(deserialize_with = "absolute::path")]
     #[schemars(regex(pattern = "^/"))]
     pub path: PathBuf,

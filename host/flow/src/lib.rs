@@ -6,6 +6,7 @@ mod agree;
 pub mod chain;
 mod failure;
 mod look;
+mod naming;
 mod progress;
 mod read;
 mod rounds;
@@ -20,16 +21,16 @@ pub use artifacts_report::Report;
 pub use chain::{Agreed, Change, Locked, Surveyed, Written};
 pub use failure::{declared, not_serialized};
 pub use look::adoptable::Adoption;
-pub use look::survey::{Found, Survey};
+pub use look::survey::{Survey, SurveyedInstance};
 pub use progress::Tally;
 pub use read::RetrievedFiles;
 pub use rounds::{generate, preview};
 pub use run::{FileSelection, Run, Selection};
 pub use tools::{
-    Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, Evaluate, FormerValue,
-    GenerationFailure, Generators, HeaderMemory, Identities, Operator, PromptValues, Question, ReadyBackend, Recorded,
-    Registry, RequestedPrompt, RetrieveCall, Rights, RunEvent, SandboxedGenerators, SerializeCall, Session, Terms,
-    Tools,
+    Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, EffectiveGrants,
+    Evaluate, FormerValue, GenerationFailure, Generators, HeaderMemory, Identities, Operator, PromptValues, Question,
+    ReadyBackend, Recorded, Registry, RequestedPrompt, RetrieveCall, RunEvent, SandboxedGenerators, SerializeCall,
+    Session, Terms, Tools,
 };
 pub use work::adopt::Adopt;
 pub use work::generate::Generate;

@@ -101,7 +101,7 @@ impl Progress {
         self.failures.push(failure);
     }
 
-    /// Everything leaves the chain, for one reason that is told once.
+    /// Everything leaves the chain, for one reason that is reported once.
     pub(crate) fn drop_all(&mut self, failure: Failure) {
         self.dropped += self.steps.len();
         self.steps.clear();
@@ -121,7 +121,7 @@ impl Progress {
         mut fault: impl FnMut(&Instance) -> Option<Failure>,
     ) {
         for step in std::mem::take(&mut self.steps) {
-            let unknown = || Failure::new(step.name.to_string(), "it is not declared");
+            let unknown = || Failure::new(step.name.to_string(), "not declared");
             match instances.get(&step.name).map_or_else(|| Some(unknown()), &mut fault) {
                 Some(failure) => self.drop_out(failure),
                 None => self.steps.push_back(step),
@@ -137,8 +137,11 @@ impl Progress {
     ) {
         let mut out: BTreeSet<InstanceName> = BTreeSet::new();
         self.keep(instances, |instance| {
-            let behind =
-                instance.dependencies.values().find(|d| out.contains(*d)).map(|d| failure::behind(instance, d));
+            let behind = instance
+                .dependencies
+                .values()
+                .find(|d| out.contains(*d))
+                .map(|d| failure::skipped_dependency(instance, d));
             let fault = behind.or_else(|| fault(instance));
             if fault.is_some() {
                 out.insert(instance.name.clone());

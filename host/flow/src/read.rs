@@ -1,4 +1,4 @@
-//! Secrets back from their slices: what was stored, opened with a person's keys, in memory only.
+//! Secrets back from their entries: what was stored, opened with a person's keys, in memory only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::look::elsewhere::Storages;
 use crate::look::hints;
 use crate::tools::RetrieveCall;
 use crate::tools::Tools;
-use crate::tools::header_owners::{OwnHeaders, Owners};
+use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
 use crate::tools::headers::{self, EntryHeaders};
 
 /// Files of one instance, as they were stored.
@@ -22,7 +22,7 @@ use crate::tools::headers::{self, EntryHeaders};
 pub struct RetrievedFiles {
     /// The files that were wanted, public ones too.
     pub files: BTreeMap<Name, Secret>,
-    /// The slice that they come from: whoever replaces it compares.
+    /// The entry that they come from: anyone who replaces it compares.
     pub fingerprint: Fingerprint,
 }
 
@@ -32,7 +32,7 @@ pub struct RetrievedFiles {
 /// Why it cannot be read.
 pub fn retrieve_one(tools: &mut Tools, instance: &Instance, files: Vec<Name>) -> Result<RetrievedFiles, Failure> {
     let mut done = retrieve(tools, &[(instance, files)]);
-    done.remove(&instance.name).unwrap_or_else(|| Err(failure::of(instance, "it was not read")))
+    done.remove(&instance.name).unwrap_or_else(|| Err(failure::for_instance(instance, "not read")))
 }
 
 /// Reads one file back; see [`retrieve`].
@@ -41,11 +41,11 @@ pub fn retrieve_one(tools: &mut Tools, instance: &Instance, files: Vec<Name>) ->
 /// Why it cannot be read.
 pub fn retrieve_file(tools: &mut Tools, instance: &Instance, file: &Name) -> Result<Secret, Failure> {
     let mut read = retrieve_one(tools, instance, vec![file.clone()])?;
-    read.files.remove(file).ok_or_else(|| failure::of(instance, format!("`{file}` did not come back")))
+    read.files.remove(file).ok_or_else(|| failure::for_instance(instance, format!("`{file}` was not returned")))
 }
 
 /// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
-/// opened, nor what is another instance's: a receipt is a claim of whoever can write to the repository. The private keys are read
+/// opened, nor what is another instance's: a receipt is a claim of anyone who can write to the repository. The private keys are read
 /// only when a secret file is wanted.
 pub fn retrieve(
     tools: &mut Tools,
@@ -53,9 +53,9 @@ pub fn retrieve(
 ) -> BTreeMap<InstanceName, Result<RetrievedFiles, Failure>> {
     let mut done = BTreeMap::new();
     let mut open = Vec::new();
-    let mut owners = Owners::default();
+    let mut owners = HeaderOwners::default();
     for (instance, files) in wanted {
-        match Reading::begin(tools, &mut owners, instance, files) {
+        match Retrieval::begin(tools, &mut owners, instance, files) {
             Ok(reading) if reading.secrets.is_empty() => {
                 done.insert(instance.name.clone(), Ok(reading.read));
             }
@@ -74,8 +74,8 @@ pub fn retrieve(
                 Ok(()) => {
                     done.insert(reading.instance.name.clone(), Ok(reading.read));
                 }
-                Err(Closed { failure, no_identity: true }) => waiting.push((reading, failure)),
-                Err(Closed { failure, .. }) => {
+                Err(RetrieveFailure { failure, no_identity: true }) => waiting.push((reading, failure)),
+                Err(RetrieveFailure { failure, .. }) => {
                     done.insert(reading.instance.name.clone(), Err(failure));
                 }
             }
@@ -94,10 +94,10 @@ pub fn retrieve(
 }
 
 /// One instance on its way.
-struct Reading<'a> {
+struct Retrieval<'a> {
     instance: &'a Instance,
     backend: &'a Name,
-    slice: Entry,
+    entry: Entry,
     /// The secret files that are wanted.
     secrets: Vec<String>,
     /// The headers that are its own.
@@ -106,87 +106,94 @@ struct Reading<'a> {
 }
 
 /// Why nothing was read.
-struct Closed {
+struct RetrieveFailure {
     failure: Failure,
     no_identity: bool,
 }
 
-impl From<Failure> for Closed {
+impl From<Failure> for RetrieveFailure {
     fn from(failure: Failure) -> Self {
         Self { failure, no_identity: false }
     }
 }
 
-impl<'a> Reading<'a> {
-    /// Looks at the slice, and takes the public files.
-    fn begin(tools: &mut Tools, owners: &mut Owners, instance: &'a Instance, wanted: &[Name]) -> Result<Self, Failure> {
-        let fail = |message: String| failure::of(instance, message);
+impl<'a> Retrieval<'a> {
+    /// Looks at the entry, and takes the public files.
+    fn begin(
+        tools: &mut Tools,
+        owners: &mut HeaderOwners,
+        instance: &'a Instance,
+        wanted: &[Name],
+    ) -> Result<Self, Failure> {
+        let fail = |message: String| failure::for_instance(instance, message);
         let backend = instance.artifact.backend.as_ref().filter(|_| !instance.artifact.blocked);
-        let backend = backend.ok_or_else(|| fail("it cannot be evaluated yet".to_owned()))?;
+        let backend = backend.ok_or_else(|| fail("cannot be evaluated yet".to_owned()))?;
         if let Some(stranger) = wanted.iter().find(|name| !instance.artifact.files.contains_key(*name)) {
             let known: Vec<&str> = instance.artifact.files.keys().map(Name::as_str).collect();
-            return Err(fail(format!("it has no file `{stranger}`; it has {}", known.join(", "))));
+            return Err(fail(format!("no file `{stranger}`; its files: {}", known.join(", "))));
         }
         let opened = tools.backends.open(backend)?;
         if !opened.is_here() {
             return Err(failure::on_target(instance));
         }
         let failed = |error: artifacts_store::Error| fail(error.to_string()).hint(error.hint());
-        let slice = Storage::open(&tools.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
+        let entry = Storage::open(&tools.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
         let storage = opened.storage.clone();
-        let Some(slice) = slice.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
-        let entry = entry(instance, backend, &slice).map_err(|failure| hints::helped(tools, instance, failure))?;
+        let Some(entry) = entry.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
+        let listed =
+            listed_headers(instance, backend, &entry).map_err(|failure| hints::with_hint(tools, instance, failure))?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.artifact.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
         for name in public {
-            let bytes = slice.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` is not there")))?;
+            let bytes =
+                entry.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` does not exist")))?;
             files.insert(name.clone(), Secret::new(bytes.clone()));
         }
-        if let Some(missing) = never_stored(&slice, &secrets) {
-            let name = failure::word(&instance.name);
+        if let Some(missing) = never_stored(&entry, &secrets) {
+            let name = failure::quoted_name(&instance.name);
             let file = shell_word(missing.as_str());
-            return Err(fail(format!("`{missing}` is declared and was never stored"))
+            return Err(fail(format!("`{missing}` is declared but not stored"))
                 .hint(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
-        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(tools, instance, &entry)? };
+        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(tools, instance, &listed)? };
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
-        let read = RetrievedFiles { files, fingerprint: slice.fingerprint() };
-        Ok(Self { instance, backend, slice, secrets, own, read })
+        let read = RetrievedFiles { files, fingerprint: entry.fingerprint() };
+        Ok(Self { instance, backend, entry, secrets, own, read })
     }
 
     /// Has the backend read the secret files.
-    fn call(&mut self, tools: &mut Tools) -> Result<(), Closed> {
-        let Self { instance, backend, slice, secrets, own, read } = self;
+    fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
+        let Self { instance, backend, entry, secrets, own, read } = self;
         let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
-            return Err(failure::of(instance, "its backend is not here").into());
+            return Err(failure::for_instance(instance, "its backend does not run here").into());
         };
         let bundled = session.terms().bundled;
         let (names, openable) = (secrets.as_slice(), &own.openable);
         let call =
-            RetrieveCall { instance: instance.for_backend.clone(), files: &slice.files, names, openable, identities };
+            RetrieveCall { instance: instance.for_backend.clone(), files: &entry.files, names, openable, identities };
         let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
             let no_identity =
                 matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
             let failure = match &stopped.error {
-                _ if stopped.saw_plaintext && !bundled => failure::of(instance, failure::UNSHOWN),
+                _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    failure::of(instance, format!("{}{}", said.message, recipients(slice, secrets)))
+                    failure::for_instance(instance, format!("{}{}", said.message, recipients(entry, secrets)))
                         .hint(said.hint.clone())
                 }
                 error => {
-                    let (why, help) = failure::words(error);
-                    failure::of(instance, why).hint(help)
+                    let (why, hint) = failure::explain_call(error);
+                    failure::for_instance(instance, why).hint(hint)
                 }
             };
-            Closed { failure, no_identity }
+            RetrieveFailure { failure, no_identity }
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
         let opened: BTreeSet<String> = opened.filter_map(|opening| opening.header).collect();
         tools.headers.learn(instance, &only(&own.unknown, &opened))?;
         for (name, secret) in retrieved.secrets {
-            let name = Name::new(name).map_err(|error| failure::of(instance, error.to_string()))?;
+            let name = Name::new(name).map_err(|error| failure::for_instance(instance, error.to_string()))?;
             read.files.insert(name, secret);
         }
         Ok(())
@@ -200,7 +207,7 @@ fn not_in(tools: &Tools, storage: &str, instance: &Instance) -> Failure {
 }
 
 /// Has age plugins asked for what is waiting; false when nothing came of it.
-fn ask_plugins(tools: &mut Tools, waiting: &[(Reading<'_>, Failure)]) -> bool {
+fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool {
     let Some((first, _)) = waiting.first() else { return false };
     if !tools.identities.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
         return false;
@@ -213,9 +220,9 @@ fn ask_plugins(tools: &mut Tools, waiting: &[(Reading<'_>, Failure)]) -> bool {
 /// So many recipients are named.
 const NAMED: usize = 5;
 
-/// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anybody.
-fn recipients(slice: &Entry, secrets: &[String]) -> String {
-    let ReceiptState::Valid(receipt) = &slice.receipt else { return String::new() };
+/// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
+fn recipients(entry: &Entry, secrets: &[String]) -> String {
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return String::new() };
     let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
     let all: BTreeSet<&str> = wanted.flat_map(|(_, recipients)| recipients.iter().map(String::as_str)).collect();
     if all.is_empty() {
@@ -227,9 +234,9 @@ fn recipients(slice: &Entry, secrets: &[String]) -> String {
     format!("; recipients by its receipt: {named}{more}")
 }
 
-/// A file that was not declared yet when the slice was stored. A backend that names no readers at all tells nothing of that.
-fn never_stored<'a>(slice: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
-    let ReceiptState::Valid(receipt) = &slice.receipt else { return None };
+/// A file that was not declared yet when the entry was stored. A backend that names no recipients at all tells nothing of that.
+fn never_stored<'a>(entry: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return None };
     let new = |name: &&&Name| !receipt.recipients.is_empty() && !receipt.recipients.contains(name.as_str());
     secrets.iter().find(new).copied()
 }
@@ -244,19 +251,19 @@ fn only(entry: &EntryHeaders, opened: &BTreeSet<String>) -> EntryHeaders {
     entry
 }
 
-/// The headers in a slice that its receipt lists: only where that tells every byte of it.
-fn entry(instance: &Instance, backend: &Name, slice: &Entry) -> Result<EntryHeaders, Failure> {
-    let ReceiptState::Valid(receipt) = &slice.receipt else { return Err(changed(instance, &slice.differences())) };
+/// The headers in an entry that its receipt lists: only where that tells every byte of it.
+fn listed_headers(instance: &Instance, backend: &Name, entry: &Entry) -> Result<EntryHeaders, Failure> {
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return Err(changed(instance, &entry.differences())) };
     // Files that no receipt lists are not read, and keep no one from reading what it lists.
-    if !slice.is_intact() {
-        let mut differences = slice.differences();
+    if !entry.is_intact() {
+        let mut differences = entry.differences();
         differences.retain(|one| !matches!(one, Difference::Extra(_)));
         return Err(changed(instance, &differences));
     }
     if receipt.backend.name != *backend {
-        return Err(failure::of_another(instance, &receipt.backend.name, backend));
+        return Err(failure::other_backend(instance, &receipt.backend.name, backend));
     }
-    Ok(headers::listed(instance, receipt, &slice.files))
+    Ok(headers::listed(instance, receipt, &entry.files))
 }
 
 fn changed(instance: &Instance, differences: &[Difference]) -> Failure {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Selector, State};
+use artifacts_plan::{InstanceState, Selector};
 use artifacts_report::{Failure, Report};
 
 use crate::chain::Written;
@@ -45,8 +45,8 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
             break selection.errors;
         }
         if run.is_canceled() {
-            let why = "the run was ended before it evaluated again, with the public files that it made";
-            whole.report.errors.push(Failure::new("", why).hint(Some("run it again for the rest")));
+            let why = "interrupted before the second evaluation; the generated public files are stored";
+            whole.report.errors.push(Failure::new("", why).hint(Some("run the command again to continue")));
             break selection.errors;
         }
         // What reads a public value that did not exist can be evaluated now, and what was wrong without it is right.
@@ -105,7 +105,7 @@ struct Whole {
 impl Whole {
     /// Whether another evaluation could change anything: something is blocked, or could not be determined.
     fn is_open(&self) -> bool {
-        !self.unclear.is_empty() || self.report.rows.values().any(|row| row.state == State::Blocked)
+        !self.unclear.is_empty() || self.report.rows.values().any(|row| row.state == InstanceState::Blocked)
     }
 
     /// Takes a round in. What a later one finds takes the place of what an earlier one did.

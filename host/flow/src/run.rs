@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::AuditLog;
 use artifacts_declared::{InstanceName, Name, Spec};
-use artifacts_plan::{Instance, Owners, Selector, TargetName};
+use artifacts_plan::{EntryOwners, Instance, Selector, TargetName};
 use artifacts_report::{Failure, FileChange, InstanceRow, Report};
 use artifacts_seam::Secret;
 use artifacts_text::shell_word;
 
-use crate::chain::Surveyed;
 use crate::failure;
-use crate::look::certain::unreadable;
 use crate::look::changes::{Writing, changes};
+use crate::look::foreseeable::unreadable;
 use crate::look::orphans::{Orphan, Orphans, orphans};
 use crate::look::survey::{Survey, survey};
 use crate::read::{RetrievedFiles, retrieve};
@@ -80,8 +79,8 @@ impl Run {
     pub fn evaluate_again(&mut self) -> Result<(), Failure> {
         let declared = self.tools.evaluator.evaluate()?;
         if declared.root.canonicalize().ok().as_deref() != Some(self.tools.root.path()) {
-            let why = format!("the root changed to {} while it was generated", declared.root.display());
-            return Err(Failure::new("", why).hint(Some("run it again for the rest")));
+            let why = format!("the root changed to {} during this run", declared.root.display());
+            return Err(Failure::new("", why).hint(Some("run the command again to continue")));
         }
         self.tools.backends.register(&declared.spec.backends);
         self.declare(declared);
@@ -110,12 +109,12 @@ impl Run {
         let declared = self.errors.iter().filter(|(of, _)| meant(of));
         let idle = idle.iter().map(|selector| {
             let prefix = Selector::new(format!("{selector}/"));
-            let help = if all.iter().any(|name| prefix.matches(name)) {
+            let hint = if all.iter().any(|name| prefix.matches(name)) {
                 format!("did you mean `{}`? A prefix ends at a slash", shell_word(&prefix.to_string()))
             } else {
-                "`artifacts status` lists them all; a prefix ends at a slash".to_owned()
+                "`artifacts status` lists all names; a prefix ends at a slash".to_owned()
             };
-            Failure::new(selector.to_string(), "no instance or artifact is named so").hint(Some(help))
+            Failure::new(selector.to_string(), "no artifact matches this selector").hint(Some(hint))
         });
         let errors = declared.map(|(_, failure)| failure.clone()).chain(idle).collect();
         names.retain(|name| !self.state.settled.contains(name));
@@ -130,12 +129,6 @@ impl Run {
     /// Returns a selection of orphaned entries, for [`crate::Prune`]; it has no instance.
     pub fn select_orphans(&self, selectors: &[Selector]) -> Selection {
         Selection { selectors: selectors.to_vec(), names: BTreeSet::new(), errors: self.errors() }
-    }
-
-    /// Surveys the selected instances: reads their entries and asks their backends. Writes nothing and needs no identity.
-    pub fn survey(&mut self, selection: &Selection) -> Surveyed<'_> {
-        let survey = self.look(&selection.names);
-        Surveyed::new(self, selection.clone(), survey)
     }
 
     /// Reads files back: of each instance all that are selected, or none.
@@ -153,23 +146,23 @@ impl Run {
     /// # Errors
     /// When it cannot be read.
     pub fn read_file(&mut self, name: &InstanceName, file: &Name) -> Result<Secret, Failure> {
-        let missing = || Failure::new(name.to_string(), format!("`{file}` did not come back"));
+        let missing = || Failure::new(name.to_string(), format!("`{file}` was not returned"));
         let files = FileSelection::from([(name.clone(), vec![file.clone()])]);
         let mut read = self.read(&files).remove(name).ok_or_else(missing)??;
         read.files.remove(file).ok_or_else(missing)
     }
 
-    /// Returns the stored files of instances that could be read, as far as can be told without an identity.
+    /// Returns the stored files of instances that could be read, as far as can be determined without an identity.
     ///
     /// # Errors
     /// When one could not be read.
     pub fn would_read(&mut self, files: &FileSelection) -> Result<BTreeMap<InstanceName, Vec<FileChange>>, Failure> {
         let names = files.keys().cloned().collect();
-        let survey = self.look(&names);
+        let survey = self.survey_instances(&names);
         self.tools.report_missing_layers();
         let mut found_files = BTreeMap::new();
         for instance in self.among(&names) {
-            let unknown = || Failure::new(instance.name.to_string(), "nobody looked at it");
+            let unknown = || Failure::new(instance.name.to_string(), "its state is unknown");
             let found = survey.found.get(&instance.name).ok_or_else(unknown)?;
             if let Some(failure) = unreadable(instance, found) {
                 return Err(failure);
@@ -212,7 +205,7 @@ impl Run {
         Some((ready.terms.component.clone(), ready.storage.clone()))
     }
 
-    pub(crate) fn look(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
+    pub(crate) fn survey_instances(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
         survey(&mut self.tools, &self.instances, names)
     }
 
@@ -235,12 +228,12 @@ impl Run {
     }
 
     /// Whose entries are whose. With nothing declared at all, something is more likely wrong than everything orphaned.
-    pub(crate) fn owners(&self) -> Result<Owners, Failure> {
+    pub(crate) fn owners(&self) -> Result<EntryOwners, Failure> {
         if self.spec.targets.is_empty() && self.unevaluated.is_empty() {
-            return Err(Failure::new("", "no target is declared, so every entry would be orphaned")
-                .hint(Some("look at what is evaluated; to give up the storage, remove its folder")));
+            return Err(Failure::new("", "the flake declares no targets, so every entry would count as orphaned")
+                .hint(Some("check `--flake`; to delete all stored secrets, remove the storage directory yourself")));
         }
-        Ok(Owners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
+        Ok(EntryOwners::new(&self.spec, self.unevaluated.iter().chain(&self.unseen).cloned().collect()))
     }
 
     /// Why the recipients of an instance cannot be determined: it is shared, and a target that failed to evaluate may be one. What
@@ -248,11 +241,11 @@ impl Run {
     pub(crate) fn unknown_recipients(&self, instance: &Instance) -> Option<Failure> {
         let (kind, target) = self.unevaluated.first()?;
         let InstanceName::Shared { .. } = instance.name else { return None };
-        let why = format!("who reads it cannot be told: {} {target} did not evaluate", kind.as_str());
-        Some(Failure::new(instance.name.to_string(), why).hint(Some("mend that target's configuration first")))
+        let why = format!("cannot determine its recipients: {} {target} failed to evaluate", kind.as_str());
+        Some(Failure::new(instance.name.to_string(), why).hint(Some("fix the configuration of that target first")))
     }
 
-    /// Entries that no declaration owns. Where it cannot be told what is declared or stored, there are none.
+    /// Entries that no declaration owns. Where it cannot be determined what is declared or stored, there are none.
     pub(crate) fn orphans(&self) -> Orphans {
         let orphans = self.owners().and_then(|owners| orphans(&self.tools, &owners, &self.instances));
         orphans.unwrap_or_default()

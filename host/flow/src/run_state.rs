@@ -28,8 +28,8 @@ pub struct RunState {
 
 impl RunState {
     /// Why an instance is not tried again.
-    pub fn fault(&self, instance: &Instance) -> Option<Failure> {
-        let again = || Failure::new(instance.name.to_string(), "it was not made before in this run");
+    pub fn earlier_failure(&self, instance: &Instance) -> Option<Failure> {
+        let again = || Failure::new(instance.name.to_string(), "skipped: it failed earlier in this run");
         self.failed.contains(&instance.name).then(again)
     }
 }
@@ -40,7 +40,7 @@ type Files = BTreeMap<Name, Secret>;
 #[derive(Default)]
 pub struct Inputs {
     files: BTreeMap<InstanceName, Result<Files, Failure>>,
-    /// Which making of each they are: what lies there later in the run may be another's.
+    /// Which making of each they are: what is stored later in the run may be another's.
     generations: BTreeMap<InstanceName, Generation>,
     allowed: Allowed,
 }
@@ -52,7 +52,7 @@ impl Inputs {
     }
 
     /// Reads back whatever these steps depend on, do not make themselves, and this run did not make before. It is done before
-    /// anybody is asked for anything.
+    /// anyone is asked for anything.
     pub fn read(
         &mut self,
         tools: &mut Tools,
@@ -63,7 +63,7 @@ impl Inputs {
         let made: BTreeSet<&InstanceName> = steps.iter().map(|step| &step.name).collect();
         let making = made.iter().filter_map(|name| instances.get(name));
         let needed: BTreeSet<&InstanceName> = making
-            .filter(|instance| self.refusal(instance).is_none())
+            .filter(|instance| self.denied_access(instance).is_none())
             .flat_map(|instance| instance.dependencies.values())
             .filter(|name| !made.contains(name) && !self.files.contains_key(name))
             .collect();
@@ -76,19 +76,19 @@ impl Inputs {
     }
 
     /// Why an instance cannot be made: its generator may not read a dependency.
-    pub fn refusal(&self, instance: &Instance) -> Option<Failure> {
+    pub fn denied_access(&self, instance: &Instance) -> Option<Failure> {
         let allowed = |name: &InstanceName| self.allowed.edges.contains(&(instance.name.clone(), name.clone()));
         let name = instance.dependencies.values().find(|name| !allowed(name))?;
-        let why = format!("it wants to read {name}, and nobody has agreed to that on this machine");
-        let help = "look at its generator, and at who reads what it makes; if that is meant, say `--accept-reading`";
-        Some(failure::of(instance, why).hint(Some(help)))
+        let why = format!("its generator wants to read {name}; you have not allowed that on this machine");
+        let hint = "review the generator and the recipients of its files, then pass `--accept-reading`";
+        Some(failure::for_instance(instance, why).hint(Some(hint)))
     }
 
     /// Why an instance cannot be made: a dependency was not read.
-    pub fn fault(&self, instance: &Instance) -> Option<Failure> {
+    pub fn unread_dependency(&self, instance: &Instance) -> Option<Failure> {
         instance.dependencies.values().find_map(|name| {
             let why = self.files.get(name)?.as_ref().err()?;
-            Some(failure::of_unread(instance, name, why))
+            Some(failure::unread_dependency(instance, name, why))
         })
     }
 
@@ -108,21 +108,21 @@ impl Inputs {
         self.files.insert(name, Ok(files));
     }
 
-    /// Which makings of its dependencies an instance is made from: those in here, whatever lies there by now.
+    /// Which makings of its dependencies an instance is made from: those in here, whatever is stored by now.
     pub(crate) fn generations(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
         let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
         instance.dependencies.values().filter_map(generation).collect()
     }
 
     /// What an instance's generator finds in `$in`.
-    pub(crate) fn of(&self, instance: &Instance) -> Result<BTreeMap<Name, Files>, Failure> {
-        if let Some(refusal) = self.refusal(instance) {
-            return Err(refusal);
+    pub(crate) fn files_for(&self, instance: &Instance) -> Result<BTreeMap<Name, Files>, Failure> {
+        if let Some(denied) = self.denied_access(instance) {
+            return Err(denied);
         }
         let mut inputs = BTreeMap::new();
         for (name, dependency) in &instance.dependencies {
             let files = self.files.get(dependency).ok_or_else(|| {
-                failure::of(instance, format!("it depends on {dependency}, which was neither made nor read"))
+                failure::for_instance(instance, format!("its dependency {dependency} is not available"))
             })?;
             inputs.insert(name.clone(), files.clone()?);
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_flow::{Adopt, Answer, Generate, Prune, Rekey, Report, Run, Set, Tally, generate};
-use artifacts_plan::{Selector, State};
+use artifacts_plan::{InstanceState, Selector};
 use artifacts_seam::Secret;
 use fakes::{Desk, Fleet, Misbehavior};
 
@@ -90,7 +90,7 @@ fn first(report: &Report) -> &artifacts_report::InstanceRow {
     report.rows.values().next().unwrap()
 }
 
-fn state(report: &Report, instance: &str) -> State {
+fn state(report: &Report, instance: &str) -> InstanceState {
     report.rows[&instance.parse().unwrap()].state.clone()
 }
 
@@ -129,7 +129,7 @@ fn what_is_absent_is_generated_and_is_present_then() {
     let desk = Desk::new();
     let report = generated(&desk, &one());
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(state(&report, A), InstanceState::Present);
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
 }
 
@@ -158,7 +158,7 @@ fn a_no_replaces_nothing() {
     generated(&desk, &one());
     desk.answer([Answer::No]);
     let report = generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
-    assert!(report.errors.is_empty() && desk.take_said().contains(&"nothing was replaced".to_owned()));
+    assert!(report.errors.is_empty() && desk.take_said().contains(&"nothing changed".to_owned()));
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
 }
 
@@ -168,7 +168,7 @@ fn without_anyone_to_ask_nothing_is_replaced_and_that_is_a_failure() {
     generated(&desk, &one());
     desk.answer([Answer::NoOne]);
     let report = generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
-    assert!(messages(&report)[0].contains("nobody to ask"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("no terminal is available"), "{:?}", report.errors);
 }
 
 #[test]
@@ -187,7 +187,10 @@ fn one_failure_among_many_stops_no_other() {
     desk.generators.state.lock().unwrap().fail.insert(B.to_owned());
     let report = generated(&desk, &three());
     assert_eq!(messages(&report), ["the generator failed"]);
-    assert_eq!([A, B, C].map(|one| state(&report, one)), [State::Present, State::Absent, State::Present]);
+    assert_eq!(
+        [A, B, C].map(|one| state(&report, one)),
+        [InstanceState::Present, InstanceState::Absent, InstanceState::Present]
+    );
     assert!(desk.take_said().contains(&format!("output of {B}")));
 }
 
@@ -199,7 +202,7 @@ fn what_depends_on_a_failure_is_not_generated() {
     let report = generated(&desk, &fleet);
     assert_eq!(desk.generators.state.lock().unwrap().ran, [A, C]);
     assert_eq!(report.errors.len(), 2);
-    assert_eq!(state(&report, B), State::Absent);
+    assert_eq!(state(&report, B), InstanceState::Absent);
 }
 
 #[test]
@@ -231,7 +234,7 @@ fn a_stored_secret_is_given_to_a_generator_after_a_yes_alone() {
     desk.take_said();
     let report = generated(&desk, &fleet);
     assert_eq!(desk.take_said(), ["read access 1?"]);
-    assert!(messages(&report)[0].contains("nobody has agreed"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("you have not allowed"), "{:?}", report.errors);
     let report = generated(&desk, &fleet);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
 }
@@ -260,7 +263,7 @@ fn without_a_sandbox_no_prompt_is_asked_and_everything_drops_out_at_once() {
 fn what_has_no_generator_fails_before_anyone_is_asked() {
     let desk = Desk::new();
     let report = generated(&desk, &one().without_generator());
-    assert_eq!(messages(&report), ["it has no generator"]);
+    assert_eq!(messages(&report), ["no generator"]);
     assert!(desk.take_said().is_empty());
 }
 
@@ -299,7 +302,7 @@ fn a_backend_that_lies_about_what_it_wrote_is_not_believed() {
         // Two checks find it absent, the third call writes.
         desk.world.borrow_mut().misbehave.insert(3, misbehavior);
         let report = generated(&desk, &one());
-        assert!(messages(&report)[0].contains("does not call present"), "{misbehavior:?}: {:?}", report.errors);
+        assert!(messages(&report)[0].contains("rejected its own output"), "{misbehavior:?}: {:?}", report.errors);
         assert!(files(&desk.entry(A)).is_empty(), "{misbehavior:?}");
     }
 }
@@ -309,7 +312,7 @@ fn a_backend_that_names_other_recipients_afterwards_is_not_believed() {
     let desk = Desk::new();
     desk.world.borrow_mut().misbehave.insert(4, Misbehavior::Lie);
     let report = generated(&desk, &one());
-    assert!(messages(&report)[0].contains("does not call present"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("rejected its own output"), "{:?}", report.errors);
     assert!(files(&desk.entry(A)).is_empty());
 }
 
@@ -319,8 +322,8 @@ fn a_cancel_names_what_was_not_reached_and_keeps_what_was() {
         let desk = Desk::new();
         desk.generators.state.lock().unwrap().cancel_after = Some(after);
         let report = generated(&desk, &three());
-        assert!(messages(&report)[0].contains("the run was ended before it reached"), "{:?}", report.errors);
-        let present = report.rows.values().filter(|row| row.state == State::Present).count();
+        assert!(messages(&report)[0].contains("not processed"), "{:?}", report.errors);
+        let present = report.rows.values().filter(|row| row.state == InstanceState::Present).count();
         assert_eq!(present, after, "a commit that has begun ends");
     }
 }
@@ -330,7 +333,7 @@ fn a_cancel_before_anything_writes_nothing() {
     let desk = Desk::new();
     desk.cancel.set();
     let report = generated(&desk, &three());
-    assert!(messages(&report)[0].contains("3 instances"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("3 artifacts"), "{:?}", report.errors);
     assert!(desk.generators.state.lock().unwrap().ran.is_empty());
 }
 
@@ -386,7 +389,7 @@ fn one_that_cannot_be_decrypted_stops_no_other_from_being_rekeyed() {
     let (report, tally) = rekeyed(&desk, &three(), false);
     assert_eq!((tally.done, tally.dropped, report.errors.len()), (2, 1, 1));
     assert_eq!(reasons(&report, B), ["recipients"]);
-    assert_eq!(state(&report, C), State::Present);
+    assert_eq!(state(&report, C), InstanceState::Present);
 }
 
 #[test]
@@ -416,7 +419,7 @@ fn a_cancel_ends_rekeying_between_two_batches() {
     }));
     let (report, tally) = rekeyed(&desk, &three(), false);
     assert_eq!((tally.steps, tally.done, tally.dropped, tally.unreached), (3, 0, 0, 3));
-    assert!(messages(&report)[0].contains("the run was ended before it reached 3 instances"));
+    assert!(messages(&report)[0].contains("3 artifacts not processed"));
 }
 
 #[test]
@@ -427,7 +430,7 @@ fn a_backend_that_cannot_read_back_is_not_rekeyed() {
     desk.world.borrow_mut().retrieves = false;
     let (report, tally) = rekeyed(&desk, &one(), false);
     assert_eq!(tally.steps, 0);
-    assert!(messages(&report)[0].contains("cannot read secrets back"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("cannot decrypt"), "{:?}", report.errors);
 }
 
 #[test]
@@ -436,7 +439,7 @@ fn a_file_that_is_no_longer_declared_goes_with_a_rekey_and_is_named() {
     generated(&desk, &one().file("g"));
     let (report, _) = rekeyed(&desk, &one(), false);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert!(first(&report).notes.iter().any(|note| note.starts_with("g: gone")), "{:?}", first(&report).notes);
+    assert!(first(&report).notes.iter().any(|note| note.starts_with("g: removed")), "{:?}", first(&report).notes);
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
 }
 
@@ -449,7 +452,7 @@ fn a_preview_locks_asks_and_writes_nothing() {
     let mut run = run(&desk, &one());
     let selection = run.select(&[]);
     let report = run.survey(&selection).preview(&Rekey { all: false });
-    assert_eq!(first(&report).done, Some(artifacts_report::RowAction::WouldRekey));
+    assert_eq!(first(&report).done, Some(artifacts_report::RowAction::WouldReencrypt));
     assert!(report.recipients_digest.is_some() && desk.take_said().is_empty());
     assert_eq!((desk.world.borrow().count("retrieve"), desk.world.borrow().count("serialize")), (0, 1));
 }
@@ -462,7 +465,7 @@ fn what_was_modified_outside_is_stale_until_it_is_adopted() {
     assert_eq!(reasons(&status(&desk, &one()), A), ["receipt"]);
     let report = adopted(&desk, &one(), &[]);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(state(&report, A), InstanceState::Present);
     assert_eq!(read(&desk, &one(), A, "f"), "by hand");
     assert!(desk.take_said().contains(&format!("adopt {A}")));
 }
@@ -484,7 +487,7 @@ fn a_changed_validation_is_accepted_by_name_alone() {
     let fleet = one().validation("2");
     assert_eq!(reasons(&status(&desk, &fleet), A), ["validation"]);
     assert_eq!(reasons(&adopted(&desk, &fleet, &[]), A), ["validation"]);
-    assert_eq!(state(&adopted(&desk, &fleet, &[A]), A), State::Present);
+    assert_eq!(state(&adopted(&desk, &fleet, &[A]), A), InstanceState::Present);
     assert_eq!(read(&desk, &fleet, A, "f"), "per-machine/web1/a/f#1");
 }
 
@@ -495,7 +498,7 @@ fn outdated_values_are_generated_again_with_stale() {
     let fleet = one().validation("2");
     assert_eq!(reasons(&generated(&desk, &fleet), A), ["validation"]);
     let report = generated_with(&desk, &fleet, &[], Generate { stale: true, ..Generate::default() });
-    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(state(&report, A), InstanceState::Present);
     assert_eq!(read(&desk, &fleet, A, "f"), "per-machine/web1/a/f#2");
 }
 
@@ -547,7 +550,7 @@ fn a_backend_that_writes_all_or_none_gets_the_others_read_first() {
 fn one_file_of_several_is_not_set_while_it_is_absent() {
     let desk = Desk::new();
     let report = set(&desk, &one().file("g"), A, "f", "mine");
-    assert!(messages(&report)[0].contains("is not all of it"), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("can replace one of several files only afterwards"), "{:?}", report.errors);
     assert!(report.rows.is_empty() && files(&desk.entry(A)).is_empty());
 }
 
@@ -591,7 +594,7 @@ fn an_orphaned_entry_is_trashed_after_a_yes() {
     generated(&desk, &three());
     let report = pruned(&desk, &one());
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert_eq!(report.removed.len(), 2);
+    assert_eq!(report.trashed.len(), 2);
     assert!(desk.entry(A).exists() && !desk.entry(B).exists() && files(&desk.trash()).len() == 2);
 }
 
@@ -601,7 +604,7 @@ fn a_no_trashes_nothing() {
     generated(&desk, &three());
     desk.answer([Answer::No]);
     let report = pruned(&desk, &one());
-    assert!(report.errors.is_empty() && report.removed.is_empty() && desk.entry(B).exists());
+    assert!(report.errors.is_empty() && report.trashed.is_empty() && desk.entry(B).exists());
 }
 
 #[test]
@@ -610,7 +613,7 @@ fn without_anyone_to_ask_nothing_is_trashed_and_that_is_a_failure() {
     generated(&desk, &three());
     desk.answer([Answer::NoOne]);
     let report = pruned(&desk, &one());
-    assert_eq!((report.errors.len(), report.removed.len()), (1, 0));
+    assert_eq!((report.errors.len(), report.trashed.len()), (1, 0));
     assert!(desk.entry(B).exists());
 }
 
@@ -658,11 +661,11 @@ fn a_cancel_between_two_rounds_evaluates_nothing() {
     desk.generators.state.lock().unwrap().cancel_after = Some(1);
     let report = generated(&desk, &fleet);
     assert!(
-        messages(&report).iter().any(|message| message.contains("before it evaluated again")),
+        messages(&report).iter().any(|message| message.contains("before the second evaluation")),
         "{:?}",
         report.errors
     );
-    assert_eq!(state(&report, A), State::Present);
+    assert_eq!(state(&report, A), InstanceState::Present);
 }
 
 #[test]
@@ -683,7 +686,7 @@ fn an_entry_that_appears_between_survey_and_lock_is_not_replaced() {
         }
     }));
     let report = generated(&desk, &one);
-    assert_eq!(state(&report, A), State::Present, "{:?}", report.errors);
+    assert_eq!(state(&report, A), InstanceState::Present, "{:?}", report.errors);
     assert!(desk.generators.state.lock().unwrap().ran.is_empty());
 }
 
@@ -712,7 +715,7 @@ fn a_storage_that_another_run_has_locked_is_written_by_no_one_else() {
     generated(&desk, &one());
     let root = artifacts_store::Root::open(&desk.root()).unwrap();
     let storage = artifacts_store::Storage::open(&root, "secrets").unwrap();
-    let lock = storage.lock(artifacts_store::Options::at(desk.now)).unwrap();
+    let lock = storage.lock(artifacts_store::WriterOptions::at(desk.now)).unwrap();
     desk.take_said();
     let mut run = run(&desk, &three());
     let report = generate(&mut run, &[], &Generate::default(), jobs(1));
@@ -727,8 +730,8 @@ fn an_unknown_backend_fails_its_instances_and_no_others() {
     let desk = Desk::new();
     let fleet = Fleet::new().machine("web1").secret("a").secret("b").backend("other");
     let report = generated(&desk, &fleet);
-    assert_eq!(state(&report, A), State::Present);
-    assert!(matches!(state(&report, B), State::Error(_)));
+    assert_eq!(state(&report, A), InstanceState::Present);
+    assert!(matches!(state(&report, B), InstanceState::Error(_)));
     assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
 }
 
@@ -740,6 +743,7 @@ fn what_cannot_be_recorded_is_not_generated() {
         "/dev/full",
         artifacts_audit::RunRecord::default(),
         artifacts_audit::SyncMode::No,
+        std::time::SystemTime::now,
     );
     tools.audit = Some(log);
     let report = generate(&mut Run::open(desk.declared(&one()), tools), &[], &Generate::default(), jobs(1));

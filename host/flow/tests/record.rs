@@ -19,7 +19,12 @@ fn check(desk: &Desk, log: &AuditLog) -> Result<(), artifacts_report::Failure> {
 }
 
 fn log(path: &std::path::Path) -> AuditLog {
-    AuditLog::new(path, artifacts_audit::RunRecord::default(), artifacts_audit::SyncMode::No)
+    AuditLog::new(
+        path,
+        artifacts_audit::RunRecord::default(),
+        artifacts_audit::SyncMode::No,
+        std::time::SystemTime::now,
+    )
 }
 
 #[test]

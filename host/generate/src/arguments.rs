@@ -58,13 +58,7 @@ pub(crate) struct Channels {
 }
 
 /// Builds bubblewrap's arguments, without its own name.
-pub(crate) fn arguments(
-    job: &Job,
-    program: &Program,
-    folder: &Path,
-    channels: &Channels,
-    nested: bool,
-) -> Vec<OsString> {
+pub(crate) fn arguments(job: &Job, program: &Program, dir: &Path, channels: &Channels, nested: bool) -> Vec<OsString> {
     let mut line = CommandLine::default();
     isolate(&mut line, job.network, nested);
     line.add(["--json-status-fd", &channels.status.to_string(), "--block-fd", &channels.start.to_string()]);
@@ -74,7 +68,7 @@ pub(crate) fn arguments(
     system(&mut line);
     if job.random.is_some() {
         for device in ["/dev/random", "/dev/urandom"] {
-            line.bind("--ro-bind", folder.join("random"), device);
+            line.bind("--ro-bind", dir.join("random"), device);
         }
     }
     scratch(&mut line, job.limits.scratch);
@@ -82,7 +76,7 @@ pub(crate) fn arguments(
         line.bind("--ro-bind", path, path);
     }
     for (name, _) in made_up(job) {
-        line.bind("--ro-bind", folder.join("etc").join(name), Path::new("/etc").join(name));
+        line.bind("--ro-bind", dir.join("etc").join(name), Path::new("/etc").join(name));
     }
     for path in CONFIGURATION {
         line.bind("--ro-bind-try", path, path);
@@ -98,8 +92,8 @@ pub(crate) fn arguments(
     // two looks at it.
     let most = job.limits.total.saturating_mul(2).saturating_add(1 << 20);
     line.add(["--perms", "0755", "--size", &most.to_string(), "--tmpfs", OUT]);
-    line.bind("--ro-bind", folder.join("prompts"), "/prompts");
-    line.bind("--ro-bind", folder.join("in"), "/in");
+    line.bind("--ro-bind", dir.join("prompts"), "/prompts");
+    line.bind("--ro-bind", dir.join("in"), "/in");
     for (name, value) in environment(job) {
         line.add(["--setenv", name]);
         line.0.push(value);
@@ -156,7 +150,7 @@ fn scratch(line: &mut CommandLine, size: u64) {
 
 fn network(line: &mut CommandLine) {
     for path in NETWORK {
-        // A folder of links into the store cannot hold the bind that replaces one of them.
+        // A directory of links into the store cannot hold the bind that replaces one of them.
         if path == "/etc/ssl/certs" && in_store(CERTIFICATES) {
             line.bind("--ro-bind-try", CERTIFICATES, CERTIFICATES);
         } else {
@@ -172,8 +166,8 @@ fn in_store(path: &str) -> bool {
 /// Returns the complete environment of a generator, except `PWD`, which bubblewrap sets.
 fn environment(job: &Job) -> Vec<(&'static str, OsString)> {
     let mut path = OsString::new();
-    for folder in &job.path {
-        path.push(folder);
+    for dir in &job.path {
+        path.push(dir);
         path.push(":");
     }
     path.push("/usr/bin:/bin");

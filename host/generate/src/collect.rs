@@ -70,7 +70,7 @@ fn names(out: &OwnedFd) -> Result<BTreeSet<String>, GeneratorFailure> {
 fn kind(out: &OwnedFd, name: &str) -> &'static str {
     match statat(out, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
         Ok(FileType::RegularFile) => "the file",
-        Ok(FileType::Directory) => "the folder",
+        Ok(FileType::Directory) => "the directory",
         Ok(FileType::Symlink) => "the symbolic link",
         Ok(FileType::Fifo | FileType::Socket | FileType::BlockDevice | FileType::CharacterDevice) => "the special file",
         _ => "the entry",
@@ -80,7 +80,7 @@ fn kind(out: &OwnedFd, name: &str) -> &'static str {
 /// Checks how full `$out` is while the generator writes. What vanishes meanwhile is not counted.
 pub(crate) fn watch(out: &OwnedFd, limits: OutputLimits) -> Result<(), GeneratorFailure> {
     let mut seen = OutputUsage::default();
-    seen.folder(out, 0);
+    seen.dir(out, 0);
     let existing = fstatvfs(out)?;
     let block = existing.f_frsize;
     let occupied = existing.f_blocks.saturating_sub(existing.f_bfree).saturating_mul(block);
@@ -91,7 +91,7 @@ pub(crate) fn watch(out: &OwnedFd, limits: OutputLimits) -> Result<(), Generator
         // A deleted file that is still open has no name, and takes room all the same.
         (occupied.saturating_sub(padding), "bytes with deleted files", limits.total),
         (seen.entries, "entries", ENTRIES),
-        (seen.levels, "folders inside each other", LEVELS),
+        (seen.levels, "directories inside each other", LEVELS),
     ] {
         if found > limit {
             return Err(GeneratorFailure::TooMuch { found: format!("{found} {unit}"), limit });
@@ -110,9 +110,9 @@ struct OutputUsage {
 }
 
 impl OutputUsage {
-    fn folder(&mut self, folder: impl AsFd, level: u64) {
+    fn dir(&mut self, dir: impl AsFd, level: u64) {
         self.levels = self.levels.max(level);
-        let Ok(entries) = Dir::read_from(&folder) else { return };
+        let Ok(entries) = Dir::read_from(&dir) else { return };
         for entry in entries.flatten() {
             let name = entry.file_name();
             if name == c"." || name == c".." {
@@ -122,10 +122,10 @@ impl OutputUsage {
             if self.entries > ENTRIES || level > LEVELS {
                 return;
             }
-            let Ok(stat) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let Ok(stat) = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                if let Some(inner) = name.to_str().ok().and_then(|name| artifacts_ram::open_dir(&folder, name).ok()) {
-                    self.folder(inner, level + 1);
+                if let Some(inner) = name.to_str().ok().and_then(|name| artifacts_ram::open_dir(&dir, name).ok()) {
+                    self.dir(inner, level + 1);
                 }
             } else if stat.st_nlink < 2 || self.linked.insert(stat.st_ino) {
                 // What it holds: a hole takes no room, and the rest of the last page is not the generator's.

@@ -108,7 +108,7 @@ pub enum GeneratorFailure {
         found: Vec<String>,
     },
     /// `$out` has a file that is not declared.
-    #[error("the generator wrote, besides {}, {kind} `{}`, which is not declared", list(.expected), .name.escape_debug())]
+    #[error("the generator wrote {kind} `{}`, which is not declared; expected only {}", .name.escape_debug(), list(.expected))]
     Extra {
         /// Name of that file.
         name: String,
@@ -176,7 +176,7 @@ impl GeneratorFailure {
     fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Program { .. } => {
-                "a generator is an executable file or a folder with exactly one bin/*: a program for this system, or a script whose first line names its interpreter (`#!`)"
+                "a generator is an executable file or a directory with exactly one bin/*: a program for this system, or a script whose first line names its interpreter (`#!`)"
             }
             Self::System { .. } => {
                 "run the command on such a machine, let the configuration make the generator for this system, or set up emulation (NixOS: boot.binfmt.emulatedSystems)"

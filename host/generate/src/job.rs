@@ -15,7 +15,7 @@ pub struct Job {
     pub program: PathBuf,
     /// Store paths that it may see. Without them it has the system's programs only.
     pub closure: Vec<PathBuf>,
-    /// Folders that come before `/usr/bin` and `/bin` in `$PATH`; what they need belongs in the closure.
+    /// Directories that come before `/usr/bin` and `/bin` in `$PATH`; what they need belongs in the closure.
     pub path: Vec<PathBuf>,
     /// Names of the files that it has to write, no more and no less.
     pub expected: BTreeSet<Name>,

@@ -16,6 +16,7 @@ mod program;
 mod running;
 mod sandbox;
 mod spawn;
+mod wait;
 
 pub use error::{Error, GeneratorFailure};
 pub use job::{Job, OutputLimits};

@@ -8,7 +8,7 @@ use rustix::process::Pid;
 
 use crate::arguments::OUT;
 use crate::error::GeneratorFailure;
-use crate::running::{PATIENCE, readable};
+use crate::wait::{PATIENCE, readable};
 
 /// Interval of the checks whether the sandbox is set up.
 const TICK: Duration = Duration::from_millis(1);

@@ -11,7 +11,7 @@ use crate::error::GeneratorFailure;
 /// Path of a generator inside, if it is neither in its closure nor among the system's programs.
 pub(crate) const OUTSIDER: &str = "/generator";
 
-/// Folders of the system that every generator sees.
+/// Directories of the system that every generator sees.
 pub(crate) const SYSTEM: [&str; 7] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
 /// Bytes of a file that the kernel looks at (`BINPRM_BUF_SIZE` of Linux).

@@ -1,12 +1,12 @@
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -15,12 +15,10 @@ use crate::error::GeneratorFailure;
 use crate::job::Job;
 use crate::out::{Init, Out};
 use crate::output::CapturedOutput;
+use crate::wait::{PATIENCE, readable, wait_for};
 
 /// Interval of the checks of the cancel flag and the size of `$out`.
 const TICK: Duration = Duration::from_millis(50);
-
-/// Time that the kernel may take for what it normally does at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Represents a sandbox that was started.
 pub(crate) struct Running {
@@ -54,7 +52,7 @@ impl Running {
             (Some(status), _) => Err(GeneratorFailure::Failed { status, output: self.output.last() }),
             // Bubblewrap itself gave up, so no generator ran and there is no secret in what was printed.
             (None, Some(_)) => Err(GeneratorFailure::Sandbox { message: self.complaint() }),
-            // It was killed from outside, at a time that cannot be told.
+            // It was killed from outside, at a time that cannot be determined.
             (None, None) => {
                 let signal = status.signal().unwrap_or(Signal::KILL.as_raw());
                 Err(GeneratorFailure::Killed { signal, output: self.output.last() })
@@ -166,20 +164,4 @@ impl Running {
 
 fn field(line: &[u8], name: &str) -> Option<i64> {
     serde_json::from_slice::<serde_json::Value>(line).ok()?.get(name)?.as_i64()
-}
-
-pub(crate) fn readable(fd: impl AsFd, deadline: Instant) -> Result<bool, GeneratorFailure> {
-    wait_for(&mut [PollFd::new(&fd, PollFlags::IN)], deadline)
-}
-
-/// Waits for a descriptor. Returns false at the deadline.
-fn wait_for(fds: &mut [PollFd<'_>], deadline: Instant) -> Result<bool, GeneratorFailure> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
-        match poll(fds, Some(&timeout)) {
-            Err(Errno::INTR) => {}
-            other => return Ok(other? > 0),
-        }
-    }
 }

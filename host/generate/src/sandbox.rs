@@ -50,8 +50,8 @@ impl Sandbox {
     /// Finds the first `bwrap` in a `PATH` value.
     pub fn find(path: &OsStr) -> Option<PathBuf> {
         std::env::split_paths(path)
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join("bwrap"))
+            .filter(|dir| dir.is_absolute())
+            .map(|dir| dir.join("bwrap"))
             .find(|file| rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok() && file.is_file())
     }
 
@@ -66,9 +66,9 @@ impl Sandbox {
             Ok(said) => said,
             Err(why) => return Err(Error::NoBubblewrap { path: bubblewrap, why }),
         };
-        let help = [said.stdout, said.stderr].concat();
-        let help = String::from_utf8_lossy(&help);
-        let known = |option: &str| help.split_whitespace().any(|word| word == option);
+        let hint = [said.stdout, said.stderr].concat();
+        let hint = String::from_utf8_lossy(&hint);
+        let known = |option: &str| hint.split_whitespace().any(|word| word == option);
         let missing: Vec<_> = NEEDED.into_iter().filter(|option| !known(option)).collect();
         if !missing.is_empty() {
             return Err(Error::OldBubblewrap { path: bubblewrap, missing });
@@ -90,16 +90,16 @@ impl Sandbox {
 
     fn attempt(&self, job: &Job, cancel: &AtomicBool) -> Result<BTreeMap<Name, Secret>, GeneratorFailure> {
         let program = Program::resolve(&job.program, &job.closure)?;
-        let folder = self.ram.folder()?;
-        fill(&folder, job)?;
-        let ended = self.start(job, &program, &folder)?.finish(job, cancel);
+        let dir = self.ram.private_dir()?;
+        fill(&dir, job)?;
+        let ended = self.start(job, &program, &dir)?.finish(job, cancel);
         ended.and_then(|out| collect(&out, &job.expected, job.limits)).map_err(|fault| match program.foreign {
             Some(system) => foreign(system, fault),
             None => fault,
         })
     }
 
-    fn start(&self, job: &Job, program: &Program, folder: &PrivateDir) -> Result<Running, GeneratorFailure> {
+    fn start(&self, job: &Job, program: &Program, dir: &PrivateDir) -> Result<Running, GeneratorFailure> {
         let (status, status_end) = pipe_with(PipeFlags::CLOEXEC)?;
         let (start_end, start) = pipe_with(PipeFlags::CLOEXEC)?;
         let (output, output_end) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -120,7 +120,7 @@ impl Sandbox {
         }
         let mut command = Command::new(&self.bubblewrap);
         command
-            .args(arguments(job, program, folder.path(), &channels, self.nested))
+            .args(arguments(job, program, dir.path(), &channels, self.nested))
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::null())
@@ -145,24 +145,23 @@ fn file_in_memory(bytes: &[u8]) -> std::io::Result<File> {
 }
 
 /// Writes the content of the private directory.
-fn fill(folder: &PrivateDir, job: &Job) -> Result<(), GeneratorFailure> {
+fn fill(dir: &PrivateDir, job: &Job) -> Result<(), GeneratorFailure> {
     let named = |name: &str, fault| artifacts_ram::Error::File { name: name.to_owned(), fault };
-    let etc = folder.subfolder("etc")?;
+    let etc = dir.subdir("etc")?;
     for (name, text) in made_up(job) {
         artifacts_ram::write_new(&etc, name, text.as_bytes(), 0o444).map_err(|fault| named(name, fault))?;
     }
     if let Some(stream) = &job.random {
-        folder.write("random", stream.expose(), 0o444)?;
+        dir.write("random", stream.expose(), 0o444)?;
     }
-    let write = |folder: &OwnedFd, name: &Name, value: &Secret| {
-        artifacts_ram::write_new(folder, name.as_str(), value.expose(), 0o400)
-            .map_err(|fault| named(name.as_str(), fault))
+    let write = |dir: &OwnedFd, name: &Name, value: &Secret| {
+        artifacts_ram::write_new(dir, name.as_str(), value.expose(), 0o400).map_err(|fault| named(name.as_str(), fault))
     };
-    let prompts = folder.subfolder("prompts")?;
+    let prompts = dir.subdir("prompts")?;
     for (name, value) in &job.prompts {
         write(&prompts, name, value)?;
     }
-    let inputs = folder.subfolder("in")?;
+    let inputs = dir.subdir("in")?;
     for (artifact, files) in &job.inputs {
         let inner =
             artifacts_ram::make_dir(&inputs, artifact.as_str()).map_err(|fault| named(artifact.as_str(), fault))?;

@@ -32,7 +32,7 @@ fn anything_undeclared_is_refused() {
     let place = RamDir::new();
     for (make, kind) in [
         ("echo x > $out/extra", "the file"),
-        ("mkdir $out/extra", "the folder"),
+        ("mkdir $out/extra", "the directory"),
         ("ln -s it $out/extra", "the symbolic link"),
         ("mkfifo $out/extra", "the special file"),
     ] {
@@ -43,7 +43,7 @@ fn anything_undeclared_is_refused() {
         );
         assert_eq!(
             fault.to_string(),
-            format!("the generator wrote, besides `it`, {kind} `extra`, which is not declared")
+            format!("the generator wrote {kind} `extra`, which is not declared; expected only `it`")
         );
     }
     let fault = place.fault("echo x > $out/it; echo y > $out/$'\\xff'", &["it"]);
@@ -123,7 +123,7 @@ fn all_files_together_are_held_to_their_limit() {
 fn memory_cannot_be_filled_through_out() {
     let place = RamDir::new();
     let small = OutputLimits { file: 1 << 20, total: 4 << 20, scratch: 4 << 20 };
-    // One file for ever, many files for ever, folders for ever: with SIGXFSZ ignored, so that only the host can end it.
+    // One file for ever, many files for ever, directories for ever: with SIGXFSZ ignored, so that only the host can end it.
     for body in [
         "trap '' XFSZ; while true; do cat /dev/zero >> $out/it; done",
         "i=0; while true; do i=$((i+1)); head -c 1000000 /dev/zero > $out/$i; done",
@@ -178,7 +178,7 @@ fn what_is_deleted_and_still_open_counts() {
         matches!(&fault, GeneratorFailure::TooMuch { found, .. } if found.ends_with("bytes with deleted files")),
         "{fault}"
     );
-    // Faster than anybody looks: there is an end all the same.
+    // Faster than anyone looks: there is an end all the same.
     let mut job = place.job(
         "for i in $(seq 40); do exec {fd}> $out/$i; rm $out/$i; head -c 4000000 /dev/zero >&$fd || exit 3; done; echo x > $out/it",
         &["it"],

@@ -68,7 +68,7 @@ fn an_interpreter_may_be_a_script() {
 #[test]
 fn a_binary_runs() {
     let place = RamDir::new();
-    // Outside of any store, and in the system's own folder.
+    // Outside of any store, and in the system's own directory.
     let copy = place.disk.path().join("a copy of touch");
     script::write(&copy, fs::read("/usr/bin/env").unwrap()).unwrap();
     assert!(matches!(place.fault_in(&job(&copy)), GeneratorFailure::Missing { .. }));
@@ -78,14 +78,14 @@ fn a_binary_runs() {
 #[test]
 fn blanks_and_worse_in_a_path_are_fine() {
     let place = RamDir::new();
-    let program = place.script("a folder/it's \"the\" $generator; true\n", "#!/bin/sh\necho \"$0\" > $out/it\n");
+    let program = place.script("a directory/it's \"the\" $generator; true\n", "#!/bin/sh\necho \"$0\" > $out/it\n");
     assert_eq!(place.says_in(&job(&program)), "/generator/it's \"the\" $generator; true\n\n");
     let program = place.script("-- --help", "#!/bin/sh\necho fine > $out/it\n");
     assert_eq!(place.says_in(&job(&program)), "fine\n");
 }
 
 #[test]
-fn a_folder_with_one_program_is_that_program() {
+fn a_directory_with_one_program_is_that_program() {
     let place = RamDir::new();
     place.script("package/bin/gen", "#!/bin/sh\necho fine > $out/it\n");
     let package = place.disk.path().join("package");

@@ -64,14 +64,14 @@ fn no_name_reaches_the_generator_of_a_shared_artifact() {
 }
 
 #[test]
-fn more_folders_can_come_first_in_path() {
+fn more_directories_can_come_first_in_path() {
     let place = RamDir::new();
     let tool = place.script("store/tools/bin/tool", "#!/bin/sh\necho from the tool\n");
     let mut job = place.job("tool > $out/it; echo $PATH >> $out/it", &["it"]);
-    let folder = tool.parent().unwrap().to_owned();
-    job.closure = vec![folder.parent().unwrap().to_owned()];
-    job.path = vec![folder.clone()];
-    assert_eq!(place.says_in(&job), format!("from the tool\n{}:/usr/bin:/bin\n", folder.display()));
+    let dir = tool.parent().unwrap().to_owned();
+    job.closure = vec![dir.parent().unwrap().to_owned()];
+    job.path = vec![dir.clone()];
+    assert_eq!(place.says_in(&job), format!("from the tool\n{}:/usr/bin:/bin\n", dir.display()));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use artifacts_digest::{Hasher, Sha256};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::flake::FlakeMetadata;
+use crate::metadata::FlakeMetadata;
 use crate::{Error, Nix};
 
 /// Age at which cached answers are removed.
@@ -56,8 +56,9 @@ impl Nix {
 /// That is pure evaluation of a reference that names one source for ever, whose own lock file names each input.
 #[derive(Debug)]
 pub(crate) struct EvaluationCache {
-    folder: PathBuf,
+    directory: PathBuf,
     asked: EvaluationKey,
+    now: SystemTime,
 }
 
 /// Holds what an answer depends on. No part of it follows from another one.
@@ -79,7 +80,7 @@ pub(crate) struct CachedEvaluation {
 
 impl EvaluationCache {
     pub(crate) fn new(nix: &Nix, metadata: &FlakeMetadata, evaluator: Evaluator) -> Option<Self> {
-        let folder = nix.options.cache.clone().filter(|folder| is_own(folder))?;
+        let directory = nix.options.cache.clone().filter(|directory| is_own(directory))?;
         let sound = evaluator.pure
             && nix.options.override_inputs.is_empty()
             && metadata.is_fixed()
@@ -90,7 +91,7 @@ impl EvaluationCache {
             settings: evaluator.settings?,
             configuration: nix.configuration(),
         };
-        sound.then_some(Self { folder, asked })
+        sound.then_some(Self { directory, asked, now: nix.options.now })
     }
 
     /// Returns the cached answer to a question, which is the arguments of Nix.
@@ -106,23 +107,22 @@ impl EvaluationCache {
     }
 
     fn file(&self, question: &[OsString]) -> PathBuf {
-        self.folder.join(format!("{}.json", self.asked.digest(question)))
+        self.directory.join(format!("{}.json", self.asked.digest(question)))
     }
 
     /// Writes a file so that a reader sees all of the answer or none.
     fn write(&self, file: &Path, answer: &[u8]) -> io::Result<()> {
         self.forget_old()?;
-        let mut temporary = tempfile::NamedTempFile::new_in(&self.folder)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(&self.directory)?;
         io::Write::write_all(&mut temporary, answer)?;
         temporary.persist(file).map_err(|error| error.error)?;
         Ok(())
     }
 
     fn forget_old(&self) -> io::Result<()> {
-        let now = SystemTime::now();
-        for entry in fs::read_dir(&self.folder)? {
+        for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let age = now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
+            let age = self.now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
             if age > AGE {
                 fs::remove_file(entry.path())?;
             }
@@ -133,15 +133,15 @@ impl EvaluationCache {
 
 /// Returns whether only this user can write the directory, which is created if it does not exist: anyone who can write
 /// there decides what is built and run.
-fn is_own(folder: &Path) -> bool {
+fn is_own(directory: &Path) -> bool {
     let me = rustix::process::geteuid().as_raw();
-    // Whose home it is: root makes no folder in somebody else's.
-    let above = folder.ancestors().find_map(|folder| fs::symlink_metadata(folder).ok());
+    // Whose home it is: root makes no directory in another user's.
+    let above = directory.ancestors().find_map(|directory| fs::symlink_metadata(directory).ok());
     if above.is_none_or(|above| above.uid() != me) {
         return false;
     }
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    let found = made.and_then(|()| fs::symlink_metadata(folder));
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    let found = made.and_then(|()| fs::symlink_metadata(directory));
     found.is_ok_and(|found| found.is_dir() && found.uid() == me && found.mode() & 0o777 == 0o700)
 }
 
@@ -168,18 +168,6 @@ fn list<'a>(key: &mut Hasher, texts: impl Iterator<Item = &'a OsString>) {
     key.update((texts.len() as u64).to_le_bytes());
     for text in texts {
         part(key, text);
-    }
-}
-
-impl FlakeMetadata {
-    /// Returns whether the flake's own lock file names each input. Otherwise Nix resolves it each time, and may find
-    /// another one.
-    fn inputs_are_locked(&self) -> bool {
-        let no_inputs = self.locks["nodes"].as_object().is_some_and(|nodes| nodes.len() == 1);
-        let dir = self.locked.dir.as_deref().unwrap_or_default();
-        let kept = fs::read(self.path.join(dir).join("flake.lock")).ok();
-        let kept = kept.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-        no_inputs || kept.is_some_and(|kept| kept == self.locks)
     }
 }
 

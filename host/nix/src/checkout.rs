@@ -3,7 +3,7 @@ use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
-use crate::flake::{FlakeMetadata, Reference};
+use crate::metadata::{FlakeMetadata, Reference};
 use crate::{Error, Flake};
 
 impl Flake<'_> {
@@ -20,17 +20,17 @@ impl Flake<'_> {
             let top = metadata.top().ok_or_else(read_only)?;
             return Ok(join(&top, Path::new(metadata.resolved.dir.as_deref().unwrap_or_default())));
         };
-        let folder = match root.strip_prefix(&metadata.path) {
+        let directory = match root.strip_prefix(&metadata.path) {
             Ok(below) => join(&metadata.top().ok_or_else(read_only)?, below),
             Err(_) if metadata.in_store(root) => {
                 return Err(Error::Elsewhere { reference: self.reference.clone(), root: root.to_owned() });
             }
-            // An impure evaluation can name the folder itself.
+            // An impure evaluation can name the directory itself.
             Err(_) => root.to_owned(),
         };
         let top = metadata.top().ok_or_else(read_only)?;
-        if inside(&top, &folder) {
-            return Ok(folder);
+        if inside(&top, &directory) {
+            return Ok(directory);
         }
         Err(Error::Outside { root: root.to_owned(), checkout: top })
     }
@@ -38,9 +38,9 @@ impl Flake<'_> {
 
 /// Returns whether a directory is the checkout or in it, whatever its path looks like: the repository declares the
 /// root, and must not decide where else on this machine something is written.
-fn inside(top: &Path, folder: &Path) -> bool {
-    let climbs = folder.components().any(|part| part == Component::ParentDir);
-    let within = || Ok::<bool, io::Error>(folder.canonicalize()?.starts_with(top.canonicalize()?));
+fn inside(top: &Path, directory: &Path) -> bool {
+    let climbs = directory.components().any(|part| part == Component::ParentDir);
+    let within = || Ok::<bool, io::Error>(directory.canonicalize()?.starts_with(top.canonicalize()?));
     !climbs && within().unwrap_or(false)
 }
 
@@ -53,7 +53,7 @@ impl FlakeMetadata {
     /// Returns the local directory of which [`FlakeMetadata::path`] is a copy.
     fn top(&self) -> Option<PathBuf> {
         let fixed = self.original.rev.is_some() || self.original.branch.is_some();
-        local(&self.resolved).filter(|folder| !fixed && folder.is_absolute() && !self.in_store(folder))
+        local(&self.resolved).filter(|directory| !fixed && directory.is_absolute() && !self.in_store(directory))
     }
 
     fn in_store(&self, path: &Path) -> bool {

@@ -15,7 +15,7 @@ pub enum Error {
         path: Option<String>,
     },
     /// The program exists and cannot be started.
-    #[error("`{program}` could not be started: {source}")]
+    #[error("cannot start `{program}`: {source}")]
     Start {
         /// Path of the program.
         program: String,
@@ -23,7 +23,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The output cannot be read.
-    #[error("the answer of `{program}` could not be read: {source}")]
+    #[error("cannot read the output of `{program}`: {source}")]
     Read {
         /// Path of the program.
         program: String,
@@ -59,7 +59,7 @@ pub enum Error {
         source: artifacts_declared::Error,
     },
     /// `artifacts.target` differs from the attribute in the flake.
-    #[error("{target} takes itself for `{named}`, so it would look for its files elsewhere")]
+    #[error("{target}: `artifacts.target` is `{named}`, which is not its name in the flake")]
     NameMismatch {
         /// Target, as an attribute of the flake.
         target: String,
@@ -124,7 +124,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// `artifacts.root` is in another flake.
-    #[error("artifacts.root is `{}`, which is not in the flake `{reference}` but in one of its inputs, so the folder to write to is unknown", .root.display())]
+    #[error("`artifacts.root` ({}) is in an input of the flake `{reference}`, so artifacts cannot determine where to write", .root.display())]
     Elsewhere {
         /// Flake reference as passed.
         reference: String,
@@ -132,7 +132,7 @@ pub enum Error {
         root: PathBuf,
     },
     /// `artifacts.root` is outside of the checkout.
-    #[error("artifacts.root is `{}`, which is no folder inside the checkout {}; a flake does not choose where else secrets are written", .root.display(), .checkout.display())]
+    #[error("`artifacts.root` ({}) is outside the checkout {}", .root.display(), .checkout.display())]
     Outside {
         /// Root as evaluated.
         root: PathBuf,
@@ -206,9 +206,17 @@ impl Error {
     }
 
     /// Adds the flake's copy in the store.
-    pub(crate) fn of(self, source: &Path) -> Self {
+    pub(crate) fn in_source(self, source: &Path) -> Self {
         match self {
             Self::Failed { what, message, .. } => Self::Failed { what, message, copy: Some(source.to_owned()) },
+            other => other,
+        }
+    }
+
+    /// Adds the length of the answer, in bytes.
+    pub(crate) fn of_size(self, bytes: usize) -> Self {
+        match self {
+            Self::Output { what, source, .. } => Self::Output { what, bytes, source },
             other => other,
         }
     }
@@ -230,18 +238,18 @@ impl Explain for Error {
             Self::Failed { message, copy, .. } if missing_file(message, copy.as_deref()).is_some() => {
                 let file = missing_file(message, copy.as_deref()).unwrap_or_default();
                 return Some(format!(
-                    "of a git checkout, a flake sees only what git knows: if `{file}` is there, `git add -- {}`",
+                    "Nix ignores files that git does not track; if `{file}` exists, run `git add -- {}`",
                     shell_word(&format!(":/{file}"))
                 ));
             }
             Self::Failed { message, .. } if is_no_flake(message) => "pass `--flake DIR`, a directory with a flake.nix",
             Self::Failed { message, .. } if message.contains("resolve host") => {
-                "there is no network to fetch an input by; `--override-input NAME path:DIR` takes it from a folder"
+                "no network to fetch an input; use a local copy: `--override-input NAME path:DIR`"
             }
             Self::NameMismatch { name, named, .. } => {
                 return Some(format!(
-                    "set in it: artifacts.target = \"{name}\"; what is stored for `{named}` stays there and is kept: to take its values \
-                     along, `get` each file while the flake's name is `{named}`, and `set` it under the new one"
+                    "set artifacts.target = \"{name}\"; the stored values of `{named}` are kept: to move them, `get` each file \
+                     while the flake's name is `{named}`, and `set` it under the new one"
                 ));
             }
             Self::Failed { message, .. } if message.contains("transport 'file' not allowed") => {
@@ -251,17 +259,17 @@ impl Explain for Error {
                 "the machine ran out of memory: evaluate fewer targets at once with `--eval-jobs 1`, or free some memory"
             }
             Self::Failed { message, .. } if message.contains("No space left on device") => {
-                "free some space where Nix writes: its store, and the folder of temporary files"
+                "free some space where Nix writes: its store, and the directory of temporary files"
             }
             // Nothing that a declaration could be blamed for; its own words are above.
             Self::Failed { message, .. } if is_of_the_machine(message) => return None,
             Self::Failed { .. } | Self::Spec { .. } => {
-                "correct the configuration; `--nix-arg --show-trace` tells where it comes from"
+                "fix the configuration; `--nix-arg --show-trace` shows where the error comes from"
             }
             Self::Output { .. } => {
                 "run the command again; if the error persists, report it with the output of `nix --version`"
             }
-            Self::NoTargets { .. } => "pass --flake with the flake that exports your machines or users",
+            Self::NoTargets { .. } => "pass `--flake DIR` with the flake that exports your machines or users",
             Self::NoArtifacts { .. } => {
                 "import artifacts.nixosModules.default (machines) or artifacts.homeModules.default (users) in them"
             }
@@ -270,11 +278,11 @@ impl Explain for Error {
                 "set it in a module that all targets import; if it is, the checkout changed during this run: run the command again"
             }
             Self::Disagree { .. } => "set it in a module that all targets import",
-            Self::ReadOnly { .. } => "work in a checkout of it, or name one with --root DIR",
-            Self::Elsewhere { .. } => "name the checkout of that input with --root DIR",
-            Self::Relative { .. } => "correct the spec: generators and components in the store have absolute paths",
+            Self::ReadOnly { .. } => "run in a checkout of the flake, or pass `--root DIR`",
+            Self::Elsewhere { .. } => "pass `--root DIR` with the checkout of that input",
+            Self::Relative { .. } => "fix the spec: generators and components in the store have absolute paths",
             Self::Outside { .. } => {
-                "set `artifacts.root = ./.;`; if that other folder is what you want, name it with --root DIR"
+                "set `artifacts.root = ./.;`; if you want that other directory, pass it with `--root DIR`"
             }
             Self::Start { .. } | Self::Read { .. } | Self::Cancelled => return None,
         };
@@ -308,8 +316,8 @@ mod tests {
             ("unable to fork: Cannot allocate memory", "--eval-jobs 1"),
             ("writing to file: No space left on device", "free some space"),
             ("program 'git' failed with exit code 128\n| fatal: Could not resolve host: x", "--override-input"),
-            ("attribute 'a' missing", "correct the configuration"),
-            ("The option `a' does not exist. Definition values:\n| - In `x': 1", "correct the configuration"),
+            ("attribute 'a' missing", "fix the configuration"),
+            ("The option `a' does not exist. Definition values:\n| - In `x': 1", "fix the configuration"),
         ] {
             assert!(hint(message).contains(word), "{message}: {}", hint(message));
         }
@@ -319,7 +327,7 @@ mod tests {
     fn a_file_that_git_does_not_know_is_named_as_each_nix_says_it() {
         let failed = |message: &str| {
             let failed = Error::Failed { what: String::new(), message: message.to_owned(), copy: None };
-            failed.of("/nix/store/abc-source".as_ref())
+            failed.in_source("/nix/store/abc-source".as_ref())
         };
         let hint = |message: &str| failed(message).hint().unwrap_or_default();
         for (message, command) in [

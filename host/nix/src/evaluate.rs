@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use artifacts_declared::{Component, Name, SCHEMA, Spec, Target, TargetKind};
+use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetKind};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -69,17 +69,14 @@ struct TargetSpec {
     problems: Vec<EvaluationError>,
 }
 
-/// Holds what the types of the spec have no place for.
-#[derive(Deserialize)]
-struct SpecExtras {
-    targets: Vec<EvaluationErrors>,
+/// Holds what Nix answers for one spec of a configuration: its own, or that of a user inside it.
+enum SpecAnswer {
+    Spec(TargetSpec),
+    NameMismatch(TargetNameMismatch),
 }
 
-#[derive(Deserialize)]
-struct EvaluationErrors {
-    #[serde(default, rename = "x-problems")]
-    problems: Vec<RawEvaluationError>,
-}
+/// Field of a target, for which the types of the spec have no place.
+const PROBLEMS: &str = "x-problems";
 
 #[derive(Deserialize)]
 struct RawEvaluationError {
@@ -188,8 +185,8 @@ impl Flake<'_> {
             _ => EvaluationQuery::Itself { problems: false },
         };
         let function = self.function(target, Some(artifact), of);
-        match self.evaluate_json(&what, target.output(), &function, |_: &Value| true) {
-            Ok(_) => Ok("it evaluates now; run again".to_owned()),
+        match self.evaluate_as::<Value>(&what, target.output(), &function) {
+            Ok(_) => Ok("evaluation succeeded the second time; run the command again".to_owned()),
             Err(Error::Failed { message, .. }) => Ok(message),
             Err(error) => Err(error),
         }
@@ -229,7 +226,7 @@ impl Flake<'_> {
         let what = format!("evaluating {target}");
         let mut found = match self.ask(target, EvaluationQuery::Itself { problems: true }, &what) {
             Ok(found) => found,
-            // Faults are looked for in more than the declarations. What fails there is told in their place.
+            // Faults are looked for in more than the declarations. What fails there is reported in their place.
             Err(unfound) => {
                 let Ok(mut found) = self.ask(target, EvaluationQuery::Itself { problems: false }, &what) else {
                     return Err(error);
@@ -238,9 +235,8 @@ impl Flake<'_> {
                 found
             }
         };
-        let names: Vec<String> = self
-            .evaluate_json(&what, target.output(), &self.function(target, None, EvaluationQuery::Names), |_| true)?
-            .0;
+        let names: Vec<String> =
+            self.evaluate_as(&what, target.output(), &self.function(target, None, EvaluationQuery::Names))?.0;
         for user in names {
             match self.ask(target, EvaluationQuery::User(&user), &format!("{what}, its user {user}")) {
                 Ok(more) => found.join(more),
@@ -257,34 +253,38 @@ impl Flake<'_> {
 
     fn ask(&self, target: &TargetRef, of: EvaluationQuery<'_>, what: &str) -> Result<EvaluatedTarget, Error> {
         let function = self.function(target, None, of);
-        let (specs, said) = self.evaluate_json(what, target.output(), &function, |specs: &Vec<Value>| {
-            specs.iter().all(|spec| misnamed(spec).is_some() || self.is_in_store(spec))
-        })?;
+        let holds = |answers: &Vec<SpecAnswer>| {
+            answers.iter().all(|answer| match answer {
+                SpecAnswer::Spec(part) => self.is_in_store(&part.spec),
+                SpecAnswer::NameMismatch(_) => true,
+            })
+        };
+        let read = |answer| read_answers(target, what, answer);
+        let (answers, said) = self.evaluate_json(what, target.output(), &function, (read, holds))?;
         let mut found = EvaluatedTarget { said, ..EvaluatedTarget::default() };
-        for value in specs {
-            match misnamed(&value) {
-                Some(TargetNameMismatch { kind, name, takes_itself_for: named }) => {
+        for answer in answers {
+            match answer {
+                SpecAnswer::NameMismatch(TargetNameMismatch { kind, name, takes_itself_for: named }) => {
                     found.failures.push(TargetFailure {
                         kind,
                         name: name.clone(),
                         error: Error::NameMismatch { target: place(target, kind, &name), name, named },
                     });
                 }
-                None => found.parts.push(part(target, value)?),
+                SpecAnswer::Spec(part) => found.parts.push(part),
             }
         }
         Ok(found)
     }
 
     /// Returns whether the store paths of a spec still exist: Nix may have collected them since.
-    fn is_in_store(&self, spec: &Value) -> bool {
-        let Ok(spec) = artifacts_declared::parse(&spec.to_string()) else { return false };
+    fn is_in_store(&self, spec: &Spec) -> bool {
         let generators =
             spec.targets.iter().flat_map(|target| target.artifacts.values()).filter_map(|one| one.generator.as_ref());
         let generators = generators.map(|generator| generator.drv.as_ref().unwrap_or(&generator.path).as_path());
         let components = spec.backends.values().map(|backend| match &backend.component {
-            Component::Plain(text) => Path::new(text),
-            Component::Derived { drv, .. } => drv.as_path(),
+            ComponentSource::Plain(text) => Path::new(text),
+            ComponentSource::Derived { drv, .. } => drv.as_path(),
         });
         let store = self.metadata.path.parent().unwrap_or(Path::new("/"));
         generators.chain(components).filter(|path| path.starts_with(store)).all(Path::exists)
@@ -323,34 +323,43 @@ fn untold(part: &TargetSpec, error: &Error) -> Vec<EvaluationError> {
     }]
 }
 
-fn misnamed(value: &Value) -> Option<TargetNameMismatch> {
-    TargetNameMismatch::deserialize(value).ok()
-}
-
 /// Returns the place of a target in the flake: the exported one, or a user inside it.
 fn place(target: &TargetRef, kind: TargetKind, name: &str) -> String {
     if kind == target.kind { target.to_string() } else { format!("{target} (its user {name})") }
 }
 
-/// Parses one spec of a configuration: its own, or that of a user inside it.
-fn part(target: &TargetRef, value: Value) -> Result<TargetSpec, Error> {
-    let spec = artifacts_declared::parse(&value.to_string());
+/// Reads what Nix answers for one configuration.
+fn read_answers(target: &TargetRef, what: &str, answer: Value) -> Result<Vec<SpecAnswer>, Error> {
+    let fault = |source| Error::Output { what: what.to_owned(), bytes: 0, source };
+    let values: Vec<Value> = serde_json::from_value(answer).map_err(fault)?;
+    let read = |value: &Value| match TargetNameMismatch::deserialize(value) {
+        Ok(mismatch) => Ok(SpecAnswer::NameMismatch(mismatch)),
+        Err(_) => part(target, value).map(SpecAnswer::Spec),
+    };
+    values.iter().map(read).collect()
+}
+
+/// Reads one spec of a configuration: its own, or that of a user inside it.
+fn part(target: &TargetRef, value: &Value) -> Result<TargetSpec, Error> {
+    let spec = artifacts_declared::from_value(value);
     let spec = spec.map_err(|source| Error::Spec { target: target.to_string(), source })?;
     let from =
         spec.targets.first().map_or_else(|| target.to_string(), |own| place(target, own.kind, own.name.as_str()));
-    let what = || format!("evaluating {target}");
-    let besides: SpecExtras =
-        serde_json::from_value(value).map_err(|source| Error::Output { what: what(), bytes: 0, source })?;
-    let problems = spec.targets.iter().zip(besides.targets).flat_map(|(target, raw)| {
-        raw.problems.into_iter().map(|raw| EvaluationError {
-            kind: target.kind,
-            target: target.name.clone(),
-            artifacts: raw.artifacts,
-            message: raw.message,
-            warning: raw.warning,
-        })
-    });
-    let problems = problems.collect();
+    let mut problems = Vec::new();
+    for (target, raw) in spec.targets.iter().zip(value["targets"].as_array().into_iter().flatten()) {
+        let Some(raw) = raw.get(PROBLEMS) else { continue };
+        let what = format!("evaluating {from}");
+        let raw = Vec::<RawEvaluationError>::deserialize(raw);
+        for raw in raw.map_err(|source| Error::Output { what, bytes: 0, source })? {
+            problems.push(EvaluationError {
+                kind: target.kind,
+                target: target.name.clone(),
+                artifacts: raw.artifacts,
+                message: raw.message,
+                warning: raw.warning,
+            });
+        }
+    }
     Ok(TargetSpec { from, spec, problems })
 }
 

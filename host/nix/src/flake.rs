@@ -1,17 +1,14 @@
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fmt, thread};
 
 use artifacts_declared::TargetKind;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::cache::{CachedEvaluation, EvaluationCache};
+use crate::metadata::FlakeMetadata;
 use crate::{Error, Nix, message};
-
-/// Characters with a meaning in the query of a flake reference, among those of a hash.
-const IN_QUERY: &AsciiSet = &CONTROLS.add(b'+').add(b'=').add(b'/');
 
 /// Describes a configuration that a flake exports. Evaluation shows whether it declares artifacts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,11 +145,11 @@ impl Flake<'_> {
 
     fn names(&self, kind: TargetKind) -> Result<Vec<TargetRef>, Error> {
         let what = format!("listing {} of `{}`", output(kind), self.reference);
-        match self.evaluate_json(&what, output(kind), NAMES, |_: &Vec<String>| true) {
+        match self.evaluate_as::<Vec<String>>(&what, output(kind), NAMES) {
             Ok((names, _)) => Ok(names.into_iter().map(|name| TargetRef { kind, name }).collect()),
             Err(Error::Failed { message, .. }) if is_absent(&message, output(kind)) => {
                 if let Some(cache) = &self.cache {
-                    let none = CachedEvaluation { said: String::new(), answer: serde_json::Value::Array(Vec::new()) };
+                    let none = CachedEvaluation { said: String::new(), answer: Value::Array(Vec::new()) };
                     cache.put(&self.question(output(kind), NAMES), &none);
                 }
                 Ok(Vec::new())
@@ -161,30 +158,42 @@ impl Flake<'_> {
         }
     }
 
-    /// Applies a Nix function to an attribute of the flake. The second part is Nix's other output. A cached answer is
-    /// used while it `holds`, with the output of that time.
-    pub(crate) fn evaluate_json<T: DeserializeOwned>(
+    /// Applies a Nix function to an attribute of the flake, and reads the answer. The second part is Nix's other output. A cached
+    /// answer is used while it `holds`, with the output of that time.
+    pub(crate) fn evaluate_json<T>(
         &self,
         what: &str,
         attribute: &str,
         function: &str,
-        holds: impl Fn(&T) -> bool,
+        (read, holds): (impl Fn(Value) -> Result<T, Error>, impl Fn(&T) -> bool),
     ) -> Result<(T, String), Error> {
         let question = self.question(attribute, function);
         if let Some(CachedEvaluation { said, answer }) = self.cache.as_ref().and_then(|cache| cache.get(&question))
-            && let Some(earlier) = serde_json::from_value(answer).ok().filter(holds)
+            && let Some(earlier) = read(answer).ok().filter(holds)
         {
             return Ok((earlier, said));
         }
-        let answer = self.nix.nix(what, &question).map_err(|error| error.of(&self.metadata.path))?;
+        let answer = self.nix.nix(what, &question).map_err(|error| error.in_source(&self.metadata.path))?;
         let bytes = answer.stdout.len();
         let fault = |source| Error::Output { what: what.to_owned(), bytes, source };
         let parsed = serde_json::from_slice(&answer.stdout).map_err(fault)?;
-        let entry = CachedEvaluation { said: message::told(&answer.stderr), answer: parsed };
+        let entry = CachedEvaluation { said: message::messages(&answer.stderr), answer: parsed };
         if let Some(cache) = &self.cache {
             cache.put(&question, &entry);
         }
-        Ok((serde_json::from_value(entry.answer).map_err(fault)?, entry.said))
+        Ok((read(entry.answer).map_err(|error| error.of_size(bytes))?, entry.said))
+    }
+
+    /// Does the same for an answer that always holds.
+    pub(crate) fn evaluate_as<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        attribute: &str,
+        function: &str,
+    ) -> Result<(T, String), Error> {
+        let fault = |source| Error::Output { what: what.to_owned(), bytes: 0, source };
+        let read = |answer| serde_json::from_value(answer).map_err(fault);
+        self.evaluate_json(what, attribute, function, (read, |_: &T| true))
     }
 
     /// Returns the arguments that are Nix's complete input.
@@ -201,93 +210,4 @@ impl Flake<'_> {
 fn is_absent(message: &str, output: &str) -> bool {
     let first = message.lines().next().unwrap_or_default();
     first.contains("does not provide attribute") && first.contains(&format!("'{output}'"))
-}
-
-/// Holds the part of `nix flake metadata --json` that is used.
-#[derive(Debug, Deserialize)]
-pub(crate) struct FlakeMetadata {
-    /// Source in the store.
-    pub path: PathBuf,
-    /// Locked reference.
-    pub url: String,
-    /// Locks of the inputs.
-    pub locks: serde_json::Value,
-    pub original: Reference,
-    pub resolved: Reference,
-    pub locked: Reference,
-}
-
-/// Represents a flake reference as attributes.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Reference {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub url: Option<String>,
-    pub path: Option<PathBuf>,
-    pub dir: Option<String>,
-    pub rev: Option<String>,
-    #[serde(rename = "ref")]
-    pub branch: Option<String>,
-    #[serde(rename = "narHash")]
-    pub nar_hash: Option<String>,
-    #[serde(rename = "lastModified")]
-    pub last_modified: Option<u64>,
-}
-
-impl FlakeMetadata {
-    /// Returns the reference of exactly the source that the metadata describe, if Nix has one for it.
-    pub fn evaluated(&self) -> String {
-        // A folder or a dirty git tree may change from one process to the next; its copy in the store does not. And a
-        // folder's name can have what Nix does not quote in its own `url`.
-        if self.is_folder() && !self.in_subfolder() { self.copy() } else { self.url.clone() }
-    }
-
-    /// Returns whether the evaluated reference names one source for ever: a copy in the store, a revision, or a hash.
-    pub fn is_fixed(&self) -> bool {
-        let named = self.locked.rev.is_some() || self.url.contains("narHash=");
-        if self.is_folder() { !self.in_subfolder() } else { named }
-    }
-
-    fn is_folder(&self) -> bool {
-        self.locked.kind == "path" || self.locked.kind == "git" && self.locked.rev.is_none()
-    }
-
-    /// Returns whether it is in a subdirectory. Not all versions of Nix can name a directory inside a copy in the
-    /// store.
-    fn in_subfolder(&self) -> bool {
-        self.locked.dir.as_deref().is_some_and(|dir| !dir.is_empty())
-    }
-
-    fn copy(&self) -> String {
-        let path = self.path.display();
-        match (&self.locked.nar_hash, self.locked.last_modified) {
-            (Some(hash), Some(modified)) => {
-                let hash = utf8_percent_encode(hash, IN_QUERY);
-                format!("path:{path}?lastModified={modified}&narHash={hash}")
-            }
-            _ => format!("path:{path}"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::FlakeMetadata;
-
-    #[test]
-    fn only_what_names_one_source_for_ever_is_fixed() {
-        let fixed = |url: &str, locked: serde_json::Value| {
-            let metadata = json!({ "path": "/s/x-source", "url": url, "locks": {}, "original": { "type": "x" },
-                "resolved": { "type": "x" }, "locked": locked });
-            serde_json::from_value::<FlakeMetadata>(metadata).is_ok_and(|metadata| metadata.is_fixed())
-        };
-        assert!(fixed("github:o/r/abc", json!({ "type": "github", "rev": "abc" })));
-        assert!(!fixed("github:o/r", json!({ "type": "github" })));
-        assert!(fixed("https://e.org/x.tar.gz?narHash=sha256-x", json!({ "type": "tarball", "narHash": "sha256-x" })));
-        assert!(!fixed("https://e.org/x.tar.gz", json!({ "type": "tarball" })));
-        assert!(fixed("git+file:///r", json!({ "type": "git" })), "its copy in the store");
-        assert!(!fixed("git+file:///r?dir=a", json!({ "type": "git", "dir": "a" })));
-    }
 }

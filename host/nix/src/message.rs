@@ -102,7 +102,7 @@ const PROGRESS: [&str; 9] = [
 pub const UNLOCKED: &str = "the flake's inputs are not locked: run `nix flake lock`";
 
 /// Returns the traces and warnings in Nix's standard error after a success, without progress.
-pub fn told(stderr: &str) -> String {
+pub fn messages(stderr: &str) -> String {
     let clean = without_colours(stderr);
     let mut text: Vec<&str> = Vec::new();
     let mut keep = false;
@@ -149,22 +149,22 @@ fn without_colours(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{UNLOCKED, told, trim};
+    use super::{UNLOCKED, messages, trim};
 
     #[test]
     fn traces_and_warnings_are_told_whole_and_progress_is_not() {
         let stderr = "unpacking 'github:a/b' into the Git cache...\ntrace: one\ntwo\n\n  three\n\
             copying path '/nix/store/x' from 'https://e.org'...\nthese 2 derivations will be built:\n  /nix/store/y.drv\n\
             \u{1b}[35;1mwarning:\u{1b}[0m old\nevaluation warning: older\nfetching git input 'x'\n";
-        assert_eq!(told(stderr), "trace: one\ntwo\n\n  three\nwarning: old\nevaluation warning: older");
-        assert_eq!(told("building '/nix/store/x.drv'...\n"), "");
+        assert_eq!(messages(stderr), "trace: one\ntwo\n\n  three\nwarning: old\nevaluation warning: older");
+        assert_eq!(messages("building '/nix/store/x.drv'...\n"), "");
     }
 
     #[test]
     fn a_lock_file_that_is_not_written_is_one_line() {
         let stderr = "warning: not writing modified lock file of flake 'path:/x':\n• Added input 'a':\n    'github:a/b'\n\
             • Added input 'a/b':\n    follows 'b'\ntrace: one\n";
-        assert_eq!(told(stderr), format!("{UNLOCKED}\ntrace: one"));
+        assert_eq!(messages(stderr), format!("{UNLOCKED}\ntrace: one"));
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use crate::run::{NixOutput, run};
 use crate::{Error, program};
 
 /// Configures how Nix is run.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct NixOptions {
     /// Additional arguments of every evaluation.
     pub arguments: Vec<OsString>,
     /// Inputs of the flake that are replaced: name and flake reference.
@@ -25,11 +26,13 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// Directory, of this user alone, for answers that are used again while nothing that they depend on has changed.
     pub cache: Option<PathBuf>,
+    /// Moment of the run. Cached answers that are more than 30 days older are removed.
+    pub now: SystemTime,
     /// Once it is true, running processes are stopped and everything returns [`Error::Cancelled`].
     pub cancel: Arc<AtomicBool>,
 }
 
-impl Default for Options {
+impl Default for NixOptions {
     fn default() -> Self {
         Self {
             arguments: Vec::new(),
@@ -39,6 +42,7 @@ impl Default for Options {
             directory: None,
             store: None,
             cache: None,
+            now: SystemTime::UNIX_EPOCH,
             cancel: Arc::default(),
         }
     }
@@ -59,14 +63,14 @@ fn own_system() -> Option<String> {
 pub struct Nix {
     program: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
-    pub(crate) options: Options,
+    pub(crate) options: NixOptions,
     pub(crate) store: Arc<OnceLock<PathBuf>>,
 }
 
 impl Nix {
     /// Uses `program`, or `nix` in the `PATH` of `environment`, which is its complete environment. Nothing is run yet:
     /// a missing Nix is an error where one is needed.
-    pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>, options: Options) -> Self {
+    pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>, options: NixOptions) -> Self {
         let store = options.store.clone().map(OnceLock::from).unwrap_or_default();
         Self { program, environment, options, store: Arc::new(store) }
     }

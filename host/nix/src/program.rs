@@ -12,7 +12,7 @@ pub fn variable<'a>(environment: &'a [(OsString, OsString)], name: &str) -> Opti
 /// Finds a program in the `PATH` of an environment.
 pub fn find(name: &str, environment: &[(OsString, OsString)]) -> Result<PathBuf, Error> {
     let path = variable(environment, "PATH");
-    path.and_then(|path| std::env::split_paths(path).map(|folder| folder.join(name)).find(|file| executable(file)))
+    path.and_then(|path| std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| executable(file)))
         .ok_or_else(|| Error::Missing {
             program: name.to_owned(),
             path: path.map(|path| path.to_string_lossy().into_owned()),

@@ -62,7 +62,7 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> Receiver<PipeResult> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         let result = pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes));
-        // Nobody listens any more when the caller stopped.
+        // No one listens any more when the caller stopped.
         let _ = send.send(result.map(|_| bytes));
     });
     receive

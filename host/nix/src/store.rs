@@ -43,7 +43,7 @@ impl Nix {
     /// Returns whether a path, as it is written, is below the store. Nix is not asked if it cannot be; if Nix cannot
     /// be asked, the store is assumed at `/nix/store`.
     pub fn is_in_store(&self, path: &Path) -> bool {
-        let looks_so = path.ancestors().any(|folder| folder.file_name().is_some_and(|name| name == "store"));
+        let looks_so = path.ancestors().any(|dir| dir.file_name().is_some_and(|name| name == "store"));
         looks_so && path.starts_with(self.store_dir().unwrap_or(Path::new("/nix/store")))
     }
 }

@@ -131,7 +131,7 @@ fn options_of_nixos_artifacts_agenix() {
 }
 
 #[test]
-fn the_folder_that_a_whole_flake_is_in_is_no_root() {
+fn the_directory_that_a_whole_flake_is_in_is_no_root() {
     let bench = Bench::new();
     let of = |root: &str| {
         machine(
@@ -141,9 +141,8 @@ fn the_folder_that_a_whole_flake_is_in_is_no_root() {
             ),
         )
     };
-    let message = "artifacts.config.agenix.flakeStoreDir: it is the whole of a flake, so that the folder it is in is the Nix store; \
-                   let the files be in a folder `secrets` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name \
-                   its checkout with --root where it is another flake";
+    let message = "artifacts.config.agenix.flakeStoreDir: it is a complete flake; keep the files in its directory `secrets`, remove flakeStoreDir, \
+                   set artifacts.root to that flake, and pass --root DIR with its checkout if it is another flake";
     bench.flake(&of("lib.mkOverride 1001 null"));
     let evaluation = bench.evaluate();
     let error = evaluation.failures[0].error.to_string();

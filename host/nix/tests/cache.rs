@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use artifacts_nix::{Evaluation, Nix, Options};
+use artifacts_nix::{Evaluation, Nix, NixOptions};
 use artifacts_tests::nix::{Inputs, environment, git, nix};
 use artifacts_tests::script;
 use common::{Bench, fake, machine, name};
@@ -21,25 +21,25 @@ struct Counted {
     tools: tempfile::TempDir,
     /// Another program than the one that counts.
     program: Option<PathBuf>,
-    options: Options,
+    options: NixOptions,
     environment: Vec<(OsString, OsString)>,
 }
 
 impl Counted {
     fn new() -> Self {
         let tools = tempfile::tempdir().unwrap();
-        let folder = tools.path().display();
+        let dir = tools.path().display();
         let script = format!(
             r#"case "$*" in
-              *"kind ="*) echo x >> {folder}/count ;;
-              *attrNames*) echo x >> {folder}/lists ;;
-              *builtins.nixVersion*) [ -e {folder}/version ] && exec cat {folder}/version ;;
+              *"kind ="*) echo x >> {dir}/count ;;
+              *attrNames*) echo x >> {dir}/lists ;;
+              *builtins.nixVersion*) [ -e {dir}/version ] && exec cat {dir}/version ;;
             esac
             exec "$nix" "$@""#
         );
         fake(tools.path(), &script);
         let cache = Some(tools.path().join("cache"));
-        let options = Options { cache, system: Some("x86_64-linux".to_owned()), ..Options::default() };
+        let options = NixOptions { cache, system: Some("x86_64-linux".to_owned()), ..NixOptions::default() };
         Self { bench: Bench::new(), tools, program: None, options, environment: environment().unwrap() }
     }
 
@@ -94,7 +94,7 @@ fn an_unchanged_flake_gives_the_same_answer() {
 }
 
 #[test]
-fn without_a_folder_nothing_is_kept() {
+fn without_a_directory_nothing_is_kept() {
     let mut counted = Counted::warm(CONFIG);
     counted.options.cache = None;
     assert_eq!(counted.evaluations(), 1);
@@ -115,7 +115,7 @@ fn a_dirty_tree_and_a_stored_file() {
     counted.bench.commit();
     assert_eq!(counted.description().as_deref(), Some("first"));
     counted.bench.write("x", "staged");
-    git(counted.bench.folder(), &["add", "--intent-to-add", "x"]).unwrap();
+    git(counted.bench.dir(), &["add", "--intent-to-add", "x"]).unwrap();
     assert_eq!(counted.description().as_deref(), Some("staged"));
     counted.bench.write("x", "edited");
     assert_eq!(counted.description().as_deref(), Some("edited"));
@@ -123,15 +123,15 @@ fn a_dirty_tree_and_a_stored_file() {
 }
 
 #[test]
-fn a_folder_that_can_change_meanwhile_is_never_kept() {
+fn a_directory_that_can_change_meanwhile_is_never_kept() {
     let counted = Counted::new();
     counted.bench.flake(&machine("web1", CONFIG));
-    let top = counted.bench.folder().parent().unwrap();
+    let top = counted.bench.dir().parent().unwrap();
     git(top, &["init", "-q"]).unwrap();
     git(top, &["add", "-A"]).unwrap();
     let evaluations = || {
         let before = counted.count("count");
-        let flake = counted.bench.folder().file_name().unwrap().to_str().unwrap().to_owned();
+        let flake = counted.bench.dir().file_name().unwrap().to_str().unwrap().to_owned();
         counted.try_evaluate(&format!("git+file://{}?dir={flake}", top.display()));
         counted.count("count") - before
     };
@@ -154,14 +154,14 @@ fn a_changed_input() {
     assert_eq!(counted.evaluations(), 0);
     fs::write(&file, "new").unwrap();
     // Without the lock file, Nix looks at the input each time: so does this.
-    fs::remove_file(counted.bench.folder().join("flake.lock")).unwrap();
+    fs::remove_file(counted.bench.dir().join("flake.lock")).unwrap();
     for text in ["new", "newer"] {
         fs::write(&file, text).unwrap();
         assert_eq!(counted.description().as_deref(), Some(text));
         assert_eq!(counted.evaluations(), 1);
     }
     fs::write(&file, "locked").unwrap();
-    nix(counted.bench.folder(), &["flake", "lock"]).unwrap();
+    nix(counted.bench.dir(), &["flake", "lock"]).unwrap();
     assert_eq!(counted.description().as_deref(), Some("locked"));
     assert_eq!(counted.evaluations(), 0);
 }
@@ -218,11 +218,11 @@ fn another_commit_of_the_same_files() {
     let counted = Counted::new();
     counted.bench.flake(&machine("web1", &CONFIG.replace("\"first\"", "inputs.self.rev")));
     counted.bench.commit();
-    let head = || git(counted.bench.folder(), &["rev-parse", "HEAD"]).unwrap().trim().to_owned();
+    let head = || git(counted.bench.dir(), &["rev-parse", "HEAD"]).unwrap().trim().to_owned();
     let first = head();
     assert_eq!(counted.description(), Some(first.clone()));
     assert_eq!(counted.evaluations(), 0);
-    git(counted.bench.folder(), &["commit", "-q", "--allow-empty", "-m", "y"]).unwrap();
+    git(counted.bench.dir(), &["commit", "-q", "--allow-empty", "-m", "y"]).unwrap();
     assert_ne!(head(), first);
     assert_eq!(counted.description(), Some(head()));
 }
@@ -231,7 +231,7 @@ fn another_commit_of_the_same_files() {
 fn another_flake_of_the_same_repository() {
     let counted = Counted::new();
     counted.bench.flake(&machine("web1", CONFIG));
-    let top = counted.bench.folder();
+    let top = counted.bench.dir();
     let copy = Inputs::new().unwrap();
     copy.flake(
         &top.join("other"),
@@ -332,27 +332,29 @@ fn failures_are_never_kept() {
 
 #[test]
 fn entries_of_long_ago_are_removed() {
-    let counted = Counted::warm(CONFIG);
+    let mut counted = Counted::warm(CONFIG);
     let old = counted.tools.path().join("cache/old.json");
     fs::write(&old, "").unwrap();
-    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(31 * 24);
-    fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
-    counted.bench.flake(&machine("web1", &CONFIG.replace("first", "second")));
-    counted.evaluate();
-    assert!(!old.exists());
+    let written = fs::metadata(&old).unwrap().modified().unwrap();
+    for (days, config) in [(29, "second"), (31, "third")] {
+        counted.options.now = written + std::time::Duration::from_hours(days * 24);
+        counted.bench.flake(&machine("web1", &CONFIG.replace("first", config)));
+        counted.evaluate();
+        assert_eq!(old.exists(), days < 30);
+    }
 }
 
 #[test]
-fn a_folder_that_others_can_write_to_is_not_used() {
+fn a_directory_that_others_can_write_to_is_not_used() {
     let counted = Counted::warm(CONFIG);
-    let folder = counted.options.cache.as_ref().unwrap();
-    assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
-    fs::set_permissions(folder, PermissionsExt::from_mode(0o770)).unwrap();
+    let dir = counted.options.cache.as_ref().unwrap();
+    assert_eq!(fs::metadata(dir).unwrap().permissions().mode() & 0o777, 0o700);
+    fs::set_permissions(dir, PermissionsExt::from_mode(0o770)).unwrap();
     assert_eq!(counted.evaluations(), 1);
-    fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
+    fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).unwrap();
     assert_eq!(counted.evaluations(), 0);
-    let real = folder.with_file_name("real");
-    fs::rename(folder, &real).unwrap();
-    std::os::unix::fs::symlink(&real, folder).unwrap();
+    let real = dir.with_file_name("real");
+    fs::rename(dir, &real).unwrap();
+    std::os::unix::fs::symlink(&real, dir).unwrap();
     assert_eq!(counted.evaluations(), 1, "nor one that a link leads to");
 }

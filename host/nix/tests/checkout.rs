@@ -12,7 +12,7 @@ use common::{Bench, machine};
 
 const PLAIN: &str = "{ artifacts.store.a.files.f = { }; }";
 
-/// The folder that is written to, for a flake reference.
+/// The directory that is written to, for a flake reference.
 fn checkout(bench: &Bench, reference: &str) -> Result<std::path::PathBuf, Error> {
     let flake = bench.nix().flake(reference)?;
     let spec = flake.evaluate(flake.targets())?.spec;
@@ -20,10 +20,10 @@ fn checkout(bench: &Bench, reference: &str) -> Result<std::path::PathBuf, Error>
 }
 
 #[test]
-fn a_plain_folder() {
+fn a_plain_dir() {
     let bench = Bench::new();
     bench.flake(&machine("web1", PLAIN));
-    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder());
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.dir());
 }
 
 #[test]
@@ -31,30 +31,30 @@ fn a_root_below_the_flake() {
     let bench = Bench::new();
     bench.write("deep/er/file", "");
     bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = ./deep/er; }}")));
-    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder().join("deep/er"));
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.dir().join("deep/er"));
 }
 
 #[test]
 fn no_root_at_all() {
     let bench = Bench::new();
     bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = null; }}")));
-    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder());
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.dir());
 }
 
 #[test]
-fn a_git_checkout_from_a_folder_inside() {
+fn a_git_checkout_from_a_directory_inside() {
     let bench = Bench::new();
     bench.flake(&machine("web1", PLAIN));
     bench.commit();
-    let flake = bench.nix().flake(&format!("git+file://{}", bench.folder().display())).unwrap();
-    assert_eq!(flake.checkout(None).unwrap(), bench.folder());
-    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder());
+    let flake = bench.nix().flake(&format!("git+file://{}", bench.dir().display())).unwrap();
+    assert_eq!(flake.checkout(None).unwrap(), bench.dir());
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.dir());
 }
 
 #[test]
-fn a_flake_in_a_subfolder_of_a_repository() {
+fn a_flake_in_a_subdir_of_a_repository() {
     let bench = Bench::named("config");
-    let top = bench.folder().parent().unwrap().to_owned();
+    let top = bench.dir().parent().unwrap().to_owned();
     bench.flake(&machine("web1", PLAIN));
     git(&top, &["init", "-q"]).unwrap();
     git(&top, &["add", "-A"]).unwrap();
@@ -64,8 +64,8 @@ fn a_flake_in_a_subfolder_of_a_repository() {
             git(&top, &["commit", "-qm", "x"]).unwrap();
         }
         let reference = format!("git+file://{}?dir=config", top.display());
-        assert_eq!(checkout(&bench, &reference).unwrap(), bench.folder(), "dirty: {dirty}");
-        assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder(), "dirty: {dirty}");
+        assert_eq!(checkout(&bench, &reference).unwrap(), bench.dir(), "dirty: {dirty}");
+        assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.dir(), "dirty: {dirty}");
         // What Nix reads is the same place: the value is there.
         bench.flake(&machine("web1", "{ artifacts.store.a.files.f.secret = false; }"));
         bench.write("secrets/per-machine/web1/a/public/f", "seen");
@@ -80,8 +80,8 @@ fn a_path_with_blanks() {
     bench.write("se crets/x", "");
     bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = ./. + \"/se crets\"; }}")));
     let mut inside = Bench::new();
-    inside.options.directory = Some(bench.folder().to_owned());
-    assert_eq!(checkout(&inside, ".").unwrap(), bench.folder().join("se crets"));
+    inside.options.directory = Some(bench.dir().to_owned());
+    assert_eq!(checkout(&inside, ".").unwrap(), bench.dir().join("se crets"));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_private_input_needs_a_root_from_the_person() {
     fs::create_dir_all(&public).unwrap();
     fs::write(public.join("f"), "seen").unwrap();
     let modules = "{ artifacts.root = inputs.secrets; artifacts.store.a.files.f.secret = false; }";
-    fs::remove_file(bench.folder().join("flake.lock")).unwrap();
+    fs::remove_file(bench.dir().join("flake.lock")).unwrap();
     bench.flake_with(&input, &machine("web1", modules), true);
     assert_eq!(bench.eval("nixosConfigurations.web1.config.artifacts.store.a.files.f.value"), "seen");
     assert!(error.hint().unwrap().contains("--root DIR"));
@@ -120,8 +120,8 @@ fn a_fixed_revision_or_a_copy_in_the_store_is_read_only() {
     let bench = Bench::new();
     bench.flake(&machine("web1", PLAIN));
     bench.commit();
-    let rev = git(bench.folder(), &["rev-parse", "HEAD"]).unwrap();
-    let fixed = format!("git+file://{}?rev={}", bench.folder().display(), rev.trim());
+    let rev = git(bench.dir(), &["rev-parse", "HEAD"]).unwrap();
+    let fixed = format!("git+file://{}?rev={}", bench.dir().display(), rev.trim());
     let stored = format!("path:{}", bench.source().display());
     for reference in [fixed, stored] {
         let error = checkout(&bench, &reference).unwrap_err();
@@ -138,7 +138,7 @@ fn what_git_does_not_know_is_not_there() {
     bench.write("secrets/per-machine/web1/a/public/f", "seen");
     let exists = "nixosConfigurations.web1.config.artifacts.store.a.files.f.exists";
     assert_eq!(bench.eval_json(exists, "x: x"), false);
-    git(bench.folder(), &["add", "--intent-to-add", "secrets"]).unwrap();
+    git(bench.dir(), &["add", "--intent-to-add", "secrets"]).unwrap();
     assert_eq!(bench.eval_json(exists, "x: x"), true);
 }
 
@@ -152,7 +152,7 @@ fn a_module_that_git_does_not_know_is_said_to_be_that() {
     let failures = bench.evaluate().failures;
     let help = failures[0].error.hint().unwrap();
     assert!(help.contains("`git add -- ':/modules/new.nix'`"), "{}: {help}", failures[0].error);
-    git(bench.folder(), &["add", "--", "modules/new.nix"]).unwrap();
+    git(bench.dir(), &["add", "--", "modules/new.nix"]).unwrap();
     assert_eq!(bench.evaluate().failures.len(), 0);
 }
 
@@ -171,10 +171,10 @@ fn the_repository_does_not_choose_where_else_is_written() {
     refused(&format!("\"{}\"", victim.display()));
     refused(&format!("\"${{inputs.self}}/../../..{}\"", victim.display()));
     refused(&format!("\"${{inputs.self}}/down/../../../../..{}\"", victim.display()));
-    std::os::unix::fs::symlink(&victim, bench.folder().join("link")).unwrap();
+    std::os::unix::fs::symlink(&victim, bench.dir().join("link")).unwrap();
     refused("./link");
     refused("\"${inputs.self}/link/deeper\"");
     // The checkout itself may be named.
-    bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = \"{}/down\"; }}", bench.folder().display())));
-    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.folder().join("down"));
+    bench.flake(&machine("web1", &format!("{PLAIN} {{ artifacts.root = \"{}/down\"; }}", bench.dir().display())));
+    assert_eq!(checkout(&bench, &bench.reference()).unwrap(), bench.dir().join("down"));
 }

@@ -9,7 +9,7 @@ use common::{Bench, name};
 #[test]
 fn the_demo_evaluates() {
     let bench = Bench::new();
-    bench.inputs().demo(bench.folder(), ["ssh-ed25519 AAAA1", "ssh-ed25519 AAAA2", "age1alice", "age1admin"]).unwrap();
+    bench.inputs().demo(bench.dir(), ["ssh-ed25519 AAAA1", "ssh-ed25519 AAAA2", "age1alice", "age1admin"]).unwrap();
     bench.commit();
     let evaluation = bench.evaluate();
     assert_eq!(evaluation.failures.len(), 0, "{:?}", evaluation.failures);
@@ -19,6 +19,6 @@ fn the_demo_evaluates() {
     assert_eq!(web2.config["agenix"]["publicHostKey"], "ssh-ed25519 AAAA2");
     assert!(web2.artifacts[&name("cluster")].shared);
     let flake = bench.flake_ref();
-    assert_eq!(flake.checkout(evaluation.spec.root.as_deref()).unwrap(), bench.folder());
-    assert_eq!(artifacts_tests::nix::git(bench.folder(), &["status", "--short"]).unwrap(), "");
+    assert_eq!(flake.checkout(evaluation.spec.root.as_deref()).unwrap(), bench.dir());
+    assert_eq!(artifacts_tests::nix::git(bench.dir(), &["status", "--short"]).unwrap(), "");
 }

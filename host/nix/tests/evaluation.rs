@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use artifacts_declared::{Component, Seconds, TargetKind};
+use artifacts_declared::{ComponentSource, Seconds, TargetKind};
 use artifacts_nix::Error;
 use artifacts_tests::nix::git;
 use artifacts_text::Explain;
@@ -62,7 +62,7 @@ fn the_announcement_evaluates_unchanged() {
 fn a_generator_is_realised_only_when_asked() {
     let bench = Bench::new();
     // The text is new in each run, so that no earlier run has built it.
-    let text = format!("echo {} > $out/f", bench.folder().display());
+    let text = format!("echo {} > $out/f", bench.dir().display());
     let config = format!(
         r#"({{ pkgs, ... }}: {{ artifacts.store.a = {{ files.f = {{ }}; generator = pkgs.writers.writeBash "gen" ''{text}''; }}; }})"#
     );
@@ -99,7 +99,7 @@ fn a_build_that_fails_gives_its_own_message() {
 #[test]
 fn generators_that_are_no_derivation() {
     let bench = Bench::new();
-    let gen_file = bench.folder().join("my gen.sh");
+    let gen_file = bench.dir().join("my gen.sh");
     std::fs::write(&gen_file, "#!/bin/sh\necho x > $out/f\n").unwrap();
     common::make_executable(&gen_file);
     let config = r##"
@@ -241,7 +241,7 @@ fn a_user_inside_a_machine_that_does_not_evaluate_stops_no_other() {
         assert!(error.contains(text), "{name}: {error}");
     }
     assert_eq!(failures.len(), 5, "{failures:?}");
-    // What blocks one user's artifact is told though others do not evaluate.
+    // What blocks one user's artifact is reported though others do not evaluate.
     let flake = bench.flake_ref();
     let gina = &evaluation.spec.targets[2];
     assert!(gina.artifacts[&name("b")].blocked && !gina.artifacts[&name("a")].blocked);
@@ -310,7 +310,7 @@ fn shared_artifacts_and_all_fields() {
         artifacts.backends.built.component = pkgs.writeText "built.wasm" "x";
         artifacts.backends.agenix.sha256 = null;
         artifacts.config.vault = { url = "https://vault"; file = ./vault.wasm; }; })"#;
-    std::fs::write(bench.folder().join("vault.wasm"), "\0asm").unwrap();
+    std::fs::write(bench.dir().join("vault.wasm"), "\0asm").unwrap();
     bench.flake(&machine("web1", config));
     let spec = bench.evaluate().spec;
     let target = &spec.targets[0];
@@ -324,11 +324,11 @@ fn shared_artifacts_and_all_fields() {
     assert_eq!(artifact.files[&name("cert")].path, None, "a public file that is not there yet blocks nothing");
     assert_eq!(artifact.prompts[&name("p")].test_value.as_deref(), Some("t"));
 
-    let Component::Plain(vault) = &spec.backends[&name("vault")].component else { panic!("{spec:?}") };
+    let ComponentSource::Plain(vault) = &spec.backends[&name("vault")].component else { panic!("{spec:?}") };
     assert_eq!(std::fs::read(vault).unwrap(), b"\0asm");
     assert_eq!(spec.backends[&name("vault")].storage, "vaulted");
-    assert!(matches!(spec.backends[&name("built")].component, Component::Derived { .. }));
-    assert_eq!(spec.backends[&name("agenix")].component, Component::Plain("builtin:agenix".to_owned()));
+    assert!(matches!(spec.backends[&name("built")].component, ComponentSource::Derived { .. }));
+    assert_eq!(spec.backends[&name("agenix")].component, ComponentSource::Plain("builtin:agenix".to_owned()));
     assert_eq!(target.config["vault"]["url"], "https://vault");
     let file = target.config["vault"]["file"].as_str().unwrap();
     assert!(file.starts_with(bench.source().to_str().unwrap()), "a path stays where it is: {file}");
@@ -354,7 +354,9 @@ fn a_public_value_blocks_its_readers_until_it_is_there() {
     let flake = bench.flake_ref();
     let why = flake.why_blocked(&flake.targets()[0], &before.spec.targets[0], "reader").unwrap();
     assert!(
-        why.contains("per-machine/web1/pair: `pub` is not there yet; run: artifacts generate per-machine/web1/pair"),
+        why.contains(
+            "per-machine/web1/pair: `pub` is not generated yet; run: artifacts generate per-machine/web1/pair"
+        ),
         "{why}"
     );
 
@@ -375,7 +377,7 @@ fn attribute_and_target_differ() {
     // Nothing reads a stored file: the attribute holds.
     bench.flake(&machine("web1", plain));
     assert_eq!(bench.evaluate().spec.targets[0].name, name("web1"));
-    // agenix would look in another folder, and so would a public value.
+    // agenix would look in another directory, and so would a public value.
     for reader in ["inputs.agenix.nixosModules.default", "{ artifacts.store.p.files.f.secret = false; }"] {
         bench.flake(&machine("web1", &format!("{plain} {reader}")));
         let evaluation = bench.evaluate();
@@ -417,7 +419,7 @@ fn a_target_that_does_not_evaluate_stops_no_other() {
 }
 
 #[test]
-fn a_name_that_could_leave_its_folder_refuses_the_target() {
+fn a_name_that_could_leave_its_directory_refuses_the_target() {
     let bench = Bench::new();
     bench.flake(&machine("web1", r#"{ artifacts.store."../up".files.f = { }; }"#));
     let evaluation = bench.evaluate();
@@ -452,11 +454,11 @@ fn flakes_without_artifacts() {
 #[test]
 fn a_flake_that_is_broken_or_not_there() {
     let bench = Bench::new();
-    std::fs::write(bench.folder().join("flake.nix"), "{ outputs = ").unwrap();
+    std::fs::write(bench.dir().join("flake.nix"), "{ outputs = ").unwrap();
     let error = bench.nix().flake(&bench.reference()).unwrap_err().to_string();
     assert!(error.contains("syntax error"), "{error}");
-    let error = bench.nix().flake("path:/no/such/folder").unwrap_err().to_string();
-    assert!(error.contains("/no/such/folder"), "{error}");
+    let error = bench.nix().flake("path:/no/such/directory").unwrap_err().to_string();
+    assert!(error.contains("/no/such/directory"), "{error}");
     // Broken outputs are not mistaken for outputs that are not there.
     bench.flake("nixosConfigurations = throw \"broken outputs\";");
     let error = bench.nix().flake(&bench.reference()).unwrap_err().to_string();
@@ -466,8 +468,8 @@ fn a_flake_that_is_broken_or_not_there() {
 #[test]
 fn targets_that_contradict_each_other() {
     let bench = Bench::new();
-    std::fs::create_dir(bench.folder().join("sub")).unwrap();
-    std::fs::write(bench.folder().join("sub/x"), "").unwrap();
+    std::fs::create_dir(bench.dir().join("sub")).unwrap();
+    std::fs::write(bench.dir().join("sub/x"), "").unwrap();
     let two = |first: &str, second: &str| {
         bench.flake(&format!("{} {}", machine("one", first), machine("two", second)));
         let flake = bench.flake_ref();
@@ -564,9 +566,9 @@ fn another_input_in_place_of_the_locked_one() {
 fn the_lock_file_is_left_alone() {
     let bench = Bench::new();
     bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
-    std::fs::remove_file(bench.folder().join("flake.lock")).unwrap();
+    std::fs::remove_file(bench.dir().join("flake.lock")).unwrap();
     assert_eq!(bench.evaluate().spec.targets.len(), 1);
-    assert!(!bench.folder().join("flake.lock").exists());
+    assert!(!bench.dir().join("flake.lock").exists());
 }
 
 #[test]
@@ -592,14 +594,14 @@ fn traces_and_warnings_are_passed_on() {
 fn a_dirty_tree_is_evaluated_as_it_is() {
     let bench = Bench::new();
     bench.flake(&machine("web1", "{ artifacts.store.old.files.f = { }; }"));
-    git(bench.folder(), &["init", "-q"]).unwrap();
-    git(bench.folder(), &["add", "-A"]).unwrap();
-    git(bench.folder(), &["commit", "-qm", "x"]).unwrap();
+    git(bench.dir(), &["init", "-q"]).unwrap();
+    git(bench.dir(), &["add", "-A"]).unwrap();
+    git(bench.dir(), &["commit", "-qm", "x"]).unwrap();
     bench.flake(&machine("web1", "{ artifacts.store.new.files.f = { }; }"));
     let flake = bench.flake_ref();
     // What happens after it was resolved does not matter.
     bench.flake(&machine("web1", "{ artifacts.store.later.files.f = { }; }"));
     let evaluation = flake.evaluate(flake.targets()).unwrap();
     assert!(evaluation.spec.targets[0].artifacts.contains_key(&name("new")), "{evaluation:?}");
-    assert_eq!(flake.checkout(evaluation.spec.root.as_deref()).unwrap(), bench.folder());
+    assert_eq!(flake.checkout(evaluation.spec.root.as_deref()).unwrap(), bench.dir());
 }

@@ -1,4 +1,4 @@
-//! Specs as other front ends and readers see them: the demo's, and one in which everything is said that can be.
+//! Specs as other front ends and recipients see them: the demo's, and one in which everything is said that can be.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod common;
@@ -33,7 +33,7 @@ fn without_hashes(text: &str, store: &str) -> String {
 #[test]
 fn of_the_demo() {
     let bench = Bench::new();
-    bench.inputs().demo(bench.folder(), ["ssh-ed25519 AAAA1", "ssh-ed25519 AAAA2", "age1alice", "age1admin"]).unwrap();
+    bench.inputs().demo(bench.dir(), ["ssh-ed25519 AAAA1", "ssh-ed25519 AAAA2", "age1alice", "age1admin"]).unwrap();
     is_as_it_was(&bench, "demo");
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use artifacts_nix::{Nix, Options};
+use artifacts_nix::{Nix, NixOptions};
 use artifacts_tests::nix::environment;
 use common::{Bench, fake, machine};
 
@@ -15,12 +15,12 @@ const TARGETS: usize = 6;
 
 /// A Nix that tells of each evaluation what it is of, and how many are running, itself included. It waits until `together`
 /// have begun, or says that they never did.
-fn counting(folder: &Path, together: usize) -> std::path::PathBuf {
+fn counting(dir: &Path, together: usize) -> std::path::PathBuf {
     for name in ["running", "begun", "seen"] {
-        fs::create_dir(folder.join(name)).unwrap();
+        fs::create_dir(dir.join(name)).unwrap();
     }
     let script = format!(
-        r#"cd {folder}
+        r#"cd {dir}
            case "$*" in *"kind ="*) ;; *) cd /; exec "$nix" "$@" ;; esac
            : > running/$$; : > begun/$$
            ticks=0
@@ -31,9 +31,9 @@ fn counting(folder: &Path, together: usize) -> std::path::PathBuf {
            {{ ls running | wc -l; printf '%s\n' "$*" | grep -o '; name = "[^"]*"' | tail -n 1; }} > seen/$$
            "$nix" "$@"; status=$?
            rm running/$$; exit $status"#,
-        folder = folder.display()
+        dir = dir.display()
     );
-    fake(folder, &script)
+    fake(dir, &script)
 }
 
 /// The most that ran at once, and the targets by process.
@@ -41,15 +41,15 @@ fn run(jobs: usize, together: usize) -> (usize, Vec<String>) {
     let bench = Bench::new();
     let machines = (0..TARGETS).map(|number| machine(&format!("m{number}"), "{ artifacts.store.a.files.f = { }; }"));
     bench.flake(&machines.collect::<String>());
-    let folder = tempfile::tempdir().unwrap();
-    let program = counting(folder.path(), together);
+    let dir = tempfile::tempdir().unwrap();
+    let program = counting(dir.path(), together);
     let jobs = NonZeroUsize::new(jobs).unwrap();
-    let options = Options { jobs, directory: Some(bench.folder().to_owned()), ..Options::default() };
+    let options = NixOptions { jobs, directory: Some(bench.dir().to_owned()), ..NixOptions::default() };
     let nix = Nix::new(Some(program), environment().unwrap(), options);
     let flake = nix.flake(&bench.reference()).unwrap();
     let evaluation = flake.evaluate(flake.targets()).unwrap();
     assert_eq!((evaluation.spec.targets.len(), evaluation.failures.len()), (TARGETS, 0), "{:?}", evaluation.failures);
-    let said = fs::read_dir(folder.path().join("seen")).unwrap();
+    let said = fs::read_dir(dir.path().join("seen")).unwrap();
     let said = said.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
     let (mut most, mut targets) = (0, Vec::new());
     for text in said {

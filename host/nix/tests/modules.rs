@@ -58,14 +58,14 @@ fn what_is_not_brought_is_told(bench: &Bench, modules: &str) {
     assert_eq!(evaluation.spec.targets.len(), IMPORTS.len());
     let lacking = |artifact: &str, backend: &str| {
         format!(
-            "artifacts.store.{artifact}.backend: no module here brings the files of `{backend}` onto the target; import artifacts.{modules}.{backend} as well"
+            "artifacts.store.{artifact}.backend: no imported module deploys the files of `{backend}`; import artifacts.{modules}.{backend}"
         )
     };
     for (name, _, installed) in IMPORTS {
         let said = evaluation
             .problems
             .iter()
-            .filter(|one| one.target.as_str() == name && one.message.contains("no module here"));
+            .filter(|one| one.target.as_str() == name && one.message.contains("no imported module"));
         let said: Vec<&str> = said.map(|one| one.message.as_str()).collect();
         let expected = [("a", "agenix"), ("s", "sops-nix")].iter().filter(|(_, backend)| !installed.contains(backend));
         let expected: Vec<String> = expected.map(|(artifact, backend)| lacking(artifact, backend)).collect();
@@ -231,7 +231,7 @@ fn a_secret_has_no_value_and_says_where_it_can_be_read() {
     bench.flake(&machine("web1", "{ artifacts.store.\"a b\".files.f = { }; }"));
     let f = "nixosConfigurations.web1.config.artifacts.store.\"a b\".files.f";
     let error = bench.try_eval(&format!("{f}.value")).unwrap_err().to_string();
-    let said = "artifacts: per-machine/web1/a b: `f` is secret and has no value; read it on the target, at its path";
+    let said = "artifacts: per-machine/web1/a b: `f` is secret, so `value` is not available; read the file at its `path` on the target";
     assert!(error.contains(said), "{error}");
     assert_eq!(bench.eval_json(&format!("{f}.exists"), "x: x"), false);
 }

@@ -9,33 +9,33 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use artifacts_nix::{Error, Nix, Options};
+use artifacts_nix::{Error, Nix, NixOptions};
 use artifacts_text::Explain;
 use common::{Bench, fake, machine};
 
 fn with(program: PathBuf) -> Nix {
     let environment = artifacts_tests::nix::environment().unwrap();
-    Nix::new(Some(program), environment, Options::default())
+    Nix::new(Some(program), environment, NixOptions::default())
 }
 
 #[test]
 fn no_nix() {
-    let folder = tempfile::tempdir().unwrap();
-    let environment = vec![("PATH".into(), folder.path().into())];
-    let in_path = Nix::new(None, environment, Options::default());
-    let named = Nix::new(Some(folder.path().join("nix")), Vec::new(), Options::default());
+    let dir = tempfile::tempdir().unwrap();
+    let environment = vec![("PATH".into(), dir.path().into())];
+    let in_path = Nix::new(None, environment, NixOptions::default());
+    let named = Nix::new(Some(dir.path().join("nix")), Vec::new(), NixOptions::default());
     for nix in [in_path, named] {
         let error = nix.flake(".").unwrap_err();
         assert!(matches!(error, Error::Missing { .. }), "{error}");
-        assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
+        assert!(error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
         assert!(error.hint().unwrap().contains("nixos.org"));
     }
 }
 
 #[test]
 fn without_nix_the_store_is_where_it_mostly_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let nix = Nix::new(None, vec![("PATH".into(), folder.path().into())], Options::default());
+    let dir = tempfile::tempdir().unwrap();
+    let nix = Nix::new(None, vec![("PATH".into(), dir.path().into())], NixOptions::default());
     assert!(nix.is_in_store(Path::new("/nix/store")) && nix.is_in_store(Path::new("/nix/store/0-source/x")));
     assert!(!nix.is_in_store(Path::new("/home/store/x")) && !nix.is_in_store(Path::new("/nix/storehouse/x")));
 }
@@ -44,12 +44,10 @@ fn without_nix_the_store_is_where_it_mostly_is() {
 fn half_an_answer_with_a_good_exit_status() {
     let bench = Bench::new();
     bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     // Only the evaluation of the target is cut; what comes before is whole.
-    let nix = with(fake(
-        folder.path(),
-        r#"case "$*" in *"kind ="*) "$nix" "$@" | head -c 300 ;; *) exec "$nix" "$@" ;; esac"#,
-    ));
+    let nix =
+        with(fake(dir.path(), r#"case "$*" in *"kind ="*) "$nix" "$@" | head -c 300 ;; *) exec "$nix" "$@" ;; esac"#));
     let flake = nix.flake(&bench.reference()).unwrap();
     let evaluation = flake.evaluate(flake.targets()).unwrap();
     assert_eq!(evaluation.spec.targets, []);
@@ -57,7 +55,7 @@ fn half_an_answer_with_a_good_exit_status() {
     assert!(matches!(error, Error::Output { bytes: 300, .. }), "{error}");
 
     for script in ["", "echo '{'", "echo '[]'", "echo '{ \"path\": 3 }'"] {
-        let nix = with(fake(folder.path(), script));
+        let nix = with(fake(dir.path(), script));
         let error = nix.flake(&bench.reference()).unwrap_err();
         assert!(matches!(error, Error::Output { .. }), "{script}: {error}");
     }
@@ -67,9 +65,9 @@ fn half_an_answer_with_a_good_exit_status() {
 fn a_whole_answer_with_a_bad_exit_status() {
     let bench = Bench::new();
     bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let nix = with(fake(
-        folder.path(),
+        dir.path(),
         r#"case "$*" in *"kind ="*) "$nix" "$@"; echo "error: out of luck" >&2; exit 1 ;; *) exec "$nix" "$@" ;; esac"#,
     ));
     let flake = nix.flake(&bench.reference()).unwrap();
@@ -80,8 +78,8 @@ fn a_whole_answer_with_a_bad_exit_status() {
 
 #[test]
 fn a_nix_that_is_killed() {
-    let folder = tempfile::tempdir().unwrap();
-    let error = with(fake(folder.path(), "kill -9 $$")).flake(".").unwrap_err().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let error = with(fake(dir.path(), "kill -9 $$")).flake(".").unwrap_err().to_string();
     assert!(error.contains("killed") && error.contains('9'), "{error}");
 }
 
@@ -89,13 +87,13 @@ fn a_nix_that_is_killed() {
 fn a_spec_that_is_none() {
     let bench = Bench::new();
     bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     for (answer, expected) in [
         (r#"[{ "schema": 2, "targets": [] }]"#, "schema 2"),
         (r#"[{ "schema": 1, "targets": [], "surprise": 1 }]"#, "surprise"),
     ] {
         let script = format!(r#"case "$*" in *"kind ="*) echo '{answer}' ;; *) exec "$nix" "$@" ;; esac"#);
-        let nix = with(fake(folder.path(), &script));
+        let nix = with(fake(dir.path(), &script));
         let flake = nix.flake(&bench.reference()).unwrap();
         let error = flake.evaluate(flake.targets()).unwrap().failures.remove(0).error.to_string();
         assert!(error.contains(expected), "{error}");
@@ -104,13 +102,13 @@ fn a_spec_that_is_none() {
 
 #[test]
 fn stopping_ends_the_process_soon() {
-    let folder = tempfile::tempdir().unwrap();
-    let marker = folder.path().join("pid");
+    let dir = tempfile::tempdir().unwrap();
+    let marker = dir.path().join("pid");
     let cancel: Arc<AtomicBool> = Arc::default();
-    let options = Options { cancel: Arc::clone(&cancel), ..Options::default() };
+    let options = NixOptions { cancel: Arc::clone(&cancel), ..NixOptions::default() };
     let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 100", marker.display());
     let environment = artifacts_tests::nix::environment().unwrap();
-    let nix = Nix::new(Some(fake(folder.path(), &script)), environment, options);
+    let nix = Nix::new(Some(fake(dir.path(), &script)), environment, options);
     let started = Instant::now();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| nix.flake("."));
@@ -130,11 +128,11 @@ fn stopping_ends_the_process_soon() {
 
 #[test]
 fn nix_sees_the_environment_that_it_is_given_and_no_other() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let nix = Nix::new(
-        Some(fake(folder.path(), "/usr/bin/env >&2; exit 1")),
+        Some(fake(dir.path(), "/usr/bin/env >&2; exit 1")),
         vec![("GIVEN".into(), "yes".into())],
-        Options::default(),
+        NixOptions::default(),
     );
     let error = nix.flake(".").unwrap_err().to_string();
     assert!(error.contains("GIVEN=yes"), "{error}");
@@ -143,8 +141,8 @@ fn nix_sees_the_environment_that_it_is_given_and_no_other() {
 
 #[test]
 fn no_path_is_taken_for_an_option() {
-    let folder = tempfile::tempdir().unwrap();
-    let nix = with(fake(folder.path(), "exit 0"));
+    let dir = tempfile::tempdir().unwrap();
+    let nix = with(fake(dir.path(), "exit 0"));
     for path in ["--delete", "-v", "nix/store/x", ""].map(Path::new) {
         for error in [nix.realise(path).unwrap_err(), nix.closure(path).unwrap_err()] {
             assert!(matches!(error, Error::Relative { .. }), "{error}");
@@ -158,14 +156,14 @@ fn the_reason_that_a_program_of_nix_gave_is_told() {
     let bench = Bench::new();
     bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
     bench.commit();
-    // A submodule from a local path, which git takes from nobody but who allows it.
-    let other = bench.folder().with_file_name("other");
+    // A submodule from a local path, which git takes from no one but who allows it.
+    let other = bench.dir().with_file_name("other");
     fs::create_dir(&other).unwrap();
     for arguments in [&["init", "-q"][..], &["commit", "-q", "--allow-empty", "-m", "x"]] {
         artifacts_tests::nix::git(&other, arguments).unwrap();
     }
     let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other.to_str().unwrap(), "sub"];
-    artifacts_tests::nix::git(bench.folder(), &add).unwrap();
+    artifacts_tests::nix::git(bench.dir(), &add).unwrap();
     bench.commit();
     let error = bench.nix().flake(&format!("git+file://{}?submodules=1", bench.reference())).unwrap_err();
     assert!(error.to_string().contains("\n| fatal: transport 'file' not allowed"), "{error}");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 #[test]
 fn a_generator_that_is_a_bare_store_path() {
     let bench = Bench::new();
-    // It has no context, and pure evaluation lets nobody look at it.
+    // It has no context, and pure evaluation lets no one look at it.
     let config = r##"({ pkgs, ... }: let text = builtins.toFile "gen" "#!/bin/sh\n"; in { artifacts.store.a = {
         files.f = { }; generator = builtins.unsafeDiscardStringContext text; }; })"##;
     bench.flake(&machine("web1", config));
@@ -36,13 +36,13 @@ fn packages_that_are_set_for_good_stay_what_they_are() {
         let target = &evaluation.spec.targets[0];
         assert_eq!(target.system.as_deref(), Some("aarch64-linux"));
         let generator = target.artifacts[&name("a")].generator.clone().unwrap();
-        // Whoever runs it is told so, instead of being given another one.
+        // Anyone who runs it is reported so, instead of being given another one.
         assert_eq!(generator.system.as_deref(), Some("aarch64-linux"), "{settings}");
     }
 }
 
 #[test]
-fn a_users_paths_follow_the_state_folder_and_hold_no_variable() {
+fn a_users_paths_follow_the_state_directory_and_hold_no_variable() {
     let bench = Bench::new();
     bench.flake(
         r#"homeConfigurations.alice = inputs.home-manager.lib.homeManagerConfiguration {
@@ -149,7 +149,7 @@ fn a_rendering_module_from_elsewhere() {
     assert_eq!(evaluation.failures.len(), 0);
     let problems: Vec<_> = evaluation.problems.iter().map(|one| (one.target.as_str(), one.message.as_str())).collect();
     let [("without", unserved)] = problems.as_slice() else { panic!("{problems:?}") };
-    assert!(unserved.contains("does not bring files onto this target before users are made"), "{unserved}");
+    assert!(unserved.contains("cannot deploy files before users are created"), "{unserved}");
     let target = &evaluation.spec.targets[1];
     assert_eq!(target.config["vault"], json!({ "url": "https://vault", "undeclared": { "too": [1] } }));
     assert_eq!(target.config["unheard"], json!({ "of": true }));
@@ -158,7 +158,7 @@ fn a_rendering_module_from_elsewhere() {
 #[test]
 fn modules_define_nothing_that_is_not_there() {
     let inputs = Inputs::new().unwrap();
-    let path = |folder: &Path| format!("/. + {:?}", folder.display().to_string());
+    let path = |dir: &Path| format!("/. + {:?}", dir.display().to_string());
     // Not even assertions: any option that were defined and is not declared would fail.
     let expression = format!(
         r#"let lib = import ({lib} + "/lib"); of = module: more: (lib.evalModules {{ modules = [

@@ -21,71 +21,71 @@ const GOOD: &str = r#"
 const FAULTS: &[(&str, &str)] = &[
     (
         r#"artifacts.store.good.backend = "vault";"#,
-        "artifacts.store.good.backend: `vault` is no backend here; use one of agenix, dummy, sops-nix, or register it: artifacts.backends.vault.component = …;",
+        "artifacts.store.good.backend: unknown backend `vault`; use one of agenix, dummy, sops-nix, or register it: artifacts.backends.vault.component = …;",
     ),
     (
         "artifacts.store.bare.files.f = { };",
-        "artifacts.store.bare.generator: it has no generator; set the program that makes its files in $out",
+        "artifacts.store.bare.generator: no generator; set the program that writes the files to $out",
     ),
     (
         "artifacts.store.empty = { inherit generator; };",
-        "artifacts.store.empty.files: it has no files; declare at least one, as in: artifacts.store.empty.files.password = { };",
+        "artifacts.store.empty.files: no files; declare at least one, for example artifacts.store.empty.files.password = { };",
     ),
     (
         r#"artifacts.store.good.files."../up" = { };"#,
-        "artifacts.store.good.files.\"../up\": `../up` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+        "artifacts.store.good.files.\"../up\": `../up` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
     ),
     (
         r#"artifacts.store.good.files."a\\b" = { };"#,
-        "`a\\b` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+        "`a\\b` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
     ),
     (
         r#"artifacts.store."." = { inherit generator; files.f = { }; };"#,
-        "artifacts.store.\".\": `.` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+        "artifacts.store.\".\": `.` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
     ),
     (
         r#"artifacts.store.good.files."xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" = { };"#,
-        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
     ),
     (
         r#"artifacts.store.good.prompts."a\nb" = { };"#,
-        "`a\\nb` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+        "`a\\nb` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
     ),
     (
         r#"artifacts.store.twin = { inherit generator; files.f.path = "/run/artifacts/good/f"; };"#,
-        "artifacts.store.good.files.f.path: `/run/artifacts/good/f` is the path of artifacts.store.good.files.f and artifacts.store.twin.files.f; give each its own",
+        "artifacts.store.good.files.f.path: `/run/artifacts/good/f` is the path of artifacts.store.good.files.f and artifacts.store.twin.files.f; set a different path for each",
     ),
     (
         r#"artifacts.store.good.files.f.path = "/run/agenix/good/f";"#,
-        "artifacts.store.good.files.f.path: `/run/agenix/good/f` is inside agenix' own folder, which it replaces at each activation; choose another place",
+        "artifacts.store.good.files.f.path: `/run/agenix/good/f` is inside the directory of agenix, which agenix replaces at each activation; choose another path",
     ),
     (
         r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good.files.f.path = "/run/secrets";"#,
-        "artifacts.store.good.files.f.path: `/run/secrets` is inside sops-nix' own folder, which it replaces at each activation; choose another place",
+        "artifacts.store.good.files.f.path: `/run/secrets` is inside the directory of sops-nix, which sops-nix replaces at each activation; choose another path",
     ),
     (
         r#"age.secretsDir = "/run/keys"; artifacts.store.good.files.f.path = "/run/keys/f";"#,
-        "artifacts.store.good.files.f.path: `/run/keys/f` is inside agenix' own folder, which it replaces at each activation; choose another place",
+        "artifacts.store.good.files.f.path: `/run/keys/f` is inside the directory of agenix, which agenix replaces at each activation; choose another path",
     ),
     (
         r#"artifacts.store.good.files.f.mode = "u=r";"#,
-        "artifacts.store.good.files.f.mode: `u=r` is no octal number, which is all that every backend takes; write it as `0400`",
+        "artifacts.store.good.files.f.mode: invalid mode `u=r`; expected an octal number such as `0400`",
     ),
     (
         r#"artifacts.store.good.files.f.path = "/nix/store/x";"#,
-        "artifacts.store.good.files.f.path: `/nix/store/x` is inside the Nix store, which is read-only and readable by everybody; choose another place",
+        "artifacts.store.good.files.f.path: `/nix/store/x` is inside the Nix store, which is read-only and world-readable; choose another path",
     ),
     (
         r#"artifacts.store.good.files.f.path = "attic/env";"#,
-        "artifacts.store.good.files.f.path: `attic/env` is no absolute path; write it from the root on, as in `/run/artifacts/good/f`",
+        "artifacts.store.good.files.f.path: `attic/env` is not absolute; write, for example, `/run/artifacts/good/f`",
     ),
     (
         r#"artifacts.store.good.files.f.path = "%r/env";"#,
-        "artifacts.store.good.files.f.path: `%r/env` is no absolute path; write it from the root on, as in `/run/artifacts/good/f`",
+        "artifacts.store.good.files.f.path: `%r/env` is not absolute; write, for example, `/run/artifacts/good/f`",
     ),
     (
         r#"artifacts.store.good.dependencies = [ "ca" ];"#,
-        "artifacts.store.good.dependencies: there is no artifact `ca` on this target; declare artifacts.store.ca here as well, or remove it",
+        "artifacts.store.good.dependencies: unknown artifact `ca`; declare artifacts.store.ca on this target, or remove it",
     ),
     (
         r#"artifacts.store.good.dependencies = [ "good" ];"#,
@@ -93,58 +93,58 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         r#"artifacts.store.good = { backend = "dummy"; files.f.neededFor = "users"; };"#,
-        "artifacts.store.good.files.f.neededFor: the backend `dummy` does not bring files onto this target before users are made; leave it at \"services\", or use a backend that does",
+        "artifacts.store.good.files.f.neededFor: backend `dummy` cannot deploy files before users are created; use \"services\", or another backend",
     ),
     (
         r#"artifacts.store.good.files = { f = { }; g = { secret = false; testValue = "known"; }; };"#,
-        "artifacts.store.good.files.f.testValue: it has none, and other files of the artifact have one; give it to each, or to none",
+        "artifacts.store.good.files.f.testValue: it is missing, but other files of this artifact have one; set it for all files or for none",
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "srv-nas.mount" ];"#,
-        "artifacts.store.good.bindUnits: `srv-nas.mount` is a mount, which is bound where it is declared: fileSystems.<where>.options = [ \"nofail\" \"x-systemd.requires=artifact-good.service\" ]; or, in systemd.mounts, bindsTo and after",
+        "artifacts.store.good.bindUnits: `srv-nas.mount` is a mount; bind it in its own declaration: fileSystems.<where>.options = [ \"nofail\" \"x-systemd.requires=artifact-good.service\" ]; or, in systemd.mounts, bindsTo and after",
     ),
     (
         r#"artifacts.store.good.files.f.owner = "atticd";"#,
-        "artifacts.store.good.files.f.owner: `atticd` is no user of this configuration, so the file stays root's; declare users.users.atticd, or leave it root's and hand it to the service with EnvironmentFile or LoadCredential",
+        "artifacts.store.good.files.f.owner: `atticd` is an unknown user, so the file will belong to root; declare users.users.atticd, or use EnvironmentFile or LoadCredential",
     ),
     (
         r#"artifacts.store.good.files.f.group = "atticd";"#,
-        "artifacts.store.good.files.f.group: `atticd` is no group of this configuration, so the file stays root's; declare users.groups.atticd, or leave it root's and hand it to the service with EnvironmentFile or LoadCredential",
+        "artifacts.store.good.files.f.group: `atticd` is an unknown group, so the file will belong to root; declare users.groups.atticd, or use EnvironmentFile or LoadCredential",
     ),
     (
         "artifacts.config.agenix.publicUserKeys = lib.mkForce [ ]; artifacts.store.good.files.f.deploy = false;",
-        "artifacts.store.good.files.f.deploy: it is false, and there is no admin who could read the file; set artifacts.config.agenix.publicUserKeys",
+        "artifacts.store.good.files.f.deploy: it is false, but there are no admin keys; set artifacts.config.agenix.publicUserKeys",
     ),
     (
         "artifacts.config.agenix.flakeStoreDir = ./elsewhere;",
-        "artifacts.config.agenix.flakeStoreDir: the folder is not named `secrets`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name",
+        "artifacts.config.agenix.flakeStoreDir: the directory is not named `secrets`, as the storage is; set artifacts.root to the directory that contains it, and artifacts.backends.agenix.storage to its name",
     ),
     (
         "artifacts.root = lib.mkForce ./.; artifacts.config.agenix.flakeStoreDir = inputs.agenix;",
-        "artifacts.config.agenix.flakeStoreDir: it is the whole of a flake, so that the folder it is in is the Nix store; let the files be in a folder `secrets` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name its checkout with --root where it is another flake",
+        "artifacts.config.agenix.flakeStoreDir: it is a complete flake; keep the files in its directory `secrets`, remove flakeStoreDir, set artifacts.root to that flake, and pass --root DIR with its checkout if it is another flake",
     ),
     (
         "artifacts.config.agenix.publicHostKey = lib.mkForce null;",
-        "artifacts.config.agenix.publicHostKey: the machine's public key is not set, so nothing can be encrypted for it: set it, for artifacts.store.good",
+        "artifacts.config.agenix.publicHostKey is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
     ),
     (
         r#"artifacts.store.good.backend = "sops-nix"; artifacts.config.sops-nix.publicHostKey = "age1host";"#,
-        "artifacts.config.sops-nix: sops-nix is not imported here, so nothing brings its files onto the target: import sops-nix.nixosModules.sops, for artifacts.store.good",
+        "artifacts.config.sops-nix: sops-nix is not imported, so its files are not deployed; import sops-nix.nixosModules.sops, for artifacts.store.good",
     ),
     (
         r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good.backend = "sops-nix";"#,
-        "artifacts.config.sops-nix.publicHostKey: the machine's public key is not set, so nothing can be encrypted for it: set it, for artifacts.store.good",
+        "artifacts.config.sops-nix.publicHostKey is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
     ),
     (
         r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good.backend = "sops-nix";
 artifacts.config.sops-nix.publicHostKey = "ssh-rsa AAAA";"#,
-        "artifacts.config.sops-nix.publicHostKey: sops-nix cannot read with an ssh-rsa key; use the ssh-ed25519 key, or an age recipient",
+        "artifacts.config.sops-nix.publicHostKey: sops-nix does not support ssh-rsa keys; use an ssh-ed25519 key or an age recipient",
     ),
     (
         r#"imports = [ inputs.sops-nix.nixosModules.sops ]; users.users.atticd = { };
 artifacts.config.sops-nix.publicHostKey = "age1host";
 artifacts.store.good = { backend = "sops-nix"; files.f = { neededFor = "users"; owner = "atticd"; }; };"#,
-        "artifacts.store.good.files.f.owner: it is needed for users, so there is no user yet who could own it; leave owner and group to root",
+        "artifacts.store.good.files.f.owner: it is deployed before users exist; remove owner and group",
     ),
     (
         r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good = { backend = "sops-nix"; files.sops = { }; };
@@ -153,76 +153,76 @@ artifacts.config.sops-nix = { publicHostKey = "age1host"; format = "yaml"; };"#,
     ),
     (
         "artifacts.root = lib.mkForce null;",
-        "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own folder",
+        "artifacts.root: it is not set, so stored files cannot be read; set `artifacts.root = ./.;` in the directory of the flake",
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "atticd.service" ];"#,
-        "artifacts.store.good.bindUnits: nothing defines `atticd.service`; correct the name, or say `systemd.services.\"atticd\" = { };` when a package brings it",
+        "artifacts.store.good.bindUnits: unknown unit `atticd.service`; fix the name, or declare `systemd.services.\"atticd\" = { };` if a package provides it",
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "atticd" ];"#,
-        "artifacts.store.good.bindUnits: `atticd` names no unit that can be bound; write the whole name, as in `atticd.service` (path, service, slice, socket, target, timer)",
+        "artifacts.store.good.bindUnits: `atticd` is not a unit that can be bound; write, for example, `atticd.service` (path, service, slice, socket, target, timer)",
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "t@.service" ];"#,
-        "artifacts.store.good.bindUnits: `t@.service` is a template; name its instances, as in `t@one.service`",
+        "artifacts.store.good.bindUnits: `t@.service` is a template; write its instances, for example `t@one.service`",
     ),
     (
         r#"artifacts.store.good.files.f.restartUnits = [ "t@.service" "t@one.service" "a.mount" ];"#,
-        "artifacts.store.good.files.f.restartUnits: `t@.service` names no single unit; write the whole name, as in `web.service` or `web@one.service`",
+        "artifacts.store.good.files.f.restartUnits: `t@.service` is not a complete unit name; write, for example, `web.service` or `web@one.service`",
     ),
     (
         r#"artifacts.store.good.files.f.reloadUnits = [ "w*.service" ];"#,
-        "artifacts.store.good.files.f.reloadUnits: `w*.service` names no single unit; write the whole name, as in `web.service` or `web@one.service`",
+        "artifacts.store.good.files.f.reloadUnits: `w*.service` is not a complete unit name; write, for example, `web.service` or `web@one.service`",
     ),
     (
         r#"artifacts.store.good.files.f.restartUnits = [ "" ];"#,
-        "artifacts.store.good.files.f.restartUnits: `` names no single unit; write the whole name, as in `web.service` or `web@one.service`",
+        "artifacts.store.good.files.f.restartUnits: `` is not a complete unit name; write, for example, `web.service` or `web@one.service`",
     ),
     (
         r#"artifacts.store."éééééééééééééééééééééééééééééééééééééééé" = { inherit generator; files.f = { }; };"#,
-        "artifacts.store.\"éééééééééééééééééééééééééééééééééééééééé\": its unit's name, artifact-\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9.service, is longer than the 255 bytes that systemd allows; give the artifact a shorter name",
+        "artifacts.store.\"éééééééééééééééééééééééééééééééééééééééé\": its unit name, artifact-\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9.service, exceeds the systemd limit of 255 bytes; use a shorter artifact name",
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "atticd.service" ]; systemd.services.atticd = { };
 artifacts.programs.artifacts-target = lib.mkForce null;"#,
-        "artifacts.programs.artifacts-target: bindUnits needs it, and it is not set; set it to the package of that name, or use the overlay",
+        "artifacts.programs.artifacts-target: bindUnits needs it, but it is not set; set it to the package, or use the overlay",
     ),
     (
         r#"artifacts.store.good.backend = "dummy"; artifacts.programs.artifacts = lib.mkForce null;"#,
-        "artifacts.programs.artifacts: a backend makes files on the target with it, and it is not set; set it to the package of that name, or use the overlay",
+        "artifacts.programs.artifacts: an on-target backend needs it, but it is not set; set it to the package, or use the overlay",
     ),
     (
         r#"users.users.atticd = { }; users.groups.atticd = { }; systemd.sysusers.enable = true;
 artifacts.store.good = { backend = "dummy"; files.f = { neededFor = "users"; owner = "atticd"; }; };"#,
-        "artifacts.store.good.files.f.owner: `atticd`: it is made before users are; leave it to root, or write a number",
+        "artifacts.store.good.files.f.owner: `atticd` does not exist yet when the file is generated; use root or a numeric ID",
     ),
     (
         r#"systemd.sysusers.enable = true; artifacts.store.other = { inherit generator; files.g = { }; };
 artifacts.store.good = { backend = "dummy"; files.f.neededFor = "users"; dependencies = [ "other" ]; };"#,
-        "artifacts.store.other.backend: something that is made here before users are depends on it, and `agenix` brings it later; use a backend for both that makes files on the target",
+        "artifacts.store.other.backend: an artifact that is generated before users exist depends on it, but `agenix` deploys it later; use an on-target backend for both",
     ),
 ];
 
 /// What is found only when a system is built: that files are missing is what the command is there for. The machine is `web1`.
 const MISSING: (&str, &str) = (
     "artifacts.store.good.files = { f = { }; g = { }; }; artifacts.store.other = { inherit generator; files.h = { }; };",
-    "these files are not there yet:\n  per-machine/web1/good/f.age\n  per-machine/web1/good/g.age\n  per-machine/web1/other/h.age\nrun: artifacts generate per-machine/web1/good per-machine/web1/other",
+    "these files are not generated yet:\n  per-machine/web1/good/f.age\n  per-machine/web1/good/g.age\n  per-machine/web1/other/h.age\nrun: artifacts generate per-machine/web1/good per-machine/web1/other",
 );
 
 /// What each fault of a user's is, and what it must say.
 const USERS: &[(&str, &str)] = &[
     (
         "artifacts.config.agenix.publicUserKeys = lib.mkForce [ ];",
-        "artifacts.config.agenix.publicUserKeys: the user's public key is not set, so nothing can be encrypted for it: set it, for artifacts.store.good",
+        "artifacts.config.agenix.publicUserKeys is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
     ),
     (
         r#"artifacts.store.good.backend = "sops-nix";"#,
-        "artifacts.config.sops-nix.publicUserKeys: the user's public key is not set, so nothing can be encrypted for it: set it, for artifacts.store.good",
+        "artifacts.config.sops-nix.publicUserKeys is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
     ),
     (
         r#"artifacts.store.good.backend = "sops-nix"; artifacts.config.sops-nix.publicUserKeys = [ "ssh-rsa AAAA" ];"#,
-        "artifacts.config.sops-nix.publicUserKeys: sops-nix cannot read with an ssh-rsa key; use the ssh-ed25519 key, or an age recipient",
+        "artifacts.config.sops-nix.publicUserKeys: sops-nix does not support ssh-rsa keys; use an ssh-ed25519 key or an age recipient",
     ),
     (
         r#"artifacts.store.good = { backend = "sops-nix"; files."<<" = { }; };
@@ -236,28 +236,28 @@ artifacts.config.sops-nix = { publicUserKeys = [ "age1user" ]; format = "json"; 
     ),
     (
         r#"artifacts.store.good.files.f.path = "$HOME/f";"#,
-        "artifacts.store.good.files.f.path: `$HOME/f` is no absolute path; write it from the root on, as in `/home/user/.local/state/artifacts/good/f`",
+        "artifacts.store.good.files.f.path: `$HOME/f` is not absolute; write, for example, `/home/user/.local/state/artifacts/good/f`",
     ),
     (
         r#"artifacts.store.good.files.f.neededFor = "users";"#,
-        "artifacts.store.good.files.f.neededFor: the backend `agenix` does not bring files onto this target before users are made; leave it at \"services\", or use a backend that does",
+        "artifacts.store.good.files.f.neededFor: backend `agenix` cannot deploy files before users are created; use \"services\", or another backend",
     ),
     (
         "artifacts.root = lib.mkForce null;",
-        "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own folder",
+        "artifacts.root: it is not set, so stored files cannot be read; set `artifacts.root = ./.;` in the directory of the flake",
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "mail.service" ];"#,
-        "artifacts.store.good.bindUnits: nothing defines `mail.service`; correct the name, or say `systemd.user.services.\"mail\" = { };` when a package brings it",
+        "artifacts.store.good.bindUnits: unknown unit `mail.service`; fix the name, or declare `systemd.user.services.\"mail\" = { };` if a package provides it",
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "mail.service" ]; systemd.user.services.mail = { };
 artifacts.programs.artifacts-target = lib.mkForce null;"#,
-        "artifacts.programs.artifacts-target: bindUnits needs it, and it is not set; set it to the package of that name, or use the overlay",
+        "artifacts.programs.artifacts-target: bindUnits needs it, but it is not set; set it to the package, or use the overlay",
     ),
     (
         r#"artifacts.store.good.backend = "dummy"; artifacts.programs.artifacts = lib.mkForce null;"#,
-        "artifacts.programs.artifacts: a backend makes files on the target with it, and it is not set; set it to the package of that name, or use the overlay",
+        "artifacts.programs.artifacts: an on-target backend needs it, but it is not set; set it to the package, or use the overlay",
     ),
 ];
 
@@ -315,14 +315,16 @@ fn every_fault_of_a_user_is_told_by_the_command_and_when_the_user_is_built() {
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../nix/FAULTS.md");
 
 fn page() -> String {
-    let mut text = "# Faults that evaluation finds\n\nEach with a declaration that has it, beside what is right otherwise. Nix says it \
-        when a system is built, after `artifacts: `,\nand `artifacts status` and `artifacts generate` repeat it. An unknown owner or group is a \
-        warning. That the declarations of a\nshared artifact differ is seen only across targets, so the command alone says it: `shared/ca: one (nixos) and two (nixos) declare it with\ndifferent files.secret: cert and none`.\nWhere one backend's module is imported alone, what another one stores is a fault, too: `artifacts.store.good.backend: no module here\nbrings the files of `agenix` onto the target; import artifacts.nixosModules.agenix as well`. This page is generated from the tests.\n"
+    let mut text = "# Configuration errors\n\nEach error with a declaration that causes it; the rest of the configuration is valid. Nix reports it when a \
+        system is built, after\n`artifacts: `, and `artifacts status` and `artifacts generate` report it as well. An unknown owner or group causes a warning. Only the\ncommand \
+        sees several targets, so it alone reports declarations of a shared artifact that differ: ``shared/ca: `files.secret` differs between one\n(nixos) and two (nixos): cert and none``. \
+        If the module of one backend is imported alone, artifacts of other backends are errors, too:\n`` artifacts.store.good.backend: no imported module deploys the files of `agenix`; import artifacts.nixosModules.agenix ``. \
+        A test generates this page.\n"
         .to_owned();
     list(&mut text, FAULTS);
-    text += "\n## Of a user\n\nThe same holds for a user under Home Manager, and this besides. Home Manager says it when it is built, at its activation.\n";
+    text += "\n## Home Manager users\n\nThe same errors apply to Home Manager users, and these in addition. Home Manager reports them when it is built, at its activation.\n";
     list(&mut text, USERS);
-    text += "\n## Found when a system is built\n\nAll that is missing, at once. The command says it in its own words, with each state.\n";
+    text += "\n## Errors at build time\n\nAll missing files at once. The command reports them as states instead.\n";
     list(&mut text, &[MISSING]);
     text
 }
@@ -355,7 +357,7 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
         FAULTS.iter().enumerate().map(|(number, (fault, _))| faulty(&format!("m{number:02}"), fault)).collect();
     bench.flake(&machines.join("\n"));
     let evaluation = bench.evaluate();
-    // Names that could leave their folder refuse the spec of their target; all others leave it usable.
+    // Names that could leave their directory refuse the spec of their target; all others leave it usable.
     assert_eq!(evaluation.failures.len(), 5, "{:?}", evaluation.failures);
     for (number, (fault, expected)) in FAULTS.iter().enumerate() {
         let name = format!("m{number:02}");
@@ -372,7 +374,7 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
             "c: c.warnings ++ map (one: one.message) (builtins.filter (one: !one.assertion) c.assertions)",
         );
         let said: Vec<&str> = said.as_array().unwrap().iter().filter_map(|one| one.as_str()).collect();
-        let ours = |one: &&&str| one.starts_with("artifacts: ") && !one.contains("these files are not there yet");
+        let ours = |one: &&&str| one.starts_with("artifacts: ") && !one.contains("these files are not generated yet");
         let said: Vec<_> = said.iter().filter(ours).collect();
         assert!(matches!(said.as_slice(), [one] if one.contains(expected)), "{fault}: {said:?}");
     }
@@ -448,8 +450,7 @@ fn agenix_comes_too_late_where_a_unit_makes_the_users() {
     bench.flake(&machines.map(|(name, makes)| machine(name, &format!("{GOOD} {needed} {makes}"))).join("\n"));
     let problems = bench.evaluate().problems;
     let said: Vec<String> = problems.iter().map(|one| format!("{}: {}", one.target, one.message)).collect();
-    let late = "artifacts.store.good.files.f.neededFor: the backend `agenix` does not bring files onto this target before users \
-                are made; leave it at \"services\", or use a backend that does";
+    let late = "artifacts.store.good.files.f.neededFor: backend `agenix` cannot deploy files before users are created; use \"services\", or another backend";
     assert_eq!(said, [format!("sysusers: {late}"), format!("userborn: {late}")]);
 }
 
@@ -475,7 +476,7 @@ fn all_missing_files_in_one_message_with_one_command() {
     let error = bench.try_eval(toplevel).unwrap_err().to_string();
     // Nix indents it.
     let error: Vec<&str> = error.lines().map(str::trim).collect();
-    let expected = "- artifacts: these files are not there yet:\nper-machine/web1/good/g.age\nper-machine/web1/with blank/x.age\n\
+    let expected = "- artifacts: these files are not generated yet:\nper-machine/web1/good/g.age\nper-machine/web1/with blank/x.age\n\
                     run: artifacts generate per-machine/web1/good 'per-machine/web1/with blank'";
     assert!(error.join("\n").contains(expected), "{error:?}");
     bench.write("secrets/per-machine/web1/good/g.age", "sealed");
@@ -529,7 +530,7 @@ fn faults_that_cannot_be_found_do_not_pass_for_none_and_hide_no_others() {
             "cannot check the configuration of nixosConfigurations.{target}: evaluate its config.artifacts.problems to see why"
         )
     };
-    let bare = "artifacts.store.bare.generator: it has no generator; set the program that makes its files in $out";
+    let bare = "artifacts.store.bare.generator: no generator; set the program that writes the files to $out";
     let mut one = of("one");
     one.sort_unstable();
     assert_eq!(one, [bare, &untold("one")]);
@@ -538,7 +539,7 @@ fn faults_that_cannot_be_found_do_not_pass_for_none_and_hide_no_others() {
 }
 
 #[test]
-fn a_users_folders_of_tools_are_the_users_own() {
+fn a_users_directories_of_tools_are_the_users_own() {
     let bench = Bench::new();
     let user = |name: &str, path: &str| {
         format!(
@@ -583,8 +584,8 @@ fn what_a_users_systemd_cannot_do_is_said() {
     let evaluation = bench.evaluate();
     assert_eq!(evaluation.failures.len(), 0, "{:?}", evaluation.failures);
     let problems = evaluation.problems;
-    let said = "artifacts.store.a.backend: `dummy` has files made by units of systemd, and `systemd.user.enable` is false; use another \
-                backend here";
+    let said = "artifacts.store.a.backend: `dummy` needs systemd units, but `systemd.user.enable` is false; use another \
+                backend";
     assert!(
         matches!(problems.as_slice(), [one] if one.target.as_str() == "nowhere" && one.message == said),
         "{problems:?}"
@@ -593,7 +594,7 @@ fn what_a_users_systemd_cannot_do_is_said() {
     // Nor can lines be added to a user's mount.
     bench.flake(&user("mounts", true, r#"bindUnits = [ "nas.mount" ];"#));
     let problems = bench.evaluate().problems;
-    let said = "artifacts.store.a.bindUnits: `nas.mount` is a mount, which is bound where it is declared: \
+    let said = "artifacts.store.a.bindUnits: `nas.mount` is a mount; bind it in its own declaration: \
                 systemd.user.mounts.<name>.Unit, with `artifact-a.service` as BindsTo and After";
     assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
 }
@@ -618,8 +619,8 @@ fn on_a_mac_root_and_wheel_are_known_and_nothing_comes_before_users() {
     assert!(matches!(problems.as_slice(), [one] if one.message.contains("files.f.neededFor")), "{problems:?}");
     bench.flake(&mac(r#"{ artifacts.store.good.backend = "dummy"; }"#));
     let problems = bench.evaluate().problems;
-    let said = "artifacts.store.good.backend: `dummy` has files made by units of systemd, and nix-darwin has none of it; use another \
-                backend here";
+    let said = "artifacts.store.good.backend: `dummy` needs systemd units, but nix-darwin has none of it; use another \
+                backend";
     assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
     bench.flake(&mac("({ lib, ... }: { networking.hostName = lib.mkForce null; })"));
     let failures = bench.evaluate().failures;

@@ -24,15 +24,15 @@ fn replaced(inputs: &[&str]) -> Vec<String> {
 }
 
 /// Runs a command of Nix on a flake with the stand-ins in place.
-fn run(folder: &Path, command: &[&str], inputs: &[&str]) -> anyhow::Result<String> {
+fn run(dir: &Path, command: &[&str], inputs: &[&str]) -> anyhow::Result<String> {
     let command = command.iter().map(|word| (*word).to_owned());
-    nix(folder, &command.chain(replaced(inputs)).collect::<Vec<_>>())
+    nix(dir, &command.chain(replaced(inputs)).collect::<Vec<_>>())
 }
 
 /// Evaluates an attribute.
-fn eval(folder: &Path, inputs: &[&str], attribute: &str, function: &str) -> Value {
+fn eval(dir: &Path, inputs: &[&str], attribute: &str, function: &str) -> Value {
     let attribute = format!(".#{attribute}");
-    let text = run(folder, &["eval", "--json", &attribute, "--apply", function], inputs).unwrap();
+    let text = run(dir, &["eval", "--json", &attribute, "--apply", function], inputs).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
@@ -52,10 +52,10 @@ fn the_check_of_the_reference_tells_an_old_one() {
     let copy = tempfile::tempdir().unwrap();
     let top = Inputs::new().unwrap().path("artifacts");
     assert!(std::process::Command::new("cp").arg("-r").arg(top).arg(copy.path()).status().unwrap().success());
-    let folder = copy.path().join("artifacts");
-    let check = || run(&folder, &["build", "--no-link", ".#checks.x86_64-linux.options-reference"], &INPUTS);
+    let dir = copy.path().join("artifacts");
+    let check = || run(&dir, &["build", "--no-link", ".#checks.x86_64-linux.options-reference"], &INPUTS);
     check().unwrap();
-    let page = folder.join("nix/OPTIONS.md");
+    let page = dir.join("nix/OPTIONS.md");
     fs::write(&page, fs::read_to_string(&page).unwrap().replace("artifacts.root", "artifacts.roof")).unwrap();
     let error = check().unwrap_err().to_string();
     assert!(error.contains("options-reference-is-current"), "{error}");
@@ -136,10 +136,10 @@ fn sources_are_what_is_built_and_no_more() {
     assert_eq!(names(&programs.join("plugins")), ["bundled.json"]);
     assert_eq!(names(&programs.join("xtask/src")), ["lib.rs", "main.rs"]);
     assert_eq!(names(&backends), ["plugins", "tests", "wit"]);
-    for (folder, of) in [(programs.join("host"), "host"), (backends.join("plugins"), "plugins")] {
-        for part in names(&folder) {
+    for (dir, of) in [(programs.join("host"), "host"), (backends.join("plugins"), "plugins")] {
+        for part in names(&dir) {
             let tests = Path::new(TOP).join(of).join(&part).join("tests");
-            assert!(!folder.join(&part).join("tests").exists(), "{}", tests.display());
+            assert!(!dir.join(&part).join("tests").exists(), "{}", tests.display());
         }
     }
     // All that the lock file tells of is there.
@@ -154,9 +154,9 @@ fn sources_are_what_is_built_and_no_more() {
     }
 }
 
-/// What is in a folder, sorted.
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
+/// What is in a directory, sorted.
+fn names(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
     let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
@@ -199,14 +199,14 @@ fn the_rest_of_it() {
 
 #[test]
 fn the_lock_file_fits_the_inputs() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     for file in ["flake.nix", "flake.lock"] {
-        fs::copy(Path::new(TOP).join(file), folder.path().join(file)).unwrap();
+        fs::copy(Path::new(TOP).join(file), dir.path().join(file)).unwrap();
     }
     // Only what does not fit would need the network: with all inputs replaced but one, that one's lock is read as it is.
-    let lock: Value = serde_json::from_str(&fs::read_to_string(folder.path().join("flake.lock")).unwrap()).unwrap();
+    let lock: Value = serde_json::from_str(&fs::read_to_string(dir.path().join("flake.lock")).unwrap()).unwrap();
     let arguments = ["flake", "metadata", "--json", "--no-update-lock-file"];
-    let metadata: Value = serde_json::from_str(&nix(folder.path(), &arguments).unwrap()).unwrap();
+    let metadata: Value = serde_json::from_str(&nix(dir.path(), &arguments).unwrap()).unwrap();
     assert_eq!(metadata["locks"], lock);
 }
 
@@ -237,15 +237,15 @@ fn the_whole_spec_as_an_output() {
 
 #[test]
 fn the_template_of_a_backend() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let template = Path::new(TOP).join("nix/templates/backend");
-    fs::copy(template.join("flake.nix"), folder.path().join("flake.nix")).unwrap();
+    fs::copy(template.join("flake.nix"), dir.path().join("flake.nix")).unwrap();
     let inputs = ["nixpkgs", "rust-overlay", "artifacts"];
-    let module = eval(folder.path(), &inputs, "nixosModules.default", "m: builtins.attrNames m.artifacts.backends");
+    let module = eval(dir.path(), &inputs, "nixosModules.default", "m: builtins.attrNames m.artifacts.backends");
     assert_eq!(module, json!(["mine"]));
     for (output, name) in [("packages", "artifacts-backend-mine"), ("devShells", "mkShell")] {
         let output = format!("{output}.x86_64-linux.default");
-        assert_eq!(eval(folder.path(), &inputs, &output, "p: builtins.deepSeq p.arguments p.name"), name);
+        assert_eq!(eval(dir.path(), &inputs, &output, "p: builtins.deepSeq p.arguments p.name"), name);
     }
     for file in ["Cargo.toml", "manifest.json", "src/lib.rs"] {
         assert!(template.join(file).exists());
@@ -278,13 +278,13 @@ fn the_reference_of_options_is_current() {
 }
 
 #[test]
-fn the_sdk_has_the_contract_when_its_folder_is_copied_alone() {
+fn the_sdk_has_the_contract_when_its_directory_is_copied_alone() {
     // As nixpkgs' importCargoLock copies a crate that comes from git.
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugins/sdk");
-    let copied = std::process::Command::new("cp").args(["-prL", sdk]).arg(folder.path()).status().unwrap();
+    let copied = std::process::Command::new("cp").args(["-prL", sdk]).arg(dir.path()).status().unwrap();
     assert!(copied.success());
-    let sdk = folder.path().join("sdk");
+    let sdk = dir.path().join("sdk");
     let bindings = std::fs::read_to_string(sdk.join("src/bindings.rs")).unwrap();
     let paths: Vec<&str> = bindings.split("path: \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert_eq!(paths.len(), 2, "{bindings}");

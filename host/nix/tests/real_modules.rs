@@ -21,7 +21,7 @@ const EXPRESSION: &str = r#"
         options.networking.hostName = lib.mkOption { default = "web1"; };
         config = {
           artifacts.default.backend = "agenix";
-          artifacts.root = /no/such/folder;
+          artifacts.root = /no/such/directory;
           artifacts.config.agenix.publicHostKey = "age1host";
           users.users.attic = { isSystemUser = true; group = "attic"; };
           users.groups.attic = { };
@@ -48,7 +48,7 @@ const EXPRESSION: &str = r#"
 
 fn evaluate(backend: &str) -> Value {
     let inputs = Inputs::new().unwrap();
-    let path = |folder: &Path| format!("/. + {:?}", folder.display().to_string());
+    let path = |dir: &Path| format!("/. + {:?}", dir.display().to_string());
     let expression = format!(
         "({}) {{ nixpkgs = {}; ours = {}; agenix = {}; }}",
         EXPRESSION.replace("\"agenix\"", &format!("\"{backend}\"")),
@@ -73,7 +73,7 @@ fn users_assertions_and_security() {
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0].as_str().unwrap().ends_with("run: artifacts generate per-machine/web1/password"));
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].as_str().unwrap().contains("`nobody2` is no user of this configuration"));
+    assert!(warnings[0].as_str().unwrap().contains("`nobody2` is an unknown user"));
 }
 
 #[test]
@@ -81,8 +81,7 @@ fn a_password_that_a_script_reads_is_not_left_to_a_unit() {
     // The real module makes users in an activation script, before any unit starts.
     let found = evaluate("dummy");
     assert_eq!(found["password"], "/run/artifacts/password/hash");
-    let said = "artifacts: artifacts.store.password.files.hash.neededFor: the backend `dummy` does not bring files onto this target \
-                before users are made; leave it at \"services\", or use a backend that does";
+    let said = "artifacts: artifacts.store.password.files.hash.neededFor: backend `dummy` cannot deploy files before users are created; use \"services\", or another backend";
     let errors = found["errors"].as_array().unwrap();
     assert!(errors.iter().any(|one| one == said), "{errors:?}");
 }

@@ -169,14 +169,14 @@ fn faults_name_option_and_remedy() {
     let good = r#"artifacts.config.sops-nix.publicHostKey = "ssh-ed25519 AAAA";"#;
     assert_eq!(fault(&format!("{good} {}", store("{ f = { }; }"))), Vec::<String>::new());
     for (config, words) in [
-        (store("{ f = { }; }"), ["artifacts.config.sops-nix.publicHostKey", "set it"]),
+        (store("{ f = { }; }"), ["artifacts.config.sops-nix.publicHostKey", "is not set"]),
         (
             format!("{good} {}", store("{ f.deploy = false; }")),
             ["files.f.deploy", "artifacts.config.sops-nix.publicUserKeys"],
         ),
         (
             format!(r#"artifacts.config.sops-nix.publicHostKey = "ssh-rsa AAAA"; {}"#, store("{ f = { }; }")),
-            ["publicHostKey", "use the ssh-ed25519 key"],
+            ["publicHostKey", "use an ssh-ed25519 key"],
         ),
         (
             format!(r#"{good} artifacts.config.sops-nix.format = "yaml"; {}"#, store("{ sops = { }; }")),
@@ -184,7 +184,7 @@ fn faults_name_option_and_remedy() {
         ),
         (
             format!("{good} users.users.x = {{ }}; {}", store(r#"{ f = { neededFor = "users"; owner = "x"; }; }"#)),
-            ["files.f.owner", "leave owner and group to root"],
+            ["files.f.owner", "remove owner and group"],
         ),
     ] {
         let found = fault(&config);
@@ -213,7 +213,7 @@ fn moving_an_artifact_is_one_word() {
 }
 
 #[test]
-fn a_percent_sign_in_a_users_path_is_one_and_the_runtime_folder_is_what_sops_nix_calls_it() {
+fn a_percent_sign_in_a_users_path_is_one_and_the_runtime_directory_is_what_sops_nix_calls_it() {
     let bench = Bench::new();
     bench.flake(
         r#"homeConfigurations.alice = inputs.home-manager.lib.homeManagerConfiguration {
@@ -263,7 +263,7 @@ fn a_sops_nix_that_takes_no_numbers() {
     assert_eq!((owner, bench.evaluate().problems), (json!({ "owner": "x", "group": "x" }), vec![]));
     bench.flake(&of(r#"owner = "1000"; group = "x";"#));
     let problems = bench.evaluate().problems;
-    let said = "artifacts.store.a.files.\"f.g\".owner: `1000`: this version of sops-nix takes no numbers; write a name, or take a \
+    let said = "artifacts.store.a.files.\"f.g\".owner: `1000`: this version of sops-nix does not accept numbers; write a name, or use a \
                 newer sops-nix";
     assert!(matches!(problems.as_slice(), [one] if one.message == said && !one.warning), "{problems:?}");
 }

@@ -8,23 +8,23 @@ use std::path::{Path, PathBuf};
 use artifacts_declared::Name;
 
 use crate::accounts::Accounts;
-use crate::manifest::{Artifact, File};
-use crate::trace::{End, trace};
+use crate::manifest::{DeployedArtifact, DeployedFile};
+use crate::trace::{PathEnd, trace};
 
 /// A file that is not as declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct FileMismatch {
     /// Which.
     pub file: Name,
     /// Where it is expected.
     pub path: String,
     /// What is wrong with it.
-    pub cause: Cause,
+    pub cause: MismatchCause,
 }
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
+pub enum MismatchCause {
     /// This name, on the way there, does not exist.
     Missing(PathBuf),
     /// This name, on the way there, cannot be followed.
@@ -58,65 +58,65 @@ pub enum Cause {
     },
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FileMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "file `{}` ({}): {}", self.file, self.path.escape_debug(), self.cause)
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for MismatchCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(at) => write!(f, "{} does not exist", at.display()),
             Self::Broken(at, why) => write!(f, "{}: {why}", at.display()),
             Self::Kind(found) => write!(f, "expected a regular file, found {found}"),
             Self::Mode { expected, found } => write!(f, "expected mode {expected}, found {found:04o}"),
-            Self::NoMode(text) => write!(f, "its declared mode `{}` is no octal number", text.escape_debug()),
+            Self::NoMode(text) => write!(f, "its declared mode `{}` is not an octal number", text.escape_debug()),
             Self::Account { what, expected, found } => write!(f, "expected {what} {expected}, found {found}"),
-            Self::NoAccount { what, expected } => write!(f, "there is no {what} `{}` here", expected.escape_debug()),
+            Self::NoAccount { what, expected } => write!(f, "unknown {what} `{}`", expected.escape_debug()),
         }
     }
 }
 
 /// Every file of an artifact that is not as declared; empty when it is complete.
-pub fn check(artifact: &Artifact, accounts: &mut Accounts) -> Vec<Fault> {
+pub fn check(artifact: &DeployedArtifact, accounts: &mut Accounts) -> Vec<FileMismatch> {
     let faults = artifact.files.iter().filter_map(|(name, file)| {
         let cause = file_fault(file, trace(Path::new(&file.path), |_, _| ()), accounts)?;
-        Some(Fault { file: name.clone(), path: file.path.clone(), cause })
+        Some(FileMismatch { file: name.clone(), path: file.path.clone(), cause })
     });
     faults.collect()
 }
 
 /// What is wrong with a file whose path led to `end`.
-pub(crate) fn file_fault(file: &File, end: End, accounts: &mut Accounts) -> Option<Cause> {
+pub(crate) fn file_fault(file: &DeployedFile, end: PathEnd, accounts: &mut Accounts) -> Option<MismatchCause> {
     match end {
-        End::Missing(at) => Some(Cause::Missing(at)),
-        End::Broken(at, why) => Some(Cause::Broken(at, why.to_string())),
-        End::Found(_, meta) => kind_fault(&meta)
+        PathEnd::Missing(at) => Some(MismatchCause::Missing(at)),
+        PathEnd::Broken(at, why) => Some(MismatchCause::Broken(at, why.to_string())),
+        PathEnd::Found(_, meta) => kind_fault(&meta)
             .or_else(|| mode_fault(&file.mode, &meta))
             .or_else(|| account_fault("owner", file.owner.as_deref(), meta.uid(), |name| accounts.user(name)))
             .or_else(|| account_fault("group", file.group.as_deref(), meta.gid(), |name| accounts.group(name))),
     }
 }
 
-fn kind_fault(meta: &Metadata) -> Option<Cause> {
+fn kind_fault(meta: &Metadata) -> Option<MismatchCause> {
     let kind = meta.file_type();
     let found = match () {
         () if kind.is_file() => return None,
-        () if kind.is_dir() => "a folder",
+        () if kind.is_dir() => "a directory",
         () if kind.is_fifo() => "a pipe",
         () if kind.is_socket() => "a socket",
         () => "a device",
     };
-    Some(Cause::Kind(found))
+    Some(MismatchCause::Kind(found))
 }
 
-fn mode_fault(expected: &str, meta: &Metadata) -> Option<Cause> {
+fn mode_fault(expected: &str, meta: &Metadata) -> Option<MismatchCause> {
     let found = meta.mode() & 0o7777;
     match u32::from_str_radix(expected, 8) {
         Ok(mode) if mode == found => None,
-        Ok(_) => Some(Cause::Mode { expected: expected.to_owned(), found }),
-        Err(_) => Some(Cause::NoMode(expected.to_owned())),
+        Ok(_) => Some(MismatchCause::Mode { expected: expected.to_owned(), found }),
+        Err(_) => Some(MismatchCause::NoMode(expected.to_owned())),
     }
 }
 
@@ -125,12 +125,12 @@ fn account_fault(
     expected: Option<&str>,
     found: u32,
     look: impl FnOnce(&str) -> Option<u32>,
-) -> Option<Cause> {
+) -> Option<MismatchCause> {
     let expected = expected?;
     match look(expected) {
         Some(id) if id == found => None,
-        Some(_) => Some(Cause::Account { what, expected: expected.to_owned(), found }),
-        None => Some(Cause::NoAccount { what, expected: expected.to_owned() }),
+        Some(_) => Some(MismatchCause::Account { what, expected: expected.to_owned(), found }),
+        None => Some(MismatchCause::NoAccount { what, expected: expected.to_owned() }),
     }
 }
 
@@ -140,8 +140,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
-    fn artifact(path: &Path, mode: &str, owner: Option<&str>) -> Artifact {
-        let file = File {
+    fn artifact(path: &Path, mode: &str, owner: Option<&str>) -> DeployedArtifact {
+        let file = DeployedFile {
             path: path.display().to_string(),
             mode: mode.to_owned(),
             owner: owner.map(str::to_owned),
@@ -149,7 +149,7 @@ mod tests {
             restart_units: vec![],
             reload_units: vec![],
         };
-        Artifact {
+        DeployedArtifact {
             unit: "artifact-a.service".to_owned(),
             bind_units: vec![],
             installers: vec![],
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    fn cause(artifact: &Artifact) -> Option<String> {
+    fn cause(artifact: &DeployedArtifact) -> Option<String> {
         check(artifact, &mut Accounts::default()).first().map(ToString::to_string)
     }
 
@@ -194,7 +194,7 @@ mod tests {
         let declared = artifact(&base.join("f"), "0600", None);
         assert!(cause(&declared).unwrap().ends_with(&format!("{} does not exist", base.join("end").display())));
         std::fs::create_dir(base.join("end")).unwrap();
-        assert!(cause(&declared).unwrap().ends_with("expected a regular file, found a folder"));
+        assert!(cause(&declared).unwrap().ends_with("expected a regular file, found a directory"));
         std::fs::remove_dir(base.join("end")).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, base.join("end"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         assert!(cause(&declared).unwrap().ends_with("expected a regular file, found a pipe"));

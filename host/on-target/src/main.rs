@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use artifacts_on_target::accounts::Accounts;
 use artifacts_on_target::check::check;
-use artifacts_on_target::manifest::{self, Manifest};
-use artifacts_on_target::place::Farm;
-use artifacts_on_target::watch::{self, Options};
+use artifacts_on_target::manifest::{self, TargetManifest};
+use artifacts_on_target::place::DeployDir;
+use artifacts_on_target::watch::{self, WatchOptions};
 use artifacts_text::Explain;
 use clap::{Parser, Subcommand};
 
@@ -36,10 +37,10 @@ enum Command {
         /// The manifest.
         #[arg(default_value = manifest::DEFAULT)]
         manifest: PathBuf,
-        /// The folder in RAM with the files' bytes.
+        /// The directory in RAM with the files' bytes.
         #[arg(long, default_value = "/run/artifacts.d")]
         bytes: PathBuf,
-        /// The folder of links to them.
+        /// The directory of links to them.
         #[arg(long, default_value = "/run/artifacts")]
         links: PathBuf,
     },
@@ -48,7 +49,7 @@ enum Command {
         /// The manifest.
         #[arg(default_value = manifest::DEFAULT)]
         manifest: PathBuf,
-        /// A folder in RAM of the watcher's own.
+        /// A directory in RAM of the watcher's own.
         #[arg(long, env = "RUNTIME_DIRECTORY")]
         state: PathBuf,
         /// Talk to the user's manager.
@@ -67,13 +68,13 @@ fn main() -> ExitCode {
         Command::Clean { manifest, bytes, links } => cleaned(&manifest, &bytes, &links, runtime.as_deref()),
         Command::Watch { manifest, state, user, grace } => {
             let grace = Duration::from_secs(grace);
-            watched(&Options { manifest, state, user, runtime, grace })
+            watched(&WatchOptions { manifest, state, user, runtime, grace })
         }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed { message, hint }) => {
-            eprintln!("artifacts-target: {message}");
+        Err(Failed { error, hint }) => {
+            eprintln!("artifacts-target: {error}");
             if let Some(hint) = hint {
                 eprintln!("  {hint}");
             }
@@ -82,37 +83,37 @@ fn main() -> ExitCode {
     }
 }
 
-/// What a person reads.
+/// Holds the error that ends the program, and what to do about it.
 struct Failed {
-    message: String,
+    error: anyhow::Error,
     hint: Option<String>,
 }
 
-impl<E: Error + Explain> From<E> for Failed {
+impl<E: Error + Explain + Send + Sync + 'static> From<E> for Failed {
     fn from(error: E) -> Self {
-        Self { message: error.to_string(), hint: error.hint() }
+        Self { hint: error.hint(), error: error.into() }
     }
 }
 
 fn checked(name: &str, path: &Path, runtime: Option<&str>) -> Result<(), Failed> {
-    let manifest = Manifest::read(path, runtime)?;
+    let manifest = TargetManifest::read(path, runtime)?;
     let (name, artifact) = manifest.artifact(name, path)?;
     let faults = check(artifact, &mut Accounts::default());
     if faults.is_empty() {
         return Ok(());
     }
-    let lines: Vec<String> = faults.iter().map(|fault| format!("artifact `{name}` is not complete: {fault}")).collect();
+    let lines: Vec<String> = faults.iter().map(|fault| format!("artifact `{name}` is incomplete: {fault}")).collect();
     let hint =
-        artifact.installers.first().map(|unit| format!("its backend puts it there: see `systemctl status {unit}`"));
-    Err(Failed { message: lines.join("\nartifacts-target: "), hint })
+        artifact.installers.first().map(|unit| format!("{unit} deploys this file; see `systemctl status {unit}`"));
+    Err(Failed { error: anyhow!(lines.join("\nartifacts-target: ")), hint })
 }
 
 fn cleaned(manifest: &Path, bytes: &Path, links: &Path, runtime: Option<&str>) -> Result<(), Failed> {
-    let manifest = Manifest::read(manifest, runtime)?;
+    let manifest = TargetManifest::read(manifest, runtime)?;
     if !bytes.exists() {
         return Ok(());
     }
-    let farm = Farm::open(bytes, links)?;
+    let farm = DeployDir::open(bytes, links)?;
     let (gone, mut failed) = farm.clean(&farm.lock()?, &manifest.made_here())?;
     for name in gone {
         eprintln!("artifact `{name}` is no longer declared: removed");
@@ -124,9 +125,9 @@ fn cleaned(manifest: &Path, bytes: &Path, links: &Path, runtime: Option<&str>) -
     Err(last.into())
 }
 
-fn watched(options: &Options) -> Result<(), Failed> {
+fn watched(options: &WatchOptions) -> Result<(), Failed> {
     let ready = || {
-        // Fails only where nobody asked to be told.
+        // Fails only where no one asked to be told.
         let _ = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]);
     };
     Ok(watch::watch(options, ready, |message| eprintln!("{message}"))?)

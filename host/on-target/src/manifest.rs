@@ -18,15 +18,15 @@ pub const DEFAULT: &str = "/etc/artifacts/manifest.json";
 /// Fields that this program does not know are left alone: while a machine is switched, the watcher of the old system reads
 /// the manifest of the new one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Manifest {
+pub struct TargetManifest {
     /// By name.
-    pub artifacts: BTreeMap<Name, Artifact>,
+    pub artifacts: BTreeMap<Name, DeployedArtifact>,
 }
 
 /// One artifact as it is deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Artifact {
+pub struct DeployedArtifact {
     /// Its systemd unit.
     pub unit: String,
     /// Units that are bound to that unit.
@@ -39,14 +39,14 @@ pub struct Artifact {
     #[serde(default)]
     pub on_target: bool,
     /// Its files, boxed: a map makes room for eleven values at once, and there may be many maps.
-    pub files: BTreeMap<Name, Box<File>>,
+    pub files: BTreeMap<Name, Box<DeployedFile>>,
 }
 
 /// One deployed file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct File {
-    /// Where it lies. `${XDG_RUNTIME_DIR}` or `%r` at its beginning stands for the user's runtime folder.
+pub struct DeployedFile {
+    /// Where it is. `${XDG_RUNTIME_DIR}` or `%r` at its beginning stands for the user's runtime directory.
     pub path: String,
     /// Its mode, as octal text.
     pub mode: String,
@@ -66,9 +66,9 @@ pub struct File {
 
 /// Why a manifest cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum TargetManifestError {
     /// It cannot be read.
-    #[error("the manifest {} cannot be read: {why}", .path.display())]
+    #[error("cannot read the manifest {}: {why}", .path.display())]
     Read {
         /// The manifest.
         path: PathBuf,
@@ -76,7 +76,7 @@ pub enum Error {
         why: std::io::Error,
     },
     /// It is JSON of another shape, or none.
-    #[error("the manifest {} is refused: {why}", .path.display())]
+    #[error("invalid manifest {}: {why}", .path.display())]
     Shape {
         /// The manifest.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum Error {
         why: String,
     },
     /// It does not have this artifact.
-    #[error("the manifest {} has no artifact `{name}`; it has {}", .path.display(), listed(.known))]
+    #[error("unknown artifact `{name}` in the manifest {}; its artifacts: {}", .path.display(), listed(.known))]
     Unknown {
         /// The manifest.
         path: PathBuf,
@@ -95,14 +95,14 @@ pub enum Error {
     },
 }
 
-impl Explain for Error {
+impl Explain for TargetManifestError {
     fn kind(&self) -> &'static str {
         "manifest"
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Read { .. } => Some("the artifacts module writes it when the system is activated: is it imported?"),
+            Self::Read { .. } => Some("the artifacts module writes it at activation; check that it is imported"),
             Self::Shape { .. } => {
                 Some("activate a system whose artifacts module and artifacts-target are of one version")
             }
@@ -116,27 +116,27 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-impl Manifest {
-    /// Reads a manifest and puts `runtime`, the user's runtime folder, into the paths that ask for it.
+impl TargetManifest {
+    /// Reads a manifest and puts `runtime`, the user's runtime directory, into the paths that ask for it.
     ///
     /// # Errors
-    /// See [`Error`].
-    pub fn read(path: &Path, runtime: Option<&str>) -> Result<Self, Error> {
-        Self::of_text(&Self::text(path)?, path, runtime)
+    /// See [`TargetManifestError`].
+    pub fn read(path: &Path, runtime: Option<&str>) -> Result<Self, TargetManifestError> {
+        Self::from_text(&Self::text(path)?, path, runtime)
     }
 
     /// The text of a manifest.
-    pub(crate) fn text(path: &Path) -> Result<String, Error> {
-        std::fs::read_to_string(path).map_err(|why| Error::Read { path: path.to_owned(), why })
+    pub(crate) fn text(path: &Path) -> Result<String, TargetManifestError> {
+        std::fs::read_to_string(path).map_err(|why| TargetManifestError::Read { path: path.to_owned(), why })
     }
 
     /// The manifest of a text. `path` is for the message.
-    pub(crate) fn of_text(text: &str, path: &Path, runtime: Option<&str>) -> Result<Self, Error> {
-        Self::parse(text, runtime).map_err(|why| Error::Shape { path: path.to_owned(), why })
+    pub(crate) fn from_text(text: &str, path: &Path, runtime: Option<&str>) -> Result<Self, TargetManifestError> {
+        Self::parse(text, runtime).map_err(|why| TargetManifestError::Shape { path: path.to_owned(), why })
     }
 
     fn parse(text: &str, runtime: Option<&str>) -> Result<Self, String> {
-        let head: Head = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let head: ManifestVersion = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if head.schema != SCHEMA {
             return Err(format!("it has schema {}; this program reads schema {SCHEMA}", head.schema));
         }
@@ -150,16 +150,17 @@ impl Manifest {
     /// The artifacts that are made here, each with the paths of its files.
     pub fn made_here(&self) -> BTreeMap<Name, BTreeSet<PathBuf>> {
         let here = self.artifacts.iter().filter(|(_, artifact)| artifact.on_target);
-        let paths = |artifact: &Artifact| artifact.files.values().map(|file| PathBuf::from(&file.path)).collect();
+        let paths =
+            |artifact: &DeployedArtifact| artifact.files.values().map(|file| PathBuf::from(&file.path)).collect();
         here.map(|(name, artifact)| (name.clone(), paths(artifact))).collect()
     }
 
     /// One artifact. `path` is for the message.
     ///
     /// # Errors
-    /// [`Error::Unknown`].
-    pub fn artifact(&self, name: &str, path: &Path) -> Result<(&Name, &Artifact), Error> {
-        self.artifacts.get_key_value(name).ok_or_else(|| Error::Unknown {
+    /// [`TargetManifestError::Unknown`].
+    pub fn artifact(&self, name: &str, path: &Path) -> Result<(&Name, &DeployedArtifact), TargetManifestError> {
+        self.artifacts.get_key_value(name).ok_or_else(|| TargetManifestError::Unknown {
             path: path.to_owned(),
             name: name.to_owned(),
             known: self.artifacts.keys().map(ToString::to_string).collect(),
@@ -168,11 +169,11 @@ impl Manifest {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct ManifestVersion {
     schema: u64,
 }
 
-/// A path that begins with `${XDG_RUNTIME_DIR}` or `%r`, with the user's runtime folder `runtime` in the place of that; any
+/// A path that begins with `${XDG_RUNTIME_DIR}` or `%r`, with the user's runtime directory `runtime` in the place of that; any
 /// other path as it is.
 pub fn expand(path: &str, runtime: Option<&str>) -> String {
     let rest = ["${XDG_RUNTIME_DIR}/", "$XDG_RUNTIME_DIR/", "%r/"].iter().find_map(|start| path.strip_prefix(start));
@@ -192,27 +193,27 @@ mod tests {
 
     #[test]
     fn absent_fields_take_their_defaults() {
-        let manifest = Manifest::parse(SMALL, None).unwrap();
+        let manifest = TargetManifest::parse(SMALL, None).unwrap();
         let artifact = &manifest.artifacts["attic"];
         assert!(artifact.bind_units.is_empty() && artifact.files["env"].restart_units.is_empty());
     }
 
     #[test]
     fn a_newer_field_is_left_alone_and_a_newer_schema_is_not() {
-        assert!(Manifest::parse(&SMALL.replace("\"unit\"", "\"later\":1,\"unit\""), None).is_ok());
-        let why = Manifest::parse(&SMALL.replace("\"schema\":1", "\"schema\":2"), None).unwrap_err();
+        assert!(TargetManifest::parse(&SMALL.replace("\"unit\"", "\"later\":1,\"unit\""), None).is_ok());
+        let why = TargetManifest::parse(&SMALL.replace("\"schema\":1", "\"schema\":2"), None).unwrap_err();
         assert_eq!(why, "it has schema 2; this program reads schema 1");
     }
 
     #[test]
     fn every_cut_is_refused() {
         for end in 0..SMALL.len() {
-            assert!(Manifest::parse(&SMALL[..end], None).is_err());
+            assert!(TargetManifest::parse(&SMALL[..end], None).is_err());
         }
     }
 
     #[test]
-    fn the_runtime_folder_is_put_in_at_the_beginning_only() {
+    fn the_runtime_directory_is_put_in_at_the_beginning_only() {
         for (path, expected) in [
             ("${XDG_RUNTIME_DIR}/a/b", "/run/user/7/a/b"),
             ("%r/a", "/run/user/7/a"),
@@ -226,7 +227,7 @@ mod tests {
 
     #[test]
     fn an_unknown_artifact_is_named_with_those_there_are() {
-        let manifest = Manifest::parse(SMALL, None).unwrap();
+        let manifest = TargetManifest::parse(SMALL, None).unwrap();
         let message = manifest.artifact("x", Path::new("/m")).unwrap_err().to_string();
         assert_eq!(message, "the manifest /m has no artifact `x`; it has attic");
     }

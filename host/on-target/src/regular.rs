@@ -1,5 +1,5 @@
-//! Opening regular files, and nothing else that somebody put in their place: to open a device may do something, and to open
-//! a pipe tells whoever is at its other end.
+//! Opening regular files, and nothing else that someone put in their place: to open a device may do something, and to open
+//! a pipe tells anyone who is at its other end.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -8,8 +8,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 
 /// Opens a regular file for reading, without waiting; `None` when it is something else, such as a link.
-pub(crate) fn open(folder: impl AsFd, name: &OsStr) -> Result<Option<(OwnedFd, Stat)>, Errno> {
-    let place = openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+pub(crate) fn open(directory: impl AsFd, name: &OsStr) -> Result<Option<(OwnedFd, Stat)>, Errno> {
+    let place = openat(directory, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let stat = fstat(&place)?;
     if !FileType::from_raw_mode(stat.st_mode).is_file() {
         return Ok(None);
@@ -34,8 +34,8 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::os::unix::net::UnixListener;
 
-    fn look(folder: &std::path::Path, name: &str) -> Result<Option<String>, Errno> {
-        let open = open(std::fs::File::open(folder).unwrap(), OsStr::new(name))?;
+    fn look(directory: &std::path::Path, name: &str) -> Result<Option<String>, Errno> {
+        let open = open(std::fs::File::open(directory).unwrap(), OsStr::new(name))?;
         Ok(open.map(|(file, _)| {
             let mut text = String::new();
             std::fs::File::from(file).read_to_string(&mut text).unwrap();

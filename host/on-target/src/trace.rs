@@ -11,7 +11,7 @@ const MOST_LINKS: usize = 40;
 
 /// Where a path led.
 #[derive(Debug)]
-pub enum End {
+pub enum PathEnd {
     /// To something that is no link.
     Found(PathBuf, Metadata),
     /// To a name that is not there.
@@ -20,15 +20,15 @@ pub enum End {
     Broken(PathBuf, io::Error),
 }
 
-/// Follows `path`. Each name is told with its folder, itself without links, *before* it is looked up: whoever starts to
-/// watch the folder then misses no change.
-pub fn trace(path: &Path, mut tell: impl FnMut(&Path, &OsStr)) -> End {
+/// Follows `path`. Each name is reported with its directory, itself without links, *before* it is looked up: anyone who starts to
+/// watch the directory then misses no change.
+pub fn trace(path: &Path, mut tell: impl FnMut(&Path, &OsStr)) -> PathEnd {
     let mut here = PathBuf::from("/");
     let mut rest = VecDeque::new();
     let mut links = 0;
     let mut last = None;
     if !path.is_absolute() {
-        return End::Broken(path.to_owned(), io::Error::new(io::ErrorKind::InvalidInput, "it is not absolute"));
+        return PathEnd::Broken(path.to_owned(), io::Error::new(io::ErrorKind::InvalidInput, "not absolute"));
     }
     prepend(&mut rest, path);
     while let Some(name) = rest.pop_front() {
@@ -40,13 +40,13 @@ pub fn trace(path: &Path, mut tell: impl FnMut(&Path, &OsStr)) -> End {
         let next = here.join(&name);
         let meta = match symlink_metadata(&next) {
             Ok(meta) => meta,
-            Err(why) if why.kind() == io::ErrorKind::NotFound => return End::Missing(next),
-            Err(why) => return End::Broken(next, why),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => return PathEnd::Missing(next),
+            Err(why) => return PathEnd::Broken(next, why),
         };
         if meta.is_symlink() {
             links += 1;
             if links > MOST_LINKS {
-                return End::Broken(next, io::Error::from_raw_os_error(rustix::io::Errno::LOOP.raw_os_error()));
+                return PathEnd::Broken(next, io::Error::from_raw_os_error(rustix::io::Errno::LOOP.raw_os_error()));
             }
             match read_link(&next) {
                 Ok(to) => {
@@ -55,8 +55,8 @@ pub fn trace(path: &Path, mut tell: impl FnMut(&Path, &OsStr)) -> End {
                     }
                     prepend(&mut rest, &to);
                 }
-                Err(why) if why.kind() == io::ErrorKind::NotFound => return End::Missing(next),
-                Err(why) => return End::Broken(next, why),
+                Err(why) if why.kind() == io::ErrorKind::NotFound => return PathEnd::Missing(next),
+                Err(why) => return PathEnd::Broken(next, why),
             }
         } else {
             here = next;
@@ -64,8 +64,8 @@ pub fn trace(path: &Path, mut tell: impl FnMut(&Path, &OsStr)) -> End {
         }
     }
     match last.map_or_else(|| symlink_metadata(&here), Ok) {
-        Ok(meta) => End::Found(here, meta),
-        Err(why) => End::Broken(here, why),
+        Ok(meta) => PathEnd::Found(here, meta),
+        Err(why) => PathEnd::Broken(here, why),
     }
 }
 
@@ -86,10 +86,10 @@ mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
 
-    fn steps(path: &Path, base: &Path) -> (Vec<String>, End) {
+    fn steps(path: &Path, base: &Path) -> (Vec<String>, PathEnd) {
         let mut steps = Vec::new();
-        let end = trace(path, |folder, name| {
-            if let Ok(below) = folder.strip_prefix(base) {
+        let end = trace(path, |directory, name| {
+            if let Ok(below) = directory.strip_prefix(base) {
                 steps.push(below.join(name).display().to_string());
             }
         });
@@ -106,11 +106,11 @@ mod tests {
         std::fs::write(base.join("d/7/attic/env"), "x").unwrap();
         symlink(base.join("agenix/attic/env"), base.join("artifacts/env")).unwrap();
         let (told, end) = steps(&base.join("artifacts/env"), &base);
-        assert!(matches!(end, End::Found(at, meta) if at == base.join("d/7/attic/env") && meta.len() == 1));
+        assert!(matches!(end, PathEnd::Found(at, meta) if at == base.join("d/7/attic/env") && meta.len() == 1));
         assert_eq!(told, ["artifacts", "artifacts/env", "agenix", "d", "d/7", "d/7/attic", "d/7/attic/env"]);
         std::fs::remove_file(base.join("agenix")).unwrap();
         let (told, end) = steps(&base.join("artifacts/env"), &base);
-        assert!(matches!(end, End::Missing(at) if at == base.join("agenix")));
+        assert!(matches!(end, PathEnd::Missing(at) if at == base.join("agenix")));
         assert_eq!(told, ["artifacts", "artifacts/env", "agenix"]);
     }
 
@@ -119,21 +119,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         symlink("b", dir.path().join("a")).unwrap();
         symlink("a", dir.path().join("b")).unwrap();
-        assert!(matches!(trace(&dir.path().join("a"), |_, _| ()), End::Broken(..)));
+        assert!(matches!(trace(&dir.path().join("a"), |_, _| ()), PathEnd::Broken(..)));
     }
 
     #[test]
     fn a_file_in_the_way_and_a_relative_path_are_broken() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("f"), "").unwrap();
-        assert!(matches!(trace(&dir.path().join("f/x"), |_, _| ()), End::Broken(..)));
-        assert!(matches!(trace(Path::new("f"), |_, _| ()), End::Broken(..)));
+        assert!(matches!(trace(&dir.path().join("f/x"), |_, _| ()), PathEnd::Broken(..)));
+        assert!(matches!(trace(Path::new("f"), |_, _| ()), PathEnd::Broken(..)));
     }
 
     #[test]
     fn it_ends_where_the_kernel_ends() {
         for path in ["/", "/proc/self/../..", "/etc/../etc/passwd", "/bin/sh"] {
-            let End::Found(at, _) = trace(Path::new(path), |_, _| ()) else { panic!("{path}") };
+            let PathEnd::Found(at, _) = trace(Path::new(path), |_, _| ()) else { panic!("{path}") };
             assert_eq!(at, Path::new(path).canonicalize().unwrap());
         }
     }

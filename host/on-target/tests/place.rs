@@ -1,4 +1,4 @@
-//! Files in their places: whole or not at all, and never where somebody else leads.
+//! Files in their places: whole or not at all, and never where another user leads.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 use std::cell::Cell;
@@ -10,36 +10,39 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use artifacts_declared::Name;
-use artifacts_on_target::place::{self, Access, Error, Farm};
+use artifacts_on_target::place::{self, DeployDir, FilePermissions, PlaceError};
 
-/// A folder in RAM that plays `/run`.
+/// A directory in RAM that plays `/run`.
 struct Run {
     path: PathBuf,
     /// Goes with it, unless it is another process's.
-    _folder: Option<tempfile::TempDir>,
+    _dir: Option<tempfile::TempDir>,
 }
 
 impl Run {
     fn new() -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
-        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        Self { path: folder.path().to_owned(), _folder: Some(folder) }
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        Self { path: dir.path().to_owned(), _dir: Some(dir) }
     }
 
     fn path(&self, below: &str) -> PathBuf {
         self.path.join(below)
     }
 
-    fn farm(&self) -> Farm {
+    fn farm(&self) -> DeployDir {
         self.try_farm().unwrap()
     }
 
-    fn try_farm(&self) -> Result<Farm, Error> {
-        Farm::open(&self.path("artifacts.d"), &self.path("artifacts"))
+    fn try_farm(&self) -> Result<DeployDir, PlaceError> {
+        DeployDir::open(&self.path("artifacts.d"), &self.path("artifacts"))
     }
 
-    fn farm_with_steps(&self, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Result<Farm, Error> {
-        Farm::open_with_steps(&self.path("artifacts.d"), &self.path("artifacts"), step)
+    fn farm_with_steps(
+        &self,
+        step: impl Fn(&'static str) -> io::Result<()> + 'static,
+    ) -> Result<DeployDir, PlaceError> {
+        DeployDir::open_with_steps(&self.path("artifacts.d"), &self.path("artifacts"), step)
     }
 }
 
@@ -51,17 +54,17 @@ fn me() -> (u32, u32) {
     (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
-fn access(mode: u32) -> Access {
+fn access(mode: u32) -> FilePermissions {
     let (user, group) = me();
-    Access { mode, user, group }
+    FilePermissions { mode, user, group }
 }
 
-fn files<'a>(one: &'a str, two: &'a str) -> BTreeMap<Name, (&'a [u8], Access)> {
+fn files<'a>(one: &'a str, two: &'a str) -> BTreeMap<Name, (&'a [u8], FilePermissions)> {
     [(name("one"), (one.as_bytes(), access(0o400))), (name("two"), (two.as_bytes(), access(0o440)))].into()
 }
 
 /// All that a unit does: bytes first, then a link for each file.
-fn activate(run: &Run, farm: &Farm, files: &BTreeMap<Name, (&[u8], Access)>) -> Result<(), Error> {
+fn activate(run: &Run, farm: &DeployDir, files: &BTreeMap<Name, (&[u8], FilePermissions)>) -> Result<(), PlaceError> {
     let lock = farm.lock()?;
     let artifact = name("a");
     if farm.files(&artifact)?.is_none() || farm.is_outdated(&artifact)? {
@@ -116,8 +119,8 @@ fn a_second_run_changes_nothing() {
     assert_eq!((look(), steps.get()), (before, 0));
 }
 
-/// All that one run does, from the first folder on.
-fn story(run: &Run, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Result<(), Error> {
+/// All that one run does, from the first directory on.
+fn story(run: &Run, step: impl Fn(&'static str) -> io::Result<()> + 'static) -> Result<(), PlaceError> {
     activate(run, &run.farm_with_steps(step)?, &files("3", "4"))
 }
 
@@ -127,10 +130,10 @@ const STOP: &str = "ARTIFACTS_TEST_STOP";
 #[test]
 fn whoever_is_told_to_die() {
     let Ok(told) = std::env::var(STOP) else { return };
-    let (folder, stop) = told.split_once(' ').unwrap();
-    let run = Run { path: PathBuf::from(folder), _folder: None };
+    let (dir, stop) = told.split_once(' ').unwrap();
+    let run = Run { path: PathBuf::from(dir), _dir: None };
     let left = Cell::new(stop.parse::<usize>().unwrap());
-    // Folders are closed to others until they are given their modes.
+    // Directories are closed to others until they are given their modes.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let done = story(&run, move |_| {
         match left.get().checked_sub(1) {
@@ -197,16 +200,16 @@ fn whoever_is_stopped_at_any_step_leaves_complete_files_or_none() {
             assert_eq!(fs::metadata(run.path("artifacts/a").join(file)).unwrap().mode() & 0o7777, *mode, "{at}");
         }
 
-        // The next run mends it, and leaves nothing behind.
+        // The next run repairs it, and leaves nothing behind.
         activate(&run, &run.farm(), &files("5", "6")).unwrap();
         let mended = (content(&run, "one").unwrap(), content(&run, "two").unwrap());
         let whole = [("1", "2"), ("3", "4"), ("5", "6")].map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert!(whole.contains(&mended), "{at}, then mended: {mended:?}");
-        for (folder, count) in [("artifacts/a", 2), ("artifacts.d/now/a", 2), ("artifacts.d/new", 0)] {
-            assert_eq!(fs::read_dir(run.path(folder)).unwrap().count(), count, "{at}: {folder}");
+        for (dir, count) in [("artifacts/a", 2), ("artifacts.d/now/a", 2), ("artifacts.d/new", 0)] {
+            assert_eq!(fs::read_dir(run.path(dir)).unwrap().count(), count, "{at}: {dir}");
         }
-        for (folder, mode) in [("artifacts", 0o755), ("artifacts.d", 0o755), ("artifacts.d/now", 0o711)] {
-            assert_eq!(fs::metadata(run.path(folder)).unwrap().mode() & 0o7777, mode, "{at}: {folder}");
+        for (dir, mode) in [("artifacts", 0o755), ("artifacts.d", 0o755), ("artifacts.d/now", 0o711)] {
+            assert_eq!(fs::metadata(run.path(dir)).unwrap().mode() & 0o7777, mode, "{at}: {dir}");
         }
         done
     };
@@ -239,7 +242,7 @@ impl Two {
         Self { run, kept }
     }
 
-    fn clean(&self, farm: &Farm) -> (Vec<String>, Vec<String>) {
+    fn clean(&self, farm: &DeployDir) -> (Vec<String>, Vec<String>) {
         let (gone, failed) = farm.clean(&farm.lock().unwrap(), &self.kept).unwrap();
         (gone, failed.iter().map(ToString::to_string).collect())
     }
@@ -248,8 +251,8 @@ impl Two {
     fn names(&self) -> Vec<String> {
         let mut open = vec![self.run.path("")];
         let mut names = Vec::new();
-        while let Some(folder) = open.pop() {
-            for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
                 if entry.file_type().unwrap().is_dir() {
                     open.push(entry.path());
                 } else {
@@ -309,7 +312,7 @@ fn cleaning_removes_only_its_own_links_and_is_led_nowhere() {
     let theirs = two.run.path("artifacts/a/one");
     fs::remove_file(&theirs).unwrap();
     symlink("/run/agenix/a/one", &theirs).unwrap();
-    // A service's folder became a link to one of root's with a link that looks the same.
+    // A service's directory became a link to one of root's with a link that looks the same.
     let led = two.run.path("led");
     fs::rename(two.run.path("lib/attic"), &led).unwrap();
     chown(two.run.path("lib"), Some(4711), Some(4711)).expect("these tests need root");
@@ -335,27 +338,27 @@ fn a_new_mode_is_given_and_the_bytes_stay() {
 }
 
 #[test]
-fn folders_of_others_are_refused() {
-    for folder in ["artifacts", "artifacts.d"] {
+fn directories_of_others_are_refused() {
+    for dir in ["artifacts", "artifacts.d"] {
         let run = Run::new();
         fs::create_dir(run.path("elsewhere")).unwrap();
-        symlink(run.path("elsewhere"), run.path(folder)).unwrap();
-        assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} is a link");
+        symlink(run.path("elsewhere"), run.path(dir)).unwrap();
+        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{dir} is a link");
 
         let run = Run::new();
-        fs::write(run.path(folder), "").unwrap();
-        assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} is a file");
+        fs::write(run.path(dir), "").unwrap();
+        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{dir} is a file");
 
         for mode in [0o775, 0o757, 0o1777] {
             let run = Run::new();
-            fs::create_dir(run.path(folder)).unwrap();
-            fs::set_permissions(run.path(folder), PermissionsExt::from_mode(mode)).unwrap();
-            assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} has mode {mode:o}");
+            fs::create_dir(run.path(dir)).unwrap();
+            fs::set_permissions(run.path(dir), PermissionsExt::from_mode(mode)).unwrap();
+            assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{dir} has mode {mode:o}");
         }
         let run = Run::new();
-        fs::create_dir(run.path(folder)).unwrap();
-        chown(run.path(folder), Some(4711), None).expect("these tests need root");
-        assert!(matches!(run.try_farm(), Err(Error::Foreign { .. })), "{folder} is somebody else's");
+        fs::create_dir(run.path(dir)).unwrap();
+        chown(run.path(dir), Some(4711), None).expect("these tests need root");
+        assert!(matches!(run.try_farm(), Err(PlaceError::Foreign { .. })), "{dir} is somebody else's");
     }
 }
 
@@ -363,11 +366,11 @@ fn folders_of_others_are_refused() {
 fn bytes_are_refused_on_disk() {
     let disk = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let ram = Run::new();
-    let farm = Farm::open(&disk.path().join("d"), &ram.path("artifacts"));
-    assert!(matches!(farm, Err(Error::OnDisk { .. })));
+    let farm = DeployDir::open(&disk.path().join("d"), &ram.path("artifacts"));
+    assert!(matches!(farm, Err(PlaceError::OnDisk { .. })));
 }
 
-fn link_to(run: &Run, path: &Path) -> Result<bool, Error> {
+fn link_to(run: &Run, path: &Path) -> Result<bool, PlaceError> {
     let farm = run.farm();
     let lock = farm.lock().unwrap();
     if farm.files(&name("a")).unwrap().is_none() {
@@ -382,18 +385,18 @@ fn a_service_cannot_lead_root_elsewhere() {
     fs::create_dir(run.path("attic")).unwrap();
     fs::create_dir(run.path("etc")).unwrap();
     chown(run.path("attic"), Some(4711), Some(4711)).expect("these tests need root");
-    // Its own folder is fine, a link in it is not, whoever made that link.
+    // Its own directory is fine, a link in it is not, anyone who made that link.
     assert!(link_to(&run, &run.path("attic/secrets/env")).unwrap());
     symlink(run.path("etc"), run.path("attic/led")).unwrap();
-    assert!(matches!(link_to(&run, &run.path("attic/led/env")), Err(Error::Astray { .. })));
-    // In a folder that is open to all, only one's own links count.
+    assert!(matches!(link_to(&run, &run.path("attic/led/env")), Err(PlaceError::Astray { .. })));
+    // In a directory that is open to all, only one's own links count.
     fs::create_dir(run.path("tmp")).unwrap();
     fs::set_permissions(run.path("tmp"), PermissionsExt::from_mode(0o1777)).unwrap();
     symlink(run.path("etc"), run.path("tmp/mine")).unwrap();
     assert!(link_to(&run, &run.path("tmp/mine/env")).unwrap());
     symlink(run.path("etc"), run.path("tmp/theirs")).unwrap();
     std::os::unix::fs::lchown(run.path("tmp/theirs"), Some(4711), None).unwrap();
-    assert!(matches!(link_to(&run, &run.path("tmp/theirs/env2")), Err(Error::Astray { .. })));
+    assert!(matches!(link_to(&run, &run.path("tmp/theirs/env2")), Err(PlaceError::Astray { .. })));
     assert!(!run.path("etc/env2").exists());
 }
 
@@ -403,8 +406,8 @@ fn only_links_are_replaced() {
     fs::write(run.path("file"), "kept").unwrap();
     fs::create_dir(run.path("folder")).unwrap();
     symlink("/nowhere", run.path("link")).unwrap();
-    assert!(matches!(link_to(&run, &run.path("file")), Err(Error::Occupied { found: "a file", .. })));
-    assert!(matches!(link_to(&run, &run.path("folder")), Err(Error::Occupied { found: "a folder", .. })));
+    assert!(matches!(link_to(&run, &run.path("file")), Err(PlaceError::Occupied { found: "a file", .. })));
+    assert!(matches!(link_to(&run, &run.path("folder")), Err(PlaceError::Occupied { found: "a directory", .. })));
     assert!(link_to(&run, &run.path("link")).unwrap());
     assert_eq!(fs::read_to_string(run.path("file")).unwrap(), "kept");
     assert_eq!(fs::read_to_string(run.path("link")).unwrap(), "1");
@@ -423,15 +426,15 @@ fn what_is_planted_among_the_bytes_is_not_taken() {
     assert!(run.farm().files(&name("a")).is_err());
 }
 
-/// A folder of a service's own, as `/var/lib/attic` is.
+/// A directory of a service's own, as `/var/lib/attic` is.
 fn service(run: &Run) -> PathBuf {
-    let folder = run.path("attic");
-    fs::create_dir(&folder).unwrap();
-    chown(&folder, Some(4711), Some(4711)).expect("these tests need root");
-    folder
+    let dir = run.path("attic");
+    fs::create_dir(&dir).unwrap();
+    chown(&dir, Some(4711), Some(4711)).expect("these tests need root");
+    dir
 }
 
-fn text(path: &Path) -> Result<String, Error> {
+fn text(path: &Path) -> Result<String, PlaceError> {
     place::read(path, 100).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
 }
 
@@ -452,13 +455,13 @@ fn what_others_placed_is_read_behind_links_of_root_alone() {
 
     fs::remove_file(attic.join("env")).unwrap();
     symlink(run.path("shadow"), attic.join("env")).unwrap();
-    assert!(matches!(text(&attic.join("env")), Err(Error::Astray { .. })), "a link that root made");
+    assert!(matches!(text(&attic.join("env")), Err(PlaceError::Astray { .. })), "a link that root made");
     std::os::unix::fs::lchown(attic.join("env"), Some(4711), None).unwrap();
-    assert!(matches!(text(&attic.join("env")), Err(Error::Astray { .. })), "a link of its own");
+    assert!(matches!(text(&attic.join("env")), Err(PlaceError::Astray { .. })), "a link of its own");
     symlink(attic.join("env"), run.path("to-attic")).unwrap();
-    assert!(matches!(text(&run.path("to-attic")), Err(Error::Astray { .. })), "by way of a link of root");
+    assert!(matches!(text(&run.path("to-attic")), Err(PlaceError::Astray { .. })), "by way of a link of root");
     symlink(".", attic.join("led")).unwrap();
-    assert!(matches!(text(&attic.join("led/file")), Err(Error::Astray { .. })), "a folder");
+    assert!(matches!(text(&attic.join("led/file")), Err(PlaceError::Astray { .. })), "a directory");
     symlink("round", run.path("round")).unwrap();
     assert!(text(&run.path("round")).is_err());
 }
@@ -473,9 +476,9 @@ fn what_is_no_plain_file_is_neither_read_nor_waited_for() {
     fs::hard_link(run.path("shadow"), attic.join("hard")).unwrap();
     fs::write(attic.join("large"), [0; 101]).unwrap();
     for name in ["pipe", "hard", "large", "."] {
-        assert!(matches!(text(&attic.join(name)), Err(Error::Unfit { .. } | Error::Path { .. })), "{name}");
+        assert!(matches!(text(&attic.join(name)), Err(PlaceError::Unfit { .. } | PlaceError::Path { .. })), "{name}");
     }
-    // Two equal files of the Nix store may be one, and everybody may read them.
+    // Two equal files of the Nix store may be one, and everyone may read them.
     fs::set_permissions(run.path("shadow"), PermissionsExt::from_mode(0o444)).unwrap();
     assert_eq!(text(&attic.join("hard")).unwrap(), "root's own");
     fs::write(attic.join("most"), [b'x'; 100]).unwrap();

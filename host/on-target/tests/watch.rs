@@ -22,15 +22,15 @@ esac
 "#;
 
 struct Watched {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
     watcher: Option<Child>,
 }
 
 impl Watched {
     /// A file at `closed/PATH`; others may enter `closed` and not list it.
     fn new(path: &str, state: &str) -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm").unwrap();
-        let watched = Self { folder, watcher: None };
+        let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+        let watched = Self { dir, watcher: None };
         let open = |path: &str, mode| fs::set_permissions(watched.at(path), PermissionsExt::from_mode(mode)).unwrap();
         open("", 0o755);
         for name in ["bin", "state", "closed", "closed/own"] {
@@ -54,7 +54,7 @@ impl Watched {
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
+        self.dir.path().join(path)
     }
 
     fn put(&self, path: &str) {
@@ -113,7 +113,7 @@ impl Drop for Watched {
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 #[test]
-fn what_is_in_a_folder_that_may_not_be_listed_tells_when_it_goes() {
+fn what_is_in_a_directory_that_may_not_be_listed_tells_when_it_goes() {
     for (path, gone) in [("own/f", "closed/own"), ("f", "closed/f")] {
         let watched = Watched::new(path, "active");
         watched.put(path);
@@ -125,9 +125,9 @@ fn what_is_in_a_folder_that_may_not_be_listed_tells_when_it_goes() {
 }
 
 #[test]
-fn what_comes_into_a_folder_that_may_not_be_listed_is_looked_for_from_time_to_time() {
+fn what_comes_into_a_directory_that_may_not_be_listed_is_looked_for_from_time_to_time() {
     let watched = Watched::new("f", "failed").watch();
-    let blind = format!("{} cannot be watched: ", watched.at("closed").display());
+    let blind = format!("cannot watch {}: ", watched.at("closed").display());
     watched.wait("word of it", AT_ONCE, |watched| watched.said().contains(&blind));
     // Long enough for two looks, of which the second says nothing new.
     std::thread::sleep(Duration::from_secs(12));

@@ -1,4 +1,4 @@
-use crate::{Reason, ReasonKind, State};
+use crate::{InstanceState, Reason, ReasonKind};
 
 /// An entry of an instance in another storage than that of its declared backend.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Elsewhere {
     pub expected: String,
 }
 
-impl State {
+impl InstanceState {
     /// The state of an instance that has entries in other storages besides: what is stored anywhere is not absent, and of two
     /// entries no one can tell which has the value. `storage` is where its backend stores it. Besides an entry there, a copy in a
     /// storage that no backend has is no matter.
@@ -29,11 +29,8 @@ impl State {
             (state, []) | (state @ (Self::OnTarget | Self::Blocked | Self::Error(_)), _) => state,
             (Self::Absent, [one]) => {
                 let by = one.backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
-                let message = format!(
-                    "it is stored in {}{by}, and its backend stores it in {}",
-                    quoted(&one.storage),
-                    quoted(storage)
-                );
+                let message =
+                    format!("stored in {}{by}, but its backend stores it in {}", quoted(&one.storage), quoted(storage));
                 Self::Stale(vec![Reason::new(ReasonKind::Backend, message)])
             }
             (Self::Absent, _) => Self::Error(two(&places(None))),
@@ -43,7 +40,7 @@ impl State {
 }
 
 fn two(places: &str) -> String {
-    format!("it has more than one entry: in {places}; nothing is done to it")
+    format!("more than one entry: in {places}; nothing is changed")
 }
 
 fn quoted(storage: &str) -> String {
@@ -65,8 +62,10 @@ mod tests {
 
     #[test]
     fn what_is_stored_anywhere_is_not_absent() {
-        assert_eq!(State::Absent.with_entries("vault", &[]), State::Absent);
-        let State::Stale(reasons) = State::Absent.with_entries("vault", &[other("secrets")]) else { unreachable!() };
+        assert_eq!(InstanceState::Absent.with_entries("vault", &[]), InstanceState::Absent);
+        let InstanceState::Stale(reasons) = InstanceState::Absent.with_entries("vault", &[other("secrets")]) else {
+            unreachable!()
+        };
         assert_eq!(reasons.len(), 1);
         assert_eq!(reasons[0].kind, ReasonKind::Backend);
         assert!(reasons[0].message.contains("`secrets` by agenix") && reasons[0].message.contains("`vault`"));
@@ -75,22 +74,26 @@ mod tests {
     #[test]
     fn a_copy_in_no_ones_storage_is_no_second_entry() {
         let copy = || Elsewhere { declared: false, ..other("backup") };
-        assert_eq!(State::Present.with_entries("vault", &[copy()]), State::Present);
-        assert_eq!(State::Absent.with_entries("vault", &[copy()]).as_str(), "stale", "but it may be all that there is");
+        assert_eq!(InstanceState::Present.with_entries("vault", &[copy()]), InstanceState::Present);
+        assert_eq!(
+            InstanceState::Absent.with_entries("vault", &[copy()]).as_str(),
+            "stale",
+            "but it may be all that there is"
+        );
     }
 
     #[test]
     fn two_entries_are_an_error_that_names_both() {
-        let stale = State::Stale(vec![Reason::new(ReasonKind::Expired, "it expired")]);
+        let stale = InstanceState::Stale(vec![Reason::new(ReasonKind::Expired, "it expired")]);
         for (state, elsewhere) in [
-            (State::Present, vec![other("secrets")]),
+            (InstanceState::Present, vec![other("secrets")]),
             (stale, vec![other("secrets")]),
-            (State::Absent, vec![other("secrets"), other("vault")]),
+            (InstanceState::Absent, vec![other("secrets"), other("vault")]),
         ] {
-            let State::Error(why) = state.with_entries("vault", &elsewhere) else { unreachable!() };
+            let InstanceState::Error(why) = state.with_entries("vault", &elsewhere) else { unreachable!() };
             assert!(why.contains("`secrets`") && why.contains("`vault`"), "{why}");
         }
-        for state in [State::OnTarget, State::Blocked, State::Error("boom".to_owned())] {
+        for state in [InstanceState::OnTarget, InstanceState::Blocked, InstanceState::Error("boom".to_owned())] {
             assert_eq!(state.clone().with_entries("vault", &[other("secrets")]), state);
         }
     }

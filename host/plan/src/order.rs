@@ -23,7 +23,7 @@ pub fn order(instances: &BTreeMap<InstanceName, Instance>) -> (Vec<InstanceName>
             } else if let Some(bad) = graph.neighbors(*node).map(|n| &graph[n]).find(|n| on_cycle.contains(n)) {
                 problems.push(Problem {
                     instance: name.clone(),
-                    message: format!("it depends on {bad}, which depends on itself"),
+                    message: format!("its dependency {bad} is part of a cycle"),
                     hint: format!("break the cycle of {bad} first"),
                 });
                 on_cycle.push(name.clone());
@@ -65,7 +65,7 @@ fn cycle_problem(graph: &DiGraph<InstanceName, ()>, start: NodeIndex, component:
     shown.push(graph[start].to_string());
     Problem {
         instance: graph[start].clone(),
-        message: format!("its dependencies form a cycle: {}", shown.join(" -> ")),
-        hint: "drop one of these from `dependencies`".to_owned(),
+        message: format!("dependency cycle: {}", shown.join(" -> ")),
+        hint: "remove one of these from `dependencies`".to_owned(),
     }
 }

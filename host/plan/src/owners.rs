@@ -5,14 +5,14 @@ use artifacts_declared::{InstanceName, Name, Spec, TargetKind};
 /// A target by kind and the flake's attribute.
 pub type TargetName = (TargetKind, String);
 
-/// Whose slices are whose, as far as it is known. In doubt a slice has an owner.
+/// Whose entries are whose, as far as it is known. In doubt an entry has an owner.
 #[derive(Debug, Clone, Default)]
-pub struct Owners {
+pub struct EntryOwners {
     names: BTreeSet<InstanceName>,
     unknown: Vec<TargetName>,
 }
 
-/// Why a slice is not to be removed.
+/// Why an entry is not to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// Something declares it, well or badly.
@@ -21,13 +21,13 @@ pub enum Owner {
     Unknown(TargetName),
 }
 
-impl Owners {
+impl EntryOwners {
     /// Of everything that is declared, and of whatever `unknown` targets, which did not evaluate, may declare.
     pub fn new(spec: &Spec, unknown: Vec<TargetName>) -> Self {
         let mut names = BTreeSet::new();
         for target in &spec.targets {
             for (artifact, declared) in &target.artifacts {
-                let own = || InstanceName::of(target.kind, target.name.clone(), artifact.clone());
+                let own = || InstanceName::new(target.kind, target.name.clone(), artifact.clone());
                 let shared = || InstanceName::Shared { artifact: artifact.clone() };
                 // What cannot be evaluated yet does not even say whether it is shared.
                 if declared.shared || declared.blocked {
@@ -41,8 +41,8 @@ impl Owners {
         Self { names, unknown }
     }
 
-    /// Who owns a slice, or may; none when nobody does.
-    pub fn of(&self, name: &InstanceName) -> Option<Owner> {
+    /// Who owns an entry, or may; none when no one does.
+    pub fn owner(&self, name: &InstanceName) -> Option<Owner> {
         if self.names.contains(name) {
             return Some(Owner::Declared);
         }

@@ -122,7 +122,7 @@ impl Reason {
     }
 
     /// A dependency was generated after this instance.
-    pub fn made_again(dependency: &InstanceName) -> Self {
-        Self::new(ReasonKind::Dependency, format!("{dependency} was made again since"))
+    pub fn regenerated(dependency: &InstanceName) -> Self {
+        Self::new(ReasonKind::Dependency, format!("{dependency} was regenerated"))
     }
 }

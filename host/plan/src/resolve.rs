@@ -55,7 +55,7 @@ fn instance_name(d: Declaration<'_>) -> InstanceName {
     if d.artifact.shared {
         InstanceName::Shared { artifact: d.name.clone() }
     } else {
-        InstanceName::of(d.target.kind, d.target.name.clone(), d.name.clone())
+        InstanceName::new(d.target.kind, d.target.name.clone(), d.name.clone())
     }
 }
 
@@ -66,21 +66,21 @@ fn resolve(name: &InstanceName, declarations: &[Declaration<'_>], system: Option
     // A blocked declaration says nothing but that it is there.
     let first = open.first().or(declarations.first()).copied().ok_or_else(|| Problem {
         instance: name.clone(),
-        message: "it is declared nowhere".to_owned(),
+        message: "not declared".to_owned(),
         hint: "declare it below `artifacts.store`".to_owned(),
     })?;
     let artifact = first.artifact;
     if !blocked && artifact.backend.is_none() {
         return Err(Problem {
             instance: name.clone(),
-            message: format!("it has no backend (declared by {})", described(first)),
+            message: format!("no backend (declared by {})", described(first)),
             hint: "set `artifacts.default.backend` or the artifact's own `backend`".to_owned(),
         });
     }
     if !blocked && artifact.files.is_empty() {
         return Err(Problem {
             instance: name.clone(),
-            message: format!("it declares no files (declared by {})", described(first)),
+            message: format!("no files (declared by {})", described(first)),
             hint: format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", first.name),
         });
     }
@@ -107,15 +107,15 @@ fn dependencies(name: &InstanceName, d: Declaration<'_>) -> Result<BTreeMap<Name
         let problem = |message: String, hint: String| Problem { instance: name.clone(), message, hint };
         let Some(artifact) = d.target.artifacts.get(dependency) else {
             return Err(problem(
-                format!("it depends on `{dependency}`, which {} does not declare", described(d)),
-                format!("declare `artifacts.store.{dependency}` there, or drop it from `dependencies`"),
+                format!("unknown dependency `{dependency}`: {} does not declare it", described(d)),
+                format!("declare `artifacts.store.{dependency}` there, or remove it from `dependencies`"),
             ));
         };
         let target = instance_name(Declaration { target: d.target, name: dependency, artifact });
         if d.artifact.shared && !artifact.shared {
             return Err(problem(
-                format!("it is shared but depends on `{dependency}`, which is {target} alone"),
-                format!("make `{dependency}` shared too"),
+                format!("a shared artifact cannot depend on `{dependency}`, which is {target} alone"),
+                format!("set `artifacts.store.{dependency}.shared = true`"),
             ));
         }
         found.insert(dependency.clone(), target);
@@ -174,7 +174,7 @@ fn agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Result<(), Pr
         if !first.artifact.shared {
             return Err(Problem {
                 instance: name.clone(),
-                message: format!("both {} and {} declare it", described(*first), described(*other)),
+                message: format!("declared by both {} and {}", described(*first), described(*other)),
                 hint: "give one of the two targets another `artifacts.target`, or make the artifact shared".to_owned(),
             });
         }
@@ -182,11 +182,11 @@ fn agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Result<(), Pr
             return Err(Problem {
                 instance: name.clone(),
                 message: format!(
-                    "{} and {} declare it with different {field}: {ours} and {theirs}",
+                    "`{field}` differs between {} and {}: {ours} and {theirs}",
                     described(*first),
                     described(*other)
                 ),
-                hint: format!("make {field} of the shared artifact `{}` the same everywhere", first.name),
+                hint: format!("use the same `{field}` in every declaration of `{}`", first.name),
             });
         }
     }
@@ -207,13 +207,13 @@ fn generators_agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Re
             return Err(Problem {
                 instance: name.clone(),
                 message: format!(
-                    "{} and {} declare it with different generator: {} and {}",
+                    "`generator` differs between {} and {}: {} and {}",
                     described(first),
                     described(*d),
                     path(first),
                     path(*d)
                 ),
-                hint: format!("make generator of the shared artifact `{}` the same everywhere", d.name),
+                hint: format!("use the same `generator` in every declaration of `{}`", d.name),
             });
         }
     }

@@ -8,10 +8,10 @@ use crate::{Cause, Instance, Reason, ReasonKind};
 
 /// What an instance is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum InstanceState {
     /// Stored, whole, for the recipients that are declared.
     Present,
-    /// Not stored: the backend says so, and the host finds no slice.
+    /// Not stored: the backend says so, and the host finds no entry.
     Absent,
     /// Stored, but not as declared.
     Stale(Vec<Reason>),
@@ -19,11 +19,14 @@ pub enum State {
     OnTarget,
     /// Its declaration reads a public value that is not there yet.
     Blocked,
-    /// It cannot be told; nothing is done to it.
+    /// It cannot be determined; nothing is done to it.
     Error(String),
 }
 
-impl State {
+impl InstanceState {
+    /// The words of all states.
+    pub const WORDS: [&'static str; 6] = ["present", "absent", "stale", "on-target", "blocked", "error"];
+
     /// Its word.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -45,11 +48,11 @@ impl State {
     }
 }
 
-/// The kind of a backend's reason: a file is encrypted to somebody whom the backend cannot write for, and who is removed when
+/// The kind of a backend's reason: a file is encrypted to someone whom the backend cannot write for, and who is removed when
 /// it is encrypted again.
 pub const RECIPIENTS: &str = "recipients";
 
-/// What the host found of a slice.
+/// What the host found of an entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
     /// What is wrong with the receipt, or with the stored bytes as it has them; empty when all agrees.
@@ -60,11 +63,11 @@ pub struct Facts {
     pub recipients: Recipients,
     /// The secret files that were stored, as the receipt has them; none where it does not tell.
     pub stored: Option<BTreeSet<String>>,
-    /// Files that lie there and belong to no one, by their paths in the entry's directory.
+    /// Files that are stored and belong to no one, by their paths in the entry's directory.
     pub strays: Vec<String>,
     /// Hash of the validation value that it was made for.
     pub validation: Option<Sha256>,
-    /// Names of public files that lie there.
+    /// Names of public files that are stored.
     pub public: Vec<String>,
     /// When all of it was made, in seconds since 1970.
     pub made: Option<u64>,
@@ -77,7 +80,7 @@ pub struct Facts {
 pub enum Said {
     /// It makes and keeps its files on the target.
     OnTarget,
-    /// It was not asked: all files are public, or the slice is another backend's.
+    /// It was not asked: all files are public, or the entry is another backend's.
     Nothing,
     /// Its answer, verified.
     Checked {
@@ -90,25 +93,25 @@ pub enum Said {
     Failed(String),
 }
 
-/// Decides the state. Whatever cannot be told is an error, never absent: only absence leads to generation by itself.
-pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) -> State {
+/// Decides the state. Whatever cannot be determined is an error, never absent: only absence leads to generation by itself.
+pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) -> InstanceState {
     if instance.artifact.blocked {
-        return State::Blocked;
+        return InstanceState::Blocked;
     }
     match (said, found) {
-        (Said::OnTarget, _) => State::OnTarget,
-        (Said::Failed(why), _) => State::Error(why.clone()),
-        (Said::Nothing, None) => State::Absent,
+        (Said::OnTarget, _) => InstanceState::OnTarget,
+        (Said::Failed(why), _) => InstanceState::Error(why.clone()),
+        (Said::Nothing, None) => InstanceState::Absent,
         (Said::Nothing, Some(facts)) => stored(instance, None, &[], facts, now),
         (Said::Checked { state, .. }, None) => nothing_stored(state),
         (Said::Checked { recipients, state }, Some(facts)) => match state {
-            // A slice of nothing but public files has nothing of the backend in it, and still is one.
+            // An entry of nothing but public files has nothing of the backend in it, and still is one.
             seam::CheckState::Absent
                 if facts.receipt.is_empty() && facts.stored.as_ref().is_some_and(BTreeSet::is_empty) =>
             {
                 stored(instance, Some(recipients), &[], facts, now)
             }
-            seam::CheckState::Absent => State::Error(
+            seam::CheckState::Absent => InstanceState::Error(
                 "its backend reports that nothing is stored, but an entry exists; nothing is changed".to_owned(),
             ),
             seam::CheckState::Present => stored(instance, Some(recipients), &[], facts, now),
@@ -117,11 +120,11 @@ pub fn state(instance: &Instance, said: &Said, found: Option<&Facts>, now: u64) 
     }
 }
 
-fn nothing_stored(state: &seam::CheckState) -> State {
+fn nothing_stored(state: &seam::CheckState) -> InstanceState {
     match state {
-        seam::CheckState::Absent => State::Absent,
+        seam::CheckState::Absent => InstanceState::Absent,
         seam::CheckState::Present | seam::CheckState::Stale(_) => {
-            State::Error("its backend reports an entry, but none is stored; nothing is changed".to_owned())
+            InstanceState::Error("its backend reports an entry, but none is stored; nothing is changed".to_owned())
         }
     }
 }
@@ -132,7 +135,7 @@ fn stored(
     said: &[(String, String)],
     facts: &Facts,
     now: u64,
-) -> State {
+) -> InstanceState {
     let mut reasons: Vec<Reason> =
         facts.receipt.iter().map(|why| Reason::new(ReasonKind::Receipt, why.clone())).collect();
     let files = changed_secret(instance, facts);
@@ -141,34 +144,34 @@ fn stored(
         RECIPIENTS => ReasonKind::Recipients,
         _ => ReasonKind::Format,
     };
-    let told = |why: &str| files.iter().any(|reason| is_about(reason, why));
-    let said = said.iter().filter(|(kind, why)| known(kind) != ReasonKind::Files || !told(why));
+    let is_known = |why: &str| files.iter().any(|reason| is_about(reason, why));
+    let said = said.iter().filter(|(kind, why)| known(kind) != ReasonKind::Files || !is_known(why));
     reasons.extend(said.map(|(kind, why)| Reason::new(known(kind), why.clone())));
     reasons.extend(files);
     reasons.extend(facts.strays.iter().map(|path| Reason::stray(path)));
     if let (Some(was), Some(is)) = (&facts.backend, &instance.artifact.backend)
         && was != is.as_str()
     {
-        reasons.push(Reason::new(ReasonKind::Backend, format!("it is stored by {was}, and declared for {is}")));
+        reasons.push(Reason::new(ReasonKind::Backend, format!("stored by {was}, declared for {is}")));
     } else if let (Some(recipients), true) = (recipients, facts.receipt.is_empty()) {
         reasons.extend(changed_recipients(&facts.recipients, recipients));
     }
     reasons.extend(changed_public(instance, &facts.public));
     if facts.receipt.is_empty() {
         if facts.validation != validation_hash(&instance.artifact.validation) {
-            reasons.push(Reason::new(ReasonKind::Validation, "its `validation` changed since it was made"));
+            reasons.push(Reason::new(ReasonKind::Validation, "`validation` changed"));
         }
         if let Some(at) = expiry(instance, facts).filter(|at| *at <= now) {
-            reasons.push(Reason::new(ReasonKind::Expired, format!("it expired {} ago", span(now - at))));
+            reasons.push(Reason::new(ReasonKind::Expired, format!("expired {} ago", span(now - at))));
         }
         reasons.extend(facts.outdated.iter().map(|why| Reason::new(ReasonKind::Dependency, why.clone())));
     }
     if reasons.is_empty() {
-        State::Present
+        InstanceState::Present
     } else {
         reasons.sort();
         reasons.dedup();
-        State::Stale(reasons)
+        InstanceState::Stale(reasons)
     }
 }
 
@@ -177,9 +180,9 @@ fn expiry(instance: &Instance, facts: &Facts) -> Option<u64> {
     Some(facts.made?.saturating_add(instance.artifact.max_age?.0))
 }
 
-/// Who joined and who left, by file; files that all changed alike are told once.
+/// Who joined and who left, by file; files that all changed alike are reported once.
 fn changed_recipients(was: &Recipients, is: &Recipients) -> Vec<Reason> {
-    let mut told: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut changes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     let mut unknown: Vec<&str> = Vec::new();
     for (file, after) in is {
         let file = file.as_str();
@@ -193,13 +196,14 @@ fn changed_recipients(was: &Recipients, is: &Recipients) -> Vec<Reason> {
         }
         let joined = after.difference(before).count();
         let left = before.difference(after).count();
-        told.entry(format!("{joined} joined, {left} left")).or_default().push(file);
+        changes.entry(format!("{joined} added, {left} removed")).or_default().push(file);
     }
     let unknown = (!unknown.is_empty())
-        .then(|| Reason::new(ReasonKind::Recipients, format!("the recipients of {} are unknown", unknown.join(", "))));
-    told.into_iter()
+        .then(|| Reason::new(ReasonKind::Recipients, format!("recipients of {} are unknown", unknown.join(", "))));
+    changes
+        .into_iter()
         .map(|(change, files)| {
-            Reason::new(ReasonKind::Recipients, format!("readers of {} changed: {change}", files.join(", ")))
+            Reason::new(ReasonKind::Recipients, format!("recipients of {} changed: {change}", files.join(", ")))
         })
         .chain(unknown)
         .collect()
@@ -213,7 +217,7 @@ fn changed_secret(instance: &Instance, facts: &Facts) -> Vec<Reason> {
     let missing = declared.iter().filter(|file| !stored.contains(**file));
     let extra = stored.iter().filter(|file| !declared.contains(file.as_str()));
     missing
-        .map(|file| Reason::unstored(file, format!("`{file}` is declared and was never stored")))
+        .map(|file| Reason::unstored(file, format!("`{file}` is declared but not stored")))
         .chain(extra.map(|file| Reason::undeclared(file, format!("`{file}` is stored and no longer declared"))))
         .collect()
 }

@@ -1,23 +1,23 @@
-//! What nobody owns, and what may have an owner that cannot be told.
+//! What no one owns, and what may have an owner that cannot be determined.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use artifacts_declared::TargetKind::{HomeManager, Nixos};
 use artifacts_declared::{InstanceName, TargetKind};
-use artifacts_plan::{Owner, Owners};
+use artifacts_plan::{EntryOwners, Owner};
 use serde_json::json;
 
-fn owners(unknown: &[(TargetKind, &str)]) -> Owners {
+fn owners(unknown: &[(TargetKind, &str)]) -> EntryOwners {
     let artifact = |shared: bool| json!({"backend": "agenix", "shared": shared, "files": {"f": {}}});
     let spec = json!({"schema": 1, "targets": [
         {"kind": "nixos", "name": "web1", "artifacts": {"own": artifact(false), "all": artifact(true), "waits": {"blocked": true}}},
         {"kind": "home-manager", "name": "alice", "artifacts": {"own": artifact(false)}},
     ]});
     let spec = artifacts_declared::parse(&spec.to_string()).unwrap();
-    Owners::new(&spec, unknown.iter().map(|(kind, name)| (*kind, (*name).to_owned())).collect())
+    EntryOwners::new(&spec, unknown.iter().map(|(kind, name)| (*kind, (*name).to_owned())).collect())
 }
 
-fn owner(owners: &Owners, name: &str) -> Option<Owner> {
-    owners.of(&name.parse::<InstanceName>().unwrap())
+fn owner(owners: &EntryOwners, name: &str) -> Option<Owner> {
+    owners.owner(&name.parse::<InstanceName>().unwrap())
 }
 
 #[test]

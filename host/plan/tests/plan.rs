@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::Recipients;
-use artifacts_plan::{Facts, Resolved, Said, Selector, State, instances, order, select, state, validation_hash};
+use artifacts_plan::{
+    Facts, InstanceState, Resolved, Said, Selector, instances, order, select, state, validation_hash,
+};
 use artifacts_seam as seam;
 use serde_json::{Value, json};
 
@@ -108,10 +110,7 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
                 })}),
             ),
         ]));
-        assert!(
-            message.starts_with(&format!("a (nixos) and b (nixos) declare it with different {field}: ")),
-            "{message}"
-        );
+        assert!(message.starts_with(&format!("`{field}` differs between a (nixos) and b (nixos): ")), "{message}");
     }
 }
 
@@ -119,10 +118,10 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
 fn names_that_read_alike_are_told_apart() {
     let files = |files: Value| json!({"t": shared(&json!({"files": files}))});
     let message = only_problem(&resolve(&[("a", files(json!({"f, g": {}}))), ("b", files(json!({"f": {}, "g": {}})))]));
-    assert!(message.contains("declare it with different files: f, g and f, g"), "{message}");
+    assert!(message.contains("`files` differs between a (nixos) and b (nixos): f, g and f, g"), "{message}");
     let backend = |backend: Value| json!({"t": shared(&json!({"backend": backend}))});
     let message = only_problem(&resolve(&[("a", backend(json!("none"))), ("b", backend(json!(null)))]));
-    assert!(message.contains("declare it with different backend: none and none"), "{message}");
+    assert!(message.contains("`backend` differs between a (nixos) and b (nixos): none and none"), "{message}");
 }
 
 #[test]
@@ -165,7 +164,7 @@ fn one_bad_artifact_leaves_the_others() {
 }
 
 #[test]
-fn a_machine_and_a_mac_of_one_name_do_not_share_a_slice() {
+fn a_machine_and_a_mac_of_one_name_do_not_share_an_entry() {
     let text = json!({"schema": 1, "targets": [
         {"kind": "nixos", "name": "a", "artifacts": {"t": artifact(&json!({}))}},
         {"kind": "darwin", "name": "a", "artifacts": {"t": artifact(&json!({}))}}]});
@@ -207,8 +206,8 @@ fn undeclared_and_private_dependencies_are_refused() {
     assert_eq!(
         messages,
         [
-            "it depends on `nope`, which a (nixos) does not declare",
-            "it is shared but depends on `own`, which is per-machine/a/own alone"
+            "unknown dependency `nope`: a (nixos) does not declare it",
+            "a shared artifact cannot depend on `own`, which is per-machine/a/own alone"
         ]
     );
 }
@@ -257,7 +256,7 @@ fn found() -> Facts {
     }
 }
 
-fn kinds(state: &State) -> Vec<&'static str> {
+fn kinds(state: &InstanceState) -> Vec<&'static str> {
     state.reasons().iter().map(|r| r.kind.as_str()).collect()
 }
 
@@ -265,8 +264,8 @@ fn kinds(state: &State) -> Vec<&'static str> {
 fn absent_needs_both_and_everything_else_is_an_error() {
     use seam::CheckState::{Absent, Present, Stale};
     let is = |said: &Said, facts: Option<&Facts>| state(&one(), said, facts, 0);
-    assert_eq!(is(&checked(Absent), None), State::Absent);
-    assert_eq!(is(&checked(Present), Some(&found())), State::Present);
+    assert_eq!(is(&checked(Absent), None), InstanceState::Absent);
+    assert_eq!(is(&checked(Present), Some(&found())), InstanceState::Present);
     for (said, facts) in [
         (checked(Absent), Some(found())),
         (checked(Present), None),
@@ -274,7 +273,7 @@ fn absent_needs_both_and_everything_else_is_an_error() {
         (Said::Failed("boom".into()), None),
         (Said::Failed("boom".into()), Some(found())),
     ] {
-        assert!(matches!(is(&said, facts.as_ref()), State::Error(_)), "{said:?} {facts:?}");
+        assert!(matches!(is(&said, facts.as_ref()), InstanceState::Error(_)), "{said:?} {facts:?}");
     }
 }
 
@@ -293,7 +292,7 @@ fn each_difference_is_a_reason() {
     assert_eq!(is(&|f| f.backend = Some("sops-nix".into())), ["backend"]);
     assert_eq!(is(&|f| f.strays.push(".DS_Store".into())), ["files"]);
     assert_eq!(is(&|f| f.public.push("old.pub".into())), ["files"]);
-    assert_eq!(is(&|f| f.outdated.push("shared/ca was made again since".into())), ["dependency"]);
+    assert_eq!(is(&|f| f.outdated.push("shared/ca was regenerated".into())), ["dependency"]);
 }
 
 #[test]
@@ -308,7 +307,7 @@ fn the_host_knows_from_its_receipt_which_files_were_stored() {
     assert_eq!(is(Some(&["f", "g"]), present()), ["files"], "no longer declared, whatever the backend says");
     assert_eq!(is(Some(&["g"]), present()), ["files", "files"]);
     assert_eq!(is(None, present()), Vec::<&str>::new(), "where no receipt tells, the backend does");
-    // What both tell is told once.
+    // What both tell is reported once.
     let said = |text: &str| seam::CheckState::Stale(vec![("files".to_owned(), text.to_owned())]);
     assert_eq!(is(Some(&[]), said("`f.age` is declared and not there")), ["files"]);
     assert_eq!(is(Some(&["f"]), said("`f.age` is declared and not there")), ["files"]);
@@ -337,9 +336,9 @@ fn a_backends_own_reasons_are_kept_and_unknown_kinds_count_as_format() {
 #[test]
 fn blocked_and_on_target_ask_nobody() {
     let mut instance = one();
-    assert_eq!(state(&instance, &Said::OnTarget, None, 0), State::OnTarget);
+    assert_eq!(state(&instance, &Said::OnTarget, None, 0), InstanceState::OnTarget);
     instance.artifact.blocked = true;
-    assert_eq!(state(&instance, &Said::Failed("not asked".into()), None, 0), State::Blocked);
+    assert_eq!(state(&instance, &Said::Failed("not asked".into()), None, 0), InstanceState::Blocked);
 }
 
 #[test]

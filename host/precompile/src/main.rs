@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
 use artifacts_contract::Component;
 use artifacts_session::{WorkerStart, precompile};
 use artifacts_worker::worker_main;
@@ -12,17 +13,18 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> Result<(), Box<dyn std::error::Error>> {
+fn run() -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let [component, code] = arguments.as_slice() else {
-        return Err("expected COMPONENT CODE".into());
+        bail!("expected COMPONENT CODE");
     };
-    let component = Component::read(std::fs::read(component)?)?;
-    Ok(std::fs::write(code, precompile(&component, &WorkerStart::default())?)?)
+    let bytes = std::fs::read(component).with_context(|| format!("cannot read {}", component.display()))?;
+    let compiled = precompile(&Component::read(bytes)?, &WorkerStart::default())?;
+    std::fs::write(code, compiled).with_context(|| format!("cannot write {}", code.display()))
 }

@@ -1,31 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_seam::Secret;
 use artifacts_text::is_hidden;
 use serde::Deserialize;
 
+use crate::answers_format::AnswersFormat;
 use crate::error::Error;
 use crate::node::AnswerNode;
-
-/// Names the format of an answers file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswersFormat {
-    /// A table for each instance.
-    Toml,
-    /// An object for each instance.
-    Json,
-}
-
-impl fmt::Display for AnswersFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Toml => "TOML",
-            Self::Json => "JSON",
-        })
-    }
-}
 
 /// Holds the values of an answers file, by instance and prompt.
 #[derive(Debug, Default)]
@@ -45,7 +27,7 @@ impl AnswersFile {
             for (prompt, value) in table(prompts, &place, "a table of prompts and values")? {
                 let place = format!("{place}.{}", quoted(&prompt));
                 let AnswerNode::Text(mut value) = value else {
-                    return Err(Error::Type { place, expected: "a text in quotes", found: value.kind() });
+                    return Err(Error::Type { place, expected: "a string in quotes", found: value.kind() });
                 };
                 let value = Secret::new(std::mem::take(&mut *value).into_bytes());
                 if values.insert(prompt, value).is_some() {

@@ -3,13 +3,13 @@ use std::io;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_text::Explain;
 
-use crate::AnswersFormat;
+use crate::answers_format::AnswersFormat;
 
 /// Reports why there is no answer. No message contains a value.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The answers file is not in its format.
-    #[error("the answers are not valid {format} at line {line}, column {column}")]
+    #[error("answers file: not valid {format} at line {line}, column {column}")]
     Syntax {
         /// Expected format.
         format: AnswersFormat,
@@ -103,12 +103,12 @@ impl Explain for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax { .. } | Self::Type { .. } => Some(
-                "an answers file has a table for each instance, in it a text in quotes for each prompt: `[\"shared/ca\"]`, `passphrase = \"…\"`"
+                "write one table per instance and one quoted string per prompt: `[\"shared/ca\"]`, `passphrase = \"…\"`"
                     .to_owned(),
             ),
             Self::Unanswered { snippet, .. } => {
                 Some(format!(
-                "run it at a terminal and without `--no-input`, which asks nothing; or fill this in, save it and pass it with --answers FILE:\n\n{snippet}"
+                "run at a terminal without `--no-input`; or fill in this file and pass it with `--answers FILE`:\n\n{snippet}"
             ))
             }
             Self::Twice { .. } | Self::Unknown { .. } => Some("fix the answers file".to_owned()),

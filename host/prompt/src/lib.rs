@@ -4,13 +4,14 @@
 //! [`PromptKind::Line`] take one line without its final newline; the multiline kinds take everything up to Ctrl-D,
 //! each line with its newline. A value from an answers file is taken unchanged.
 //!
-//! While somebody is asked, the program owns the terminal: [`Decoder`] turns its bytes into an [`Event`] each, [`LineEditor`]
+//! While someone is asked, the program owns the terminal: [`Decoder`] turns its bytes into an [`Event`] each, [`LineEditor`]
 //! makes the value of them, [`PromptRow`] shows it. These three know no terminal.
 //!
 //! [`PromptKind::Hidden`]: artifacts_declared::PromptKind::Hidden
 //! [`PromptKind::Line`]: artifacts_declared::PromptKind::Line
 
 mod answers;
+mod answers_format;
 mod ask;
 mod decoder;
 mod error;
@@ -25,7 +26,8 @@ mod screen;
 mod terminal;
 mod wiped;
 
-pub use answers::{AnswersFile, AnswersFormat};
+pub use answers::AnswersFile;
+pub use answers_format::AnswersFormat;
 pub use ask::{all_answered, ask_all};
 pub use decoder::Decoder;
 pub use error::Error;

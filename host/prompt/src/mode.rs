@@ -1,4 +1,4 @@
-//! What the terminal does while somebody is asked, and how it becomes again what it was.
+//! What the terminal does while someone is asked, and how it becomes again what it was.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -47,7 +47,7 @@ impl Active {
         Ok(())
     }
 
-    /// What is left of the input reaches nobody. Nothing is left to be done about a terminal that is gone.
+    /// What is left of the input reaches no one. Nothing is left to be done about a terminal that is gone.
     fn end(&self) {
         self.mark(PASTE_OFF);
         let _ = tcsetattr(&self.tty, OptionalActions::Flush, &self.before);
@@ -95,7 +95,7 @@ pub fn suspend(stop: impl FnOnce()) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found {
     AsSet,
-    /// The program was stopped, or somebody else had changed the mode: what stands on the screen is not the row.
+    /// The program was stopped, or another user had changed the mode: what stands on the screen is not the row.
     SetAgain,
     /// The program is on its way out.
     Ending,

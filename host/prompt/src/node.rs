@@ -59,7 +59,7 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<AnswerNode, E> {
-        Ok(AnswerNode::Other("true or false"))
+        Ok(AnswerNode::Other("a boolean"))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<AnswerNode, E> {

@@ -25,11 +25,11 @@ pub struct PromptRow {
 impl PromptRow {
     /// Draws the line that is edited, behind `name`, for so many columns. What is hidden is shown as masks and counts.
     pub fn draw(editor: &LineEditor, name: &str, columns: usize, mask: char) -> Self {
-        Self::of(editor, editor.line(), name, columns, mask)
+        Self::draw_line(editor, editor.line(), name, columns, mask)
     }
 
     /// Draws another line of the text, as it stands on the screen once the cursor has left it.
-    pub fn of(editor: &LineEditor, line: Range<usize>, name: &str, columns: usize, mask: char) -> Self {
+    pub fn draw_line(editor: &LineEditor, line: Range<usize>, name: &str, columns: usize, mask: char) -> Self {
         // The last column stays empty: what is written there makes some terminals begin a new row.
         let columns = columns.saturating_sub(1);
         let name = fitting(name, columns);

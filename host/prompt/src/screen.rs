@@ -74,7 +74,7 @@ impl<'a> Screen<'a> {
         self.put(&self.row(editor))
     }
 
-    /// Draws anew next time: what is there is somebody else's.
+    /// Draws again next time: what is there is another user's.
     pub(crate) fn forget(&mut self) -> Result<(), Error> {
         self.shown = PromptRow::default();
         self.write("\r")
@@ -153,7 +153,8 @@ impl<'a> Screen<'a> {
         let count = done.matches('\n').count();
         let mut start = from;
         for line in done.split_inclusive('\n').take(SHOWN) {
-            let row = PromptRow::of(editor, start..start + line.len() - 1, &self.name, self.columns(), self.mask);
+            let row =
+                PromptRow::draw_line(editor, start..start + line.len() - 1, &self.name, self.columns(), self.mask);
             self.leave(&row)?;
             start += line.len();
         }

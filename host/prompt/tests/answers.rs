@@ -67,13 +67,13 @@ fn a_value_of_another_type_is_refused_with_its_place() {
     for (value, found) in [
         ("31337", "a number"),
         ("3.1337", "a number"),
-        ("true", "true or false"),
+        ("true", "a boolean"),
         ("[\"s3cret\"]", "a list"),
         ("null", "null"),
         ("{\"a\": \"s3cret\"}", "a table"),
     ] {
         let error = refused(&format!("{{\"{INSTANCE}\": {{\"pin\": {value}}}}}"));
-        let place = format!("answers file: at \"{INSTANCE}\".\"pin\": expected a text in quotes, found {found}");
+        let place = format!("answers file: at \"{INSTANCE}\".\"pin\": expected a string in quotes, found {found}");
         assert_eq!(error.to_string(), place);
         assert!(!format!("{error:?}").contains("1337"));
     }

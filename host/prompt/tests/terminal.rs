@@ -404,7 +404,7 @@ fn a_large_paste_is_taken_whole_and_none_of_it_is_left() {
             desk.types("x\r");
         });
         assert_eq!(value.unwrap(), b"x");
-        // The row was drawn anew below the words: what is left of it is not the next prompt.
+        // The row was drawn again below the words: what is left of it is not the next prompt.
         desk.all();
     }
     assert!(!desk.all().contains("0123456789abcde\r\n0123456789abcde"));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fstat, openat, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
-use crate::file::{open_entry, unlock_entry};
+use crate::rights::{open_entry, unlock_entry};
 
 /// Time after which it gives up on a directory that something keeps writing to.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,15 +48,15 @@ struct Clearing<'a> {
 }
 
 impl Clearing<'_> {
-    /// Removes one entry of the top. Folders two levels below it are moved up to it for a later pass, so that depth costs no
+    /// Removes one entry of the top. Directories two levels below it are moved up to it for a later pass, so that depth costs no
     /// descriptors.
     fn remove(&mut self, name: &CStr) -> io::Result<()> {
-        if !is_folder(self.top, name)? {
+        if !is_dir(self.top, name)? {
             return remove_file(self.top, name);
         }
-        let folder = open_entry(self.top, name)?;
+        let dir = open_entry(self.top, name)?;
         loop {
-            let names = names(folder.as_fd())?;
+            let names = names(dir.as_fd())?;
             if names.is_empty() {
                 match unlinkat(self.top, name, AtFlags::REMOVEDIR) {
                     // Another thread still writes into it.
@@ -65,22 +65,22 @@ impl Clearing<'_> {
                 }
             }
             for child in names {
-                if is_folder(folder.as_fd(), &child)? {
-                    self.raise(folder.as_fd(), &child)?;
+                if is_dir(dir.as_fd(), &child)? {
+                    self.raise(dir.as_fd(), &child)?;
                 } else {
-                    remove_file(folder.as_fd(), &child)?;
+                    remove_file(dir.as_fd(), &child)?;
                 }
             }
             self.in_time()?;
         }
     }
 
-    fn raise(&mut self, folder: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-        // A folder that its owner may not write cannot be moved.
-        open_entry(folder, name)?;
+    fn raise(&mut self, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+        // A directory that its owner may not write cannot be moved.
+        open_entry(dir, name)?;
         loop {
             self.raised += 1;
-            match renameat_with(folder, name, self.top, format!("raised {}", self.raised), RenameFlags::NOREPLACE) {
+            match renameat_with(dir, name, self.top, format!("raised {}", self.raised), RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => {}
                 other => return Ok(other?),
             }
@@ -92,20 +92,20 @@ impl Clearing<'_> {
     }
 }
 
-fn remove_file(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+fn remove_file(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     // Best effort: memory that is freed is not handed out again before it is cleared.
-    let _ = wipe(folder, name);
-    Ok(unlinkat(folder, name, AtFlags::empty())?)
+    let _ = wipe(dir, name);
+    Ok(unlinkat(dir, name, AtFlags::empty())?)
 }
 
-fn wipe(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+fn wipe(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Ok(());
     }
-    unlock_entry(folder, name)?;
+    unlock_entry(dir, name)?;
     let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let fd = openat(folder, name, flags, Mode::empty())?;
+    let fd = openat(dir, name, flags, Mode::empty())?;
     let stat = fstat(&fd)?;
     // A file with holes would grow: no more than what it occupies.
     let occupied = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
@@ -120,14 +120,14 @@ fn wipe(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     Ok(())
 }
 
-fn is_folder(folder: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
-    let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+fn is_dir(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<bool> {
+    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
+    for entry in Dir::read_from(dir)? {
         let name = entry?.file_name().to_owned();
         if name.as_c_str() != c"." && name.as_c_str() != c".." {
             names.push(name);

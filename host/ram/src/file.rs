@@ -1,51 +1,51 @@
 //! Handles files in an open directory, by one clean name each, and follows no symbolic link.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RenameFlags, chmod, fchmod, fstat, mkdirat, openat, renameat_with, statat,
-    unlinkat,
+    AtFlags, FileType, Mode, OFlags, RenameFlags, fchmod, fstat, mkdirat, openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::path::Arg;
 use zeroize::Zeroizing;
 
-use crate::{IrregularFile, clear};
+use crate::cleanup::clear;
+use crate::error::IrregularFile;
+use crate::rights::{open_entry, unlock_entry};
 
 /// Writes a new file; an existing one of that name is an error.
 ///
 /// # Errors
 /// See [`IrregularFile`]; on a full file system the file may be left cut short.
-pub fn write_new(folder: impl AsFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), IrregularFile> {
+pub fn write_new(dir: impl AsFd, name: &str, bytes: &[u8], mode: u32) -> Result<(), IrregularFile> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = openat(folder, clean(name)?, flags, Mode::RUSR | Mode::WUSR)?;
+    let fd = openat(dir, clean(name)?, flags, Mode::RUSR | Mode::WUSR)?;
     // Not through openat's mode, which the umask cuts.
     fchmod(&fd, Mode::from_raw_mode(mode))?;
     Ok(File::from(fd).write_all(bytes)?)
 }
 
 /// Writes a file in place of whatever has its name, which stays until the bytes are written.
-pub(crate) fn replace(folder: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<(), IrregularFile> {
+pub(crate) fn replace(dir: BorrowedFd<'_>, name: &str, bytes: &[u8], mode: u32) -> Result<(), IrregularFile> {
     // Not a name that an editor would give.
     const NEW: &str = ".artifacts new";
-    remove(folder, NEW)?;
-    write_new(folder, NEW, bytes, mode)?;
-    remove(folder, clean(name)?)?;
-    Ok(renameat_with(folder, NEW, folder, name, RenameFlags::NOREPLACE)?)
+    remove(dir, NEW)?;
+    write_new(dir, NEW, bytes, mode)?;
+    remove(dir, clean(name)?)?;
+    Ok(renameat_with(dir, NEW, dir, name, RenameFlags::NOREPLACE)?)
 }
 
 /// Removes whatever has this name.
-fn remove(folder: BorrowedFd<'_>, name: &str) -> Result<(), IrregularFile> {
-    match statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+fn remove(dir: BorrowedFd<'_>, name: &str) -> Result<(), IrregularFile> {
+    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno.into()),
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-            clear(open_entry(folder, name)?)?;
-            Ok(unlinkat(folder, name, AtFlags::REMOVEDIR)?)
+            clear(open_entry(dir, name)?)?;
+            Ok(unlinkat(dir, name, AtFlags::REMOVEDIR)?)
         }
-        Ok(_) => Ok(unlinkat(folder, name, AtFlags::empty())?),
+        Ok(_) => Ok(unlinkat(dir, name, AtFlags::empty())?),
     }
 }
 
@@ -53,11 +53,11 @@ fn remove(folder: BorrowedFd<'_>, name: &str) -> Result<(), IrregularFile> {
 ///
 /// # Errors
 /// See [`IrregularFile`].
-pub fn read(folder: impl AsFd, name: &str, limit: u64) -> Result<Zeroizing<Vec<u8>>, IrregularFile> {
+pub fn read(dir: impl AsFd, name: &str, limit: u64) -> Result<Zeroizing<Vec<u8>>, IrregularFile> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     // The type first: a socket cannot be opened, and the fault is to name what it is.
-    regular(&statat(&folder, clean(name)?, AtFlags::SYMLINK_NOFOLLOW).map_err(absent)?)?;
-    let fd = openat(&folder, name, flags, Mode::empty()).map_err(absent)?;
+    regular(&statat(&dir, clean(name)?, AtFlags::SYMLINK_NOFOLLOW).map_err(absent)?)?;
+    let fd = openat(&dir, name, flags, Mode::empty()).map_err(absent)?;
     let size = regular(&fstat(&fd)?)?;
     if size > limit {
         return Err(IrregularFile::TooLarge { limit, found: Some(size) });
@@ -76,49 +76,25 @@ pub fn read(folder: impl AsFd, name: &str, limit: u64) -> Result<Zeroizing<Vec<u
 ///
 /// # Errors
 /// See [`IrregularFile`].
-pub fn make_dir(folder: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile> {
-    mkdirat(&folder, clean(name)?, Mode::RWXU)?;
-    open_dir(folder, name)
+pub fn make_dir(dir: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile> {
+    mkdirat(&dir, clean(name)?, Mode::RWXU)?;
+    open_dir(dir, name)
 }
 
 /// Opens a directory for reading, and first gives its owner the permissions that are missing.
 ///
 /// # Errors
 /// If it is not a directory, or a symbolic link to one.
-pub fn open_dir(folder: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile> {
-    Ok(open_entry(folder, clean(name)?)?)
+pub fn open_dir(dir: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile> {
+    Ok(open_entry(dir, clean(name)?)?)
 }
 
 /// Gives the owner read and write rights to a file that lacks them.
 ///
 /// # Errors
 /// When it is not there, or not the caller's.
-pub fn unlock(folder: impl AsFd, name: &str) -> Result<(), IrregularFile> {
-    Ok(unlock_entry(folder, clean(name)?)?)
-}
-
-/// Does the same as [`open_dir`], for any name that a listing returned.
-pub(crate) fn open_entry(folder: impl AsFd, name: impl Arg) -> io::Result<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let place = openat(folder, name, flags, Mode::empty())?;
-    give_rights(&place, 0o700)?;
-    Ok(openat(&place, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
-}
-
-/// Does the same as [`unlock`], for any name that a listing returned.
-pub(crate) fn unlock_entry(folder: impl AsFd, name: impl Arg) -> io::Result<()> {
-    let place = openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    give_rights(&place, 0o600)
-}
-
-/// Changes the permissions of what was opened with `O_PATH`, whatever has its name by now.
-fn give_rights(place: &OwnedFd, rights: u32) -> io::Result<()> {
-    let stat = fstat(place)?;
-    // The mode of a link cannot be changed, and nobody needs it to.
-    if stat.st_mode & rights == rights || FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-        return Ok(());
-    }
-    Ok(chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::from_raw_mode(rights))?)
+pub fn unlock(dir: impl AsFd, name: &str) -> Result<(), IrregularFile> {
+    Ok(unlock_entry(dir, clean(name)?)?)
 }
 
 fn clean(name: &str) -> Result<&str, IrregularFile> {

@@ -7,13 +7,16 @@
 mod cleanup;
 mod error;
 mod file;
+mod file_system;
 mod private_dir;
 mod process;
+mod ram;
 mod ram_dir;
+mod rights;
 
 pub use cleanup::clear;
 pub use error::{Error, IrregularFile};
 pub use file::{make_dir, open_dir, read, unlock, write_new};
 pub use private_dir::{PrivateDir, remove_all};
 pub use process::no_core_dumps;
-pub use ram_dir::Ram;
+pub use ram::Ram;

@@ -13,8 +13,10 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use zeroize::Zeroizing;
 
 use crate::cleanup::clear;
-use crate::ram_dir::{RamDir, kind};
-use crate::{Error, IrregularFile, Ram, file};
+use crate::error::{Error, IrregularFile};
+use crate::file;
+use crate::file_system::kind;
+use crate::ram_dir::RamDir;
 
 /// Prefix of every directory's name; 32 hexadecimal digits follow.
 const PREFIX: &str = "artifacts-";
@@ -45,36 +47,36 @@ struct Held {
 struct Live {
     ending: bool,
     next: u64,
-    folders: BTreeMap<u64, Arc<Held>>,
+    directories: BTreeMap<u64, Arc<Held>>,
 }
 
-static LIVE: Mutex<Live> = Mutex::new(Live { ending: false, next: 0, folders: BTreeMap::new() });
+static LIVE: Mutex<Live> = Mutex::new(Live { ending: false, next: 0, directories: BTreeMap::new() });
 
 /// Wipes and removes every private directory of this process and rejects new ones. For the way out after a signal;
 /// call it from an ordinary thread, not from the handler.
 pub fn remove_all() {
-    let folders = {
+    let directories = {
         let mut live = lock(&LIVE);
         live.ending = true;
-        std::mem::take(&mut live.folders)
+        std::mem::take(&mut live.directories)
     };
-    for held in folders.values() {
+    for held in directories.values() {
         held.remove();
     }
 }
 
 impl PrivateDir {
-    pub(crate) fn new(ram: &Ram) -> Result<Self, Error> {
-        // Held throughout, so that `remove_all` misses no folder that is just being made.
+    pub(crate) fn new(place: &Arc<RamDir>) -> Result<Self, Error> {
+        // Held throughout, so that `remove_all` misses no directory that is just being made.
         let mut live = lock(&LIVE);
         if live.ending {
             return Err(Error::Ending);
         }
-        let held = make(&ram.0).map_err(|why| Error::Directory { place: ram.0.path.clone(), why })?;
+        let held = make(place).map_err(|why| Error::Directory { place: place.path.clone(), why })?;
         let held = Arc::new(held);
         let number = live.next;
         live.next += 1;
-        live.folders.insert(number, Arc::clone(&held));
+        live.directories.insert(number, Arc::clone(&held));
         Ok(Self { number, held })
     }
 
@@ -119,7 +121,7 @@ impl PrivateDir {
     ///
     /// # Errors
     /// If it exists, its name is not one clean component, or no space is left.
-    pub fn subfolder(&self, name: &str) -> Result<OwnedFd, Error> {
+    pub fn subdir(&self, name: &str) -> Result<OwnedFd, Error> {
         let _open = self.open()?;
         file::make_dir(self.dir(), name).map_err(|fault| named(name, fault))
     }
@@ -136,9 +138,9 @@ impl PrivateDir {
 
 impl Drop for PrivateDir {
     fn drop(&mut self) {
-        // First it is gone, then forgotten: whoever ends the program meanwhile waits for it in `remove_all`.
+        // First it is gone, then forgotten: anyone who ends the program meanwhile waits for it in `remove_all`.
         self.held.remove();
-        lock(&LIVE).folders.remove(&self.number);
+        lock(&LIVE).directories.remove(&self.number);
     }
 }
 
@@ -166,7 +168,7 @@ fn make(place: &Arc<RamDir>) -> io::Result<Held> {
         let name = format!("{PREFIX}{}", random()?);
         // A name that exists, a planted link among them, is an error here.
         mkdirat(&place.dir, &name, Mode::RWXU)?;
-        // Another run's sweep may come between and take the folder: then we make another.
+        // Another run's sweep may come between and take the directory: then we make another.
         let dir = match open(place, &name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             other => other?,
@@ -201,7 +203,7 @@ fn open(place: &RamDir, name: &str) -> io::Result<OwnedFd> {
 fn remove(place: &RamDir, name: &str, dir: BorrowedFd<'_>) -> io::Result<()> {
     for _ in 0..ATTEMPTS {
         clear(dir)?;
-        // Only the folder that was cleared: another one under its name stays.
+        // Only the directory that was cleared: another one under its name stays.
         let there = statat(&place.dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let ours = fstat(dir)?;
         if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino) {

@@ -1,4 +1,4 @@
-//! Private folders: where they may be, what they refuse, and that nothing stays.
+//! Private directories: where they may be, what they refuse, and that nothing stays.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 use std::fs;
@@ -15,14 +15,14 @@ use artifacts_text::Explain;
 /// Tells a test that runs again in a child process that it is the child, and where to work.
 const CHILD: &str = "ARTIFACTS_RAM_TEST_CHILD";
 
-/// A RAM-backed folder of the test's own.
+/// A RAM-backed directory of the test's own.
 fn shm() -> tempfile::TempDir {
     let dir = tempfile::Builder::new().prefix("ram-test-").tempdir_in("/dev/shm").unwrap();
     assert!(Ram::find(&[dir.path().to_owned()]).is_ok(), "the tests need a tmpfs at /dev/shm");
     dir
 }
 
-/// A folder on disk: the one with the build.
+/// A directory on disk: the one with the build.
 fn disk() -> tempfile::TempDir {
     tempfile::tempdir_in(std::env::current_exe().unwrap().parent().unwrap()).unwrap()
 }
@@ -58,7 +58,7 @@ fn ready(command: &mut Command) -> Child {
 }
 
 #[test]
-fn a_folder_on_disk_is_refused_and_the_error_says_what_each_candidate_is() {
+fn a_directory_on_disk_is_refused_and_the_error_says_what_each_candidate_is() {
     let disk = disk();
     let missing = disk.path().join("missing");
     let error = Ram::find(&[disk.path().to_owned(), missing.clone()]).unwrap_err();
@@ -92,7 +92,7 @@ fn names_count_for_nothing_only_the_type_does() {
     let wrapper =
         ["bwrap", "--dev-bind", "/", "/", "--bind", &shm_path, &named_path, "--bind", &disk_path, "/dev/shm", "--"];
     let status = again("names_count_for_nothing_only_the_type_does", &named, &wrapper).status().unwrap();
-    assert!(status.success(), "bubblewrap is needed to mount one folder over another");
+    assert!(status.success(), "bubblewrap is needed to mount one directory over another");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_link_to_disk_is_refused() {
 }
 
 #[test]
-fn a_place_where_others_could_replace_the_folder_is_refused() {
+fn a_place_where_others_could_replace_the_directory_is_refused() {
     let shm = shm();
     fs::set_permissions(shm.path(), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(Ram::find(&[shm.path().to_owned()]).unwrap_err().to_string().contains("sticky"));
@@ -119,10 +119,10 @@ fn a_place_where_others_could_replace_the_folder_is_refused() {
 }
 
 #[test]
-fn a_folder_is_private_and_its_name_cannot_be_guessed() {
+fn a_directory_is_private_and_its_name_cannot_be_guessed() {
     let shm = shm();
     let ram = ram(shm.path());
-    let (one, two) = (ram.folder().unwrap(), ram.folder().unwrap());
+    let (one, two) = (ram.private_dir().unwrap(), ram.private_dir().unwrap());
     let stat = fs::symlink_metadata(one.path()).unwrap();
     assert_eq!(stat.mode() & 0o7777, 0o700);
     assert_eq!(stat.uid(), rustix::process::geteuid().as_raw());
@@ -134,29 +134,29 @@ fn a_folder_is_private_and_its_name_cannot_be_guessed() {
 fn dropping_removes_all_whatever_lies_in_it() {
     let (disk, shm) = (disk(), shm());
     let ram = ram(shm.path());
-    let folder = ram.folder().unwrap();
+    let directory = ram.private_dir().unwrap();
     let outside = disk.path().join("outside");
     fs::write(&outside, "stays").unwrap();
-    folder.write("secret", b"s3cret", 0o400).unwrap();
-    symlink(&outside, folder.path().join("link")).unwrap();
-    symlink(disk.path(), folder.path().join("folder link")).unwrap();
-    let inner = folder.path().join("inner");
+    directory.write("secret", b"s3cret", 0o400).unwrap();
+    symlink(&outside, directory.path().join("link")).unwrap();
+    symlink(disk.path(), directory.path().join("directory link")).unwrap();
+    let inner = directory.path().join("inner");
     fs::create_dir(&inner).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, inner.join("pipe"), rustix::fs::Mode::RWXU).unwrap();
     let _socket = UnixListener::bind(inner.join("socket")).unwrap();
     fs::write(inner.join("locked"), "x").unwrap();
     fs::set_permissions(inner.join("locked"), fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(&inner, fs::Permissions::from_mode(0o000)).unwrap();
-    fs::write(folder.path().join(std::ffi::OsStr::new("raised 1")), "a name that clearing uses itself").unwrap();
-    let holes = fs::File::create(folder.path().join("holes")).unwrap();
+    fs::write(directory.path().join(std::ffi::OsStr::new("raised 1")), "a name that clearing uses itself").unwrap();
+    let holes = fs::File::create(directory.path().join("holes")).unwrap();
     holes.set_len(1 << 50).unwrap();
-    drop(folder);
+    drop(directory);
     assert_eq!(names(shm.path()), Vec::<String>::new());
     assert_eq!(fs::read_to_string(outside).unwrap(), "stays");
 }
 
 #[test]
-fn a_user_without_root_rights_clears_locked_folders_too() {
+fn a_user_without_root_rights_clears_locked_directories_too() {
     if let Some(place) = child_place() {
         return dropping_in(&place);
     }
@@ -167,63 +167,63 @@ fn a_user_without_root_rights_clears_locked_folders_too() {
     } else {
         &["env"]
     };
-    // The build may lie where that user cannot go.
+    // The build may be where that user cannot go.
     let exe = shm.path().join("test-program");
     fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
     let mut command = Command::new(wrapper[0]);
     command.args(&wrapper[1..]).arg(&exe);
-    command.args(["--exact", "a_user_without_root_rights_clears_locked_folders_too", "--nocapture"]);
+    command.args(["--exact", "a_user_without_root_rights_clears_locked_directories_too", "--nocapture"]);
     assert!(command.env(CHILD, shm.path()).current_dir("/").status().unwrap().success());
     assert_eq!(names(shm.path()), ["test-program"]);
 }
 
 fn dropping_in(place: &Path) {
-    let folder = ram(place).folder().unwrap();
-    let deep = folder.path().join("a/b/c");
+    let directory = ram(place).private_dir().unwrap();
+    let deep = directory.path().join("a/b/c");
     fs::create_dir_all(&deep).unwrap();
     fs::write(deep.join("file"), "x").unwrap();
     fs::set_permissions(deep.join("file"), fs::Permissions::from_mode(0o000)).unwrap();
     for path in ["a/b/c", "a/b", "a"] {
-        fs::set_permissions(folder.path().join(path), fs::Permissions::from_mode(0o000)).unwrap();
+        fs::set_permissions(directory.path().join(path), fs::Permissions::from_mode(0o000)).unwrap();
     }
 }
 
 #[test]
 fn depth_exhausts_nothing() {
     let shm = shm();
-    let folder = ram(shm.path()).folder().unwrap();
-    let mut at = folder.subfolder("deep").unwrap();
+    let directory = ram(shm.path()).private_dir().unwrap();
+    let mut at = directory.subdir("deep").unwrap();
     for _ in 0..5000 {
         at = artifacts_ram::make_dir(&at, "deep").unwrap();
     }
-    drop(folder);
+    drop(directory);
     assert_eq!(names(shm.path()), Vec::<String>::new());
 }
 
 #[test]
 fn wiping_overwrites_the_bytes_before_they_are_freed() {
     let shm = shm();
-    let folder = ram(shm.path()).folder().unwrap();
-    folder.write("secret", &vec![b'x'; 100_000], 0o400).unwrap();
-    // A second name outside of the folder shows what became of the bytes.
-    fs::hard_link(folder.path().join("secret"), shm.path().join("witness")).unwrap();
-    drop(folder);
+    let directory = ram(shm.path()).private_dir().unwrap();
+    directory.write("secret", &vec![b'x'; 100_000], 0o400).unwrap();
+    // A second name outside of the directory shows what became of the bytes.
+    fs::hard_link(directory.path().join("secret"), shm.path().join("witness")).unwrap();
+    drop(directory);
     assert_eq!(fs::read(shm.path().join("witness")).unwrap(), vec![0; 100_000]);
 }
 
 #[test]
 fn only_plain_files_are_read() {
     let shm = shm();
-    let folder = ram(shm.path()).folder().unwrap();
-    folder.write("plain", b"12345", 0o600).unwrap();
-    folder.write("twice", b"x", 0o600).unwrap();
-    fs::hard_link(folder.path().join("twice"), folder.path().join("again")).unwrap();
-    symlink("plain", folder.path().join("link")).unwrap();
-    rustix::fs::mkfifoat(folder.dir(), "pipe", rustix::fs::Mode::RWXU).unwrap();
-    let _socket = UnixListener::bind(folder.path().join("socket")).unwrap();
-    folder.subfolder("folder").unwrap();
-    assert_eq!(folder.read("plain", 5).unwrap().as_slice(), b"12345");
-    let fault = |name| match folder.read(name, 4).unwrap_err() {
+    let directory = ram(shm.path()).private_dir().unwrap();
+    directory.write("plain", b"12345", 0o600).unwrap();
+    directory.write("twice", b"x", 0o600).unwrap();
+    fs::hard_link(directory.path().join("twice"), directory.path().join("again")).unwrap();
+    symlink("plain", directory.path().join("link")).unwrap();
+    rustix::fs::mkfifoat(directory.dir(), "pipe", rustix::fs::Mode::RWXU).unwrap();
+    let _socket = UnixListener::bind(directory.path().join("socket")).unwrap();
+    directory.subdir("folder").unwrap();
+    assert_eq!(directory.read("plain", 5).unwrap().as_slice(), b"12345");
+    let fault = |name| match directory.read(name, 4).unwrap_err() {
         Error::File { fault, .. } => fault,
         other => panic!("{other}"),
     };
@@ -242,21 +242,21 @@ fn only_plain_files_are_read() {
 #[test]
 fn writing_takes_over_nothing_that_is_there() {
     let (disk, shm) = (disk(), shm());
-    let folder = ram(shm.path()).folder().unwrap();
+    let directory = ram(shm.path()).private_dir().unwrap();
     let outside = disk.path().join("outside");
-    symlink(&outside, folder.path().join("planted")).unwrap();
-    assert!(folder.write("planted", b"s3cret", 0o600).is_err());
+    symlink(&outside, directory.path().join("planted")).unwrap();
+    assert!(directory.write("planted", b"s3cret", 0o600).is_err());
     assert!(!outside.exists());
-    assert!(folder.write("../escaped", b"s3cret", 0o600).is_err());
+    assert!(directory.write("../escaped", b"s3cret", 0o600).is_err());
     assert_eq!(names(shm.path()).len(), 1);
 }
 
 #[test]
 fn the_next_run_removes_what_kill_9_left_and_nothing_else() {
     if let Some(place) = child_place() {
-        let folder = ram(&place).folder().unwrap();
-        folder.write("secret", b"s3cret", 0o600).unwrap();
-        fs::create_dir_all(folder.path().join("in/ca")).unwrap();
+        let directory = ram(&place).private_dir().unwrap();
+        directory.write("secret", b"s3cret", 0o600).unwrap();
+        fs::create_dir_all(directory.path().join("in/ca")).unwrap();
         println!("ready");
         std::thread::sleep(std::time::Duration::from_mins(10));
     }
@@ -276,11 +276,11 @@ fn the_next_run_removes_what_kill_9_left_and_nothing_else() {
     }
     let ram = ram(shm.path());
     let mut child = ready(&mut again("the_next_run_removes_what_kill_9_left_and_nothing_else", shm.path(), &[]));
-    let own = ram.folder().unwrap();
-    assert_eq!(ram.sweep(), 0, "both folders are in use");
+    let own = ram.private_dir().unwrap();
+    assert_eq!(ram.sweep(), 0, "both directories are in use");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(names(shm.path()).len(), expected.len() + 2, "kill -9 leaves the folder");
+    assert_eq!(names(shm.path()).len(), expected.len() + 2, "kill -9 leaves the directory");
     assert_eq!(ram.sweep(), 1);
     assert!(own.path().exists());
     drop(own);
@@ -292,61 +292,61 @@ fn the_next_run_removes_what_kill_9_left_and_nothing_else() {
 }
 
 #[test]
-fn the_way_out_removes_every_folder_and_makes_no_new_one() {
+fn the_way_out_removes_every_directory_and_makes_no_new_one() {
     if let Some(place) = child_place() {
         let ram = ram(&place);
-        let one = ram.folder().unwrap();
+        let one = ram.private_dir().unwrap();
         one.write("secret", b"s3cret", 0o600).unwrap();
-        let _two = ram.folder().unwrap();
+        let _two = ram.private_dir().unwrap();
         let worker = std::thread::spawn({
             let ram = ram.clone();
-            move || (0..100_000).any(|_| ram.folder().is_err())
+            move || (0..100_000).any(|_| ram.private_dir().is_err())
         });
         artifacts_ram::remove_all();
-        assert!(worker.join().unwrap(), "folders are made for ever");
-        assert!(matches!(ram.folder(), Err(Error::Ending)));
+        assert!(worker.join().unwrap(), "directories are made for ever");
+        assert!(matches!(ram.private_dir(), Err(Error::Ending)));
         std::process::exit(if names(&place).is_empty() { 0 } else { 9 });
     }
     let shm = shm();
-    let status = again("the_way_out_removes_every_folder_and_makes_no_new_one", shm.path(), &[]).status().unwrap();
+    let status = again("the_way_out_removes_every_directory_and_makes_no_new_one", shm.path(), &[]).status().unwrap();
     assert!(status.success());
 }
 
 #[test]
-fn the_way_out_waits_for_a_folder_that_is_just_being_removed() {
+fn the_way_out_waits_for_a_directory_that_is_just_being_removed() {
     const FILES: usize = 20_000;
     if let Some(place) = child_place() {
-        let folder = ram(&place).folder().unwrap();
+        let directory = ram(&place).private_dir().unwrap();
         for number in 0..FILES {
-            folder.write(&number.to_string(), b"hunter2", 0o600).unwrap();
+            directory.write(&number.to_string(), b"hunter2", 0o600).unwrap();
         }
-        let path = folder.path().to_owned();
-        std::thread::spawn(move || drop(folder));
+        let path = directory.path().to_owned();
+        std::thread::spawn(move || drop(directory));
         while fs::read_dir(&path).is_ok_and(|entries| entries.count() == FILES) {}
         artifacts_ram::remove_all();
         std::process::exit(if names(&place).is_empty() { 0 } else { 9 });
     }
     let shm = shm();
-    let test = "the_way_out_waits_for_a_folder_that_is_just_being_removed";
+    let test = "the_way_out_waits_for_a_directory_that_is_just_being_removed";
     assert!(again(test, shm.path(), &[]).status().unwrap().success());
 }
 
 #[test]
-fn the_way_out_removes_a_folder_that_is_still_being_filled() {
+fn the_way_out_removes_a_directory_that_is_still_being_filled() {
     if let Some(place) = child_place() {
-        let folder = ram(&place).folder().unwrap();
-        let inner = folder.subfolder("prompts").unwrap();
+        let directory = ram(&place).private_dir().unwrap();
+        let inner = directory.subdir("prompts").unwrap();
         let (begun, begins) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            // Each fails as soon as the folder is not there any more.
+            // Each fails as soon as the directory is not there any more.
             for number in (0..5000).map(|number: u32| number.to_string()) {
                 if artifacts_ram::write_new(&inner, &number, b"hunter2", 0o600).is_err() {
                     break;
                 }
                 let _ = begun.send(());
             }
-            (0..u32::MAX).all(|number| folder.write(&number.to_string(), b"hunter2", 0o600).is_ok());
-            std::mem::forget(folder);
+            (0..u32::MAX).all(|number| directory.write(&number.to_string(), b"hunter2", 0o600).is_ok());
+            std::mem::forget(directory);
         });
         begins.recv().unwrap();
         artifacts_ram::remove_all();
@@ -354,7 +354,7 @@ fn the_way_out_removes_a_folder_that_is_still_being_filled() {
     }
     for _ in 0..20 {
         let shm = shm();
-        let test = "the_way_out_removes_a_folder_that_is_still_being_filled";
+        let test = "the_way_out_removes_a_directory_that_is_still_being_filled";
         assert!(again(test, shm.path(), &[]).status().unwrap().success());
     }
 }
@@ -372,14 +372,14 @@ fn what_is_used_up_is_told_with_what_to_do() {
 }
 
 #[test]
-fn sweeps_and_new_folders_do_not_hurt_each_other() {
+fn sweeps_and_new_directories_do_not_hurt_each_other() {
     let shm = shm();
     let ram = ram(shm.path());
     std::thread::scope(|scope| {
         let maker = scope.spawn(|| {
             for _ in 0..2000 {
-                let folder = ram.folder().unwrap();
-                folder.write("x", b"x", 0o600).unwrap();
+                let directory = ram.private_dir().unwrap();
+                directory.write("x", b"x", 0o600).unwrap();
             }
         });
         while !maker.is_finished() {
@@ -411,8 +411,8 @@ fn a_file_takes_the_place_of_anything() {
     let (dir, other) = (shm(), shm());
     let outside = other.path().join("outside");
     fs::write(&outside, "stays").unwrap();
-    let folder = ram(dir.path()).folder().unwrap();
-    let at = folder.path().join("it");
+    let directory = ram(dir.path()).private_dir().unwrap();
+    let at = directory.path().join("it");
     let make: [&dyn Fn(); 7] = [
         &|| {},
         &|| fs::write(&at, "old").unwrap(),
@@ -427,11 +427,11 @@ fn a_file_takes_the_place_of_anything() {
     ];
     for make in make {
         make();
-        folder.replace("it", b"new", 0o600).unwrap();
-        assert_eq!(*folder.read("it", 100).unwrap(), b"new");
-        assert_eq!(names(folder.path()), ["it"]);
+        directory.replace("it", b"new", 0o600).unwrap();
+        assert_eq!(*directory.read("it", 100).unwrap(), b"new");
+        assert_eq!(names(directory.path()), ["it"]);
         assert_eq!(fs::read_to_string(&outside).unwrap(), "stays");
         fs::remove_file(&at).unwrap();
     }
-    assert!(folder.replace("a/b", b"", 0o600).is_err());
+    assert!(directory.replace("a/b", b"", 0o600).is_err());
 }

@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::fmt;
 
 use artifacts_text::Explain;
 
@@ -42,6 +43,14 @@ impl Failure {
         self
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {}
 
 impl<E: Error + Explain> From<E> for Failure {
     /// Creates a failure that is about everything.

@@ -1,9 +1,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_text::counted;
-use serde_json::{Value, json};
 
-use crate::diff::readable;
 use crate::recipients::blocks;
 use crate::{InstanceRow, RecipientChange, Report, RowAction, diff, recipient_questions};
 
@@ -12,7 +10,7 @@ use crate::{InstanceRow, RecipientChange, Report, RowAction, diff, recipient_que
 pub struct FileChange {
     /// As it is declared, or was.
     pub file: String,
-    /// What lies there; nothing when it is new.
+    /// What is stored; nothing when it is new.
     pub before: Option<Side>,
     /// What takes its place; nothing when it goes.
     pub after: Option<Side>,
@@ -23,10 +21,10 @@ pub struct FileChange {
 pub enum Side {
     /// Encrypted.
     Secret {
-        /// Its bytes as they are stored, where that can be told.
+        /// Its bytes as they are stored, where that can be determined.
         size: Option<u64>,
-        /// Whom it is encrypted to, where anybody knows.
-        readers: Option<BTreeSet<String>>,
+        /// Whom it is encrypted to, where anyone knows.
+        recipients: Option<BTreeSet<String>>,
     },
     /// In plain text.
     Public {
@@ -53,9 +51,9 @@ impl Side {
         }
     }
 
-    fn readers(&self) -> Option<&BTreeSet<String>> {
+    fn recipients(&self) -> Option<&BTreeSet<String>> {
         match self {
-            Self::Secret { readers, .. } => readers.as_ref(),
+            Self::Secret { recipients, .. } => recipients.as_ref(),
             Self::Public { .. } => None,
         }
     }
@@ -66,43 +64,26 @@ impl Side {
             Self::Public { content, .. } => content.as_deref(),
         }
     }
-
-    fn json(&self) -> Value {
-        match self {
-            Self::Secret { size, readers } => {
-                json!({"secret": true, "size": size, "recipients": readers})
-            }
-            Self::Public { size, content } => {
-                json!({"secret": false, "size": size, "text": content.as_deref().and_then(readable)})
-            }
-        }
-    }
 }
 
 impl FileChange {
-    /// As `--json` has it.
-    pub fn json(&self) -> Value {
-        let side = |side: &Option<Side>| side.as_ref().map(Side::json);
-        json!({"file": self.file, "before": side(&self.before), "after": side(&self.after)})
-    }
-
     /// The bytes that are stored of it.
     pub fn stored(&self) -> Option<u64> {
         self.before.as_ref().and_then(Side::size)
     }
 
-    /// `env: secret, 2 readers, 413 bytes stored`.
+    /// `env: secret, 2 recipients, 413 bytes stored`.
     pub fn line(&self) -> String {
         let Some(after) = &self.after else {
             let what = if self.before.as_ref().is_some_and(Side::is_secret) { "secret" } else { "public file" };
-            return format!("{}: goes, since it is no declared {what} any more", self.file);
+            return format!("{}: would be removed (no longer a declared {what})", self.file);
         };
-        let parts = [Some(self.kind(after)), self.readers(after), self.size(after)];
+        let parts = [Some(self.kind(after)), self.recipients(after), self.size(after)];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         format!("{}: {}", self.file, parts.join(", "))
     }
 
-    /// What goes with a slice: `env: secret, 2 readers, 413 bytes`.
+    /// What goes with an entry: `env: secret, 2 recipients, 413 bytes`.
     pub(crate) fn goes(&self) -> Option<String> {
         let all = Self { file: self.file.clone(), before: None, after: self.before.clone() };
         all.after.as_ref().map(|_| all.line())
@@ -114,14 +95,14 @@ impl FileChange {
         before.map_or_else(|| word(after).to_owned(), |before| format!("{before} -> {}", word(after)))
     }
 
-    fn readers(&self, after: &Side) -> Option<String> {
-        if let Side::Secret { readers: None, .. } = after {
-            return Some("its readers are not known".to_owned());
+    fn recipients(&self, after: &Side) -> Option<String> {
+        if let Side::Secret { recipients: None, .. } = after {
+            return Some("recipients unknown".to_owned());
         }
-        let after = after.readers()?;
-        let before = self.before.as_ref().and_then(Side::readers).filter(|before| *before != after);
+        let after = after.recipients()?;
+        let before = self.before.as_ref().and_then(Side::recipients).filter(|before| *before != after);
         let changes = before.map_or_else(String::new, |before| format!("{} -> ", before.len()));
-        Some(format!("{changes}{}", counted(after.len(), "reader")))
+        Some(format!("{changes}{}", counted(after.len(), "recipient")))
     }
 
     fn size(&self, after: &Side) -> Option<String> {
@@ -148,7 +129,7 @@ impl FileChange {
 }
 
 impl InstanceRow {
-    /// What is said below it, a line each: files, readers, sizes. What was done is told as it is done.
+    /// What is said below it, a line each: files, recipients, sizes. What was done is reported as it is done.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         let would = self.done.is_some_and(RowAction::is_to_come);
         let files = self.files.iter().filter(move |_| would).map(FileChange::line);
@@ -157,7 +138,7 @@ impl InstanceRow {
 }
 
 impl Report {
-    /// For a person who is to agree to it: readers that would change, who would read what is new, what would change in public
+    /// For a person who is to agree to it: recipients that would change, who would read what is new, what would change in public
     /// files.
     pub fn preview(&self) -> String {
         let mut text = recipient_questions(&self.recipients);
@@ -167,14 +148,14 @@ impl Report {
         for (name, row) in &self.rows {
             let name = name.to_string();
             for FileChange { file, before, after } in &row.files {
-                let Some(after) = after.as_ref().and_then(Side::readers) else { continue };
+                let Some(after) = after.as_ref().and_then(Side::recipients) else { continue };
                 if before.is_none() && !known.contains(&(&name, file)) {
                     let (instance, file, before, after) = (name.clone(), file.clone(), BTreeSet::new(), after.clone());
                     new.push(RecipientChange { instance, file, before, after });
                 }
             }
         }
-        text.push_str(&blocks("readers of what is new:", &new));
+        text.push_str(&blocks("recipients of new secrets:", &new));
         for (name, row) in &self.rows {
             let name = name.to_string();
             text.extend(row.files.iter().map(|file| file.diff(&name)));

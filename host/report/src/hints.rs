@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use artifacts_text::shell_word;
-use serde_json::{Value, json};
 
 use crate::Report;
 
@@ -29,6 +28,10 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Every effect, in order.
+    pub const ALL: [Self; 6] =
+        [Self::Generates, Self::Keeps, Self::Undoes, Self::Reviews, Self::Trashes, Self::Replaces];
+
     fn label(self) -> &'static str {
         match self {
             Self::Generates => "",
@@ -40,7 +43,8 @@ impl Effect {
         }
     }
 
-    fn as_str(self) -> &'static str {
+    /// Returns its word, as `--json` has it.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Generates => "generate",
             Self::Keeps => "keep",
@@ -109,14 +113,6 @@ impl Hint {
         let more = if more > 0 && takes_name { format!(" and {more} more") } else { String::new() };
         format!("`{}`{more}", shown.join(" "))
     }
-
-    /// As `--json` has it.
-    pub fn json(&self) -> Value {
-        match &self.way {
-            Way::Command(words) => json!({"effect": self.effect.as_str(), "command": words}),
-            Way::Text(text) => json!({"effect": self.effect.as_str(), "text": text}),
-        }
-    }
 }
 
 /// Hints in one line: at most two, and the one that replaces a value never alone and never first. Of these instances they are the
@@ -168,7 +164,7 @@ fn line(label: &str, hints: &[Hint], names: &[String]) -> Option<String> {
 }
 
 /// `stale (files, receipt)`.
-fn label(state: &State) -> String {
+fn label(state: &InstanceState) -> String {
     let mut kinds: Vec<&str> = state.reasons().iter().map(|reason| reason.kind.as_str()).collect();
     kinds.dedup();
     if kinds.is_empty() { state.as_str().to_owned() } else { format!("{} ({})", state.as_str(), kinds.join(", ")) }
@@ -185,7 +181,7 @@ mod tests {
     use crate::InstanceRow;
 
     fn row(name: &str, kind: ReasonKind, hints: Vec<Hint>) -> (InstanceName, InstanceRow) {
-        let row = InstanceRow::new(None, State::Stale(vec![Reason::new(kind, "why")]));
+        let row = InstanceRow::new(None, InstanceState::Stale(vec![Reason::new(kind, "why")]));
         (name.parse().unwrap(), InstanceRow { hints, ..row })
     }
 

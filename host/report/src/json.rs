@@ -1,78 +1,377 @@
+//! What programs read: the types of the one object that `--json` prints.
+
+use std::collections::BTreeSet;
+
 use artifacts_declared::InstanceName;
-use artifacts_plan::State;
+use artifacts_plan::{InstanceState, Reason, ReasonKind};
+use artifacts_text::command_words;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::{Failure, FileChange, Hint, InstanceRow, Orphaned, Reading, RecipientChange, Removed, Report};
+use crate::diff::readable;
+use crate::{
+    Effect, Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange, Report, RowAction, Side,
+    TrashedEntry, Way,
+};
 
-impl Report {
-    /// The one object that `--json` prints.
-    pub fn json(&self) -> Value {
-        let mut value = json!({
-            "schema": 1,
-            "instances": self.rows.iter().map(row).collect::<Vec<_>>(),
-            "errors": self.errors.iter().map(Failure::json).collect::<Vec<_>>(),
-        });
-        if !self.recipients.is_empty() {
-            value["recipients"] = self.recipients.iter().map(RecipientChange::json).collect();
-        }
-        if let Some(digest) = &self.recipients_digest {
-            value["recipientsDigest"] = json!(digest);
-        }
-        if !self.readings.is_empty() {
-            value["readRequests"] = self.readings.iter().map(Reading::json).collect();
-        }
-        if !self.removed.is_empty() {
-            value["trashed"] = self.removed.iter().map(Removed::json).collect();
-        }
-        if !self.orphaned.is_empty() {
-            value["orphaned"] = self.orphaned.iter().map(Orphaned::json).collect();
-        }
-        if let Some((opened, written)) = self.counts {
-            value["decrypted"] = json!(opened);
-            value["written"] = json!(written);
-        }
-        value
-    }
-}
+/// Version of this format.
+const SCHEMA: u64 = 1;
 
-fn row((name, row): (&InstanceName, &InstanceRow)) -> Value {
-    let mut value = json!({
-        "name": name.to_string(),
-        "backend": row.backend,
-        "state": row.state.as_str(),
-        "reasons": row.state.reasons().iter()
-            .map(|reason| json!({"kind": reason.kind.as_str(), "message": reason.message}))
-            .collect::<Vec<_>>(),
-        "staged": row.staged,
-    });
-    if let State::Error(why) = &row.state {
-        value["error"] = json!(why);
-    }
-    if let Some(done) = row.done {
-        value["done"] = json!(done.as_str());
-    }
-    if row.done.is_none() && !row.hints.is_empty() {
-        value["hints"] = row.hints.iter().map(Hint::json).collect();
-    }
-    if !row.files.is_empty() {
-        value["files"] = row.files.iter().map(FileChange::json).collect();
-    }
-    let notes: Vec<String> = row.lines().collect();
-    if !notes.is_empty() {
-        value["notes"] = json!(notes);
-    }
+/// Returns the JSON Schema (2020-12) of what commands that report on instances print with `--json`.
+pub fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let mut value = settings.into_generator().into_root_schema_for::<ReportView>().to_value();
+    value["title"] = json!("artifacts report");
     value
 }
 
-impl Failure {
-    /// As `--json` has it.
+/// The report of a command on instances.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+struct ReportView<'a> {
+    /// Version of this format.
+    #[schemars(extend("const" = SCHEMA))]
+    schema: u64,
+    /// The instances, by name.
+    instances: Vec<RowView<'a>>,
+    /// Everything that failed.
+    errors: Vec<FailureView<'a>>,
+    /// Recipients that change, or would.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    recipients: &'a [RecipientChange],
+    /// Value for `--accept-recipients`: it accepts exactly these recipients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipients_digest: Option<&'a str>,
+    /// Instances whose secrets a generator reads for the first time, or would.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    read_requests: &'a [ReadRequest],
+    /// Orphaned entries that were moved to the trash, or would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trashed: Vec<TrashedView<'a>>,
+    /// Entries that no declaration owns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    orphaned: Vec<OrphanedView<'a>>,
+    /// Number of instances that were decrypted, or would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decrypted: Option<u64>,
+    /// Number of instances that were written, or would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<u64>,
+}
+
+/// An instance.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RowView<'a> {
+    /// Full name of the instance.
+    name: String,
+    /// Name of its backend, if it is known.
+    backend: Option<&'a str>,
+    /// State of the instance.
+    #[schemars(schema_with = "states")]
+    state: &'static str,
+    /// Why it is stale.
+    reasons: Vec<ReasonView<'a>>,
+    /// Whether git's index has the entry as it is stored; null without git, and if nothing is stored.
+    staged: Option<bool>,
+    /// Why its state cannot be determined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    /// What was done to it, or would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "actions")]
+    done: Option<&'static str>,
+    /// What to do about its state, what keeps the value first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hints: Vec<HintView>,
+    /// Files that were written, or would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileChangeView<'a>>,
+    /// Notes for people, one line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+/// A reason for which an entry is stale.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ReasonView<'a> {
+    /// Kind of the reason.
+    #[schemars(schema_with = "reasons")]
+    kind: &'static str,
+    /// One sentence.
+    message: &'a str,
+}
+
+/// Something that failed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct FailureView<'a> {
+    /// The instance, target, backend or selector that failed; empty if it is none of these.
+    subject: &'a str,
+    /// Backend of the subject, if it has one.
+    backend: Option<&'a str>,
+    /// What failed.
+    message: &'a str,
+    /// Kind of the error, if it has one.
+    kind: Option<&'a str>,
+    /// What to do.
+    hint: Option<&'a str>,
+    /// Words of the hint, if it is one command.
+    command: Option<Vec<String>>,
+}
+
+/// Something to do about a state: a command or a text.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct HintView {
+    /// What it does to the stored value.
+    #[schemars(schema_with = "effects")]
+    effect: &'static str,
+    /// Words of a command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<Vec<String>>,
+    /// A change that no command makes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+/// A file that is written, or would be.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct FileChangeView<'a> {
+    /// Declared name, now or before.
+    file: &'a str,
+    /// The stored file; null if it is new.
+    before: Option<SideView<'a>>,
+    /// The file that replaces it; null if it is removed.
+    after: Option<SideView<'a>>,
+}
+
+/// A file before or after a change. It holds no secret.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(deny_unknown_fields)]
+enum SideView<'a> {
+    /// A secret file.
+    Secret {
+        /// Always true.
+        #[schemars(extend("const" = true))]
+        secret: bool,
+        /// Size as it is stored, in bytes, if it is known.
+        size: Option<u64>,
+        /// Recipients, if they are known.
+        recipients: Option<&'a BTreeSet<String>>,
+    },
+    /// A public file.
+    Public {
+        /// Always false.
+        #[schemars(extend("const" = false))]
+        secret: bool,
+        /// Size in bytes, if it is known.
+        size: Option<u64>,
+        /// Content, if it is known and a text.
+        text: Option<&'a str>,
+    },
+}
+
+/// An entry that no declaration owns.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct OrphanedView<'a> {
+    /// Full name of its instance.
+    name: &'a str,
+    /// Storage that contains it.
+    storage: &'a str,
+    /// Backend that stored it, if it is known.
+    backend: Option<&'a str>,
+    /// What to do about it.
+    hints: Vec<HintView>,
+}
+
+/// An orphaned entry that was moved to the trash, or would be.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct TrashedView<'a> {
+    /// Full name of its instance.
+    name: &'a str,
+    /// Storage that contained it.
+    storage: &'a str,
+    /// Backend that stored it, if it is known.
+    backend: Option<&'a str>,
+    /// Number of its files, if it is known.
+    files: Option<usize>,
+    /// Size of its files, in bytes, if it is known.
+    bytes: Option<u64>,
+    /// Its files.
+    contents: Vec<FileChangeView<'a>>,
+    /// What was done to it, or would be.
+    #[schemars(schema_with = "actions")]
+    done: &'static str,
+    /// Path in the trash, once it was moved there.
+    trash: Option<&'a str>,
+}
+
+fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Schema {
+    json_schema!({"type": "string", "enum": words.into_iter().collect::<Vec<_>>()})
+}
+
+fn states(_: &mut SchemaGenerator) -> Schema {
+    words(InstanceState::WORDS)
+}
+
+fn reasons(_: &mut SchemaGenerator) -> Schema {
+    words(ReasonKind::ALL.map(ReasonKind::as_str))
+}
+
+fn actions(_: &mut SchemaGenerator) -> Schema {
+    words(RowAction::ALL.map(RowAction::as_str))
+}
+
+fn effects(_: &mut SchemaGenerator) -> Schema {
+    words(Effect::ALL.map(Effect::as_str))
+}
+
+impl<'a> From<&'a Report> for ReportView<'a> {
+    fn from(report: &'a Report) -> Self {
+        Self {
+            schema: SCHEMA,
+            instances: report.rows.iter().map(RowView::from).collect(),
+            errors: report.errors.iter().map(FailureView::from).collect(),
+            recipients: &report.recipients,
+            recipients_digest: report.recipients_digest.as_deref(),
+            read_requests: &report.read_requests,
+            trashed: report.trashed.iter().map(TrashedView::from).collect(),
+            orphaned: report.orphaned.iter().map(OrphanedView::from).collect(),
+            decrypted: report.counts.map(|(decrypted, _)| decrypted),
+            written: report.counts.map(|(_, written)| written),
+        }
+    }
+}
+
+impl<'a> From<(&'a InstanceName, &'a InstanceRow)> for RowView<'a> {
+    fn from((name, row): (&'a InstanceName, &'a InstanceRow)) -> Self {
+        // What was done to it is the answer to its state.
+        let hints = if row.done.is_none() { row.hints.as_slice() } else { &[] };
+        Self {
+            name: name.to_string(),
+            backend: row.backend.as_deref(),
+            state: row.state.as_str(),
+            reasons: row.state.reasons().iter().map(ReasonView::from).collect(),
+            staged: row.staged,
+            error: if let InstanceState::Error(why) = &row.state { Some(why) } else { None },
+            done: row.done.map(RowAction::as_str),
+            hints: hints.iter().map(HintView::from).collect(),
+            files: row.files.iter().map(FileChangeView::from).collect(),
+            notes: row.lines().collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Reason> for ReasonView<'a> {
+    fn from(reason: &'a Reason) -> Self {
+        Self { kind: reason.kind.as_str(), message: &reason.message }
+    }
+}
+
+impl<'a> From<&'a Failure> for FailureView<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        Self {
+            subject: &failure.subject,
+            backend: failure.backend.as_deref(),
+            message: &failure.message,
+            kind: failure.kind,
+            hint: failure.hint.as_deref(),
+            command: failure.hint.as_deref().and_then(command_words),
+        }
+    }
+}
+
+impl From<&Hint> for HintView {
+    fn from(hint: &Hint) -> Self {
+        let (command, text) = match &hint.way {
+            Way::Command(words) => (Some(words.clone()), None),
+            Way::Text(text) => (None, Some(text.clone())),
+        };
+        Self { effect: hint.effect.as_str(), command, text }
+    }
+}
+
+impl<'a> From<&'a FileChange> for FileChangeView<'a> {
+    fn from(change: &'a FileChange) -> Self {
+        let side = |side: &'a Option<Side>| side.as_ref().map(SideView::from);
+        Self { file: &change.file, before: side(&change.before), after: side(&change.after) }
+    }
+}
+
+impl<'a> From<&'a Side> for SideView<'a> {
+    fn from(side: &'a Side) -> Self {
+        match side {
+            Side::Secret { size, recipients } => {
+                Self::Secret { secret: true, size: *size, recipients: recipients.as_ref() }
+            }
+            Side::Public { size, content } => {
+                Self::Public { secret: false, size: *size, text: content.as_deref().and_then(readable) }
+            }
+        }
+    }
+}
+
+impl<'a> From<&'a Orphaned> for OrphanedView<'a> {
+    fn from(orphaned: &'a Orphaned) -> Self {
+        let Orphaned { name, storage, backend } = orphaned;
+        Self { name, storage, backend: backend.as_deref(), hints: vec![HintView::from(&orphaned.hint())] }
+    }
+}
+
+impl<'a> From<&'a TrashedEntry> for TrashedView<'a> {
+    fn from(entry: &'a TrashedEntry) -> Self {
+        Self {
+            name: &entry.name,
+            storage: &entry.storage,
+            backend: entry.backend.as_deref(),
+            files: entry.size.map(|(files, _)| files),
+            bytes: entry.size.map(|(_, bytes)| bytes),
+            contents: entry.contents.iter().map(FileChangeView::from).collect(),
+            done: entry.done.as_str(),
+            trash: entry.trash.as_deref(),
+        }
+    }
+}
+
+impl Report {
+    /// Returns the one object that `--json` prints.
     pub fn json(&self) -> Value {
-        json!({
-            "subject": self.subject,
-            "backend": self.backend,
-            "message": self.message,
-            "kind": self.kind,
-            "hint": self.hint,
-        })
+        to_value(&ReportView::from(self))
+    }
+}
+
+impl Failure {
+    /// Returns it as `--json` has it.
+    pub fn json(&self) -> Value {
+        to_value(&FailureView::from(self))
+    }
+}
+
+/// Only a map with keys that are no strings could fail, and there is none.
+fn to_value(view: &impl Serialize) -> Value {
+    serde_json::to_value(view).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_that_is_one_command_has_its_words_beside_it() {
+        let of = |hint: &str| Failure::new("shared/a", "not generated yet").hint(Some(hint)).json();
+        let one = of("`artifacts generate 'shared/a b'`");
+        assert_eq!(one["command"], json!(["artifacts", "generate", "shared/a b"]));
+        assert_eq!(one["hint"], "`artifacts generate 'shared/a b'`");
+        assert_eq!(of("declare it again")["command"], Value::Null);
+        assert_eq!(Failure::new("", "it failed").json()["command"], Value::Null);
     }
 }

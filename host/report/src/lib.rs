@@ -6,25 +6,26 @@ mod files;
 mod hints;
 mod json;
 mod orphaned;
-mod readings;
+mod read_requests;
 mod recipients;
-mod removed;
 mod text;
+mod trashed;
 
 use std::collections::BTreeMap;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 
 pub use diff::diff;
 pub use failure::Failure;
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
+pub use json::schema;
 pub use orphaned::Orphaned;
-pub use readings::{Reading, readings};
+pub use read_requests::{ReadRequest, read_requests};
 pub use recipients::{RecipientChange, recipient_changes, recipient_questions};
-pub use removed::{Removed, removed};
 pub use text::{Style, field, note, warning};
+pub use trashed::{TrashedEntry, trashed};
 
 /// What a command found or did.
 #[derive(Debug, Clone, Default)]
@@ -38,9 +39,9 @@ pub struct Report {
     /// What stands for the recipients that have to be accepted: `--accept-recipients` takes it. None when there are none.
     pub recipients_digest: Option<String>,
     /// Secrets that are read for others for the first time, or would be.
-    pub readings: Vec<Reading>,
+    pub read_requests: Vec<ReadRequest>,
     /// Slices without an owner that were removed, or would be.
-    pub removed: Vec<Removed>,
+    pub trashed: Vec<TrashedEntry>,
     /// Entries that no declaration owns.
     pub orphaned: Vec<Orphaned>,
     /// How many instances were opened and how many written, where that counts.
@@ -53,7 +54,7 @@ pub struct InstanceRow {
     /// The backend that stores it, if that is known.
     pub backend: Option<String>,
     /// What it is now.
-    pub state: State,
+    pub state: InstanceState,
     /// Whether git knows the entry as it is stored; none without git, and of what is not stored.
     pub staged: Option<bool>,
     /// What was done to it, if anything.
@@ -69,74 +70,91 @@ pub struct InstanceRow {
 /// What was done to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowAction {
-    /// It was made.
-    Made,
-    /// It was made again.
-    MadeAgain,
-    /// It would be made.
-    WouldMake,
-    /// It would be made again.
-    WouldMakeAgain,
-    /// It is encrypted anew.
-    Rekeyed,
-    /// It would be encrypted anew.
-    WouldRekey,
+    /// It was generated for the first time.
+    Generated,
+    /// It was generated again: its value changed.
+    Regenerated,
+    /// It would be generated for the first time.
+    WouldGenerate,
+    /// It would be generated again.
+    WouldRegenerate,
+    /// It was re-encrypted: its value is kept.
+    Reencrypted,
+    /// It would be re-encrypted.
+    WouldReencrypt,
     /// A file of it was given by a person.
     Set,
     /// A file of it would be stored.
     WouldSet,
     /// It was moved to the trash.
-    Removed,
+    Trashed,
     /// It would be moved to the trash.
-    WouldRemove,
-    /// It was accepted as it lies.
+    WouldTrash,
+    /// Its stored files were accepted.
     Adopted,
-    /// It would be accepted as it lies.
+    /// Its stored files would be accepted.
     WouldAdopt,
 }
 
 impl RowAction {
+    /// Every action.
+    pub const ALL: [Self; 12] = [
+        Self::Generated,
+        Self::Regenerated,
+        Self::WouldGenerate,
+        Self::WouldRegenerate,
+        Self::Reencrypted,
+        Self::WouldReencrypt,
+        Self::Set,
+        Self::WouldSet,
+        Self::Trashed,
+        Self::WouldTrash,
+        Self::Adopted,
+        Self::WouldAdopt,
+    ];
+
     /// Whether it is not done yet.
     pub fn is_to_come(self) -> bool {
         matches!(
             self,
-            Self::WouldMake
-                | Self::WouldMakeAgain
-                | Self::WouldRekey
+            Self::WouldGenerate
+                | Self::WouldRegenerate
+                | Self::WouldReencrypt
                 | Self::WouldSet
-                | Self::WouldRemove
+                | Self::WouldTrash
                 | Self::WouldAdopt
         )
     }
 
-    fn as_str(self) -> &'static str {
+    /// Returns its word, as `--json` and tables have it.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Made => "made",
-            Self::MadeAgain => "made again",
-            Self::WouldMake => "would be made",
-            Self::WouldMakeAgain => "would be made again",
-            Self::Rekeyed => "rekeyed",
-            Self::WouldRekey => "would be rekeyed",
+            Self::Generated => "generated",
+            Self::Regenerated => "regenerated",
+            Self::WouldGenerate => "would generate",
+            Self::WouldRegenerate => "would regenerate",
+            Self::Reencrypted => "re-encrypted",
+            Self::WouldReencrypt => "would re-encrypt",
             Self::Set => "set",
-            Self::WouldSet => "would be set",
-            Self::Removed => "trashed",
-            Self::WouldRemove => "would be removed",
+            Self::WouldSet => "would set",
+            Self::Trashed => "trashed",
+            Self::WouldTrash => "would trash",
             Self::Adopted => "adopted",
-            Self::WouldAdopt => "would be adopted",
+            Self::WouldAdopt => "would adopt",
         }
     }
 }
 
 impl InstanceRow {
     /// Creates the row of an instance that was found in this state, of which nothing else is said yet.
-    pub fn new(backend: Option<String>, state: State) -> Self {
+    pub fn new(backend: Option<String>, state: InstanceState) -> Self {
         Self { backend, state, staged: None, done: None, files: Vec::new(), notes: Vec::new(), hints: Vec::new() }
     }
 }
 
 impl Report {
     /// Takes over what instances have become.
-    pub fn update<'a>(&mut self, states: impl IntoIterator<Item = (&'a InstanceName, &'a State)>) {
+    pub fn update<'a>(&mut self, states: impl IntoIterator<Item = (&'a InstanceName, &'a InstanceState)>) {
         for (name, state) in states {
             if let Some(row) = self.rows.get_mut(name) {
                 row.state = state.clone();
@@ -159,13 +177,14 @@ impl Report {
         self.errors.extend(later.errors);
         self.recipients.extend(later.recipients);
         self.recipients_digest = later.recipients_digest.or(self.recipients_digest.take());
-        self.readings.extend(later.readings);
+        self.read_requests.extend(later.read_requests);
     }
 
     /// 1 when something failed, else 3 when work is left, else 0.
     pub fn exit_status(&self) -> u8 {
         let left = |row: &InstanceRow| {
-            matches!(row.state, State::Absent | State::Stale(_) | State::Blocked) || row.staged == Some(false)
+            matches!(row.state, InstanceState::Absent | InstanceState::Stale(_) | InstanceState::Blocked)
+                || row.staged == Some(false)
         };
         if !self.errors.is_empty() {
             1
@@ -184,7 +203,7 @@ mod tests {
     use super::*;
 
     /// A report with that many rows in one state.
-    fn rows(count: usize, state: &State) -> Report {
+    fn rows(count: usize, state: &InstanceState) -> Report {
         let row = |number| (name(number), InstanceRow::new(None, state.clone()));
         Report { rows: (0..count).map(row).collect(), ..Report::default() }
     }
@@ -196,19 +215,23 @@ mod tests {
     #[test]
     fn rows_are_found_by_name_however_many_there_are() {
         const MANY: usize = 20_000;
-        let mut report = rows(MANY, &State::Absent);
+        let mut report = rows(MANY, &InstanceState::Absent);
         assert_eq!(report.exit_status(), 3);
-        let mut later = rows(MANY / 2, &State::Blocked);
-        later.rows.insert(name(MANY), InstanceRow::new(None, State::Blocked));
+        let mut later = rows(MANY / 2, &InstanceState::Blocked);
+        later.rows.insert(name(MANY), InstanceRow::new(None, InstanceState::Blocked));
         report.merge(later);
-        let blocked = |report: &Report| report.rows.values().filter(|row| row.state == State::Blocked).count();
+        let blocked = |report: &Report| report.rows.values().filter(|row| row.state == InstanceState::Blocked).count();
         assert_eq!((report.rows.len(), blocked(&report)), (MANY + 1, MANY / 2 + 1), "a later row replaces an earlier");
         let names: Vec<InstanceName> = (0..=MANY + 1).map(name).collect();
-        report.update(names.iter().map(|name| (name, &State::Present)));
+        report.update(names.iter().map(|name| (name, &InstanceState::Present)));
         assert_eq!((report.rows.len(), report.exit_status()), (MANY + 1, 0), "what has no row gets none");
-        report.mark(&names[..2], RowAction::Made);
-        let made: Vec<&InstanceName> =
-            report.rows.iter().filter(|(_, row)| row.done == Some(RowAction::Made)).map(|(name, _)| name).collect();
+        report.mark(&names[..2], RowAction::Generated);
+        let made: Vec<&InstanceName> = report
+            .rows
+            .iter()
+            .filter(|(_, row)| row.done == Some(RowAction::Generated))
+            .map(|(name, _)| name)
+            .collect();
         assert_eq!(made, [&name(0), &name(1)]);
     }
 }

@@ -1,7 +1,6 @@
 use std::fmt::Write as _;
 
 use artifacts_text::{agreeing, terminal};
-use serde_json::{Value, json};
 
 use crate::{Effect, Hint, Report, hint_line};
 
@@ -17,12 +16,8 @@ pub struct Orphaned {
 }
 
 impl Orphaned {
-    /// As `--json` has it.
-    pub fn json(&self) -> Value {
-        json!({"name": self.name, "storage": self.storage, "backend": self.backend, "hints": [self.hint().json()]})
-    }
-
-    fn hint(&self) -> Hint {
+    /// Returns what to do about it.
+    pub(crate) fn hint(&self) -> Hint {
         Hint::command(Effect::Trashes, ["artifacts", "prune", &self.name])
     }
 }

@@ -3,10 +3,12 @@ use std::fmt::Write as _;
 
 use anstyle::AnsiColor;
 use artifacts_text::terminal;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Whom a file was encrypted to, and whom it would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct RecipientChange {
     /// The instance's name.
     pub instance: String,
@@ -50,12 +52,12 @@ pub(crate) fn blocks(heading: &str, changes: &[RecipientChange]) -> String {
             let _ = writeln!(text, "    {}: {}", terminal(instance), terminal(&files.join(", ")));
         }
         if let Some(more) = instances.len().checked_sub(NAMED).filter(|more| *more > 0) {
-            let _ = writeln!(text, "    and {more} more {}", if more == 1 { "instance" } else { "instances" });
+            let _ = writeln!(text, "    and {more} more {}", if more == 1 { "artifact" } else { "artifacts" });
         }
         let (green, red) = (AnsiColor::Green.on_default(), AnsiColor::Red.on_default());
-        for reader in before.union(after) {
-            let shown = terminal(reader);
-            let _ = match (before.contains(reader), after.contains(reader)) {
+        for recipient in before.union(after) {
+            let shown = terminal(recipient);
+            let _ = match (before.contains(recipient), after.contains(recipient)) {
                 (true, true) => writeln!(text, "    {shown}"),
                 (false, _) => writeln!(text, "  {green}+ {shown}{green:#}"),
                 (_, false) => writeln!(text, "  {red}- {shown}{red:#}"),
@@ -66,16 +68,11 @@ pub(crate) fn blocks(heading: &str, changes: &[RecipientChange]) -> String {
 }
 
 impl RecipientChange {
-    /// As `--json` has it.
-    pub fn json(&self) -> Value {
-        json!({"instance": self.instance, "file": self.file, "before": self.before, "after": self.after})
-    }
-
-    /// `1 joined, 2 left`.
+    /// `1 added, 2 removed`.
     pub fn count(&self) -> String {
         let joined = self.after.difference(&self.before).count();
         let left = self.before.difference(&self.after).count();
-        format!("{joined} joined, {left} left")
+        format!("{joined} added, {left} removed")
     }
 }
 
@@ -97,11 +94,11 @@ mod tests {
         };
         let text = recipient_changes(&(0..12).map(change).collect::<Vec<_>>());
         assert_eq!(text.matches("recipients change:").count(), 1);
-        assert!(text.contains("shared/09: f\n    and 2 more instances\n"), "{text}");
+        assert!(text.contains("shared/09: f\n    and 2 more artifacts\n"), "{text}");
         assert!(text.contains("- a") && text.contains("    b\n") && text.contains("+ c\\u{1b}[2J"), "{text}");
         let text = recipient_changes(&(0..11).map(change).collect::<Vec<_>>());
-        assert!(text.contains("    and 1 more instance\n"), "{text}");
-        assert_eq!(change(0).count(), "1 joined, 1 left");
+        assert!(text.contains("    and 1 more artifact\n"), "{text}");
+        assert_eq!(change(0).count(), "1 added, 1 removed");
     }
 
     #[test]

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style as Paint};
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use artifacts_text::{counted, terminal, terminal_lines};
 use textwrap::WordSeparator;
 use textwrap::core::Word;
@@ -35,7 +35,7 @@ impl Report {
             let _ = writeln!(text, "{}", self.count());
         }
         if let Some((opened, written)) = self.counts {
-            let _ = writeln!(text, "{opened} opened, {written} written");
+            let _ = writeln!(text, "{opened} decrypted, {written} re-encrypted");
         }
         text
     }
@@ -99,7 +99,7 @@ fn message(label: &str, color: AnsiColor, sentence: &str, hint: Option<&str>, st
     if let Some(hint) = hint {
         // Behind an empty line is what is copied as it stands.
         let (hint, block) = hint.split_once("\n\n").unwrap_or((hint, ""));
-        let _ = writeln!(text, "  help: {}", wrapped(&terminal_lines(hint), 8, style));
+        let _ = writeln!(text, "  hint: {}", wrapped(&terminal_lines(hint), 8, style));
         if !block.is_empty() {
             let _ = writeln!(text, "\n{}", terminal_lines(block.trim_end()));
         }
@@ -184,9 +184,9 @@ fn word(row: &InstanceRow) -> &'static str {
 
 fn paint(row: &InstanceRow) -> Paint {
     let color = match (&row.state, row.done) {
-        (State::Error(_), _) => AnsiColor::Red,
+        (InstanceState::Error(_), _) => AnsiColor::Red,
         (_, Some(done)) if done.is_to_come() => AnsiColor::Yellow,
-        (State::Absent | State::Stale(_) | State::Blocked, _) => AnsiColor::Yellow,
+        (InstanceState::Absent | InstanceState::Stale(_) | InstanceState::Blocked, _) => AnsiColor::Yellow,
         _ => AnsiColor::Green,
     };
     color.on_default()
@@ -233,7 +233,7 @@ mod tests {
         let text = anstream_free(&text);
         assert_eq!(
             text,
-            "error: web1: it ended with\n       many words\n  | as  long as they are, unwrapped\n  |\n  | … 2 more lines: -v shows all\n  help: mind it\n"
+            "error: web1: it ended with\n       many words\n  | as  long as they are, unwrapped\n  |\n  | … 2 more lines: -v shows all\n  hint: mind it\n"
         );
     }
 

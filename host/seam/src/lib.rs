@@ -6,6 +6,7 @@
 
 mod ask;
 mod bytes;
+mod contract;
 mod ends;
 mod failure_kind;
 mod file_call;
@@ -21,6 +22,7 @@ mod sandbox;
 mod shown;
 
 pub use ask::{Ask, HostReply, Level, PlaintextRef, SealTo, SecretId};
+pub use contract::CONTRACT;
 pub use ends::{Disconnected, GuestEnd, GuestMessage, HostEnd};
 pub use failure_kind::FailureKind;
 pub use file_call::{FileCall, FileError};

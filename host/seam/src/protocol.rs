@@ -72,6 +72,8 @@ pub enum FromWorker {
     Outdated(String),
     /// The component does not fit the contract.
     Mismatch(String),
+    /// The component begins with more than its limits.
+    Large(String),
     /// It can be called.
     Ready,
     /// It was tried: what could be done all the same.

@@ -140,6 +140,13 @@ pub struct BackendFailure {
 pub enum CallError {
     /// The component said no, in its own words.
     Failed(BackendFailure),
+    /// The host does not call it for this, in the host's words.
+    NotCalled {
+        /// Why not.
+        why: String,
+        /// What a person can do about it.
+        help: Option<String>,
+    },
     /// It trapped, exited or broke the contract: a bug of the backend.
     Broken(String),
     /// It asked for what it may not have.

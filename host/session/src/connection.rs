@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use artifacts_seam::{
     Ask, CallContext, CallError, Checked, ComponentEvent, Disconnected, EntryFiles, GuestMessage, HostEnd, HostReply,
@@ -12,7 +12,7 @@ use artifacts_seam::{
 use crate::code_cache::CodeCache;
 use crate::evidence::{Evidence, ProtocolViolation};
 use crate::machine::Shortage;
-use crate::pace::{self, Pace};
+use crate::pace::{Deadline, Pace};
 use crate::parent::{PipeEnd, Start, compile};
 use crate::{Error, WorkerStart};
 use artifacts_contract::Component;
@@ -223,6 +223,11 @@ fn names(request: &Request) -> HashSet<&str> {
     }
 }
 
+/// Counts the instances that a call is about.
+fn instances(request: &Request) -> usize {
+    if let Request::Check(_, batch) = request { batch.len() } else { 1 }
+}
+
 impl Conversation {
     fn add(&mut self, other: Self) {
         self.answers.extend(other.answers);
@@ -240,65 +245,72 @@ impl Conversation {
         host: &mut dyn Host,
         pace: &mut Pace,
     ) -> Result<Result<Outcome, CallError>, ProtocolViolation> {
-        let instances = if let Request::Check(_, batch) = request { batch.len() } else { 1 };
         let asked_about = names(request);
-        let nonsense = |what: &str| ProtocolViolation::from(Disconnected::Gone(format!("it reported {what}")));
         link.call(request)?;
-        let mut begun = Instant::now();
-        let mut deadline = begun + pace.patience();
-        // What the host may still work for this answer.
-        let mut work = pace.limit();
+        let mut deadline = Deadline::new(pace);
         loop {
-            match link.receive(deadline.saturating_duration_since(Instant::now()))? {
+            match link.receive(deadline.left())? {
                 GuestMessage::Event(ComponentEvent::Instance(name)) if !asked_about.contains(name.as_str()) => {
                     return Err(nonsense("an instance that it was not asked about"));
                 }
                 GuestMessage::Event(event) => self.evidence.told(event)?,
-                GuestMessage::Checked(_)
-                    if !matches!(request, Request::Check(..)) || self.answers.len() >= instances =>
-                {
-                    return Err(nonsense("an answer that nobody asked for"));
-                }
                 GuestMessage::Checked(answer) => {
-                    if matches!(answer, Err(CallError::Overrun(_))) && begun.elapsed() >= pace.limit() {
-                        pace.overran();
-                    }
-                    self.answers.push(answer.map_err(known));
-                    if pace.is_given_up() {
-                        return Err(ProtocolViolation::GivenUp);
-                    }
-                    begun = Instant::now();
-                    deadline = begun + pace.patience();
-                    work = pace.limit();
+                    self.checked(answer, request, &deadline, pace)?;
+                    deadline = Deadline::new(pace);
                 }
                 GuestMessage::Ask(ask) => {
-                    let asked = Instant::now();
-                    let worked = pace::worked();
                     let (call, secret) = (ask.call(), ask.secret());
-                    let answer = host.answer(ask);
-                    work =
-                        work.checked_sub(pace::worked().saturating_sub(worked)).ok_or(ProtocolViolation::HostTime)?;
-                    // The host's own time has a limit of its own; how long the runner takes to hear the answer counts here.
-                    deadline += asked.elapsed();
-                    self.evidence.asked(call, secret, &answer, instances)?;
+                    let answer = deadline.without(|| host.answer(ask)).ok_or(ProtocolViolation::HostTime)?;
+                    self.evidence.asked(call, secret, &answer, instances(request))?;
                     link.answer(&answer)?;
                 }
                 GuestMessage::Done(outcome, usage) => {
                     self.usage = usage;
-                    return match (&outcome, request) {
-                        (Ok(Outcome::Serialized(_) | Outcome::Retrieved(_)), _) if self.evidence.was_denied() => {
-                            Err(nonsense("success after it was refused"))
-                        }
-                        (Err(_), _)
-                        | (Ok(Outcome::Checked(_)), Request::Check(..))
-                        | (Ok(Outcome::Serialized(_)), Request::Serialize { .. })
-                        | (Ok(Outcome::Retrieved(_)), Request::Retrieve { .. }) => Ok(outcome),
-                        _ => Err(nonsense("the outcome of another call")),
-                    };
+                    return self.done(outcome, request);
                 }
             }
         }
     }
+
+    /// Takes the answer for one instance of a batch.
+    fn checked(
+        &mut self,
+        answer: Result<Checked, CallError>,
+        request: &Request,
+        deadline: &Deadline,
+        pace: &mut Pace,
+    ) -> Result<(), ProtocolViolation> {
+        if !matches!(request, Request::Check(..)) || self.answers.len() >= instances(request) {
+            return Err(nonsense("an answer that nobody asked for"));
+        }
+        if matches!(answer, Err(CallError::Overrun(_))) && deadline.elapsed() >= pace.limit() {
+            pace.overran();
+        }
+        self.answers.push(answer.map_err(known));
+        if pace.is_given_up() { Err(ProtocolViolation::GivenUp) } else { Ok(()) }
+    }
+
+    /// Takes the end of a call: it has to be that of this call, and no success after a denial.
+    fn done(
+        &self,
+        outcome: Result<Outcome, CallError>,
+        request: &Request,
+    ) -> Result<Result<Outcome, CallError>, ProtocolViolation> {
+        match (&outcome, request) {
+            (Ok(Outcome::Serialized(_) | Outcome::Retrieved(_)), _) if self.evidence.was_denied() => {
+                Err(nonsense("success after it was refused"))
+            }
+            (Err(_), _)
+            | (Ok(Outcome::Checked(_)), Request::Check(..))
+            | (Ok(Outcome::Serialized(_)), Request::Serialize { .. })
+            | (Ok(Outcome::Retrieved(_)), Request::Retrieve { .. }) => Ok(outcome),
+            _ => Err(nonsense("the outcome of another call")),
+        }
+    }
+}
+
+fn nonsense(what: &str) -> ProtocolViolation {
+    Disconnected::Gone(format!("it reported {what}")).into()
 }
 
 #[cfg(test)]
@@ -307,6 +319,7 @@ mod tests {
     use artifacts_seam::{CheckState, PlaintextRef, Secret};
 
     use super::*;
+    use crate::pace;
 
     /// A runner that reports just this.
     struct Told(std::vec::IntoIter<GuestMessage>);

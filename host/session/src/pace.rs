@@ -1,6 +1,6 @@
 //! How long a backend is waited for, and how often.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -51,6 +51,41 @@ impl Pace {
             self.overruns,
             self.limit.as_secs()
         )
+    }
+}
+
+/// Times an answer that a runner owes.
+pub(crate) struct Deadline {
+    begun: Instant,
+    until: Instant,
+    /// Time of the processor that the host may still work for this answer.
+    work: Duration,
+}
+
+impl Deadline {
+    /// Begins to wait.
+    pub(crate) fn new(pace: &Pace) -> Self {
+        let begun = Instant::now();
+        Self { begun, until: begun + pace.patience(), work: pace.limit() }
+    }
+
+    /// Returns the time since the beginning.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Returns the time that is left.
+    pub(crate) fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// Has the host work, whose time does not count against the runner, but has a limit of its own; `None` if it exceeds that.
+    pub(crate) fn without<T>(&mut self, work: impl FnOnce() -> T) -> Option<T> {
+        let (begun, worked_before) = (Instant::now(), worked());
+        let done = work();
+        self.work = self.work.checked_sub(worked().saturating_sub(worked_before))?;
+        self.until += begun.elapsed();
+        Some(done)
     }
 }
 

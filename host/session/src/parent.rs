@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use artifacts_seam::frame::{self, HEADER, LARGEST, LARGEST_CODE};
 use artifacts_seam::protocol::{BorrowedToWorker, FromWorker, Hello, Setup, Task, WORKER_ARGUMENT};
-use artifacts_seam::{Disconnected, GuestMessage, Halfway, HostEnd, HostReply, Limits, Request, SandboxSetup};
+use artifacts_seam::{Disconnected, GuestMessage, Halfway, HostEnd, HostReply, Limits, Request, SandboxSetup, escaped};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -72,6 +72,7 @@ impl PipeEnd {
             FromWorker::Ready => Ok(()),
             FromWorker::Outdated(_) => Err(Start::Outdated),
             FromWorker::Mismatch(why) => Err(Start::Failed(Refusal::Contract { why }.into())),
+            FromWorker::Large(why) => Err(Start::Failed(Refusal::Start { why }.into())),
             _ => Err(Start::Failed(unexpected())),
         }
     }
@@ -119,7 +120,7 @@ impl PipeEnd {
         setup: &Setup,
         code: Option<&[u8]>,
     ) -> Result<(Self, Result<Hello, Halfway>), Error> {
-        let mut link = Self::process(worker, setup.limits).map_err(|error| Error::Worker(error.to_string()))?;
+        let mut link = Self::process(worker, setup).map_err(|error| Error::Worker(error.to_string()))?;
         let setup = frame::encode(setup).map_err(|error| Error::Worker(error.to_string()))?;
         link.send(&setup, START).map_err(|silence| broken(&silence))?;
         // A worker that stops half-way does not take it, and says why.
@@ -132,10 +133,12 @@ impl PipeEnd {
         }
     }
 
-    fn process(worker: &WorkerStart, limits: Limits) -> io::Result<Self> {
+    fn process(worker: &WorkerStart, Setup { limits, task, .. }: &Setup) -> io::Result<Self> {
         let mut command = Command::new(&worker.program);
         command.arg(WORKER_ARGUMENT).env_clear().current_dir("/");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // What a component prints is the worker's to report. What ends a compiler, only its own last words say.
+        command.stderr(if matches!(task, Task::Compile { .. }) { Stdio::piped() } else { Stdio::null() });
         // What is typed at the terminal, such as Ctrl-C, is for this program to judge; a worker ends with it all the same.
         command.process_group(0);
         let mut child = spawn::spawn(command)?;
@@ -249,10 +252,11 @@ impl PipeEnd {
 /// Compiles in a worker that never runs what it compiles.
 pub(crate) fn compile(worker: &WorkerStart, component: &[u8], baseline: bool) -> Result<Vec<u8>, Error> {
     let (mut link, _) = PipeEnd::spawn(worker, Limits::default(), Task::Compile { baseline }, false, Some(component))?;
-    match link.message(worker.compiling.time).map_err(|silence| compiling(&silence, worker.compiling))? {
-        FromWorker::Compiled => link.code(START).map_err(|silence| broken(&silence)),
-        FromWorker::Damaged(why) => Err(Refusal::Damaged { why }.into()),
-        _ => Err(unexpected()),
+    match link.message(worker.compiling.time) {
+        Ok(FromWorker::Compiled) => link.code(START).map_err(|silence| broken(&silence)),
+        Ok(FromWorker::Damaged(why)) => Err(Refusal::Damaged { why }.into()),
+        Ok(_) => Err(unexpected()),
+        Err(silence) => Err(uncompiled(&silence, &mut link, worker.compiling)),
     }
 }
 
@@ -266,17 +270,43 @@ fn unexpected() -> Error {
     Error::Worker("it told something else".to_owned())
 }
 
-fn compiling(silence: &Disconnected, Compiling { memory, time }: Compiling) -> Error {
-    if let (Disconnected::Gone(_), Some(shortage)) = (silence, Shortage::of_ended(false)) {
-        return Error::Machine(shortage);
-    }
+/// Why there is no code.
+fn uncompiled(silence: &Disconnected, link: &mut PipeEnd, Compiling { memory, time }: Compiling) -> Error {
     let why = match silence {
         Disconnected::Late => format!("it takes longer than {time:?} to compile"),
         Disconnected::Gone(_) => {
-            format!("compiling it takes more than {} MiB of memory, or ends the compiler", memory >> 20)
+            if let Some(shortage) = Shortage::of_ended(link.was_killed()) {
+                return Error::Machine(shortage);
+            }
+            match link.last_words().as_str() {
+                "" => "the compiler ended, and did not say why".to_owned(),
+                words if words.starts_with(NO_MEMORY) => {
+                    format!("compiling it takes more than {} of memory", artifacts_text::size(memory))
+                }
+                words => format!("the compiler crashed: {words}"),
+            }
         }
     };
-    Refusal::Damaged { why }.into()
+    Refusal::Compiler { why }.into()
+}
+
+/// How a Rust program that is given no memory begins its last words.
+const NO_MEMORY: &str = "memory allocation of ";
+/// Bytes of a compiler's last words that are read.
+const LAST_WORDS: u64 = 4096;
+
+impl PipeEnd {
+    /// What a process that is at its end printed, on one line.
+    fn last_words(&mut self) -> String {
+        self.end();
+        let mut words = Vec::new();
+        if let Some(stderr) = self.child.stderr.take() {
+            let _ = stderr.take(LAST_WORDS).read_to_end(&mut words);
+        }
+        let words = String::from_utf8_lossy(&words);
+        let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        escaped(&lines.join("; "), 500)
+    }
 }
 
 impl HostEnd for PipeEnd {
@@ -404,5 +434,35 @@ mod tests {
         link.call(&Request::Check(CallContext::default(), Vec::new())).unwrap();
         let Err(Disconnected::Gone(how)) = link.receive(START) else { panic!("it was believed") };
         assert_eq!(how, "a message of too many parts");
+    }
+
+    /// A compiler that says hello and then does this.
+    fn compiled_by(rest: &str) -> Error {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, frames) = (folder.path().join("worker"), folder.path().join("frames"));
+        let script = format!("#!/bin/sh\ncat '{}'\n{rest}\n", frames.display());
+        artifacts_tests::script::write(&program, script).unwrap();
+        let hello = FromWorker::Hello(Hello { engine: "engine-1".to_owned(), missing: Vec::new() });
+        std::fs::write(frames, frame::encode(&hello).unwrap()).unwrap();
+        let worker = WorkerStart::default().program(&program).compiling(1 << 30, Duration::from_secs(1));
+        compile(&worker, b"component", false).unwrap_err()
+    }
+
+    #[test]
+    fn why_a_compiler_ended_is_what_it_said_and_no_guess() {
+        for (rest, why) in [
+            ("echo 'memory allocation of 64 bytes failed' >&2; exit 134", "more than 1 GiB of memory"),
+            (
+                "printf '\\nthread x panicked at y:\\nno \\033[1mslots\\n' >&2; exit 101",
+                "the compiler crashed: thread x panicked at y:; no \\u{1b}[1mslots",
+            ),
+            ("exit 1", "did not say why"),
+            ("exec sleep 600", "longer than 1s"),
+            ("yes | head -c 50000 >&2; exit 1", "the compiler crashed: y; y; y"),
+        ] {
+            let error = compiled_by(rest);
+            assert!(matches!(error, Error::Refused(Refusal::Compiler { .. })), "{rest}: {error}");
+            assert!(error.to_string().contains(why), "{rest}: {error}");
+        }
     }
 }

@@ -44,7 +44,7 @@ impl WorkerSession {
         openable: &Openable,
         keys: &mut Keyring,
     ) -> Result<Retrieved, CallFailed> {
-        if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, entry)) {
+        if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, entry)).or_else(|| self.one_way()) {
             return Err(error.into());
         }
         let request =

@@ -229,8 +229,8 @@ impl WorkerSession {
     pub(crate) fn kept_elsewhere(&self) -> Option<CallError> {
         let manifest = self.component.manifest();
         (manifest.persists == Persists::Target).then(|| {
-            let message = format!("the backend `{}` keeps nothing in the storage", manifest.name);
-            CallError::Failed(BackendFailure { kind: FailureKind::Unsupported, message, hint: None })
+            let why = format!("the backend `{}` keeps nothing in the storage", manifest.name);
+            CallError::NotCalled { why, help: None }
         })
     }
 
@@ -238,16 +238,25 @@ impl WorkerSession {
     pub(crate) fn unfit(&self, instance: &InstanceView, entry: &EntryFiles) -> Option<CallError> {
         let manifest = self.component.manifest();
         let scope = scope(instance);
-        let fail = |kind, message: String| Some(CallError::Failed(BackendFailure { kind, message, hint: None }));
         if !manifest.scopes.contains(&scope) {
             let words = match scope {
                 Scope::Machine => "artifacts of a machine",
                 Scope::User => "artifacts of a user",
                 Scope::Shared => "shared artifacts",
             };
-            return fail(FailureKind::Unsupported, format!("the backend `{}` does not store {words}", manifest.name));
+            let why = format!("the backend `{}` does not store {words}", manifest.name);
+            return Some(CallError::NotCalled { why, help: Some("declare another `backend` for it".to_owned()) });
         }
-        check_entry(entry, &self.limits).err().and_then(|why| fail(FailureKind::Corrupt, why))
+        check_entry(entry, &self.limits).err().map(|why| CallError::NotCalled { why, help: None })
+    }
+
+    /// A backend that cannot read back is not asked to.
+    pub(crate) fn one_way(&self) -> Option<CallError> {
+        let manifest = self.component.manifest();
+        (!self.component.retrieves()).then(|| CallError::NotCalled {
+            why: format!("the backend `{}` cannot read secrets back", manifest.name),
+            help: Some("implement the interface `retrieval` in it and build it again".to_owned()),
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! For `cargo xtask bench`: new entries of one file, committed. Prints microseconds, one round a line.
 //!
-//! `commit FOLDER ROUNDS COUNT full|no-sync`
+//! `commit DIR ROUNDS COUNT full|no-sync`
 #![allow(clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,18 +9,20 @@ use std::time::{Instant, SystemTime};
 
 use artifacts_declared::{InstanceName, Recipients};
 use artifacts_seam::EntryFiles;
-use artifacts_store::{BackendId, Durability, Generation, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage};
+use artifacts_store::{
+    BackendId, Durability, Generation, NewEntry, Receipt, Root, Schema, Sha256, Storage, WriterOptions,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut next = || arguments.next().ok_or("see the first lines of this file");
-    let folder = next()?;
+    let dir = next()?;
     let (rounds, count): (usize, usize) = (next()?.parse()?, next()?.parse()?);
     let durability = if next()? == "full" { Durability::Full } else { Durability::NoSync };
     for _ in 0..rounds {
-        let folder = tempfile::tempdir_in(&folder)?;
-        let storage = Storage::open(&Root::open(folder.path())?, "secrets")?;
-        let mut options = Options::at(SystemTime::now());
+        let dir = tempfile::tempdir_in(&dir)?;
+        let storage = Storage::open(&Root::open(dir.path())?, "secrets")?;
+        let mut options = WriterOptions::at(SystemTime::now());
         options.durability = durability;
         let writer = storage.lock(options)?;
         let start = Instant::now();
@@ -32,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// About what one secret for three readers comes to.
+/// About what one secret for three recipients comes to.
 fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
     let backend =
         BackendId { name: "agenix".parse()?, version: "0.1.0".to_owned(), sha256: Sha256::digest(b"a component") };

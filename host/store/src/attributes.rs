@@ -1,8 +1,9 @@
 //! `<storage>/.gitattributes`: no checkout changes a stored byte, and no merge mixes two versions of a file.
 
 use crate::disk::Disk;
+use crate::error::Error;
+use crate::file_kind::FileKind;
 use crate::store_dir::StoreDir;
-use crate::{Error, FileKind, Root};
 
 const NAME: &str = ".gitattributes";
 /// Content of the file. It sets no filter: a filter is a program that someone chose, and its output in the working
@@ -20,10 +21,10 @@ pub(crate) fn is_named(name: &str, kind: FileKind) -> bool {
     name == NAME && kind == FileKind::File
 }
 
-/// Returns whether the storage's file has exactly the bytes that this program writes.
-pub(crate) fn is_own(root: &Root, storage: &str) -> bool {
-    let read = |folder: StoreDir| folder.read(NAME, 4096).ok().flatten();
-    root.folder().open(storage).ok().flatten().and_then(read).is_some_and(|found| found == CONTENT)
+/// Returns whether the file of a storage, by its path below the root, has exactly the bytes that this program writes.
+pub(crate) fn is_own(root: &StoreDir, storage: &str) -> bool {
+    let read = |dir: StoreDir| dir.read(NAME, 4096).ok().flatten();
+    root.open(storage).ok().flatten().and_then(read).is_some_and(|found| found == CONTENT)
 }
 
 /// Creates the file if there is none. An existing one is left as it is.

@@ -8,7 +8,8 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, fchmod, fsync, mkdirat, ren
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::store_dir::{FileKind, StoreDir};
+use crate::file_kind::FileKind;
+use crate::store_dir::StoreDir;
 
 /// Called with a stable name before each change to the disk; its error is reported like one of the operating system.
 pub type FaultHook = Arc<dyn Fn(&'static str) -> io::Result<()> + Send + Sync>;
@@ -60,18 +61,19 @@ impl Disk {
     /// Opens a directory in a directory and creates it first if it does not exist. The mode is set only when it is
     /// created.
     pub fn make(&self, step: &'static str, parent: &StoreDir, name: &str, mode: u32) -> Result<StoreDir, Error> {
-        if let Some(folder) = parent.open(name)? {
-            return Ok(folder);
+        if let Some(directory) = parent.open(name)? {
+            return Ok(directory);
         }
         self.step(step, &parent.at(name))?;
         match mkdirat(parent.fd(), name, Mode::from_raw_mode(mode)) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(Error::io(parent.at(name), "make the folder", errno)),
+            Err(errno) => return Err(Error::io(parent.at(name), "make the directory", errno)),
         }
-        let folder = parent.open(name)?.ok_or_else(|| Error::io(parent.at(name), "make the folder", Errno::NOENT))?;
+        let directory =
+            parent.open(name)?.ok_or_else(|| Error::io(parent.at(name), "make the directory", Errno::NOENT))?;
         // The caller's umask is not asked: what is in a checkout is as readable as git would make it.
-        set_mode(folder.fd(), mode, folder.path())?;
-        Ok(folder)
+        set_mode(directory.fd(), mode, directory.path())?;
+        Ok(directory)
     }
 
     /// Does the same, and syncs the parent, so that a power cut does not undo it.
@@ -82,20 +84,20 @@ impl Disk {
         name: &str,
         mode: u32,
     ) -> Result<StoreDir, Error> {
-        if let Some(folder) = parent.open(name)? {
-            return Ok(folder);
+        if let Some(directory) = parent.open(name)? {
+            return Ok(directory);
         }
-        let folder = self.make(step, parent, name, mode)?;
+        let directory = self.make(step, parent, name, mode)?;
         self.sync(parent)?;
-        Ok(folder)
+        Ok(directory)
     }
 
     /// Creates a file with these bytes and this mode.
-    pub fn write(&self, folder: &StoreDir, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
-        let path = folder.at(name);
+    pub fn write(&self, directory: &StoreDir, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
+        let path = directory.at(name);
         self.step("create the file", &path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let (mut file, _) = folder
+        let (mut file, _) = directory
             .open_file(name, flags, Mode::RUSR | Mode::WUSR)?
             .ok_or_else(|| Error::io(path.clone(), "create the file", Errno::NOENT))?;
         self.step("write the file", &path)?;
@@ -109,12 +111,12 @@ impl Disk {
     }
 
     /// Syncs a directory, so that what was created, renamed or removed in it survives a power cut.
-    pub fn sync(&self, folder: &StoreDir) -> Result<(), Error> {
+    pub fn sync(&self, directory: &StoreDir) -> Result<(), Error> {
         if self.durability == Durability::NoSync {
             return Ok(());
         }
-        self.step("sync the folder", folder.path())?;
-        fsync(folder.fd()).map_err(|errno| Error::io(folder.path(), "sync the folder", errno))
+        self.step("sync the directory", directory.path())?;
+        fsync(directory.fd()).map_err(|errno| Error::io(directory.path(), "sync the directory", errno))
     }
 
     /// Moves a name to one that is not taken.
@@ -143,25 +145,27 @@ impl Disk {
     pub fn movable(&self, (from, name): (&StoreDir, &str), (to, full): (&StoreDir, &str)) -> Result<(), Error> {
         match (self.hooks.rename)(from.fd(), name, to.fd(), full, RenameFlags::empty()) {
             Ok(()) => {
-                let why = "a rename replaced a folder that was not empty".to_owned();
+                let why = "a rename replaced a directory that was not empty".to_owned();
                 Err(Error::Unsupported { path: to.at(full), why })
             }
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
-                _ => Err(unsupported(from.at(name), "move the folder", error)),
+                _ => Err(unsupported(from.at(name), "move the directory", error)),
             },
         }
     }
 
     /// Removes a name with everything below it and follows no symbolic link. It is not an error if it does not exist.
-    pub fn remove(&self, step: &'static str, folder: &StoreDir, name: &str, kind: FileKind) -> Result<(), Error> {
-        self.step(step, &folder.at(name))?;
+    pub fn remove(&self, step: &'static str, directory: &StoreDir, name: &str, kind: FileKind) -> Result<(), Error> {
+        self.step(step, &directory.at(name))?;
         let done = match kind {
-            FileKind::Directory => folder.dir().remove_dir_all(name),
-            _ => folder.dir().remove_file(name),
+            FileKind::Directory => directory.dir().remove_dir_all(name),
+            _ => directory.dir().remove_file(name),
         };
         match done {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(folder.at(name), "remove", error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(directory.at(name), "remove", error))
+            }
             _ => Ok(()),
         }
     }
@@ -172,7 +176,7 @@ impl Disk {
         match unlinkat(parent.fd(), name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => Ok(true),
             Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
-            Err(errno) => Err(Error::io(parent.at(name), "remove the empty folder", errno)),
+            Err(errno) => Err(Error::io(parent.at(name), "remove the empty directory", errno)),
         }
     }
 }

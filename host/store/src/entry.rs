@@ -5,9 +5,10 @@ use artifacts_declared::InstanceName;
 use artifacts_digest::Hasher;
 use artifacts_seam::{EntryFiles, Limits};
 
+use crate::file_kind::FileKind;
 use crate::names::{self, PUBLIC, RECEIPT};
 use crate::receipt::{MAX_RECEIPT, Receipt, StoredFile};
-use crate::store_dir::{FileKind, StoreDir};
+use crate::store_dir::StoreDir;
 use crate::{Error, Hex};
 
 /// Largest number of files that a backend stores in an entry, and of public files beside them.
@@ -91,7 +92,7 @@ impl fmt::Display for Fingerprint {
 
 impl Entry {
     /// Reads the directory of an instance; `None` if it is empty. `limit` bounds the backend's files, in bytes.
-    pub(crate) fn read(name: &InstanceName, folder: &StoreDir, limit: u64) -> Result<Option<Self>, Error> {
+    pub(crate) fn read(name: &InstanceName, dir: &StoreDir, limit: u64) -> Result<Option<Self>, Error> {
         let mut stray = Reader::default();
         let mut entry = Self {
             name: name.clone(),
@@ -102,13 +103,13 @@ impl Entry {
             receipt: ReceiptState::Missing,
             note: None,
         };
-        let mut entries = folder.entries()?;
+        let mut entries = dir.entries()?;
         if entries.is_empty() {
             return Ok(None);
         }
         if let Some(at) = entries.iter().position(|entry| *entry == (RECEIPT.to_owned(), FileKind::File)) {
             entries.swap_remove(at);
-            let note = folder.read(RECEIPT, MAX_RECEIPT)?.ok_or_else(|| vanished(folder, RECEIPT))?;
+            let note = dir.read(RECEIPT, MAX_RECEIPT)?.ok_or_else(|| vanished(dir, RECEIPT))?;
             entry.receipt = match Receipt::parse(&note) {
                 Ok(receipt) => ReceiptState::Valid(Box::new(receipt)),
                 Err(error) => ReceiptState::Malformed(error.to_string()),
@@ -119,17 +120,17 @@ impl Entry {
         let public = public.map(|at| entries.swap_remove(at));
         // A name that only the host gives: something else under it is no stray file.
         if let Some((_, found)) = entries.iter().find(|(name, kind)| name == PUBLIC && *kind != FileKind::File) {
-            return Err(Error::WrongKind { path: folder.at(PUBLIC), expected: FileKind::File, found: *found });
+            return Err(Error::WrongKind { path: dir.at(PUBLIC), expected: FileKind::File, found: *found });
         }
         let (files, extras) = entry.listed(entries, |receipt| &receipt.files);
-        entry.files = Reader::default().files(folder, files, limit)?;
+        entry.files = Reader::default().files(dir, files, limit)?;
         if public.is_some() {
-            let public = folder.open(PUBLIC)?.ok_or_else(|| vanished(folder, PUBLIC))?;
+            let public = dir.open(PUBLIC)?.ok_or_else(|| vanished(dir, PUBLIC))?;
             let (files, others) = entry.listed(public.entries()?, |receipt| &receipt.public);
             entry.public = Reader::default().files(&public, files, MAX_TOTAL)?;
             entry.take_extras(&mut stray, &public, others, "public/", MAX_STRAY_FILE);
         }
-        entry.take_extras(&mut stray, folder, extras, "", limit.min(MAX_STRAY_FILE));
+        entry.take_extras(&mut stray, dir, extras, "", limit.min(MAX_STRAY_FILE));
         Ok(Some(entry))
     }
 
@@ -140,14 +141,14 @@ impl Entry {
     }
 
     /// Reads what the receipt does not list as far as it can be: none of it stands in the way of what is listed.
-    fn take_extras(&mut self, reader: &mut Reader, folder: &StoreDir, entries: Entries, prefix: &str, limit: u64) {
+    fn take_extras(&mut self, reader: &mut Reader, dir: &StoreDir, entries: Entries, prefix: &str, limit: u64) {
         for (name, kind) in entries {
             let path = format!("{prefix}{name}");
             if reader.files >= MAX_FILES {
                 self.unread.insert(path);
                 continue;
             }
-            match reader.files(folder, vec![(name, kind)], limit) {
+            match reader.files(dir, vec![(name, kind)], limit) {
                 Ok(files) => self.extras.extend(files.into_values().map(|bytes| (path.clone(), bytes))),
                 Err(_) => {
                     self.unread.insert(path);
@@ -203,7 +204,7 @@ fn compare(files: &EntryFiles, stored: &BTreeMap<String, StoredFile>, prefix: &s
     for (name, expected) in stored {
         match files.get(name) {
             None => differences.push(Difference::Missing(format!("{prefix}{name}"))),
-            Some(bytes) if bytes.len() as u64 != expected.size || StoredFile::of(bytes) != *expected => {
+            Some(bytes) if bytes.len() as u64 != expected.size || StoredFile::new(bytes) != *expected => {
                 differences.push(Difference::Changed(format!("{prefix}{name}")));
             }
             Some(_) => {}
@@ -211,8 +212,8 @@ fn compare(files: &EntryFiles, stored: &BTreeMap<String, StoredFile>, prefix: &s
     }
 }
 
-fn vanished(folder: &StoreDir, name: &str) -> Error {
-    Error::io(folder.at(name), "read", rustix::io::Errno::NOENT)
+fn vanished(dir: &StoreDir, name: &str) -> Error {
+    Error::io(dir.at(name), "read", rustix::io::Errno::NOENT)
 }
 
 /// Names and kinds of the files in a directory.
@@ -226,20 +227,20 @@ struct Reader {
 }
 
 impl Reader {
-    fn files(&mut self, folder: &StoreDir, entries: Entries, limit: u64) -> Result<EntryFiles, Error> {
+    fn files(&mut self, dir: &StoreDir, entries: Entries, limit: u64) -> Result<EntryFiles, Error> {
         let mut files = EntryFiles::new();
         let before = self.bytes;
         for (name, kind) in entries {
             if kind != FileKind::File {
-                return Err(Error::WrongKind { path: folder.at(&name), expected: FileKind::File, found: kind });
+                return Err(Error::WrongKind { path: dir.at(&name), expected: FileKind::File, found: kind });
             }
             if let Some(why) = names::fault(&name) {
-                return Err(Error::Name { path: folder.path().to_owned(), name, why });
+                return Err(Error::Name { path: dir.path().to_owned(), name, why });
             }
-            let bytes = folder.read(&name, limit)?.ok_or_else(|| vanished(folder, &name))?;
-            self.count(folder.path(), bytes.len() as u64)?;
+            let bytes = dir.read(&name, limit)?.ok_or_else(|| vanished(dir, &name))?;
+            self.count(dir.path(), bytes.len() as u64)?;
             if self.bytes - before > limit {
-                return Err(Error::TooLarge { path: folder.path().to_owned(), what: "the limit in bytes is", limit });
+                return Err(Error::TooLarge { path: dir.path().to_owned(), what: "the limit in bytes is", limit });
             }
             files.insert(name, bytes);
         }

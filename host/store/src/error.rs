@@ -5,7 +5,7 @@ use artifacts_declared::InstanceName;
 use artifacts_text::Explain;
 use rustix::io::Errno;
 
-use crate::FileKind;
+use crate::file_kind::FileKind;
 
 /// Reports why a storage cannot be read or written. Paths are relative to the root, except that of the root itself.
 /// The caller adds the instance that it asked about.

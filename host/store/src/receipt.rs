@@ -2,8 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Recipients, TargetId};
 use artifacts_seam::EntryFiles;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value, json};
 
+use crate::hex_digits::HexDigits;
 use crate::{Generation, Sha256, Time, names, unique};
 
 /// Version of receipts that this program writes and reads.
@@ -18,11 +22,12 @@ const LONGEST: usize = 16 << 10;
 
 /// Records who stored an entry, when, and for which recipients. It holds no secret and no hash of one.
 ///
-/// A receipt that was read is a claim of whoever could write to the repository: it is well-formed, and no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A receipt that was read is a claim of anyone who could write to the repository: it is well-formed, and no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// Version of the format, always the one that this program writes.
+    #[schemars(schema_with = "schema_version")]
     pub schema: Schema,
     /// Instance that the entry belongs to.
     pub instance: InstanceName,
@@ -35,12 +40,15 @@ pub struct Receipt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Time>,
     /// Generation of the instance.
+    #[schemars(with = "HexDigits<32>")]
     pub generation: Generation,
     /// Generation of each dependency that the generator read.
     #[serde(deserialize_with = "unique::map")]
+    #[schemars(with = "BTreeMap<InstanceName, HexDigits<32>>")]
     pub dependencies: BTreeMap<InstanceName, Generation>,
     /// SHA-256 of the declared `validation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<HexDigits<64>>")]
     pub validation: Option<Sha256>,
     /// Targets that declared the instance.
     #[serde(deserialize_with = "unique::set")]
@@ -58,9 +66,11 @@ pub struct Receipt {
     /// SHA-256 of each age header (age v1, section "Header") that this program encrypted in the entry, by declared
     /// file.
     #[serde(default, deserialize_with = "unique::map_of_sets")]
+    #[schemars(with = "BTreeMap<Name, BTreeSet<HexDigits<64>>>")]
     pub headers: BTreeMap<Name, BTreeSet<Sha256>>,
     /// The same without the files, as earlier versions wrote it.
     #[serde(rename = "sealed", default, deserialize_with = "unique::set", skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(with = "BTreeSet<HexDigits<64>>")]
     pub headers_without_file: BTreeSet<Sha256>,
 }
 
@@ -69,7 +79,7 @@ pub struct Receipt {
 pub struct Schema;
 
 /// Identifies the component that stored an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackendId {
     /// Name in the registry.
@@ -77,16 +87,18 @@ pub struct BackendId {
     /// Version that the component declares.
     pub version: String,
     /// SHA-256 of the component's bytes.
+    #[schemars(with = "HexDigits<64>")]
     pub sha256: Sha256,
 }
 
 /// Describes the bytes of a stored file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoredFile {
     /// Size, in bytes.
     pub size: u64,
     /// SHA-256 of the bytes.
+    #[schemars(with = "HexDigits<64>")]
     pub sha256: Sha256,
 }
 
@@ -105,6 +117,18 @@ pub enum ReceiptError {
     /// It is not JSON, or does not have the shape of a receipt.
     #[error("{0}")]
     Shape(String),
+}
+
+/// Returns the JSON Schema (2020-12) of a receipt, as this program writes it.
+pub fn receipt_schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let mut value = settings.into_generator().into_root_schema_for::<Receipt>().to_value();
+    value["title"] = json!("artifacts receipt");
+    value
+}
+
+fn schema_version(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"const": SCHEMA})
 }
 
 impl Receipt {
@@ -137,7 +161,7 @@ impl Receipt {
     /// Describes the files that are about to be stored.
     pub(crate) fn describe(&mut self, files: &EntryFiles, public: &EntryFiles) {
         let stored =
-            |files: &EntryFiles| files.iter().map(|(name, bytes)| (name.clone(), StoredFile::of(bytes))).collect();
+            |files: &EntryFiles| files.iter().map(|(name, bytes)| (name.clone(), StoredFile::new(bytes))).collect();
         self.files = stored(files);
         self.public = stored(public);
     }
@@ -161,7 +185,7 @@ impl Receipt {
 
 impl StoredFile {
     /// Computes size and SHA-256 of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn new(bytes: &[u8]) -> Self {
         Self { size: bytes.len() as u64, sha256: Sha256::digest(bytes) }
     }
 }
@@ -171,7 +195,7 @@ impl StoredFile {
 fn explain(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
     #[derive(Deserialize)]
     struct Version {
-        schema: serde_json::Value,
+        schema: Value,
     }
     if bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< ")) {
         return ReceiptError::Conflict;

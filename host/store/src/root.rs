@@ -6,14 +6,15 @@ use artifacts_declared::{InstanceName, Name};
 use cap_std::fs::Dir;
 
 use crate::entry::MAX_TOTAL;
+use crate::file_kind::FileKind;
 use crate::names::{self, RECEIPT, WORK_DIR};
-use crate::store_dir::{FileKind, StoreDir};
+use crate::store_dir::StoreDir;
 use crate::{Entry, Error, MAX_RECEIPT, Receipt, attributes};
 
 /// Holds the checkout that contains the storages open. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Root {
-    folder: Arc<StoreDir>,
+    directory: Arc<StoreDir>,
     path: Arc<PathBuf>,
 }
 
@@ -23,9 +24,10 @@ impl Root {
     /// # Errors
     /// If the directory does not exist or cannot be read.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let folder = Arc::new(StoreDir::ambient(path)?);
-        let path = path.canonicalize().map_err(|error| Error::io(path.to_string_lossy(), "open the folder", error))?;
-        Ok(Self { folder, path: Arc::new(path) })
+        let directory = Arc::new(StoreDir::ambient(path)?);
+        let path =
+            path.canonicalize().map_err(|error| Error::io(path.to_string_lossy(), "open the directory", error))?;
+        Ok(Self { directory, path: Arc::new(path) })
     }
 
     /// Returns the absolute path, for messages and for programs that need one.
@@ -35,7 +37,7 @@ impl Root {
 
     /// Returns the open directory.
     pub fn dir(&self) -> &Dir {
-        self.folder.dir()
+        self.directory.dir()
     }
 
     /// Finds directories that look like storages, at most three levels below the root: they contain `per-machine`,
@@ -43,27 +45,28 @@ impl Root {
     /// the root and sorted.
     pub fn storages(&self) -> Vec<String> {
         let mut found = Vec::new();
-        look_for_storages(&self.folder, "", LEVELS, &mut found);
+        look_for_storages(&self.directory, "", LEVELS, &mut found);
         found.sort();
         found
     }
 
-    pub(crate) fn folder(&self) -> &StoreDir {
-        &self.folder
+    pub(crate) fn store_dir(&self) -> &StoreDir {
+        &self.directory
     }
 }
 
 /// Levels below the root that are searched for storages that are not declared.
 const LEVELS: usize = 3;
 
-fn look_for_storages(folder: &StoreDir, path: &str, levels: usize, found: &mut Vec<String>) {
-    let folders = folder.entries().unwrap_or_default().into_iter().filter(|(_, kind)| *kind == FileKind::Directory);
-    let names: Vec<String> = folders.map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
+fn look_for_storages(directory: &StoreDir, path: &str, levels: usize, found: &mut Vec<String>) {
+    let directories =
+        directory.entries().unwrap_or_default().into_iter().filter(|(_, kind)| *kind == FileKind::Directory);
+    let names: Vec<String> = directories.map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
     if !path.is_empty() && names.iter().any(|name| ["per-machine", "per-user", "shared"].contains(&name.as_str())) {
         found.push(path.to_owned());
     } else if levels > 0 {
         for name in names {
-            if let Ok(Some(below)) = folder.open(&name) {
+            if let Ok(Some(below)) = directory.open(&name) {
                 look_for_storages(&below, below.path(), levels - 1, found);
             }
         }
@@ -103,7 +106,7 @@ impl Storage {
     /// directory.
     pub fn open(root: &Root, storage: &str) -> Result<Self, Error> {
         names::storage(storage)?;
-        root.folder.open(storage)?;
+        root.directory.open(storage)?;
         Ok(Self { root: root.clone(), path: storage.to_owned() })
     }
 
@@ -134,8 +137,8 @@ impl Storage {
         let path = format!("{}/{}", self.path, names::entry_path(name)?);
         let mut attempts = 0;
         loop {
-            let Some(folder) = self.root.folder.open(&path)? else { return Ok(None) };
-            match Entry::read(name, &folder, limit) {
+            let Some(directory) = self.root.directory.open(&path)? else { return Ok(None) };
+            match Entry::read(name, &directory, limit) {
                 // An entry that is replaced while it is read stays whole in the trash; but the trash may be emptied, too.
                 Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && attempts < 3 => {
                     attempts += 1;
@@ -150,7 +153,7 @@ impl Storage {
     /// # Errors
     /// If the trash cannot be read.
     pub fn trashed(&self) -> Result<Vec<Receipt>, Error> {
-        let Some(trash) = self.root.folder.open(&format!("{}/{WORK_DIR}/trash", self.path))? else {
+        let Some(trash) = self.root.directory.open(&format!("{}/{WORK_DIR}/trash", self.path))? else {
             return Ok(Vec::new());
         };
         let mut receipts = Vec::new();
@@ -171,7 +174,7 @@ impl Storage {
     /// If the storage itself cannot be read.
     pub fn list(&self) -> Result<Listing, Error> {
         let mut listing = Listing::default();
-        if let Some(storage) = self.root.folder.open(&self.path)? {
+        if let Some(storage) = self.root.directory.open(&self.path)? {
             for (name, kind) in storage.entries()? {
                 let depth = match (name.as_str(), kind) {
                     (WORK_DIR, FileKind::Directory) => continue,
@@ -199,12 +202,12 @@ impl Listing {
 
     /// Lists a directory that is `depth` levels above entries; `path` is relative to the storage.
     fn descend(&mut self, parent: &StoreDir, name: &str, path: &str, depth: usize) {
-        let folder = match parent.open(name) {
-            Ok(Some(folder)) => folder,
+        let directory = match parent.open(name) {
+            Ok(Some(directory)) => directory,
             Ok(None) => return,
             Err(error) => return self.odd(parent, name, error.to_string()),
         };
-        let entries = match folder.entries() {
+        let entries = match directory.entries() {
             Ok(entries) => entries,
             Err(error) => return self.odd(parent, name, error.to_string()),
         };
@@ -216,9 +219,9 @@ impl Listing {
         }
         for (name, kind) in entries {
             match (Name::new(name.as_str()), kind) {
-                (Ok(_), FileKind::Directory) => self.descend(&folder, &name, &format!("{path}/{name}"), depth - 1),
-                (Err(error), _) => self.odd(&folder, &name, error.to_string()),
-                (Ok(_), kind) => self.odd(&folder, &name, format!("it is a {kind}, expected a folder")),
+                (Ok(_), FileKind::Directory) => self.descend(&directory, &name, &format!("{path}/{name}"), depth - 1),
+                (Err(error), _) => self.odd(&directory, &name, error.to_string()),
+                (Ok(_), kind) => self.odd(&directory, &name, format!("it is a {kind}, expected a directory")),
             }
         }
     }

@@ -1,64 +1,16 @@
 //! An open directory. Everything is reached from one by clean names, and no symbolic link is followed.
 
-use std::fmt;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use cap_std::fs::{Dir, File};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat, fstat, openat2, seek, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, ResolveFlags, SeekFrom, Stat, fstat, openat2, seek, statat};
 use rustix::io::Errno;
 
-use crate::Error;
-
-/// Names the kind of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Link,
-    /// A named pipe.
-    Pipe,
-    /// A socket.
-    Socket,
-    /// A character or block device.
-    Device,
-}
-
-impl fmt::Display for FileKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::File => "regular file",
-            Self::Directory => "folder",
-            Self::Link => "symbolic link",
-            Self::Pipe => "named pipe",
-            Self::Socket => "socket",
-            Self::Device => "device",
-        })
-    }
-}
-
-impl FileKind {
-    fn of(kind: FileType) -> Option<Self> {
-        Some(match kind {
-            FileType::RegularFile => Self::File,
-            FileType::Directory => Self::Directory,
-            FileType::Symlink => Self::Link,
-            FileType::Fifo => Self::Pipe,
-            FileType::Socket => Self::Socket,
-            FileType::CharacterDevice | FileType::BlockDevice => Self::Device,
-            FileType::Unknown => return None,
-        })
-    }
-
-    fn of_stat(stat: &Stat) -> Self {
-        Self::of(FileType::from_raw_mode(stat.st_mode)).unwrap_or(Self::Device)
-    }
-}
+use crate::error::Error;
+use crate::file_kind::FileKind;
 
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
@@ -74,7 +26,7 @@ impl StoreDir {
     pub fn ambient(path: &Path) -> Result<Self, Error> {
         // Not by cap-std: what it opens cannot be synced.
         let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| Error::io(path.to_string_lossy(), "open the folder", errno))?;
+            .map_err(|errno| Error::io(path.to_string_lossy(), "open the directory", errno))?;
         Ok(Self { dir: Dir::from(fd), path: String::new() })
     }
 
@@ -103,7 +55,7 @@ impl StoreDir {
         match self.open_as(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) {
             Ok(fd) => Ok(Some(Self { dir: Dir::from(fd), path: self.at(path) })),
             Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(self.blame(path, "open the folder", errno)),
+            Err(errno) => Err(self.blame(path, "open the directory", errno)),
         }
     }
 
@@ -116,7 +68,7 @@ impl StoreDir {
             Err(errno) => return Err(self.blame(name, "open the file", errno)),
         };
         let stat = fstat(&fd).map_err(|errno| Error::io(self.at(name), "look at the file", errno))?;
-        match FileKind::of_stat(&stat) {
+        match FileKind::from_stat(&stat) {
             FileKind::File => Ok(Some((File::from_std(fd.into()), stat))),
             found => Err(Error::WrongKind { path: self.at(name), expected: FileKind::File, found }),
         }
@@ -138,7 +90,7 @@ impl StoreDir {
 
     /// Lists names and kinds of its files, unsorted.
     pub fn entries(&self) -> Result<Vec<(String, FileKind)>, Error> {
-        let failed = |errno: Errno| Error::io(self.path(), "read the folder", errno);
+        let failed = |errno: Errno| Error::io(self.path(), "read the directory", errno);
         seek(self.fd(), SeekFrom::Start(0)).map_err(failed)?;
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut list = RawDir::new(self.fd(), &mut buffer);
@@ -153,7 +105,7 @@ impl StoreDir {
                 name: entry.file_name().to_string_lossy().into_owned(),
                 why: "it is not UTF-8",
             })?;
-            let kind = match FileKind::of(entry.file_type()) {
+            let kind = match FileKind::from_type(entry.file_type()) {
                 Some(kind) => Some(kind),
                 None => self.kind(name)?,
             };
@@ -165,7 +117,7 @@ impl StoreDir {
     /// Returns the kind of a file, without following a symbolic link.
     pub fn kind(&self, name: &str) -> Result<Option<FileKind>, Error> {
         match statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(FileKind::of_stat(&stat))),
+            Ok(stat) => Ok(Some(FileKind::from_stat(&stat))),
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(Error::io(self.at(name), "look at it", errno)),
         }
@@ -180,7 +132,7 @@ impl StoreDir {
 
     /// Returns the number of the device that holds it.
     pub fn device(&self) -> Result<u64, Error> {
-        fstat(self.fd()).map(|stat| stat.st_dev).map_err(|errno| Error::io(self.path(), "look at the folder", errno))
+        fstat(self.fd()).map(|stat| stat.st_dev).map_err(|errno| Error::io(self.path(), "look at the directory", errno))
     }
 
     fn open_as(&self, path: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {

@@ -1,14 +1,19 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Last second of the year 9999, in seconds since 1970: the last that RFC 3339 can write.
 const LATEST: u64 = 253_402_300_799;
 
+/// Form of a point in time, as a regular expression.
+const PATTERN: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$";
+
 /// Represents a point in time in whole seconds since 1970, written as RFC 3339 in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", inline, extend("format" = "date-time", "pattern" = PATTERN))]
 pub struct Time(u64);
 
 impl Time {

@@ -45,15 +45,15 @@ impl WorkDir {
     pub fn open(disk: &Disk, storage: &Storage, now: Time, keep: TrashPolicy) -> Result<Self, Error> {
         let mut home = None;
         for part in storage.path().split('/') {
-            let parent = home.as_ref().unwrap_or_else(|| storage.root().folder());
+            let parent = home.as_ref().unwrap_or_else(|| storage.root().store_dir());
             home = Some(disk.make_lasting("make the storage", parent, part, 0o755)?);
         }
         let home = home.ok_or_else(|| Error::StorageName { storage: String::new(), why: "it is empty".to_owned() })?;
-        let work_dir = disk.make_lasting("make the host's folder", &home, WORK_DIR, PRIVATE)?;
+        let work_dir = disk.make_lasting("make the host's directory", &home, WORK_DIR, PRIVATE)?;
         set_mode(work_dir.fd(), PRIVATE, work_dir.path())?;
         let lock = lock(disk, &work_dir, storage)?;
         ignore(disk, &work_dir)?;
-        let staging = disk.make("make the staging folder", &work_dir, "staging", PRIVATE)?;
+        let staging = disk.make("make the staging directory", &work_dir, "staging", PRIVATE)?;
         let trash = disk.make_lasting("make the trash", &work_dir, "trash", PRIVATE)?;
         for (name, kind) in staging.entries()? {
             disk.remove("remove leftovers", &staging, &name, kind)?;
@@ -109,13 +109,13 @@ fn probe(disk: &Disk, staging: &StoreDir, trash: &StoreDir) -> Result<(), Error>
     const ONE: &str = "probe-one";
     const OTHER: &str = "probe-other";
     let wrong = |why: &str| Error::Unsupported { path: staging.path().to_owned(), why: why.to_owned() };
-    let one = disk.make("make a folder to try with", staging, ONE, PRIVATE)?;
-    disk.make("make a folder to try with", &one, "mark", PRIVATE)?;
-    disk.make("make a folder to try with", staging, OTHER, PRIVATE)?;
+    let one = disk.make("make a directory to try with", staging, ONE, PRIVATE)?;
+    disk.make("make a directory to try with", &one, "mark", PRIVATE)?;
+    disk.make("make a directory to try with", staging, OTHER, PRIVATE)?;
     disk.exchange("try an exchange", (staging, ONE), (staging, OTHER))?;
-    let mark = |name: &str| staging.open(name)?.map(|folder| folder.kind("mark")).transpose();
+    let mark = |name: &str| staging.open(name)?.map(|dir| dir.kind("mark")).transpose();
     if mark(ONE)? != Some(None) || mark(OTHER)? != Some(Some(FileKind::Directory)) {
-        return Err(wrong("an exchange of two folders reported success and did not take place"));
+        return Err(wrong("an exchange of two directories reported success and did not take place"));
     }
     match disk.rename("try to replace", (staging, OTHER), (staging, ONE)) {
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {}

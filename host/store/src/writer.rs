@@ -13,7 +13,7 @@ use crate::{Durability, Error, Fingerprint, Hooks, Receipt, Storage, Time, Trash
 
 /// Configures how a storage is written.
 #[derive(Clone)]
-pub struct Options {
+pub struct WriterOptions {
     /// Current time.
     pub now: SystemTime,
     /// How long entries stay in the trash.
@@ -26,7 +26,7 @@ pub struct Options {
     pub hooks: Hooks,
 }
 
-impl Options {
+impl WriterOptions {
     /// Uses the defaults, with this time.
     pub fn at(now: SystemTime) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Storage {
     ///
     /// # Errors
     /// If another run holds the lock, or the storage cannot be written.
-    pub fn lock(&self, options: Options) -> Result<Writer, Error> {
+    pub fn lock(&self, options: WriterOptions) -> Result<Writer, Error> {
         let disk = Disk { hooks: options.hooks, durability: options.durability };
         let now = Time::from(options.now);
         let work_dir = WorkDir::open(&disk, self, now, options.keep)?;
@@ -123,14 +123,14 @@ impl Writer {
         let path = names::entry_path(name)?;
         let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
         for part in ends.filter_map(|end| path.get(..end)) {
-            let Some(folder) = self.work_dir.storage.open(part)? else { break };
-            if folder.device()? != device {
+            let Some(dir) = self.work_dir.storage.open(part)? else { break };
+            if dir.device()? != device {
                 let why = "it is another file system than that of the storage".to_owned();
-                return Err(Error::Unsupported { path: folder.path().to_owned(), why });
+                return Err(Error::Unsupported { path: dir.path().to_owned(), why });
             }
         }
         match self.above(&path)? {
-            // The host's own folder is never empty: the lock is in it.
+            // The host's own directory is never empty: the lock is in it.
             Some((parent, artifact)) if self.work_dir.storage.open(&path)?.is_some() => {
                 self.disk.movable((&parent, artifact), (&self.work_dir.storage, names::WORK_DIR))
             }
@@ -217,19 +217,19 @@ impl Writer {
     /// Writes an entry to the staging directory.
     fn stage(&self, made: &str, files: &EntryFiles, public: &EntryFiles, note: &[u8]) -> Result<(), Error> {
         let disk = &self.disk;
-        let folder = disk.make("make the entry", &self.work_dir.staging, made, 0o755)?;
+        let dir = disk.make("make the entry", &self.work_dir.staging, made, 0o755)?;
         if !public.is_empty() {
-            let folder = disk.make("make the public folder", &folder, PUBLIC, 0o755)?;
+            let dir = disk.make("make the public directory", &dir, PUBLIC, 0o755)?;
             for (name, bytes) in public {
-                disk.write(&folder, name, bytes, 0o644)?;
+                disk.write(&dir, name, bytes, 0o644)?;
             }
-            disk.sync(&folder)?;
+            disk.sync(&dir)?;
         }
         for (name, bytes) in files {
-            disk.write(&folder, name, bytes, 0o644)?;
+            disk.write(&dir, name, bytes, 0o644)?;
         }
-        disk.write(&folder, RECEIPT, note, 0o644)?;
-        disk.sync(&folder)
+        disk.write(&dir, RECEIPT, note, 0o644)?;
+        disk.sync(&dir)
     }
 
     /// Puts the staged entry in its place: the one rename that counts.
@@ -240,7 +240,7 @@ impl Writer {
         let mut above: Option<StoreDir> = None;
         for part in components {
             above = Some(self.disk.make_lasting(
-                "make the folder above",
+                "make the directory above",
                 above.as_ref().unwrap_or(storage),
                 part,
                 0o755,
@@ -256,7 +256,7 @@ impl Writer {
             }
             self.disk.sync(trash)?;
         } else {
-            self.disk.remove_empty("remove an empty folder", parent, artifact)?;
+            self.disk.remove_empty("remove an empty directory", parent, artifact)?;
             self.disk.rename("put the entry in place", (staging, made), (parent, artifact))?;
         }
         self.disk.sync(parent)
@@ -268,7 +268,7 @@ impl Writer {
             let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
             let opened = if above.is_empty() { None } else { self.work_dir.storage.open(above)? };
             let parent = opened.as_ref().unwrap_or(&self.work_dir.storage);
-            if !self.disk.remove_empty("remove an empty folder", parent, name)? {
+            if !self.disk.remove_empty("remove an empty directory", parent, name)? {
                 break;
             }
             self.disk.sync(parent)?;

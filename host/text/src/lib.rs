@@ -6,11 +6,13 @@
 mod explain;
 mod hidden;
 mod shell;
+mod size;
 mod terminal;
 mod words;
 
 pub use explain::Explain;
 pub use hidden::{has_control, has_hidden, is_control, is_hidden};
-pub use shell::shell_word;
+pub use shell::{command_words, shell_word};
+pub use size::size;
 pub use terminal::{shortened, terminal, terminal_lines};
 pub use words::{agreeing, counted, listed, separated};

@@ -8,12 +8,73 @@ pub fn shell_word(text: &str) -> String {
     }
 }
 
+/// Returns the words of a hint that is one command between backticks and nothing else, as [`shell_word`] quotes them: what a
+/// program can run as it is. A flag, an option's name, and a command with a placeholder such as `FILE` are none.
+pub fn command_words(hint: &str) -> Option<Vec<String>> {
+    let command = hint.strip_prefix('`')?.strip_suffix('`')?;
+    let words = split(command)?;
+    let is_placeholder = |word: &String| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+    let program = words.first()?;
+    let runs = words.len() > 1 && !program.starts_with('-') && !program.contains('.');
+    (runs && !words.iter().any(is_placeholder)).then_some(words)
+}
+
+/// Splits a command of plain and single-quoted words; none if a shell would do more with it than run it.
+fn split(command: &str) -> Option<Vec<String>> {
+    let mut words = vec![];
+    let mut word = None::<String>;
+    let mut chars = command.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' => words.extend(word.take()),
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '\'' => break,
+                        c => word.push(c),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().push(chars.next().filter(|c| *c == '\'')?),
+            c if c.is_ascii_alphanumeric() || "./-_@+=:,%".contains(c) => word.get_or_insert_default().push(c),
+            _ => return None,
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::process::Command;
 
-    use super::shell_word;
+    use super::{command_words, shell_word};
+
+    #[test]
+    fn a_hint_that_is_one_command_is_its_words() {
+        let words = ["artifacts", "set", "shared/a b", "it's `$HOME`", "--dry-run"];
+        let command: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
+        assert_eq!(command_words(&format!("`{}`", command.join(" "))).unwrap(), words);
+        assert_eq!(command_words("`git restore -- secrets/a`").unwrap()[2], "--");
+        for other in [
+            "run `artifacts status`",
+            "`artifacts status` lists them",
+            "keep: `artifacts adopt a`",
+            "`artifacts adopt a`; `artifacts generate a`",
+            "`mkdir -p a && mv b a/`",
+            "`… | artifacts set a b`",
+            "`artifacts set INSTANCE FILE`",
+            "`--accept-recipients`",
+            "`artifacts.backends a`",
+            "`artifacts set 'a`",
+            "declare it again",
+            "",
+        ] {
+            assert_eq!(command_words(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_word_is_what_it_was_to_a_shell_and_plain_where_it_can_be() {

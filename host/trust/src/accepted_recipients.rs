@@ -34,7 +34,7 @@ const SCHEMA_BY_PATH: u64 = 1;
 /// Holds the recipients that were accepted in one repository.
 #[derive(Debug, Clone)]
 pub struct AcceptedRecipients {
-    folder: StateDir,
+    dir: StateDir,
     by_path: StateDir,
     checkout: Checkout,
     stored_file: AcceptedRecipientsFile,
@@ -138,9 +138,9 @@ impl AcceptedRecipients {
     /// When it cannot be read, or another user could have written it.
     pub fn open(state: impl Into<PathBuf>, checkout: Checkout) -> Result<Self, Error> {
         let state = state.into();
-        let folder = StateDir::new(state.join(DIR));
+        let dir = StateDir::new(state.join(DIR));
         let mut recipients = Self {
-            folder,
+            dir,
             by_path: StateDir::new(state.join(DIR_BY_PATH)),
             checkout,
             stored_file: AcceptedRecipientsFile::default(),
@@ -191,22 +191,20 @@ impl AcceptedRecipients {
         }
         let id = self.checkout.id_or_new()?;
         // Two runs over two storages of one checkout lose nothing of each other.
-        let _held = self.folder.lock("lock")?;
+        let _held = self.dir.lock("lock")?;
         self.load(Some(&id))?;
         self.stored_file.accept(instances, asked);
         self.stored_file.checkout = self.checkout.root().display().to_string();
         let mut text = serde_json::to_vec_pretty(&self.stored_file).unwrap_or_default();
         text.push(b'\n');
-        self.folder.write(&file_name(&id), &text)?;
+        self.dir.write(&file_name(&id), &text)?;
         self.stored = true;
         Ok(())
     }
 
     fn load(&mut self, id: Option<&CheckoutId>) -> Result<(), Error> {
         let stored = match id {
-            Some(id) => {
-                read(&self.folder, &file_name(id), LOST, |file: &AcceptedRecipientsFile| file.schema == SCHEMA)?
-            }
+            Some(id) => read(&self.dir, &file_name(id), LOST, |file: &AcceptedRecipientsFile| file.schema == SCHEMA)?,
             None => None,
         };
         self.stored = stored.is_some();
@@ -309,13 +307,13 @@ fn file_name_by_path(path: &Path) -> String {
 }
 
 fn read<T: DeserializeOwned>(
-    folder: &StateDir,
+    dir: &StateDir,
     name: &str,
     lost: &'static str,
     known: impl Fn(&T) -> bool,
 ) -> Result<Option<T>, Error> {
-    let Some(text) = folder.read(name)? else { return Ok(None) };
-    let damaged = |why: String| Error::Damaged { path: folder.at(name), why, lost };
+    let Some(text) = dir.read(name)? else { return Ok(None) };
+    let damaged = |why: String| Error::Damaged { path: dir.at(name), why, lost };
     let stored_file: T = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
     if known(&stored_file) { Ok(Some(stored_file)) } else { Err(damaged("another version wrote it".to_owned())) }
 }
@@ -357,38 +355,38 @@ mod tests {
 
     /// A repository with two working trees, as git lays it out.
     fn repository() -> (tempfile::TempDir, PathBuf, [Checkout; 2]) {
-        let folder = tempfile::tempdir().unwrap();
-        let top = folder.path().canonicalize().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
         let common = top.join("main/.git");
         fs::create_dir_all(common.join("worktrees/wt")).unwrap();
         fs::create_dir(top.join("wt")).unwrap();
         fs::write(common.join("worktrees/wt/gitdir"), top.join("wt/.git").as_os_str().as_bytes()).unwrap();
         let checkouts = ["main", "wt"].map(|tree| Checkout::in_repository(top.join(tree), &top.join(tree), &common));
-        (folder, top.join("state"), checkouts)
+        (dir, top.join("state"), checkouts)
     }
 
     /// A file as earlier versions wrote it for a path.
     fn by_path(state: &Path, root: &Path, instances: &str) {
-        let folder = state.join("readers");
-        fs::create_dir_all(&folder).unwrap();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        let dir = state.join("readers");
+        fs::create_dir_all(&dir).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
         let text = format!(r#"{{"schema": 1, "checkout": "{}", "instances": {instances}}}"#, root.display());
-        fs::write(folder.join(file_name_by_path(root)), text).unwrap();
+        fs::write(dir.join(file_name_by_path(root)), text).unwrap();
     }
 
     #[test]
     fn what_was_accepted_is_known_to_the_next_run_of_that_root_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut recipients = open(folder.path(), "/one");
+        let dir = tempfile::tempdir().unwrap();
+        let mut recipients = open(dir.path(), "/one");
         assert_eq!(recipients.instance("shared/a"), None);
         accept(&mut recipients, &[("shared/a", agreed(&["web1"], &["k1", "k2"]))]);
-        assert_eq!(open(folder.path(), "/one").instance("shared/a").unwrap().files.get("f"), Some(&set(&["k1", "k2"])));
-        assert_eq!(open(folder.path(), "/two").instance("shared/a"), None);
+        assert_eq!(open(dir.path(), "/one").instance("shared/a").unwrap().files.get("f"), Some(&set(&["k1", "k2"])));
+        assert_eq!(open(dir.path(), "/two").instance("shared/a"), None);
     }
 
     #[test]
     fn it_is_known_in_each_working_tree_of_the_repository() {
-        let (_folder, state, [main, linked]) = repository();
+        let (_dir, state, [main, linked]) = repository();
         let mut recipients = AcceptedRecipients::open(&state, main.clone()).unwrap();
         assert_eq!(main.id().unwrap(), None, "opening writes nothing");
         accept(&mut recipients, &[("shared/a", agreed(&["web1"], &["k1"]))]);
@@ -410,7 +408,7 @@ mod tests {
 
     #[test]
     fn what_was_stored_by_path_is_carried_over() {
-        let (_folder, state, [main, linked]) = repository();
+        let (_dir, state, [main, linked]) = repository();
         let a = r#""a": {"targets": ["web1"], "files": {"f": ["k1"]}, "once": {"g": ["k0"]}, "public": ["p"]}"#;
         by_path(&state, main.root(), &format!("{{{a}}}"));
         for checkout in [&main, &linked] {
@@ -435,7 +433,7 @@ mod tests {
 
     #[test]
     fn nothing_is_carried_over_that_a_link_in_place_of_a_working_tree_leads_to() {
-        let (_folder, state, [main, linked]) = repository();
+        let (_dir, state, [main, linked]) = repository();
         let other = main.root().with_file_name("other");
         fs::create_dir(&other).unwrap();
         by_path(&state, &other, r#"{"a": {"targets": ["web1"], "files": {"f": ["evil"]}}}"#);
@@ -448,7 +446,7 @@ mod tests {
 
     #[test]
     fn where_two_paths_of_a_repository_disagree_neither_is_carried_over() {
-        let (_folder, state, [main, linked]) = repository();
+        let (_dir, state, [main, linked]) = repository();
         let instance = |key: &str| format!(r#"{{"targets": ["web1"], "files": {{"f": ["{key}"]}}}}"#);
         by_path(&state, main.root(), &format!(r#"{{"a": {}, "b": {}}}"#, instance("k1"), instance("k1")));
         by_path(&state, linked.root(), &format!(r#"{{"a": {}, "c": {}}}"#, instance("evil"), instance("k1")));
@@ -475,24 +473,24 @@ mod tests {
 
     #[test]
     fn a_target_s_recipients_are_those_that_were_accepted_last() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut recipients = open(folder.path(), "/one");
+        let dir = tempfile::tempdir().unwrap();
+        let mut recipients = open(dir.path(), "/one");
         assert!(recipients.for_targets(&set(&["web1"])).is_empty(), "first use");
         accept(
             &mut recipients,
             &[("a", agreed(&["web1"], &["k1", "gone"])), ("b", agreed(&["web1"], &["k1", "gone"]))],
         );
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "gone"]));
-        // `a` is not declared any more, and nobody asks about it again.
+        // `a` is not declared any more, and no one asks about it again.
         accept(&mut recipients, &[("b", agreed(&["web1"], &["k1", "new"]))]);
-        let recipients = open(folder.path(), "/one");
+        let recipients = open(dir.path(), "/one");
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "new"]));
     }
 
     #[test]
     fn what_is_written_unasked_brings_nobody_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut recipients = open(folder.path(), "/one");
+        let dir = tempfile::tempdir().unwrap();
+        let mut recipients = open(dir.path(), "/one");
         let [old, new] = [agreed(&["web1"], &["k1", "gone"]), agreed(&["web1"], &["k1"])];
         accept(&mut recipients, &[("a", old.clone()), ("b", old.clone())]);
         accept(&mut recipients, &[("b", new)]);
@@ -504,16 +502,16 @@ mod tests {
 
     #[test]
     fn an_instance_with_fewer_recipients_takes_none_from_its_target() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut recipients = open(folder.path(), "/one");
+        let dir = tempfile::tempdir().unwrap();
+        let mut recipients = open(dir.path(), "/one");
         accept(&mut recipients, &[("a", agreed(&["web1"], &["k1", "k2"])), ("b", agreed(&["web1"], &["k2"]))]);
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "k2"]));
     }
 
     #[test]
     fn what_several_targets_share_gives_none_of_them_the_others_keys() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut recipients = open(folder.path(), "/one");
+        let dir = tempfile::tempdir().unwrap();
+        let mut recipients = open(dir.path(), "/one");
         let both = &["web1", "web2"];
         accept(&mut recipients, &[("s", agreed(both, &["k1", "k2"])), ("a", agreed(&["web1"], &["k1"]))]);
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
@@ -540,36 +538,36 @@ mod tests {
 
     #[test]
     fn two_runs_lose_nothing_of_each_other() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut one, mut other) = (open(folder.path(), "/one"), open(folder.path(), "/one"));
+        let dir = tempfile::tempdir().unwrap();
+        let (mut one, mut other) = (open(dir.path(), "/one"), open(dir.path(), "/one"));
         accept(&mut one, &[("a", agreed(&["web1"], &["k1"]))]);
         accept(&mut other, &[("b", agreed(&["web1"], &["k2"]))]);
-        let recipients = open(folder.path(), "/one");
+        let recipients = open(dir.path(), "/one");
         assert!(recipients.instance("a").is_some() && recipients.instance("b").is_some());
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "k2"]));
     }
 
     #[test]
     fn a_file_that_is_torn_or_foreign_is_an_error_that_names_it_and_what_is_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        accept(&mut open(folder.path(), "/one"), &[("a", agreed(&[], &["k1"]))]);
+        let dir = tempfile::tempdir().unwrap();
+        accept(&mut open(dir.path(), "/one"), &[("a", agreed(&[], &["k1"]))]);
         let id = Checkout::at_path("/one").id().unwrap().unwrap();
         let paths = [
-            folder.path().join("recipients").join(file_name(&id)),
-            folder.path().join("readers").join(file_name_by_path(Path::new("/one"))),
+            dir.path().join("recipients").join(file_name(&id)),
+            dir.path().join("readers").join(file_name_by_path(Path::new("/one"))),
         ];
-        by_path(folder.path(), Path::new("/one"), "{}");
+        by_path(dir.path(), Path::new("/one"), "{}");
         for path in paths {
             let good = fs::read(&path).unwrap();
             let foreign = br#"{"schema": 3, "checkout": "", "instances": {}}"#;
             for text in [b"", &good[..good.len() / 2], b"{}", foreign, b"[1]", b"\xff"] {
                 fs::write(&path, text).unwrap();
-                let error = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap_err();
+                let error = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap_err();
                 assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
                 assert!(error.hint().unwrap().contains("asked about again"), "{error}");
             }
             fs::write(&path, good).unwrap();
         }
-        assert!(open(folder.path(), "/one").instance("a").is_some());
+        assert!(open(dir.path(), "/one").instance("a").is_some());
     }
 }

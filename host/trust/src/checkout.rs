@@ -145,7 +145,7 @@ impl InGit {
         let linked =
             fs::read_dir(self.common_dir.join("worktrees")).into_iter().flatten().flatten().filter_map(|entry| {
                 let named = fs::read(entry.path().join("gitdir")).ok()?;
-                // Relative to the entry, if git was told so.
+                // Relative to the entry, if git was reported so.
                 let dot_git = without_dots(&entry.path().join(std::ffi::OsStr::from_bytes(named.trim_ascii_end())));
                 dot_git.parent().map(Path::to_owned)
             });
@@ -196,7 +196,7 @@ fn read(file: &Path) -> Result<Option<String>, Error> {
 }
 
 /// Gives the repository a number, or finds the one that another run gave it at the same time.
-fn create(folder: &Path, file: &Path) -> Result<String, Error> {
+fn create(dir: &Path, file: &Path) -> Result<String, Error> {
     let failed = |source| Error::File { path: file.to_owned(), what: "write", source };
     let mut random = [0; RANDOM];
     let mut filled = 0;
@@ -204,11 +204,11 @@ fn create(folder: &Path, file: &Path) -> Result<String, Error> {
         filled += getrandom(rest, GetRandomFlags::empty()).map_err(|error| failed(error.into()))?;
     }
     let number = format!("{:032x}", u128::from_be_bytes(random));
-    let mut new = tempfile::Builder::new().prefix("artifacts-id-new-").tempfile_in(folder).map_err(failed)?;
+    let mut new = tempfile::Builder::new().prefix("artifacts-id-new-").tempfile_in(dir).map_err(failed)?;
     writeln!(new, "{number}").and_then(|()| new.as_file().sync_all()).map_err(failed)?;
     match new.persist_noclobber(file) {
         Ok(_) => {
-            fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+            fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
             Ok(number)
         }
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
@@ -229,14 +229,14 @@ mod tests {
 
     /// A repository with a working tree beside it, by hand.
     fn repository() -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let top = folder.path().canonicalize().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let top = dir.path().canonicalize().unwrap();
         for path in ["main/.git/worktrees/wt", "main/nixos", "wt/nixos"] {
             fs::create_dir_all(top.join(path)).unwrap();
         }
         fs::write(top.join("wt/.git"), format!("gitdir: {}\n", top.join("main/.git/worktrees/wt").display())).unwrap();
         fs::write(top.join("main/.git/worktrees/wt/gitdir"), format!("{}\n", top.join("wt/.git").display())).unwrap();
-        (folder, top)
+        (dir, top)
     }
 
     fn checkout(top: &Path, work_tree: &str, root: &str) -> Checkout {
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_repository_is_the_same_in_each_working_tree_and_after_a_move_and_another_one_in_a_clone() {
-        let (_folder, top) = repository();
+        let (_dir, top) = repository();
         let main = checkout(&top, "main", "nixos");
         assert_eq!(main.id().unwrap(), None, "looking writes nothing");
         assert_eq!(fs::read_dir(top.join("main/.git")).unwrap().count(), 1);
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn two_runs_at_once_agree_on_one_number() {
-        let (_folder, top) = repository();
+        let (_dir, top) = repository();
         let ids: Vec<CheckoutId> = std::thread::scope(|scope| {
             let runs: Vec<_> =
                 (0..8).map(|_| scope.spawn(|| checkout(&top, "main", "").id_or_new().unwrap())).collect();
@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_torn_foreign_or_open_to_others_is_an_error_that_names_it() {
-        let (_folder, top) = repository();
+        let (_dir, top) = repository();
         let main = checkout(&top, "main", "");
         main.id_or_new().unwrap();
         let file = main.git.as_ref().unwrap().file();
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_paths_are_those_in_all_working_trees() {
-        let (_folder, top) = repository();
+        let (_dir, top) = repository();
         let both = [top.join("main/nixos"), top.join("wt/nixos")];
         assert_eq!(checkout(&top, "main", "nixos").paths(), both);
         assert_eq!(checkout(&top, "wt", "nixos").paths(), [both[1].clone(), both[0].clone()]);

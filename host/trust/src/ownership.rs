@@ -118,18 +118,18 @@ mod tests {
 
     /// A directory of three levels, and the path of the lowest.
     fn tree() -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let lowest = folder.path().join("one/two/three");
+        let dir = tempfile::tempdir().unwrap();
+        let lowest = dir.path().join("one/two/three");
         fs::create_dir_all(&lowest).unwrap();
         for path in lowest.ancestors().take(3) {
             chmod(path, 0o755);
         }
-        (folder, lowest)
+        (dir, lowest)
     }
 
     #[test]
     fn each_directory_above_counts() {
-        let (_folder, lowest) = tree();
+        let (_dir, lowest) = tree();
         assert_eq!(open(&lowest), None);
         assert_eq!(open(&lowest.join("not/there/yet")), None);
         for above in lowest.ancestors().take(4) {
@@ -148,28 +148,28 @@ mod tests {
 
     #[test]
     fn a_link_leads_to_what_is_checked_as_well() {
-        let (folder, lowest) = tree();
+        let (dir, lowest) = tree();
         let (elsewhere, other) = tree();
         fs::remove_dir(&other).unwrap();
         symlink(lowest.parent().unwrap(), &other).unwrap();
         let path = other.join("three");
         assert_eq!(open(&path), None);
-        chmod(&folder.path().join("one"), 0o777);
-        assert_eq!(open(&path), Some(folder.path().join("one")), "where it leads to");
-        chmod(&folder.path().join("one"), 0o755);
+        chmod(&dir.path().join("one"), 0o777);
+        assert_eq!(open(&path), Some(dir.path().join("one")), "where it leads to");
+        chmod(&dir.path().join("one"), 0o755);
         chmod(&elsewhere.path().join("one"), 0o777);
         assert_eq!(open(&path), Some(elsewhere.path().join("one")), "where it lies");
-        let up = folder.path().join("one/two/up");
+        let up = dir.path().join("one/two/up");
         symlink("../../one/two/three", &up).unwrap();
         assert_eq!(open(&up), None);
-        let round = folder.path().join("round");
+        let round = dir.path().join("round");
         symlink("round", &round).unwrap();
         assert!(matches!(check_ownership(&round), Err(Error::File { .. })));
     }
 
     #[test]
     fn a_file_that_others_can_write_is_theirs() {
-        let (_folder, lowest) = tree();
+        let (_dir, lowest) = tree();
         let file = lowest.join("file");
         fs::write(&file, "").unwrap();
         chmod(&file, 0o644);
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn another_user_s_directory_is_theirs_whatever_its_mode() {
-        let (_folder, lowest) = tree();
+        let (_dir, lowest) = tree();
         let above = lowest.parent().unwrap();
         // Only root can give something away.
         if chown(above, Some(65534), None).is_err() {

@@ -43,7 +43,7 @@ impl StateDir {
         let mut file = tempfile::NamedTempFile::new_in(&self.0).map_err(failed)?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
-        fs::File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(failed)
+        fs::File::open(&self.0).and_then(|directory| directory.sync_all()).map_err(failed)
     }
 
     /// Waits until no other run holds this name, and holds it as long as the file lives.
@@ -68,8 +68,8 @@ impl StateDir {
 
     /// Checks that no other user may add a file to the directory, not even if it is sticky.
     fn check(&self) -> Result<(), Error> {
-        let folder: &Path = &self.0;
-        let failed = |source| Error::File { path: folder.to_owned(), what: "check", source };
-        check_exclusive(folder, &fs::metadata(folder).map_err(failed)?)
+        let directory: &Path = &self.0;
+        let failed = |source| Error::File { path: directory.to_owned(), what: "check", source };
+        check_exclusive(directory, &fs::metadata(directory).map_err(failed)?)
     }
 }

@@ -10,7 +10,7 @@ use artifacts_seam::{Ask, Disconnected, GuestEnd, GuestMessage, HostEnd, HostRep
 
 use crate::engine;
 use crate::preopen::Preopen;
-use crate::runner::{ContractMismatch, Runner};
+use crate::runner::Runner;
 
 /// Reports go in batches: waking the other side for each would cost more than the component does.
 struct ThreadGuestEnd {
@@ -64,9 +64,9 @@ pub enum InProcessError {
     /// It cannot be compiled.
     #[error("the component cannot be compiled: {0}")]
     Damaged(String),
-    /// Its types do not fit the contract.
-    #[error("the component does not fit the contract: {0}")]
-    Mismatch(String),
+    /// It does not fit the contract, or its limits.
+    #[error("the component does not fit: {0}")]
+    Unfit(String),
 }
 
 /// Runs a component on a thread of this process: the shape of a worker without its sandbox. Nothing can end a call that hangs in
@@ -84,7 +84,7 @@ pub fn in_process(component: &[u8], limits: Limits, scratch: OwnedFd) -> Result<
     let guest = ThreadGuestEnd { waiting: Mutex::default(), reports: outbox, answers: Mutex::new(answered) };
     let guest = Arc::new(guest);
     let runner = Runner::new(&compiled, Some(Preopen::new(scratch)), limits, Arc::clone(&guest) as Arc<dyn GuestEnd>)
-        .map_err(|ContractMismatch(why)| InProcessError::Mismatch(why))?;
+        .map_err(|unfit| InProcessError::Unfit(unfit.to_string()))?;
     let ticked = Arc::clone(&guest);
     engine::tick(&engine, move || ticked.flush());
     thread::spawn(move || {

@@ -10,6 +10,7 @@ mod entry_calls;
 mod entry_handle;
 mod entry_store;
 mod filesystem;
+mod fits;
 mod in_process;
 mod lockdown;
 mod plaintext;

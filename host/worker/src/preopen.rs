@@ -6,13 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 
 use artifacts_seam::{EntryFiles, FileError, Limits, check_file_name};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fstat, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
 use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::filesystem::{self, OpenMode};
-
-/// How deep a component may nest folders before its room is given up.
-const DEEPEST: u32 = 64;
 
 /// A folder on a RAM-backed file system that holds one entry at a time.
 pub(crate) struct Preopen {
@@ -43,7 +40,7 @@ impl Preopen {
 
     /// Holds nothing from now on.
     pub(crate) fn clear(&self) -> io::Result<()> {
-        clear(self.dir.as_fd(), DEEPEST)
+        clear(self.dir.as_fd())
     }
 
     /// The files as bytes. Only regular files with one link are taken, opened without following anything.
@@ -163,17 +160,71 @@ fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
-fn clear(dir: BorrowedFd<'_>, deepest: u32) -> io::Result<()> {
-    for name in names(dir)? {
-        match unlinkat(dir, name.as_slice(), AtFlags::empty()) {
-            Err(Errno::ISDIR | Errno::PERM) if deepest > 0 => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let inner = openat(dir, name.as_slice(), flags, Mode::empty())?;
-                clear(inner.as_fd(), deepest - 1)?;
-                unlinkat(dir, name.as_slice(), AtFlags::REMOVEDIR)?;
+/// Removes everything, however deep it is nested: a directory inside of another one is moved to the top first.
+fn clear(top: BorrowedFd<'_>) -> io::Result<()> {
+    let mut moved = 0;
+    loop {
+        let names = names(top)?;
+        if names.is_empty() {
+            return Ok(());
+        }
+        for name in names {
+            match unlinkat(top, name.as_slice(), AtFlags::empty()) {
+                Err(Errno::ISDIR | Errno::PERM) => flatten(top, &name, &mut moved)?,
+                result => result?,
             }
+        }
+    }
+}
+
+/// Removes a directory and its files; those inside of it are at the top then.
+fn flatten(top: BorrowedFd<'_>, name: &[u8], moved: &mut u64) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = openat(top, name, flags, Mode::empty())?;
+    for inner in names(dir.as_fd())? {
+        match unlinkat(&dir, inner.as_slice(), AtFlags::empty()) {
+            Err(Errno::ISDIR | Errno::PERM) => move_to(top, dir.as_fd(), &inner, moved)?,
             result => result?,
         }
     }
-    Ok(())
+    Ok(unlinkat(top, name, AtFlags::REMOVEDIR)?)
+}
+
+/// Moves a directory to the top, under the next number that nothing there has.
+fn move_to(top: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &[u8], moved: &mut u64) -> io::Result<()> {
+    loop {
+        *moved += 1;
+        match renameat_with(dir, name, top, moved.to_string(), RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn directories_are_removed_however_deep_they_are_nested() {
+        let folder = tempfile::TempDir::new_in("/dev/shm").unwrap();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = |dir: BorrowedFd<'_>, name: &str| openat(dir, name, flags, Mode::empty()).unwrap();
+        let top = rustix::fs::open(folder.path(), flags, Mode::empty()).unwrap();
+        // Numbers that are taken, and a file and a second directory on each level.
+        for name in ["1", "2", "4"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let mut dir = top.try_clone().unwrap();
+        for depth in 0..3000 {
+            for name in ["deeper", "beside"] {
+                rustix::fs::mkdirat(&dir, name, Mode::RWXU).unwrap();
+            }
+            openat(&dir, format!("file{depth}"), OFlags::CREATE | OFlags::WRONLY, Mode::RWXU).unwrap();
+            dir = open(dir.as_fd(), "deeper");
+        }
+        Preopen::new(top).clear().unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 }

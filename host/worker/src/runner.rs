@@ -21,6 +21,7 @@ use crate::bindings::{age, entries, log, retrieval, secrets, storage, types};
 use crate::call_log::CallLog;
 use crate::entry_store::EntryStore;
 use crate::filesystem;
+use crate::fits::{self, Unfit};
 use crate::preopen::Preopen;
 use crate::state::GuestState;
 use crate::stop::Stop;
@@ -41,10 +42,6 @@ pub(crate) struct Runner {
     call_log: Arc<CallLog>,
 }
 
-/// Why a component's types do not fit the contract.
-#[derive(Debug)]
-pub(crate) struct ContractMismatch(pub(crate) String);
-
 /// A component instance and the store that it lives in.
 struct Guest {
     store: Store<GuestState>,
@@ -62,18 +59,20 @@ impl Runner {
     /// Links a compiled component. `room` is the directory of one that imports a file system.
     ///
     /// # Errors
-    /// When its types do not fit the contract.
+    /// When its types do not fit the contract, or it begins with more than its limits.
     pub(crate) fn new(
         component: &wasmtime::component::Component,
         room: Option<Preopen>,
         limits: Limits,
         line: Arc<dyn GuestEnd>,
-    ) -> Result<Self, ContractMismatch> {
+    ) -> Result<Self, Unfit> {
         let engine = component.engine().clone();
-        let contract = |error: wasmtime::Error| ContractMismatch(escaped(&format!("{error:#}"), 1000));
-        let component = linker(&engine).and_then(|linker| linker.instantiate_pre(component)).map_err(contract)?;
+        let contract = |error: wasmtime::Error| Unfit::Contract(format!("{error:#}"));
+        fits::limits(component, &limits)?;
+        let component = fits::link(component, &linker(&engine).map_err(contract)?)?;
         let storage = storage::GuestIndices::new(&component).map_err(contract)?;
-        let retrieval = retrieval::GuestIndices::new(&component).ok();
+        let retrieval = fits::retrieves(&component).then(|| retrieval::GuestIndices::new(&component));
+        let retrieval = retrieval.transpose().map_err(contract)?;
         let call_log = Arc::new(CallLog::new(Arc::clone(&line)));
         let entry = Arc::new(EntryStore::new(room));
         Ok(Self { engine, component, storage, retrieval, entry, limits, line, call_log })
@@ -171,12 +170,9 @@ impl Runner {
         names: &[String],
         count: &mut Count,
     ) -> Result<RetrieveAnswers, CallError> {
-        let retrieval = self.retrieval.as_ref().ok_or_else(|| {
-            CallError::Failed(BackendFailure {
-                kind: artifacts_seam::FailureKind::Unsupported,
-                message: "it cannot read secrets back: it does not export artifacts:backend/retrieval".to_owned(),
-                hint: None,
-            })
+        let retrieval = self.retrieval.as_ref().ok_or_else(|| CallError::NotCalled {
+            why: "it does not export artifacts:backend/retrieval".to_owned(),
+            help: None,
         })?;
         self.begin(instance, entry)?;
         let mut guest = self.instantiate(FsPerms::ReadOnly)?;
@@ -266,7 +262,7 @@ fn ended(error: &wasmtime::Error, state: &GuestState) -> CallError {
         None => {}
     }
     if state.meter.refused {
-        return CallError::Overrun(format!("it needs more than {} bytes of memory", state.meter.limit));
+        return CallError::Overrun(format!("it needs more than {} of memory", artifacts_text::size(state.meter.limit)));
     }
     if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
         return CallError::Overrun("it holds too many handles".to_owned());
@@ -360,9 +356,15 @@ mod tests {
         let empty = wasmtime::Module::new(&engine, b"\0asm\x01\0\0\0").unwrap();
         let mut linker = Linker::new(&engine);
         link(&mut linker).unwrap();
-        // What is there already cannot be defined again. WASI and the contract both have 0.2.
-        let mut is_there =
-            |name: &str| (0..100).any(|patch| linker.root().module(&format!("{name}@0.2.{patch}"), &empty).is_err());
+        let versions = |name: &str| {
+            let (contract, _) = artifacts_seam::CONTRACT.rsplit_once('.').unwrap();
+            let prefix = if name.starts_with("artifacts:") { contract } else { "0.2" };
+            (0..100).map(move |patch| format!("{prefix}.{patch}")).collect::<Vec<_>>()
+        };
+        // What is there already cannot be defined again.
+        let mut is_there = |name: &str| {
+            versions(name).iter().any(|version| linker.root().module(&format!("{name}@{version}"), &empty).is_err())
+        };
         names.iter().copied().filter(|name| is_there(name)).collect()
     }
 

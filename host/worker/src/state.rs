@@ -17,6 +17,10 @@ use crate::entry_store::EntryStore;
 use crate::plaintext::Plaintext;
 use crate::stop::Stop;
 
+/// Instances of core modules in one component instance: a composed component has some ten for each of its parts.
+const MOST_INSTANCES: usize = 1000;
+/// Memories in one component instance, and tables: each memory reserves gigabytes of addresses.
+pub(crate) const MOST_MEMORIES: usize = 100;
 /// Standard output and error together, in bytes.
 const OUTPUT: usize = 16 << 10;
 
@@ -158,7 +162,7 @@ impl log::Host for GuestState {
     }
 }
 
-/// Memory of one component instance.
+/// Memory of one component instance: all of its memories and tables together, however many components it is composed of.
 pub(crate) struct MemoryMeter {
     pub(crate) limit: u64,
     pub(crate) used: u64,
@@ -169,34 +173,42 @@ impl MemoryMeter {
     pub(crate) fn new(limit: u64) -> Self {
         Self { limit, used: 0, refused: false }
     }
-}
 
-impl ResourceLimiter for MemoryMeter {
-    fn memory_growing(&mut self, now: usize, wanted: usize, most: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.used + wanted.saturating_sub(now) as u64;
-        let fits = total <= self.limit && most.is_none_or(|most| wanted <= most);
-        if fits {
+    /// Takes so many bytes more, if there are any left.
+    fn take(&mut self, bytes: u64) -> bool {
+        let total = self.used.saturating_add(bytes);
+        if total <= self.limit {
             self.used = total;
         } else {
             self.refused = true;
         }
-        Ok(fits)
+        total <= self.limit
+    }
+}
+
+/// What an element of a table takes, in bytes.
+const ELEMENT: u64 = size_of::<usize>() as u64;
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(&mut self, now: usize, wanted: usize, most: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(most.is_none_or(|most| wanted <= most) && self.take(wanted.saturating_sub(now) as u64))
     }
 
-    fn table_growing(&mut self, _now: usize, wanted: usize, _most: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(wanted <= 100_000)
+    fn table_growing(&mut self, now: usize, wanted: usize, most: Option<usize>) -> wasmtime::Result<bool> {
+        let more = (wanted.saturating_sub(now) as u64).saturating_mul(ELEMENT);
+        Ok(most.is_none_or(|most| wanted <= most) && self.take(more))
     }
 
     fn instances(&self) -> usize {
-        100
+        MOST_INSTANCES
     }
 
     fn tables(&self) -> usize {
-        100
+        MOST_MEMORIES
     }
 
     fn memories(&self) -> usize {
-        100
+        MOST_MEMORIES
     }
 }
 
@@ -219,5 +231,62 @@ impl Clock {
 
     pub(crate) fn over(&self) -> bool {
         self.begun.elapsed().saturating_sub(self.waited) > self.limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use wasmtime::Store;
+    use wasmtime::component::{Component, Linker};
+
+    use super::*;
+    use crate::engine::engine;
+
+    /// Two modules with a memory of a page each and one with a table, grown by so many pages or elements.
+    const PARTS: &str = r#"(component
+        (core module $m
+            (memory 1)
+            (func (export "grow") (param i32) (result i32) local.get 0 memory.grow))
+        (core module $t
+            (table 0 funcref)
+            (func (export "grow") (param i32) (result i32) ref.null func local.get 0 table.grow))
+        (core instance $a (instantiate $m))
+        (core instance $b (instantiate $m))
+        (core instance $c (instantiate $t))
+        (func (export "a") (param "by" u32) (result s32) (canon lift (core func $a "grow")))
+        (func (export "b") (param "by" u32) (result s32) (canon lift (core func $b "grow")))
+        (func (export "c") (param "by" u32) (result s32) (canon lift (core func $c "grow"))))"#;
+
+    /// What each growing gives, and the meter after them.
+    fn grown(limit: u64, steps: &[(&str, u32)]) -> wasmtime::Result<(Vec<i32>, MemoryMeter)> {
+        let engine = engine()?;
+        let component = Component::new(&engine, wat::parse_str(PARTS).unwrap())?;
+        let mut store = Store::new(&engine, MemoryMeter::new(limit));
+        store.limiter(|meter| meter);
+        store.set_epoch_deadline(1);
+        let instance = Linker::new(&engine).instantiate(&mut store, &component)?;
+        let mut results = Vec::new();
+        for (part, by) in steps {
+            let grow = instance.get_typed_func::<(u32,), (i32,)>(&mut store, part)?;
+            results.push(grow.call(&mut store, (*by,))?.0);
+        }
+        Ok((results, store.into_data()))
+    }
+
+    #[test]
+    fn the_limit_of_memory_is_for_all_memories_and_tables_together() {
+        const PAGE: u64 = 64 << 10;
+        // Each memory alone stays below the limit; both do not.
+        let (results, meter) = grown(10 * PAGE, &[("a", 5), ("b", 4), ("b", 3)]).unwrap();
+        assert_eq!(results, [1, -1, 1]);
+        assert!(meter.refused);
+        assert_eq!(meter.used, 10 * PAGE);
+        let (results, meter) = grown(4 * PAGE, &[("c", 8192), ("a", 2), ("a", 1), ("c", 1)]).unwrap();
+        assert_eq!(results, [0, -1, 1, -1]);
+        assert_eq!(meter.used, 4 * PAGE);
+        // What it begins with counts as well.
+        assert!(grown(2 * PAGE, &[]).is_ok());
+        assert!(grown(2 * PAGE - 1, &[]).is_err());
     }
 }

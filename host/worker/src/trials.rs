@@ -4,7 +4,11 @@ use std::os::fd::BorrowedFd;
 use std::sync::OnceLock;
 
 use libc::c_long;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, Timespec, Timestamps};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, StatxFlags, Timespec, Timestamps, UTIME_NOW,
+    UTIME_OMIT, linkat, mkdirat, openat2, readlinkat, renameat, renameat_with, statat, statx, symlinkat, unlinkat,
+    utimensat,
+};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -160,86 +164,84 @@ fn foreign_descriptors() -> Vec<String> {
 }
 
 fn path(number: c_long) -> Option<Trial> {
-    Some(match number {
-        libc::SYS_newfstatat => Trial::Tried(|| {
-            let follow = |path: &str| rustix::fs::statat(CWD, path, AtFlags::empty()).is_ok();
-            each("looking at", |path| follow(path) || rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok())
-        }),
-        libc::SYS_statx => Trial::Tried(|| {
-            each("looking at", |path| rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::ALL).is_ok())
-        }),
-        libc::SYS_readlinkat => {
-            Trial::Tried(|| each("reading the link", |path| rustix::fs::readlinkat(CWD, path, Vec::new()).is_ok()))
-        }
-        libc::SYS_openat => Trial::Tried(|| {
-            let mut opened = each("opening", |path| {
-                [
-                    OFlags::RDONLY | OFlags::NONBLOCK,
-                    OFlags::PATH,
-                    OFlags::PATH | OFlags::NOFOLLOW,
-                    OFlags::WRONLY | OFlags::NONBLOCK,
-                ]
-                .into_iter()
-                .any(|flags| open(CWD, path, flags))
-            });
-            // The root is its own: it is empty, or holds what was put there.
-            opened.extend(done("listing the machine's root", listed("/") || listed("..")));
-            opened.extend(done("writing to /tmp", open(CWD, "/tmp/.artifacts-probe", OFlags::WRONLY | OFlags::CREATE)));
-            let _ = rustix::fs::unlinkat(CWD, "/tmp/.artifacts-probe", AtFlags::empty());
-            opened
-        }),
-        libc::SYS_openat2 => Trial::Tried(|| {
-            each("opening", |path| {
-                [ResolveFlags::empty(), ResolveFlags::IN_ROOT].into_iter().any(|resolve| {
-                    [OFlags::RDONLY | OFlags::NONBLOCK, OFlags::PATH]
-                        .into_iter()
-                        .any(|flags| rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve).is_ok())
-                })
-            })
-        }),
-        libc::SYS_utimensat => Trial::Tried(|| {
-            // Their time is always about now.
-            let (omitted, now) = (rustix::fs::UTIME_OMIT, rustix::fs::UTIME_NOW);
-            let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
-            let times = Timestamps { last_access: time(omitted), last_modification: time(now) };
-            let set = |path: &&&str| rustix::fs::utimensat(CWD, **path, &times, AtFlags::empty()).is_ok();
-            let told = |path: &&str| format!("setting the time of {path}");
-            ["/tmp", "/dev/shm", "/dev/null", "../tmp"].iter().filter(set).map(told).collect()
-        }),
-        libc::SYS_mkdirat => Trial::Tried(|| {
-            let path = format!("/tmp/.artifacts-probe-{}", std::process::id());
-            let made = rustix::fs::mkdirat(CWD, &path, Mode::RWXU).is_ok();
-            let _ = rustix::fs::unlinkat(CWD, &path, AtFlags::REMOVEDIR);
-            done("writing to /tmp", made)
-        }),
+    Some(Trial::Tried(match number {
+        libc::SYS_newfstatat => look_at,
+        libc::SYS_statx => || each("looking at", |path| statx(CWD, path, AtFlags::empty(), StatxFlags::ALL).is_ok()),
+        libc::SYS_readlinkat => || each("reading the link", |path| readlinkat(CWD, path, Vec::new()).is_ok()),
+        libc::SYS_openat => open_outside,
+        libc::SYS_openat2 => open_resolved,
+        libc::SYS_utimensat => set_times,
+        libc::SYS_mkdirat => make_directory,
         // Onto itself: nothing happens, and the answer tells whether it is there.
-        libc::SYS_linkat => {
-            Trial::Tried(|| each("linking", |path| exists(rustix::fs::linkat(CWD, path, CWD, path, AtFlags::empty()))))
+        libc::SYS_linkat => || each("linking", |path| exists(linkat(CWD, path, CWD, path, AtFlags::empty()))),
+        libc::SYS_renameat => || each("renaming", |path| exists(renameat(CWD, path, CWD, path))),
+        libc::SYS_renameat2 => {
+            || each("renaming", |path| exists(renameat_with(CWD, path, CWD, path, RenameFlags::NOREPLACE)))
         }
-        libc::SYS_renameat => {
-            Trial::Tried(|| each("renaming", |path| exists(rustix::fs::renameat(CWD, path, CWD, path))))
-        }
-        libc::SYS_renameat2 => Trial::Tried(|| {
-            let renamed = |path: &str| rustix::fs::renameat_with(CWD, path, CWD, path, RenameFlags::NOREPLACE);
-            each("renaming", |path| exists(renamed(path)))
-        }),
-        libc::SYS_symlinkat => Trial::Tried(|| {
-            let made = rustix::fs::symlinkat("x", CWD, "/tmp/.artifacts-probe-link").is_ok();
-            let _ = rustix::fs::unlinkat(CWD, "/tmp/.artifacts-probe-link", AtFlags::empty());
-            // A link that it makes itself leads nowhere either.
-            let _ = rustix::fs::symlinkat("/etc/passwd", CWD, "way-out");
-            let followed = open(CWD, "way-out", OFlags::PATH);
-            let _ = rustix::fs::unlinkat(CWD, "way-out", AtFlags::empty());
-            [done("writing to /tmp", made), done("following its own link", followed)].concat()
-        }),
-        libc::SYS_unlinkat => Trial::Tried(|| {
-            // As if they were files: they stay, and the answer tells whether they are there.
-            let found = |path: &&&str| exists(rustix::fs::unlinkat(CWD, **path, AtFlags::empty()));
-            let told = |path: &&str| format!("removing {path}");
-            ["/etc", "/proc", "/tmp", "../etc"].iter().filter(found).map(told).collect()
-        }),
+        libc::SYS_symlinkat => make_links,
+        libc::SYS_unlinkat => remove,
         _ => return None,
-    })
+    }))
+}
+
+fn look_at() -> Vec<String> {
+    let flags = [AtFlags::empty(), AtFlags::SYMLINK_NOFOLLOW];
+    each("looking at", |path| flags.into_iter().any(|flags| statat(CWD, path, flags).is_ok()))
+}
+
+fn open_outside() -> Vec<String> {
+    let flags = [
+        OFlags::RDONLY | OFlags::NONBLOCK,
+        OFlags::PATH,
+        OFlags::PATH | OFlags::NOFOLLOW,
+        OFlags::WRONLY | OFlags::NONBLOCK,
+    ];
+    let mut opened = each("opening", |path| flags.into_iter().any(|flags| open(CWD, path, flags)));
+    // The root is its own: it is empty, or holds what was put there.
+    opened.extend(done("listing the machine's root", listed("/") || listed("..")));
+    opened.extend(done("writing to /tmp", open(CWD, "/tmp/.artifacts-probe", OFlags::WRONLY | OFlags::CREATE)));
+    let _ = unlinkat(CWD, "/tmp/.artifacts-probe", AtFlags::empty());
+    opened
+}
+
+fn open_resolved() -> Vec<String> {
+    let ways = [ResolveFlags::empty(), ResolveFlags::IN_ROOT];
+    let flags = [OFlags::RDONLY | OFlags::NONBLOCK, OFlags::PATH];
+    let can = |path: &str, way| flags.into_iter().any(|flags| openat2(CWD, path, flags, Mode::empty(), way).is_ok());
+    each("opening", |path| ways.into_iter().any(|way| can(path, way)))
+}
+
+fn set_times() -> Vec<String> {
+    // Their time is always about now.
+    let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+    let times = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
+    let set = |path: &&&str| utimensat(CWD, **path, &times, AtFlags::empty()).is_ok();
+    let told = |path: &&str| format!("setting the time of {path}");
+    ["/tmp", "/dev/shm", "/dev/null", "../tmp"].iter().filter(set).map(told).collect()
+}
+
+fn make_directory() -> Vec<String> {
+    let path = format!("/tmp/.artifacts-probe-{}", std::process::id());
+    let made = mkdirat(CWD, &path, Mode::RWXU).is_ok();
+    let _ = unlinkat(CWD, &path, AtFlags::REMOVEDIR);
+    done("writing to /tmp", made)
+}
+
+fn make_links() -> Vec<String> {
+    let made = symlinkat("x", CWD, "/tmp/.artifacts-probe-link").is_ok();
+    let _ = unlinkat(CWD, "/tmp/.artifacts-probe-link", AtFlags::empty());
+    // A link that it makes itself leads nowhere either.
+    let _ = symlinkat("/etc/passwd", CWD, "way-out");
+    let followed = open(CWD, "way-out", OFlags::PATH);
+    let _ = unlinkat(CWD, "way-out", AtFlags::empty());
+    [done("writing to /tmp", made), done("following its own link", followed)].concat()
+}
+
+fn remove() -> Vec<String> {
+    // As if they were files: they stay, and the answer tells whether they are there.
+    let found = |path: &&&str| exists(unlinkat(CWD, **path, AtFlags::empty()));
+    let told = |path: &&str| format!("removing {path}");
+    ["/etc", "/proc", "/tmp", "../etc"].iter().filter(found).map(told).collect()
 }
 
 fn exists(result: rustix::io::Result<()>) -> bool {

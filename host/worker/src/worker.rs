@@ -16,7 +16,7 @@ use crate::lockdown::sandboxed::SandboxedProcess;
 use crate::lockdown::{self, PartialSandbox, Unlocked};
 use crate::preopen::Preopen;
 use crate::probe;
-use crate::runner::{ContractMismatch, Runner};
+use crate::runner::Runner;
 use crate::{engine, proven};
 
 /// Reports wait for each other up to this many bytes, or a tick of the clock.
@@ -134,8 +134,8 @@ impl Worker {
         let line = Arc::clone(line) as Arc<dyn GuestEnd>;
         match Runner::new(&component, room, setup.limits, line) {
             Ok(runner) => Ok(Some(runner)),
-            Err(ContractMismatch(why)) => {
-                self.tell(&FromWorker::Mismatch(why))?;
+            Err(unfit) => {
+                self.tell(&unfit.message())?;
                 Ok(None)
             }
         }

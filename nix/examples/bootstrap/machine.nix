@@ -4,7 +4,7 @@
 #     artifacts export web1 "$XDG_RUNTIME_DIR/web1"
 #     nixos-anywhere --extra-files "$XDG_RUNTIME_DIR/web1" --flake .#web1 root@web1
 #
-# The first makes the key, evaluates again with its public half, shows that as a reader who joins, asks, and makes the rest.
+# The first makes the key, evaluates again with its public half, shows that as an added recipient, asks, and makes the rest.
 #
 # Before that, `artifacts status` and `generate --dry-run` call `token` an error, since there is no key to encrypt it to yet. Set no
 # other key for it, whatever the help says: `generate` makes this one.

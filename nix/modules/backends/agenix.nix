@@ -30,16 +30,16 @@ let
     }
     // keys.ownership file;
 
-  # A flake's top folder, as an input is: what it is in is the store itself.
+  # A flake's top directory, as an input is: what it is in is the store itself.
   isTop = dirOf (toString cfg.flakeStoreDir) == builtins.storeDir;
   storage = entries.storage "agenix";
   otherStorage =
     "artifacts.config.agenix.flakeStoreDir: "
     + (
       if isTop then
-        "it is the whole of a flake, so that the folder it is in is the Nix store; let the files be in a folder `${storage}` of it, leave flakeStoreDir out, set artifacts.root to that flake, and name its checkout with --root where it is another flake"
+        "it is a complete flake; keep the files in its directory `${storage}`, remove flakeStoreDir, set artifacts.root to that flake, and pass --root DIR with its checkout if it is another flake"
       else
-        "the folder is not named `${storage}`, as the storage is; set artifacts.root to the folder that it is in, and artifacts.backends.agenix.storage to its name"
+        "the directory is not named `${storage}`, as the storage is; set artifacts.root to the directory that contains it, and artifacts.backends.agenix.storage to its name"
     );
 in
 {
@@ -47,7 +47,7 @@ in
     identityPaths = mkOption {
       type = types.nullOr (types.listOf types.str);
       default = null;
-      description = "Where the target keeps its private keys; null leaves `age.identityPaths` alone.";
+      description = "Paths of private keys on the target; null leaves `age.identityPaths` unchanged.";
       example = [ "/home/alice/.ssh/id_ed25519" ];
     };
 
@@ -68,14 +68,14 @@ in
     storeDir = mkOption {
       type = types.nullOr types.str;
       default = null;
-      description = "Accepted for nixos-artifacts' sake, and not used: `artifacts.backends.agenix.storage` names the storage.";
+      description = "Ignored; accepted for compatibility with nixos-artifacts: `artifacts.backends.agenix.storage` names the storage.";
       example = "secrets";
     };
 
     flakeStoreDir = mkOption {
       type = types.nullOr types.path;
       default = null;
-      description = "The storage, as nixos-artifacts has it; `artifacts.root` takes over the folder that it is in.";
+      description = "The storage, as nixos-artifacts has it; `artifacts.root` takes the directory that contains it.";
       example = literalExpression "./secrets";
     };
   };

@@ -22,7 +22,7 @@ let
         "files"
         name
         "testValue"
-      ] "it has none, and other files of the artifact have one; give it to each, or to none"
+      ] "it is missing, but other files of this artifact have one; set it for all files or for none"
     );
 
   # No unit comes before an activation script, which makes users where no unit does.
@@ -41,7 +41,7 @@ let
     lib.optional (artifact.backend == "dummy") (
       fault artifact [
         "backend"
-      ] "`dummy` has files made by units of systemd, and ${noUnits}; use another backend here"
+      ] "`dummy` needs systemd units, but ${noUnits}; use another backend"
     );
 in
 {
@@ -49,11 +49,10 @@ in
     type = lib.types.nullOr lib.types.bool;
     default = null;
     description = ''
-      Make values from the instance's name alone: the same in every boot, and of a shared artifact on every machine, without
-      a word between machines. Anybody can compute them. This is so of answers to prompts, and of what a generator reads from the
-      files /dev/urandom and /dev/random, of which each opening has the same 1 MiB from the beginning. Whatever asks the kernel
-      instead, as openssl, ssh-keygen, wg, age-keygen and Python do, gets something new each time: a generator that does not
-      make the same when it runs once more fails.
+      Derive all values from the instance name, so that they are the same at every boot and, for a shared artifact, on every
+      machine. Anyone can compute them. This applies to answers to prompts and to what a generator reads from /dev/urandom and
+      /dev/random: each opening has the same 1 MiB. Programs that use the kernel's random numbers directly, such as openssl,
+      ssh-keygen, wg, age-keygen and Python, are not deterministic: a generator fails if a second run gives other values.
     '';
     example = true;
   };

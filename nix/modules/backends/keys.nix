@@ -29,15 +29,15 @@ let
   unreadable =
     key:
     problem (map (artifact: artifact.name) forTarget)
-      "${option}.${key}, so nothing can be encrypted for it: set it, for ${
+      "${option}.${key} is not set, so nothing can be encrypted for this target; needed by ${
         lib.concatMapStringsSep ", " label forTarget
       }";
   noTargetKey =
     lib.optional (hasHostKey && cfg.publicHostKey == null && forTarget != [ ]) (
-      unreadable "publicHostKey: the machine's public key is not set"
+      unreadable "publicHostKey"
     )
     ++ lib.optional (!hasHostKey && cfg.publicUserKeys == [ ] && forTarget != [ ]) (
-      unreadable "publicUserKeys: the user's public key is not set"
+      unreadable "publicUserKeys"
     );
 
   noAdminKey =
@@ -48,7 +48,7 @@ let
         "files"
         file.name
         "deploy"
-      ] "it is false, and there is no admin who could read the file; set ${option}.publicUserKeys"
+      ] "it is false, but there are no admin keys; set ${option}.publicUserKeys"
     ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files));
 
   hasHostKey = entries.kind != "home-manager";
@@ -62,7 +62,7 @@ let
     lib.optional (!imported && !(config.artifacts.rendering ? ${backend}) && forTarget != [ ])
       (
         problem (map (artifact: artifact.name) forTarget)
-          "${option}: ${tool} is not imported here, so nothing brings its files onto the target: import ${tool}.${output.${entries.kind}}.${module}, for ${
+          "${option}: ${tool} is not imported, so its files are not deployed; import ${tool}.${output.${entries.kind}}.${module}, for ${
             lib.concatMapStringsSep ", " label forTarget
           }"
       );
@@ -85,8 +85,8 @@ in
       type = types.nullOr types.str;
       default = null;
       description = ''
-        The public key of the target, an age recipient or an SSH key, such as its `/etc/ssh/ssh_host_ed25519_key.pub`. What is
-        deployed to it is encrypted to this key.
+        Public key of the machine: an age recipient or an SSH public key, such as its `/etc/ssh/ssh_host_ed25519_key.pub`. Deployed
+        files are encrypted to it.
       '';
       example = "ssh-ed25519 AAAA…";
     };
@@ -94,7 +94,7 @@ in
     publicUserKeys = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      description = "The public keys of those who may read the target's files besides: admins, or the user.";
+      description = "Public keys of further recipients: admins, or the user.";
       example = [ "age1…" ];
     };
   };

@@ -23,7 +23,7 @@ let
   onMachine = entries.kind != "home-manager";
   onNixos = entries.kind == "nixos";
 
-  # For a user it puts the runtime folder in the place of `%r`, anywhere, and a `%` in that of `%%`. It knows no variable.
+  # For a user it puts the runtime directory in the place of `%r`, anywhere, and a `%` in that of `%%`. It knows no variable.
   placed =
     path:
     let
@@ -62,7 +62,7 @@ let
             file.name
             field
           ]
-          "`${file.${field}}`: this version of sops-nix takes no numbers; write a name, or take a newer sops-nix"
+          "`${file.${field}}`: this version of sops-nix does not accept numbers; write a name, or use a newer sops-nix"
       )
       (
         lib.filter (field: isNumber file.${field}) [
@@ -97,7 +97,7 @@ let
   useless =
     key:
     keys.problem [ ]
-      "artifacts.config.sops-nix.${key}: sops-nix cannot read with an ssh-rsa key; use the ssh-ed25519 key, or an age recipient";
+      "artifacts.config.sops-nix.${key}: sops-nix does not support ssh-rsa keys; use an ssh-ed25519 key or an age recipient";
   rsaOnly =
     lib.optional (onMachine && cfg.publicHostKey != null && rsa cfg.publicHostKey) (
       useless "publicHostKey"
@@ -116,7 +116,7 @@ let
           "files"
           file.name
           "owner"
-        ] "it is needed for users, so there is no user yet who could own it; leave owner and group to root"
+        ] "it is deployed before users exist; remove owner and group"
       )
       (
         lib.filter (
@@ -162,9 +162,9 @@ in
       ];
       default = "binary";
       description = ''
-        How files are stored: `binary` has a file of sops for each and takes any bytes; `json` and `yaml` have one for what
-        an artifact deploys, a key for each file, and take texts only. What is stored in another format is stale, and cannot be read
-        before that one is declared again: it is taken along as to another backend (`artifacts.store.<name>.backend`).
+        Format of the stored files: `binary` has one sops file for each file and accepts any bytes; `json` and `yaml` have one for all
+        deployed files of an artifact, with a key for each, and accept text only. A value that is stored in another format is stale,
+        and can be read only while that format is declared: it moves as to another backend (`artifacts.store.<name>.backend`).
       '';
       example = "yaml";
     };

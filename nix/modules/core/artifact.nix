@@ -25,7 +25,7 @@ let
     description = mkOption {
       type = types.nullOr types.str;
       default = null;
-      description = "What it is, for people.";
+      description = "Description, for display only.";
       example = "token by which attic signs";
     };
 
@@ -33,8 +33,8 @@ let
       type = types.bool;
       default = false;
       description = ''
-        Whether all targets that declare an artifact of this name as shared have one copy. Their declarations must agree in
-        everything but path, mode, owner and group.
+        Whether all targets that declare this artifact share one value. The declarations must be equal except for path, mode,
+        owner and group.
       '';
       example = true;
     };
@@ -44,9 +44,10 @@ let
       default = cfg.default.backend;
       defaultText = literalExpression "config.artifacts.default.backend";
       description = ''
-        The backend that stores it: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. What is stored does
-        not move to another: it is stale, and only its old backend can read it. Take each file out with `artifacts get` before, and
-        `artifacts set` it afterwards; several files are generated first, by `artifacts generate --regenerate`.
+        Backend that stores the artifact: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. A stored value
+        does not move to another backend: it becomes stale, and only its old backend can read it. Before the change, save each file
+        with `artifacts get`; afterwards, store it with `artifacts set`. For several files, run
+        `artifacts generate --regenerate` first.
       '';
       example = "sops-nix";
     };
@@ -54,7 +55,7 @@ let
     prompts = mkOption {
       type = types.attrsOf (types.submodule (import ./prompt.nix { inherit lib; }));
       default = { };
-      description = "What a person is asked before it is made. The generator reads each answer as `$prompts/<name>`.";
+      description = "Values that you enter before the files are generated. The generator reads each value as `$prompts/<name>`.";
       example = literalExpression ''{ token.description = "API token from the provider's console"; }'';
     };
 
@@ -62,9 +63,9 @@ let
       type = types.nullOr executable;
       default = null;
       description = ''
-        What makes the files: a derivation, a folder with one program in `bin`, or the path of a program. It runs in a sandbox
+        Program that generates the files: a derivation, a directory with one program in `bin`, or a path. It runs in a sandbox
         without network and sees `$out`, `$prompts`, `$in`, `$artifact`, `$artifact_context` (`nixos`, `homemanager` or
-        `shared`), `$machine` or `$username`, and `$LOG_LEVEL`. A shared one gets no name of artifact, machine or user.
+        `shared`), `$machine` or `$username`, and `$LOG_LEVEL`. A shared artifact gets no name of artifact, machine or user.
       '';
       example = literalExpression ''
         pkgs.writers.writeBash "password" '''
@@ -77,7 +78,7 @@ let
       type = types.listOf types.str;
       default = [ ];
       description = ''
-        Artifacts of this target that are made first. The generator reads their files as `$in/<artifact>/<file>`.
+        Artifacts of this target that the generator reads, as `$in/<artifact>/<file>`. They are generated first.
       '';
       example = [ "ca" ];
     };
@@ -86,21 +87,21 @@ let
       type = types.nullOr types.anything;
       default = null;
       description = ''
-        Any value that the files depend on. When it changes, what is stored is stale, and made again by
-        `artifacts generate --stale`. It is not given to the generator.
+        A value that the files depend on. When it changes, the artifact becomes stale and `artifacts generate --stale`
+        regenerates it. The generator does not get it.
       '';
       example = literalExpression "{ inherit (config.networking) domain; }";
     };
 
     maxAge = duration.option {
       description = ''
-        The age at which what is stored is stale, and made again by `artifacts generate --stale`. `artifacts set` and `edit` begin it anew
-        for an artifact of one file; one of several files stays as old as it is.'';
+        Age after which the value is stale and `artifacts generate --stale` regenerates it. `artifacts set` and `edit` reset the age
+        of an artifact with one file; that of several files does not change.'';
       example = "90d";
     };
 
     timeout = duration.option {
-      description = "How long the generator may run before it is ended.";
+      description = "Time limit of the generator.";
       example = "5min";
     };
 
@@ -115,7 +116,7 @@ let
       type = types.listOf types.str;
       default = [ ];
       description = ''
-        The systemd units that start after this artifact's files are there and run only while they are.
+        systemd units that start after the files of this artifact exist, and stop without them.
       '';
       example = [ "atticd.service" ];
     };
@@ -129,7 +130,7 @@ in
     files = mkOption {
       type = types.attrsOf (types.submodule (file config));
       default = { };
-      description = "Its files. The generator makes each of them as `$out/<name>`.";
+      description = "Files of the artifact. The generator writes each of them as `$out/<name>`.";
       example = literalExpression ''{ env = { owner = "atticd"; path = "/var/lib/attic/env"; }; }'';
     };
 
@@ -138,7 +139,7 @@ in
       readOnly = true;
       default = entries.instance config;
       defaultText = literalExpression ''"per-machine/<target>/<artifact>", "per-user/…" or "shared/<artifact>"'';
-      description = "The name of the instance, which is the path of its entry below the storage.";
+      description = "Name of the instance, which is the path of its entry below the storage.";
     };
 
     entry = mkOption {
@@ -147,9 +148,9 @@ in
       default = entries.entry config;
       defaultText = literalExpression "root + \"/<storage>/<instance>\"";
       description = ''
-        The directory of the entry, for modules that bring a backend's files onto the target. It is a path:
-        `"''${entry + "/env.age"}"` is a store path with that file alone. A name with a blank is none for the store:
-        `builtins.path { path = entry + "/my env.age"; name = "env.age"; }` takes any.
+        Directory of the stored files, for modules that deploy a backend's files. It is a path:
+        `"''${entry + "/env.age"}"` is a store path with that file alone. A name with a space is not valid in the store:
+        `builtins.path { path = entry + "/my env.age"; name = "env.age"; }` accepts any.
       '';
     };
   };

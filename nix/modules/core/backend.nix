@@ -12,7 +12,7 @@ in
       );
       default = "builtin:${name}";
       defaultText = literalExpression ''"builtin:<name>"'';
-      description = "Its WebAssembly component: a derivation, a file, or `builtin:<name>` for a bundled one.";
+      description = "WebAssembly component: a derivation, a file, or `builtin:<name>` for a bundled one.";
       example = literalExpression "./backends/vault.wasm";
     };
 
@@ -20,7 +20,7 @@ in
       type = types.nullOr (types.strMatching "[0-9a-f]{64}");
       default = null;
       description = ''
-        The SHA-256 of the component, in hex; one with another is refused. A component in the Nix store needs none.
+        Expected SHA-256 of the component, in hexadecimal. Required outside the Nix store.
       '';
       example = "592ee9c72eda40f3a4d7f1c9a1c6ad2a61a1a1c0b0f1dd8e3d7e3ff9d9a2c7b1";
     };
@@ -29,8 +29,8 @@ in
       type = types.str;
       default = "secrets";
       description = ''
-        The folder below `artifacts.root` that holds what it stores, as `per-machine/<target>/<artifact>`,
-        `per-user/<target>/<artifact>` and `shared/<artifact>`. Backends may have the same one.
+        Directory below `artifacts.root` that holds its entries, as `per-machine/<target>/<artifact>`,
+        `per-user/<target>/<artifact>` and `shared/<artifact>`. Several backends may share a directory.
       '';
       example = "vault";
     };
@@ -39,9 +39,9 @@ in
       type = types.attrsOf types.anything;
       default = { };
       description = ''
-        What it may do, of what its component asks for; nothing else, and by default nothing. `plaintext`: see secrets.
-        `identities`: have the host open, with the admin's keys, what it stored for the same file of the same instance.
-        Each admin is asked once whether that shall be so on their machine.
+        Grants for this backend. Only grants that the component also requests take effect. The default is none. `plaintext`: read
+        secrets. `identities`: have the host decrypt, with the admin's identities, what it stored for the same file of the same
+        instance. Each admin must accept the grants once on their machine.
       '';
       example = {
         plaintext = true;
@@ -52,8 +52,8 @@ in
       type = types.attrsOf types.anything;
       default = { };
       description = ''
-        How much it may use, where that is not enough: `memory` in bytes (256 MiB), `time` of a call in seconds (10), `output`
-        in bytes (64 MiB) and `files` in number (4096) of one stored copy.
+        Resource limits, where the default is not enough: `memory` in bytes (256 MiB), `time` of a call in seconds (10), `output`
+        in bytes (64 MiB) and `files` in number (4096) of one entry.
       '';
       example = {
         memory = 1073741824;

@@ -17,21 +17,21 @@ let
   bundled = import ../../lib/bundled.nix;
   backends = lib.unique (map (backend: backend.name) bundled ++ lib.attrNames cfg.backends);
 
-  # Folders that a tool replaces as a whole, and would remove our files from: as the tool itself is told, and where it is imported.
-  foldersOf =
-    tool: folders:
-    lib.genAttrs folders (_: "${tool}' own folder, which it replaces at each activation");
+  # Directories that a tool replaces as a whole, and would remove our files from: as the tool is configured, and where it is imported.
+  dirsOf =
+    tool: dirs:
+    lib.genAttrs dirs (_: "the directory of ${tool}, which ${tool} replaces at each activation");
   foreign = {
-    "/nix/store" = "the Nix store, which is read-only and readable by everybody";
+    "/nix/store" = "the Nix store, which is read-only and world-readable";
   }
   // lib.optionalAttrs (options ? age) (
-    foldersOf "agenix" [
+    dirsOf "agenix" [
       (toString config.age.secretsDir)
       (toString (config.age.secretsMountPoint or "${toString config.age.secretsDir}.d"))
     ]
   )
   // lib.optionalAttrs (options ? sops) (
-    foldersOf "sops-nix" (
+    dirsOf "sops-nix" (
       if kind == "home-manager" then
         [
           config.sops.defaultSymlinkPath
@@ -50,7 +50,7 @@ let
     )
   );
 
-  # The foreign folder that a path is in, or null. One match, since it is asked of every file.
+  # The foreign directory that a path is in, or null. One match, since it is asked of every file.
   foreignPattern = "(${lib.concatMapStringsSep "|" lib.escapeRegex (lib.attrNames foreign)})(/.*)?";
   foreignOf =
     path:
@@ -68,7 +68,7 @@ let
       fault artifact path
         "`${
           builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ] name
-        }` is no name for a file; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`"
+        }` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`"
     );
 
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
@@ -89,25 +89,25 @@ let
     ++ when (artifact.files == { }) (
       here [
         "files"
-      ] "it has no files; declare at least one, as in: ${optionOf artifact [ "files" ]}.password = { };"
+      ] "no files; declare at least one, for example ${optionOf artifact [ "files" ]}.password = { };"
     )
     ++ when (artifact.generator == null) (
-      here [ "generator" ] "it has no generator; set the program that makes its files in $out"
+      here [ "generator" ] "no generator; set the program that writes the files to $out"
     )
     ++ when (!lib.elem artifact.backend backends) (
       here [ "backend" ]
-        "`${artifact.backend}` is no backend here; use one of ${lib.concatStringsSep ", " backends}, or register it: artifacts.backends.${artifact.backend}.component = …;"
+        "unknown backend `${artifact.backend}`; use one of ${lib.concatStringsSep ", " backends}, or register it: artifacts.backends.${artifact.backend}.component = …;"
     )
     ++ when (notBrought artifact) (
       here [ "backend" ]
-        "no module here brings the files of `${artifact.backend}` onto the target; import artifacts.${output.${kind}}.${artifact.backend} as well"
+        "no imported module deploys the files of `${artifact.backend}`; import artifacts.${output.${kind}}.${artifact.backend}"
     )
     ++ lib.concatMap (
       name:
       when (name == artifact.name) (here [ "dependencies" ] "it depends on itself; remove `${name}`")
       ++ when (!cfg.store ? ${name}) (
         here [ "dependencies" ]
-          "there is no artifact `${name}` on this target; declare artifacts.store.${name} here as well, or remove it"
+          "unknown artifact `${name}`; declare artifacts.store.${name} on this target, or remove it"
       )
     ) artifact.dependencies
     ++ lib.concatMap (ofFile artifact) (lib.attrValues artifact.files);
@@ -136,7 +136,7 @@ let
         ++ path;
       here = path: fault artifact (at path);
       path = cfg._lib.spelled file.path;
-      folder = foreignOf path;
+      dir = foreignOf path;
       absolute = lib.hasPrefix "/" path || cfg._lib.belowRuntime path != null;
       served = (cfg.rendering.${artifact.backend} or { neededFor = [ ]; }).neededFor;
     in
@@ -145,18 +145,18 @@ let
       when (builtins.match "[0-7]{1,4}" file.mode == null) (
         here [
           "mode"
-        ] "`${file.mode}` is no octal number, which is all that every backend takes; write it as `0400`"
+        ] "invalid mode `${file.mode}`; expected an octal number such as `0400`"
       )
       ++ when (!absolute) (
         here [ "path" ]
-          "`${file.path}` is no absolute path; write it from the root on, as in `${cfg.directory}/${artifact.name}/${file.name}`"
+          "`${file.path}` is not absolute; write, for example, `${cfg.directory}/${artifact.name}/${file.name}`"
       )
-      ++ when (folder != null) (
-        here [ "path" ] "`${file.path}` is inside ${foreign.${folder}}; choose another place"
+      ++ when (dir != null) (
+        here [ "path" ] "`${file.path}` is inside ${foreign.${dir}}; choose another path"
       )
       ++ when (file.neededFor != "services" && !lib.elem file.neededFor served) (
         here [ "neededFor" ]
-          "the backend `${artifact.backend}` does not bring files onto this target before ${file.neededFor} are made; leave it at \"services\", or use a backend that does"
+          "backend `${artifact.backend}` cannot deploy files before ${file.neededFor} are created; use \"services\", or another backend"
       )
       ++ lib.optionals (file ? owner) (
         when (!knownUser file.owner) (unowned artifact file "owner" "user" "users")
@@ -176,7 +176,7 @@ let
         file.name
         field
       ]
-      "`${file.${field}}` is no ${what} of this configuration, so the file stays root's; declare users.${table}.${file.${field}}, or leave it root's and hand it to the service with EnvironmentFile or LoadCredential"
+      "`${file.${field}}` is an unknown ${what}, so the file will belong to root; declare users.${table}.${file.${field}}, or use EnvironmentFile or LoadCredential"
     // {
       warning = true;
     };
@@ -205,7 +205,7 @@ let
           "files"
           first.name
           "path"
-        ] "`${first.path}` is the path of ${lib.concatMapStringsSep " and " label same}; give each its own"
+        ] "`${first.path}` is the path of ${lib.concatMapStringsSep " and " label same}; set a different path for each"
         // {
           artifacts = lib.unique (map (one: one.artifact.name) same);
         }
@@ -223,14 +223,14 @@ let
     || (builtins.tryEval (cfg.expected != [ ])).value;
   noRoot = lib.optional (cfg.root == null && reads) (
     cfg._lib.problem [ ]
-      "artifacts.root: it is not set, so what is stored cannot be read; set `artifacts.root = ./.;` in the flake's own folder"
+      "artifacts.root: it is not set, so stored files cannot be read; set `artifacts.root = ./.;` in the directory of the flake"
   );
 
   missing = lib.optionals (cfg.root != null) (
     lib.filter (one: !cfg._lib.exists one.artifact one.file) cfg.expected
   );
   missingMessage = ''
-    artifacts: these files are not there yet:
+    artifacts: these files are not generated yet:
     ${lib.concatMapStringsSep "\n" (one: "  ${one.artifact.instance}/${one.file}") missing}
     run: artifacts generate ${
       lib.concatStringsSep " " (lib.unique (map (one: cfg._lib.shellName one.artifact) missing))
@@ -245,21 +245,21 @@ in
       type = types.listOf types.raw;
       internal = true;
       default = [ ];
-      description = "Faults of the declarations: `artifacts` (those that have it, by name; none when it is the target's), `message`, and `warning` if it is none that stops anything.";
+      description = "Configuration errors: `artifacts` (those that have it, by name; none if it is the target's), `message`, and `warning` if it stops nothing.";
     };
 
     backendModules = mkOption {
       type = types.listOf types.str;
       internal = true;
       default = [ ];
-      description = "Backends whose module is imported; it says itself when it cannot bring their files onto the target.";
+      description = "Backends whose module is imported; it reports itself if it cannot deploy their files.";
     };
 
     expected = mkOption {
       type = types.listOf types.raw;
       internal = true;
       default = [ ];
-      description = "Stored files that this configuration brings onto the target: `artifact` and `file`, its path in the entry.";
+      description = "Stored files that this configuration deploys: `artifact` and `file`, its path in the entry.";
     };
   };
 

@@ -22,7 +22,7 @@ let
     if from.networking.hostName != null then
       from.networking.hostName
     else
-      throw "artifacts: networking.hostName is not set, so this configuration does not know its own name: set artifacts.target to its attribute in ${output}";
+      throw "artifacts: networking.hostName is not set; set artifacts.target to the name of this configuration in ${output}";
 
   entries = import ./entries.nix {
     inherit
@@ -76,7 +76,7 @@ in
         )
       );
       default = { };
-      description = "What this target has: named sets of files, each with its prompts and its generator.";
+      description = "Artifacts of this target: named sets of files with prompts and a generator.";
       example = literalExpression ''
         {
           attic = {
@@ -93,8 +93,8 @@ in
       {
         type = types.str;
         description = ''
-          The backend of every artifact that names none: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. What
-          is stored does not move along when it changes: see `artifacts.store.<name>.backend`.
+          Default backend: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. Stored values do not move when it
+          changes: see `artifacts.store.<name>.backend`.
         '';
         example = "agenix";
       }
@@ -114,7 +114,7 @@ in
           "config.networking.hostName"
       );
       description = ''
-        The attribute under which the flake exports this configuration; it names the target's folder in the storage. A
+        The attribute under which the flake exports this configuration; it names the target's directory in the storage. A
         configuration cannot know it by itself.
       '';
       example = "web1";
@@ -125,8 +125,8 @@ in
       default = machineArtifacts.root or null;
       defaultText = literalExpression (inherited "root" "null");
       description = ''
-        The folder that holds the storages, usually the flake's own: set it once to `./.` in the flake's folder. Stored
-        files are read from below it; the command writes to the same place in the checkout.
+        Directory of the flake. Set it once: `artifacts.root = ./.;` in the directory of the flake. Nix reads stored files below it;
+        the command writes to the same place in the checkout.
       '';
       example = literalExpression "./.";
     };
@@ -137,7 +137,7 @@ in
       defaultText = literalExpression (
         if kind == "home-manager" then ''"''${config.xdg.stateHome}/artifacts"'' else ''"/run/artifacts"''
       );
-      description = "The folder on the target below which files lie that set no path of their own.";
+      description = "Directory on the target for files without an explicit `path`.";
       example = "/run/keys/artifacts";
     };
 
@@ -145,7 +145,7 @@ in
       type = types.attrsOf (types.submodule (import ./backend.nix { inherit lib; }));
       default = machineArtifacts.backends or { };
       defaultText = literalExpression (inherited "backends" "{ }");
-      description = "Registered backends. Bundled ones need no entry. All targets of a flake must agree.";
+      description = "Registered backends. Bundled ones need no registration. All targets of a flake must agree.";
       example = literalExpression ''
         { vault.component = inputs.vault-backend.packages.x86_64-linux.default; }
       '';
@@ -155,8 +155,8 @@ in
       type = types.submodule { freeformType = types.attrsOf (types.attrsOf types.anything); };
       default = { };
       description = ''
-        What each backend needs to know about this target, by backend. It is given to the backend as it is and lies in the
-        world-readable store: nothing secret belongs here. Modules of backends declare options below it.
+        Settings of this target for each backend, passed to the backend unchanged. World-readable: do not put secrets here. Modules
+        of backends declare options below it.
       '';
       example = literalExpression ''{ agenix.publicHostKey = "ssh-ed25519 AAAA…"; }'';
     };
@@ -174,7 +174,7 @@ in
       type = types.attrsOf types.raw;
       internal = true;
       default = { };
-      description = "Backends whose files a module of this configuration brings onto the target, and `neededFor` what in time.";
+      description = "Backends whose files a module of this configuration deploys, and `neededFor` what in time.";
     };
 
     _lib = mkOption {
@@ -183,7 +183,7 @@ in
       readOnly = true;
       default = entries;
       defaultText = literalExpression "{ }";
-      description = "Where stored files lie, for modules that bring a backend's files onto the target.";
+      description = "Paths of stored files, for modules that deploy a backend's files.";
     };
   };
 }

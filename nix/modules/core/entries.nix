@@ -13,7 +13,7 @@ let
 
   root =
     if cfg.root == null then
-      throw "artifacts: set `artifacts.root = ./.;` in the flake's own folder, so that stored files can be read"
+      throw "artifacts: set `artifacts.root = ./.;` in the directory of the flake, so that stored files can be read"
     else
       bare cfg.root;
 
@@ -48,7 +48,7 @@ rec {
   # The group of whoever owns what nobody else does.
   rootGroup = if kind == "darwin" then "wheel" else "root";
 
-  # What a user's path has below the runtime folder, which is known when the user is there; null for any other path.
+  # What a user's path has below the runtime directory, which is known when the user is there; null for any other path.
   belowRuntime =
     path:
     let
@@ -114,11 +114,11 @@ rec {
 
   missing =
     artifact: name:
-    throw "artifacts: ${artifact.instance}: `${name}` is not there yet; run: ${command artifact}";
+    throw "artifacts: ${artifact.instance}: `${name}` is not generated yet; run: ${command artifact}";
 
   made =
     artifact: file:
-    throw "artifacts: ${artifact.instance}: `${file.name}` is made on the target (${artifact.backend}), so Nix cannot read it; give ${
+    throw "artifacts: ${artifact.instance}: `${file.name}` is generated on the target (${artifact.backend}), so Nix cannot read it; set ${
       lib.showOption [
         "artifacts"
         "store"
@@ -127,7 +127,7 @@ rec {
         file.name
         "testValue"
       ]
-    } to it, or read it there: ${file.path}";
+    }, or read it there: ${file.path}";
 
   # One stored file as a store path of its own, so that other commits leave it, and the systems that have it, alone.
   storePath =

@@ -14,7 +14,7 @@ let
     mode = mkOption {
       type = types.str;
       default = "0400";
-      description = "Its mode on the target, an octal number.";
+      description = "Mode on the target, an octal number.";
       example = "0440";
     };
 
@@ -22,7 +22,7 @@ let
       type = types.bool;
       default = true;
       description = ''
-        Whether it is secret. A public file is stored as plain text beside the secret ones, and can be read in Nix: see `value`.
+        Whether the file is secret. A public file is stored in plain text beside the secret ones, and Nix can read it: see `value`.
       '';
       example = false;
     };
@@ -31,8 +31,8 @@ let
       type = types.bool;
       default = true;
       description = ''
-        Whether it is for the target. Otherwise it is for admins and for artifacts that depend on this one, and encrypted to
-        no machine: the private key of a certificate authority, for one. There must be an admin who can read it.
+        Whether to deploy the file to the target. If false, it is encrypted to the admins only, and artifacts that depend on this
+        one can read it: for example the private key of a certificate authority. At least one admin key must be set.
       '';
       example = false;
     };
@@ -44,8 +44,8 @@ let
       ];
       default = "services";
       description = ''
-        What must not start before it is there: `services`, or already the making of `users`, as for a
-        `users.users.<name>.hashedPasswordFile`. Not every backend can serve the latter; one that cannot says so.
+        When the file must exist: before `services` start, or already before `users` are created, as for a
+        `users.users.<name>.hashedPasswordFile`. A backend that does not support the latter reports it.
       '';
       example = "users";
     };
@@ -54,9 +54,9 @@ let
       type = types.nullOr types.str;
       default = null;
       description = ''
-        What it is where it would be made on the target, in place of what the generator makes; elsewhere it means nothing. A public
-        file has a `value` there only by this. The files of an artifact belong together: give it to each of them, or to none. A change
-        counts from the next boot. It is world-readable, so no real one belongs here.
+        Fixed value for on-target backends, used instead of the generator. Ignored by other backends. Without it, a public file has no
+        `value` there. Set it for all files of the artifact or for none. A change takes effect at the next boot.
+        World-readable: do not use a real secret.
       '';
       example = "hunter2";
     };
@@ -64,14 +64,14 @@ let
     restartUnits = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      description = "The systemd units that are restarted when its content changes.";
+      description = "The systemd units that are restarted when the content changes.";
       example = [ "atticd.service" ];
     };
 
     reloadUnits = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      description = "The systemd units that are reloaded when its content changes.";
+      description = "The systemd units that are reloaded when the content changes.";
       example = [ "nginx.service" ];
     };
   }
@@ -79,7 +79,7 @@ let
     owner = mkOption {
       type = types.str;
       default = "root";
-      description = "Its owner on the target. One that is no user there yet leaves it root's, and is warned of.";
+      description = "Owner on the target. An unknown user causes a warning, and the file belongs to root.";
       example = "atticd";
     };
 
@@ -87,7 +87,7 @@ let
       type = types.str;
       default = entries.rootGroup;
       defaultText = literalExpression (if kind == "darwin" then ''"wheel"'' else ''"root"'');
-      description = "Its group on the target.";
+      description = "Group on the target.";
       example = "atticd";
     };
   };
@@ -123,7 +123,7 @@ in
           entries.storePath artifact public;
       defaultText = literalExpression ''"''${config.artifacts.directory}/<artifact>/<file>"; a public file's own store path'';
       description = ''
-        Where the target finds it: what a service's configuration refers to. It is absolute; a user's may begin with
+        Absolute path on the target. Use it in the configuration of services. That of a user may begin with
         `''${XDG_RUNTIME_DIR}/`.
       '';
       example = "/var/lib/attic/secrets/env";
@@ -134,9 +134,9 @@ in
       readOnly = true;
       default =
         !config.secret && (if onTarget then config.testValue != null else entries.exists artifact public);
-      defaultText = literalExpression "whether a public file was made";
+      defaultText = literalExpression "whether a public file is generated";
       description = ''
-        Whether a public file was made, so that `value` can be read. Of one that is made on the target: whether it has a `testValue`.
+        Whether a public file is generated, so that `value` can be read. For an on-target file: whether it has a `testValue`.
       '';
     };
 
@@ -145,13 +145,13 @@ in
       readOnly = true;
       default =
         if config.secret then
-          throw "artifacts: ${artifact.instance}: `${name}` is secret and has no value; read it on the target, at its path"
+          throw "artifacts: ${artifact.instance}: `${name}` is secret, so `value` is not available; read the file at its `path` on the target"
         else
           lib.removeSuffix "\n" text;
       defaultText = literalExpression "the text of a public file";
       description = ''
-        The text of a public file without its final newline. Reading one that was not made yet fails with the command to run. Of one
-        that is made on the target it is the `testValue`; without that, reading it fails.
+        Text of a public file without its final newline. Reading a file that is not generated yet fails with the command to run. For an
+        on-target file it is the `testValue`; without that, reading it fails.
       '';
     };
   };

@@ -15,7 +15,7 @@ let
       ];
       default = "hidden";
       description = ''
-        How it is asked. `line`: one line. `hidden`: one line that is not shown, and asked for twice. `multiline`: lines up to
+        Kind of input. `line`: one line. `hidden`: one line that is not shown, entered twice. `multiline`: lines up to
         the end of input (Ctrl-D). `multiline-hidden`: such lines, not shown.
       '';
       example = "line";
@@ -24,7 +24,7 @@ let
     testValue = mkOption {
       type = types.nullOr types.str;
       default = null;
-      description = "The answer in made-up deployments. It is world-readable, so no real one belongs here.";
+      description = "Answer for test machines. World-readable: do not use a real secret.";
       example = "hunter2";
     };
   };
@@ -38,7 +38,7 @@ in
       type = types.str;
       default = "input for ${name}";
       defaultText = literalExpression ''"input for <prompt>"'';
-      description = "What the person is asked for.";
+      description = "Text that the prompt shows.";
       example = "API token from the provider's console";
     };
   };

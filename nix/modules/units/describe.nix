@@ -201,7 +201,7 @@ rec {
           unit:
           fault one [
             "bindUnits"
-          ] "`${unit}` is a mount, which is bound where it is declared: ${remedy one.unit}"
+          ] "`${unit}` is a mount; bind it in its own declaration: ${remedy one.unit}"
         ) (lib.filter isMount one.artifact.bindUnits)
       )
     ) artifacts;
@@ -221,7 +221,7 @@ rec {
         inherit kind;
       };
 
-  # systemd acts on each unit by its name: it can neither be asked for a template nor told of a pattern.
+  # systemd acts on each unit by its name: it can neither be asked for a template nor notified of a pattern.
   whole =
     unit:
     builtins.match "[a-zA-Z0-9:_.@\\-]+\\.(service|socket|target|timer|path|slice|mount|automount|swap|scope)" unit
@@ -232,7 +232,7 @@ rec {
   fault = one: cfg._lib.fault one.artifact;
   when = lib.optional;
 
-  told =
+  notified =
     one:
     lib.concatMap
       (
@@ -246,7 +246,7 @@ rec {
                 "files"
                 name
                 field
-              ] "`${unit}` names no single unit; write the whole name, as in `web.service` or `web@one.service`"
+              ] "`${unit}` is not a complete unit name; write, for example, `web.service` or `web@one.service`"
             ) (lib.filter (unit: !whole unit) declared.${field})
           ) one.files
         )
@@ -261,7 +261,7 @@ rec {
     one:
     when (!one.onTarget) (
       fault one [ "backend" ]
-        "something that is made here before users are depends on it, and `${one.artifact.backend}` brings it later; use a backend for both that makes files on the target"
+        "an artifact that is generated before users exist depends on it, but `${one.artifact.backend}` deploys it later; use an on-target backend for both"
     )
     ++
       lib.concatMap
@@ -275,7 +275,7 @@ rec {
                   "files"
                   name
                   field
-                ] "`${declared.${field}}`: it is made before users are; leave it to root, or write a number"
+                ] "`${declared.${field}}` does not exist yet when the file is generated; use root or a numeric ID"
               )
             ) one.files
           )
@@ -293,17 +293,17 @@ rec {
     in
     if known == null then
       [
-        (here "`${unit}` names no unit that can be bound; write the whole name, as in `${unit}.service` (${lib.concatStringsSep ", " (lib.attrNames kinds)})")
+        (here "`${unit}` is not a unit that can be bound; write, for example, `${unit}.service` (${lib.concatStringsSep ", " (lib.attrNames kinds)})")
       ]
     else if template unit then
       [
-        (here "`${unit}` is a template; name its instances, as in `${
+        (here "`${unit}` is a template; write its instances, for example `${
           lib.replaceStrings [ "@." ] [ "@one." ] unit
         }`")
       ]
     else
       when (!defined known.kind known.name) (
-        here "nothing defines `${unit}`; correct the name, or say `${systemd}.${known.kind}.\"${known.name}\" = { };` when a package brings it"
+        here "unknown unit `${unit}`; fix the name, or declare `${systemd}.${known.kind}.\"${known.name}\" = { };` if a package provides it"
       );
 
   # What is wrong with units. `defined kind name` tells whether something else defines that unit, below the option `systemd`.
@@ -315,14 +315,14 @@ rec {
         one:
         when (builtins.stringLength one.unit > 255) (
           fault one [ ]
-            "its unit's name, ${one.unit}, is longer than the 255 bytes that systemd allows; give the artifact a shorter name"
+            "its unit name, ${one.unit}, exceeds the systemd limit of 255 bytes; use a shorter artifact name"
         )
         ++ lib.concatMap (binds systemd defined one) one.artifact.bindUnits
-        ++ told one;
+        ++ notified one;
       lacking =
         program: why:
         problem [ ]
-          "artifacts.programs.${program}: ${why}, and it is not set; set it to the package of that name, or use the overlay";
+          "artifacts.programs.${program}: ${why}, but it is not set; set it to the package, or use the overlay";
     in
     guarded (
       when (bound != { } && cfg.programs.artifacts-target == null) (
@@ -331,7 +331,7 @@ rec {
     )
     ++ guarded (
       when (onTarget && cfg.programs.artifacts == null) (
-        lacking "artifacts" "a backend makes files on the target with it"
+        lacking "artifacts" "an on-target backend needs it"
       )
     )
     ++ lib.concatMap (one: guarded (ofOne one)) artifacts

@@ -17,8 +17,8 @@ let
     cfg.store != { } && cfg.programs.artifacts-target != null && config.systemd.user.enable or true;
   makesHere = all.onTarget && cfg.programs.artifacts != null;
 
-  folder = "${config.xdg.configHome}/artifacts";
-  program = name: "${folder}/bin/${name}";
+  dir = "${config.xdg.configHome}/artifacts";
+  program = name: "${dir}/bin/${name}";
   command = words: lib.concatMapStringsSep " " escape.word words;
 
   keep = {
@@ -33,7 +33,7 @@ let
       "check"
       "--"
       one.artifact.name
-      "${folder}/manifest.json"
+      "${dir}/manifest.json"
     ];
     Service.TimeoutStartSec = all.glance;
   };
@@ -72,7 +72,7 @@ let
       command [
         (program "artifacts")
         "--spec"
-        "${folder}/target.json"
+        "${dir}/target.json"
         "activate"
         "--links"
         cfg.directory
@@ -109,7 +109,7 @@ let
         (program "artifacts-target")
         "watch"
         "--user"
-        "${folder}/manifest.json"
+        "${dir}/manifest.json"
       ];
       Restart = "on-failure";
       RestartSec = 5;
@@ -136,7 +136,7 @@ let
           "--links"
           cfg.directory
         ]
-      } --bytes %t/artifacts.d ${command [ "${folder}/manifest.json" ]}";
+      } --bytes %t/artifacts.d ${command [ "${dir}/manifest.json" ]}";
       NoNewPrivileges = true;
     };
     Install.WantedBy = [ "default.target" ];

@@ -19,8 +19,8 @@ let
   makesHere = all.onTarget && cfg.programs.artifacts != null;
 
   # Through /etc, so that another version of the program changes no unit that something is bound to.
-  folder = "/etc/artifacts";
-  program = name: "${folder}/bin/${name}";
+  dir = "/etc/artifacts";
+  program = name: "${dir}/bin/${name}";
   command = words: lib.concatMapStringsSep " " escape.word words;
 
   usersMade = [
@@ -43,7 +43,7 @@ let
       "check"
       "--"
       one.artifact.name
-      "${folder}/manifest.json"
+      "${dir}/manifest.json"
     ];
     serviceConfig.TimeoutStartSec = all.glance;
   };
@@ -85,7 +85,7 @@ let
     command [
       (program "artifacts")
       "--spec"
-      "${folder}/target.json"
+      "${dir}/target.json"
       "--audit-log"
       "/var/log/artifacts/audit.jsonl"
       "activate"
@@ -124,7 +124,7 @@ let
       ExecStart = command [
         (program "artifacts-target")
         "watch"
-        "${folder}/manifest.json"
+        "${dir}/manifest.json"
       ];
       Restart = "on-failure";
       RestartSec = 5;
@@ -151,9 +151,9 @@ let
         "clean"
         "--links"
         cfg.directory
-        "${folder}/manifest.json"
+        "${dir}/manifest.json"
       ];
-      # Links may lie in folders of services.
+      # Links may be in directories of services.
       CapabilityBoundingSet = [
         "CAP_DAC_OVERRIDE"
         "CAP_FOWNER"

@@ -20,25 +20,25 @@ in
 {
   options.artifacts = {
     programs.artifacts-target = program "artifacts-target" "which follows the files on the target";
-    programs.artifacts = program "artifacts" "which makes on the target what a backend has made there";
+    programs.artifacts = program "artifacts" "which generates on-target artifacts";
 
     installers = mkOption {
       internal = true;
       default = { };
-      description = "How each backend's files come onto the target; set by the module that brings them there.";
+      description = "How each backend's files are deployed; set by the module that deploys them.";
       type = types.attrsOf (
         types.submodule {
           options = {
             units = mkOption {
               type = types.listOf types.str;
               default = [ ];
-              description = "The systemd units that put files in place, where it is not done before systemd starts.";
+              description = "The systemd units that deploy the files, if that is not done before systemd starts.";
               internal = true;
             };
             onTarget = mkOption {
               type = types.bool;
               default = false;
-              description = "Whether the files are made on the target.";
+              description = "Whether the files are generated on the target.";
               internal = true;
             };
           };

@@ -1,5 +1,5 @@
 //! Known vulnerabilities of what we are built of: each that is accepted is listed with its reason, and the database of advisories is
-//! read where it is: in the folder that `ADVISORY_DB` names, or `advisory-db` in cargo's home.
+//! read where it is: in the directory that `ADVISORY_DB` names, or `advisory-db` in cargo's home.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -42,7 +42,7 @@ fn no_advisory_but_the_accepted_ones_is_about_ours() {
 
 /// Name and version of every package of others, of every workspace.
 fn locked() -> BTreeSet<(String, Version)> {
-    let packages = WORKSPACES.iter().flat_map(|folder| in_workspace(folder));
+    let packages = WORKSPACES.iter().flat_map(|dir| in_workspace(dir));
     packages.map(|one| (text(&one["name"]).to_owned(), text(&one["version"]).parse().unwrap())).collect()
 }
 
@@ -50,12 +50,12 @@ fn database() -> Option<PathBuf> {
     let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo = cargo.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let named = std::env::var_os("ADVISORY_DB").map(PathBuf::from);
-    named.or_else(|| cargo.map(|home| home.join("advisory-db"))).filter(|folder| folder.join("crates").is_dir())
+    named.or_else(|| cargo.map(|home| home.join("advisory-db"))).filter(|dir| dir.join("crates").is_dir())
 }
 
 /// The advisories about a package: each is Markdown with a block of TOML at its beginning.
-fn advisories(folder: &Path) -> Vec<Value> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+fn advisories(dir: &Path) -> Vec<Value> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let texts = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
     texts.map(|text| front(&text).parse::<toml::Table>().unwrap()).map(Value::Table).collect()
 }

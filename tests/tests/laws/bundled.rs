@@ -50,16 +50,16 @@ fn the_list_is_as_plain_as_the_tasks_read_it() {
 #[test]
 fn no_other_file_names_them_all() {
     let mut found = BTreeSet::new();
-    for folder in ["host", "nix", "xtask", "plugins"] {
-        look(&top().join(folder), &mut found);
+    for dir in ["host", "nix", "xtask", "plugins"] {
+        look(&top().join(dir), &mut found);
     }
     check(&top().join("flake.nix"), &mut found);
     found.remove("plugins/bundled.json");
     exactly(&found, "names_all_backends", "read plugins/bundled.json instead of naming all bundled backends");
 }
 
-fn look(folder: &Path, found: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
+fn look(dir: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {

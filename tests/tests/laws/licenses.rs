@@ -91,13 +91,13 @@ fn no_more_packages_are_there_in_several_versions() {
 
 /// All packages of others, of every workspace.
 fn foreign() -> Vec<Value> {
-    WORKSPACES.iter().flat_map(|folder| in_workspace(folder)).collect()
+    WORKSPACES.iter().flat_map(|dir| in_workspace(dir)).collect()
 }
 
 /// The packages of others that a workspace compiles here.
-pub fn in_workspace(folder: &str) -> Vec<Value> {
+pub fn in_workspace(dir: &str) -> Vec<Value> {
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let metadata = metadata::of(folder, &["--filter-platform", &platform]);
+    let metadata = metadata::of(dir, &["--filter-platform", &platform]);
     let packages = metadata["packages"].as_array().unwrap();
     packages.iter().filter(|package| package["source"].is_string()).cloned().collect()
 }

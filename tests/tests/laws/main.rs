@@ -16,6 +16,7 @@ mod sources;
 mod tickets;
 mod twice;
 mod unused;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fs;

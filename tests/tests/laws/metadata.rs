@@ -13,8 +13,8 @@ use super::top;
 pub struct Package {
     /// Its name without `artifacts-`; the program's is `cli`.
     pub name: String,
-    /// Its folder.
-    pub folder: PathBuf,
+    /// Its directory.
+    pub dir: PathBuf,
     /// What it depends on, by kind: `normal`, `build` or `dev`.
     pub dependencies: Vec<Dependency>,
 }
@@ -35,7 +35,7 @@ pub struct Dependency {
 impl Package {
     /// Whether it is part of what is delivered.
     pub fn is_host(&self) -> bool {
-        self.folder.parent().is_some_and(|parent| parent.ends_with("host"))
+        self.dir.parent().is_some_and(|parent| parent.ends_with("host"))
     }
 
     /// Dependencies that are compiled into it or run while it is built.
@@ -44,18 +44,18 @@ impl Package {
     }
 }
 
-/// cargo's answer about the workspace in a folder of the repository; each question is asked once.
-pub fn of(folder: &str, more: &[&str]) -> Arc<Value> {
+/// cargo's answer about the workspace in a directory of the repository; each question is asked once.
+pub fn of(dir: &str, more: &[&str]) -> Arc<Value> {
     static ANSWERS: Mutex<BTreeMap<String, Arc<Value>>> = Mutex::new(BTreeMap::new());
     let mut answers = ANSWERS.lock().unwrap();
-    answers.entry(format!("{folder} {more:?}")).or_insert_with(|| Arc::new(ask(folder, more))).clone()
+    answers.entry(format!("{dir} {more:?}")).or_insert_with(|| Arc::new(ask(dir, more))).clone()
 }
 
-fn ask(folder: &str, more: &[&str]) -> Value {
+fn ask(dir: &str, more: &[&str]) -> Value {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["metadata", "--locked", "--offline", "--format-version", "1"]).args(more);
-    let output = cargo.current_dir(top().join(folder)).output().unwrap();
-    assert!(output.status.success(), "{folder}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = cargo.current_dir(top().join(dir)).output().unwrap();
+    assert!(output.status.success(), "{dir}: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -79,7 +79,7 @@ fn read(package: &Value, ours: &BTreeSet<&str>) -> Package {
     });
     Package {
         name: short(text(&package["name"])),
-        folder: Path::new(text(&package["manifest_path"])).parent().unwrap().to_owned(),
+        dir: Path::new(text(&package["manifest_path"])).parent().unwrap().to_owned(),
         dependencies: dependencies.collect(),
     }
 }

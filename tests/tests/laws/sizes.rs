@@ -23,6 +23,16 @@ fn commands_are_short() {
     exactly(&commands, "long_commands", "a command has at most 60 lines; what is longer has a file beside it");
 }
 
+#[test]
+fn commands_have_no_loop() {
+    let mut found = Vec::new();
+    for source in host().into_iter().filter(|source| source.path.starts_with("host/cli/src/commands/")) {
+        let begins = |line: &str| ["for ", "while ", "loop "].iter().any(|word| line.trim_start().starts_with(word));
+        found.extend(source.code.lines().filter(|line| begins(line)).map(|line| format!("{}: {line}", source.path)));
+    }
+    assert!(found.is_empty(), "a command is a straight line; what repeats has a file beside it: {found:#?}");
+}
+
 fn longer(sources: &[Source], below: &str, most: usize) -> BTreeSet<String> {
     let long = sources.iter().filter(|source| source.path.starts_with(below) && source.lines > most);
     long.map(|source| source.path.clone()).collect()

@@ -57,6 +57,13 @@ fn characters_are_judged_by_one_crate() {
     exactly(&paths(files), "characters", "what is safe to show or to name is judged by the crate `text`");
 }
 
+#[test]
+fn errors_of_any_kind_are_for_the_end_of_a_program() {
+    let names = host().into_iter().filter(|source| source.code.contains("anyhow"));
+    let other: Vec<_> = paths(names).into_iter().filter(|path| !path.ends_with("/src/main.rs")).collect();
+    assert!(other.is_empty(), "a library names its errors; only a main takes any: {other:?}");
+}
+
 fn paths(sources: impl Iterator<Item = Source>) -> BTreeSet<String> {
     sources.map(|source| source.path).collect()
 }
@@ -72,9 +79,9 @@ pub fn host() -> Vec<Source> {
     found
 }
 
-/// The Rust files below a folder.
-pub fn collect(folder: &Path, into: &mut Vec<Source>) {
-    for file in files(folder) {
+/// The Rust files below a directory.
+pub fn collect(dir: &Path, into: &mut Vec<Source>) {
+    for file in files(dir) {
         let text = fs::read_to_string(&file).unwrap();
         let tested = text.match_indices("\n#[cfg(test)]\n").map(|(at, _)| at).find(|at| is_module(&text[*at..]));
         let text = &text[..tested.unwrap_or(text.len())];
@@ -94,15 +101,20 @@ fn is_module(text: &str) -> bool {
     item.is_some_and(|line| line.starts_with("mod ") && line.ends_with('{'))
 }
 
-/// Every Rust file below a folder.
-pub fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+/// Every Rust file below a directory.
+pub fn files(dir: &Path) -> Vec<PathBuf> {
+    files_ending(dir, "rs", true)
+}
+
+/// Every file below a directory, or in it alone, whose name has this ending.
+pub fn files_ending(dir: &Path, ending: &str, below: bool) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(files(&path));
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.extend(if below { files_ending(&path, ending, below) } else { Vec::new() });
+        } else if path.extension().is_some_and(|one| one == ending) {
             found.push(path);
         }
     }

@@ -12,11 +12,11 @@ fn every_dependency_is_used() {
     let mut unused = BTreeSet::new();
     for package in packages().values() {
         let sources: String =
-            files(&package.folder.join("src")).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
-        let script = fs::read_to_string(package.folder.join("build.rs")).unwrap_or_default();
+            files(&package.dir.join("src")).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+        let script = fs::read_to_string(package.dir.join("build.rs")).unwrap_or_default();
         let outside: String = ["tests", "examples", "benches"]
             .iter()
-            .flat_map(|folder| files(&package.folder.join(folder)))
+            .flat_map(|dir| files(&package.dir.join(dir)))
             .map(|file| fs::read_to_string(file).unwrap())
             .collect();
         for one in &package.dependencies {

@@ -1,4 +1,4 @@
-//! `c-bindings WIT WORLD FOLDER`: writes C for the world in the file WORLD, which includes one of the contract.
+//! `c-bindings WIT WORLD DIR`: writes C for the world in the file WORLD, which includes one of the contract.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use wit_bindgen_core::wit_parser::Resolve;
 
 fn main() -> Result<()> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [contract, world, folder] = arguments.as_slice() else {
-        bail!("expected WIT WORLD FOLDER");
+    let [contract, world, dir] = arguments.as_slice() else {
+        bail!("expected WIT WORLD DIR");
     };
     let mut resolve = Resolve::default();
     resolve.push_path(contract)?;
@@ -19,7 +19,7 @@ fn main() -> Result<()> {
     let mut files = Files::default();
     wit_bindgen_c::Opts::default().build().generate(&mut resolve, world, &mut files)?;
     for (name, bytes) in files.iter() {
-        fs::write(folder.join(name), bytes)?;
+        fs::write(dir.join(name), bytes)?;
     }
     Ok(())
 }

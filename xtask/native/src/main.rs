@@ -1,10 +1,10 @@
 //! Seals and stores natively, for comparison: prints microseconds, one round a line.
 //!
-//! `native seal FOLDER ROUNDS COUNT RECIPIENT…`: as many secrets of 100 bytes, armored, each into a file.
-//! `native sops FOLDER ROUNDS COUNT RECIPIENT…`: the same as files of sops, by the code that the component is made of.
-//! `native rekey FOLDER ROUNDS COUNT IDENTITY FILE RECIPIENT…`: opens the file as often and seals it for others, each into a
+//! `native seal DIR ROUNDS COUNT RECIPIENT…`: as many secrets of 100 bytes, armored, each into a file.
+//! `native sops DIR ROUNDS COUNT RECIPIENT…`: the same as files of sops, by the code that the component is made of.
+//! `native rekey DIR ROUNDS COUNT IDENTITY FILE RECIPIENT…`: opens the file as often and seals it for others, each into a
 //! file that is written aside and renamed.
-//! `native replace FOLDER ROUNDS COUNT full|no-sync`: as many files, each written aside, synced and renamed.
+//! `native replace DIR ROUNDS COUNT full|no-sync`: as many files, each written aside, synced and renamed.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -21,26 +21,26 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["seal", folder, rounds, count, recipients @ ..] => {
+        ["seal", dir, rounds, count, recipients @ ..] => {
             let recipients = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>()?;
             let count: usize = count.parse()?;
-            measured(rounds.parse()?, || seal_all(Path::new(folder), count, &recipients))
+            measured(rounds.parse()?, || seal_all(Path::new(dir), count, &recipients))
         }
-        ["sops", folder, rounds, count, recipients @ ..] => {
+        ["sops", dir, rounds, count, recipients @ ..] => {
             let parsed = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>()?;
             let count: usize = count.parse()?;
-            measured(rounds.parse()?, || encrypt_all(Path::new(folder), count, recipients, &parsed))
+            measured(rounds.parse()?, || encrypt_all(Path::new(dir), count, recipients, &parsed))
         }
-        ["rekey", folder, rounds, count, identity, file, recipients @ ..] => {
+        ["rekey", dir, rounds, count, identity, file, recipients @ ..] => {
             let identities = IdentityFile::from_file((*identity).to_owned())?.into_identities()?;
             let recipients = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>()?;
             let sealed = fs::read(file)?;
             let count: usize = count.parse()?;
-            measured(rounds.parse()?, || rekey_all(Path::new(folder), count, &sealed, &identities, &recipients))
+            measured(rounds.parse()?, || rekey_all(Path::new(dir), count, &sealed, &identities, &recipients))
         }
-        ["replace", folder, rounds, count, how] => {
+        ["replace", dir, rounds, count, how] => {
             let (count, sync) = (count.parse()?, *how == "full");
-            measured(rounds.parse()?, || replace_all(Path::new(folder), count, sync))
+            measured(rounds.parse()?, || replace_all(Path::new(dir), count, sync))
         }
         _ => bail!("see the first lines of this file"),
     }
@@ -63,16 +63,16 @@ fn recipient(text: &str) -> Result<Box<dyn Recipient>> {
     Ok(Box::new(recipient))
 }
 
-fn seal_all(folder: &Path, count: usize, recipients: &[Box<dyn Recipient>]) -> Result<()> {
+fn seal_all(dir: &Path, count: usize, recipients: &[Box<dyn Recipient>]) -> Result<()> {
     for number in 0..count {
         let sealed = sealed(&[b'x'; 100], recipients.iter().map(AsRef::as_ref))?;
-        fs::write(folder.join(format!("{number}.age")), &sealed)?;
+        fs::write(dir.join(format!("{number}.age")), &sealed)?;
     }
     Ok(())
 }
 
 fn rekey_all(
-    folder: &Path,
+    dir: &Path,
     count: usize,
     stored: &[u8],
     identities: &[Box<dyn age::Identity + Send + Sync>],
@@ -84,9 +84,9 @@ fn rekey_all(
         decryptor
             .decrypt(identities.iter().map(|identity| &**identity as &dyn age::Identity))?
             .read_to_end(&mut plain)?;
-        let aside = folder.join("aside");
+        let aside = dir.join("aside");
         fs::write(&aside, sealed(&plain, recipients.iter().map(AsRef::as_ref))?)?;
-        fs::rename(&aside, folder.join(format!("{number}.age")))?;
+        fs::rename(&aside, dir.join(format!("{number}.age")))?;
     }
     Ok(())
 }
@@ -101,7 +101,7 @@ fn sealed<'a>(plain: &[u8], recipients: impl Iterator<Item = &'a dyn Recipient>)
 }
 
 /// As the component does: a data key for each file, an age file for each reader.
-fn encrypt_all(folder: &Path, count: usize, names: &[&str], recipients: &[Box<dyn Recipient>]) -> Result<()> {
+fn encrypt_all(dir: &Path, count: usize, names: &[&str], recipients: &[Box<dyn Recipient>]) -> Result<()> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs().try_into()?;
     for number in 0..count {
         let value = [LeafValue::new("data", [b'x'; 100])];
@@ -109,23 +109,23 @@ fn encrypt_all(folder: &Path, count: usize, names: &[&str], recipients: &[Box<dy
             let recipient = names.iter().position(|name| *name == reader).map(|at| recipients[at].as_ref());
             Ok::<_, anyhow::Error>(String::from_utf8(sealed(key, recipient.into_iter())?)?)
         })?;
-        fs::write(folder.join(format!("{number}.sops")), &file)?;
+        fs::write(dir.join(format!("{number}.sops")), &file)?;
     }
     Ok(())
 }
 
-fn replace_all(folder: &Path, count: usize, sync: bool) -> Result<()> {
+fn replace_all(dir: &Path, count: usize, sync: bool) -> Result<()> {
     let bytes: Vec<u8> = iter::repeat_n(b'x', 800).collect();
     for number in 0..count {
-        let aside = folder.join("aside");
+        let aside = dir.join("aside");
         let mut file = File::create(&aside)?;
         file.write_all(&bytes)?;
         if sync {
             file.sync_all()?;
         }
-        fs::rename(&aside, folder.join(format!("{number}.age")))?;
+        fs::rename(&aside, dir.join(format!("{number}.age")))?;
         if sync {
-            File::open(folder)?.sync_all()?;
+            File::open(dir)?.sync_all()?;
         }
     }
     Ok(())

@@ -19,7 +19,7 @@ pub struct Tests {
 /// The crates of the boundary, whose tests start workers and run components.
 pub const CRATES: &[&str] = &["contract", "worker", "session", "precompile"];
 
-/// Compiles their tests, in a folder of their own.
+/// Compiles their tests, in a directory of their own.
 ///
 /// # Errors
 /// When they do not compile.
@@ -59,8 +59,7 @@ fn executable(message: &str) -> Option<PathBuf> {
 /// The name of a test by its program, `deps/NAME-HASH`; other programs lie elsewhere.
 fn test_name(program: &Path) -> Option<String> {
     let name = program.file_name()?.to_str()?;
-    let (name, _) =
-        name.rsplit_once('-').filter(|_| program.parent().is_some_and(|folder| folder.ends_with("deps")))?;
+    let (name, _) = name.rsplit_once('-').filter(|_| program.parent().is_some_and(|dir| dir.ends_with("deps")))?;
     Some(name.to_owned())
 }
 

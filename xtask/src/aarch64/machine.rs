@@ -32,8 +32,8 @@ poweroff -f
 pub fn initrd(packages: &Packages, tests: &Tests) -> Result<PathBuf> {
     let (root, from) = (packages.made().join("initrd"), packages.root());
     let _ = fs::remove_dir_all(&root);
-    for folder in ["bin", "dev", "etc", "lib", "proc", "sys", "tests", "tmp", "usr/bin"] {
-        fs::create_dir_all(root.join(folder))?;
+    for dir in ["bin", "dev", "etc", "lib", "proc", "sys", "tests", "tmp", "usr/bin"] {
+        fs::create_dir_all(root.join(dir))?;
     }
     libraries(&from, &root.join("lib"))?;
     for (program, place) in [("bin/busybox", "bin/busybox"), ("bin/ps", "bin/ps"), ("usr/bin/strace", "usr/bin/strace")]
@@ -48,8 +48,8 @@ pub fn initrd(packages: &Packages, tests: &Tests) -> Result<PathBuf> {
         strip(program, &root.join("tests").join(name))?;
     }
     strip(&tests.worker, &inside(&root, &tests.worker)?)?;
-    for folder in ["target/guests", "target/plugins"] {
-        for entry in fs::read_dir(project::root().join(folder))?.flatten().map(|entry| entry.path()) {
+    for dir in ["target/guests", "target/plugins"] {
+        for entry in fs::read_dir(project::root().join(dir))?.flatten().map(|entry| entry.path()) {
             if entry.extension().is_some_and(|ending| ending == "wasm") {
                 fs::copy(&entry, inside(&root, &entry)?)?;
             }
@@ -57,8 +57,8 @@ pub fn initrd(packages: &Packages, tests: &Tests) -> Result<PathBuf> {
     }
     let home = project::root().join("host/precompile");
     for name in compiler::CRATES {
-        let folder = project::root().join("host").join(name);
-        fs::create_dir_all(inside(&root, &folder.join("x"))?.with_file_name(""))?;
+        let dir = project::root().join("host").join(name);
+        fs::create_dir_all(inside(&root, &dir.join("x"))?.with_file_name(""))?;
     }
     manifests(&root)?;
     let names: Vec<&str> = tests.programs.iter().map(|(name, _)| name.as_str()).collect();
@@ -71,11 +71,11 @@ pub fn initrd(packages: &Packages, tests: &Tests) -> Result<PathBuf> {
     Ok(packed)
 }
 
-/// A place inside the root of the same path, in a folder that is there.
+/// A place inside the root of the same path, in a directory that is there.
 fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     let place = root.join(path.strip_prefix("/").with_context(|| path.display().to_string())?);
-    if let Some(folder) = place.parent() {
-        fs::create_dir_all(folder)?;
+    if let Some(dir) = place.parent() {
+        fs::create_dir_all(dir)?;
     }
     Ok(place)
 }
@@ -96,19 +96,19 @@ fn strip(program: &Path, place: &Path) -> Result<()> {
 }
 
 fn libraries(from: &Path, into: &Path) -> Result<()> {
-    let folder = into.join("aarch64-linux-gnu");
-    fs::create_dir_all(&folder)?;
+    let dir = into.join("aarch64-linux-gnu");
+    fs::create_dir_all(&dir)?;
     for place in ["lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu"] {
         for entry in fs::read_dir(from.join(place))?.flatten().map(|entry| entry.path()) {
             let Some(name) = entry.file_name() else { continue };
             // A copy follows links.
             if name.to_string_lossy().contains(".so") && entry.is_file() {
-                fs::copy(&entry, folder.join(name))?;
+                fs::copy(&entry, dir.join(name))?;
             }
         }
     }
     let loader = "ld-linux-aarch64.so.1";
-    fs::copy(folder.join(loader), into.join(loader)).context("libc6 has no loader")?;
+    fs::copy(dir.join(loader), into.join(loader)).context("libc6 has no loader")?;
     Ok(())
 }
 

@@ -28,7 +28,7 @@ const LIBRARIES: &[&str] = &[
 /// A kernel before Linux 6.12, and one from then on.
 const KERNELS: [&str; 2] = ["bookworm-security", "bookworm-backports"];
 
-/// Debian's packages for arm64, unpacked into a folder and not installed: this machine's own apt is left alone.
+/// Debian's packages for arm64, unpacked into a directory and not installed: this machine's own apt is left alone.
 pub struct Packages(PathBuf);
 
 impl Packages {
@@ -36,13 +36,13 @@ impl Packages {
     ///
     /// # Errors
     /// When apt cannot.
-    pub fn fetch(folder: &Path) -> Result<Self> {
-        let packages = Self(folder.to_owned());
-        if folder.join("ok").exists() {
+    pub fn fetch(dir: &Path) -> Result<Self> {
+        let packages = Self(dir.to_owned());
+        if dir.join("ok").exists() {
             return Ok(packages);
         }
         for part in ["lists/partial", "cache/archives/partial", "debs", "root"] {
-            fs::create_dir_all(folder.join(part)).with_context(|| folder.display().to_string())?;
+            fs::create_dir_all(dir.join(part)).with_context(|| dir.display().to_string())?;
         }
         packages.configure()?;
         run::done(packages.apt("apt-get").args(["-q", "update"]))?;
@@ -51,11 +51,11 @@ impl Packages {
         for suite in KERNELS {
             wanted.push(packages.kernel_of(suite)?);
         }
-        run::done(packages.apt("apt-get").args(["-q", "download"]).args(&wanted).current_dir(folder.join("debs")))?;
-        for deb in fs::read_dir(folder.join("debs"))? {
+        run::done(packages.apt("apt-get").args(["-q", "download"]).args(&wanted).current_dir(dir.join("debs")))?;
+        for deb in fs::read_dir(dir.join("debs"))? {
             run::done(run::command("dpkg-deb").arg("-x").arg(deb?.path()).arg(packages.root()))?;
         }
-        fs::write(folder.join("ok"), "")?;
+        fs::write(dir.join("ok"), "")?;
         Ok(packages)
     }
 
@@ -64,7 +64,7 @@ impl Packages {
         self.0.join("root")
     }
 
-    /// A folder for what is made of it.
+    /// A directory for what is made of it.
     pub fn made(&self) -> PathBuf {
         self.0.join("made")
     }
@@ -112,7 +112,7 @@ impl Packages {
     }
 
     fn configure(&self) -> Result<()> {
-        let folder = self.0.display();
+        let dir = self.0.display();
         let line = |archive: &str, suite: &str| {
             let key = "/usr/share/keyrings/debian-archive-keyring.gpg";
             format!("deb [arch=arm64 signed-by={key}] http://deb.debian.org/{archive} {suite} main\n")
@@ -126,8 +126,8 @@ impl Packages {
         fs::write(self.0.join("status"), "")?;
         let settings = format!(
             "APT::Architecture \"arm64\";\nAPT::Architectures {{ \"arm64\"; }};\nAPT::Sandbox::User \"root\";\n\
-             Dir::State::Lists \"{folder}/lists\";\nDir::State::Status \"{folder}/status\";\nDir::Cache \"{folder}/cache\";\n\
-             Dir::Etc::SourceList \"{folder}/sources.list\";\nDir::Etc::SourceParts \"/dev/null\";\n\
+             Dir::State::Lists \"{dir}/lists\";\nDir::State::Status \"{dir}/status\";\nDir::Cache \"{dir}/cache\";\n\
+             Dir::Etc::SourceList \"{dir}/sources.list\";\nDir::Etc::SourceParts \"/dev/null\";\n\
              Acquire::Languages \"none\";\n"
         );
         Ok(fs::write(self.0.join("apt.conf"), settings)?)

@@ -50,7 +50,7 @@ pub fn run(base: Option<&str>) -> Result<()> {
 
 /// A checkout of its own.
 struct Clone {
-    folder: PathBuf,
+    dir: PathBuf,
 }
 
 /// What a task took.
@@ -69,19 +69,19 @@ struct Took {
 impl Clone {
     fn new(revision: &str) -> Result<Self> {
         let commit = run::output(run::command("git").args(["rev-parse", revision]).current_dir(project::root()))?;
-        let folder = std::env::temp_dir().join(format!("artifacts-cold-{}-{}", std::process::id(), &commit[..12]));
-        run::done(run::command("git").args(["clone", "--quiet"]).arg(project::root()).arg(folder.join("checkout")))?;
+        let dir = std::env::temp_dir().join(format!("artifacts-cold-{}-{}", std::process::id(), &commit[..12]));
+        run::done(run::command("git").args(["clone", "--quiet"]).arg(project::root()).arg(dir.join("checkout")))?;
         let checkout = ["checkout", "--quiet", "--detach", &commit];
-        run::done(run::command("git").args(checkout).current_dir(folder.join("checkout")))?;
-        Ok(Self { folder })
+        run::done(run::command("git").args(checkout).current_dir(dir.join("checkout")))?;
+        Ok(Self { dir })
     }
 
     fn task(&self, name: &str, arguments: &[&str]) -> Result<Took> {
-        let log = self.folder.join(format!("{name}.compiled"));
+        let log = self.dir.join(format!("{name}.compiled"));
         let mut command = run::command("sh");
         command.args(["-c", "exec cargo xtask \"$@\" 2>&1", "sh"]).args(arguments);
-        command.current_dir(self.folder.join("checkout")).stdout(Stdio::piped());
-        command.env("XDG_CACHE_HOME", self.folder.join("cache")).env_remove("CARGO_TARGET_DIR");
+        command.current_dir(self.dir.join("checkout")).stdout(Stdio::piped());
+        command.env("XDG_CACHE_HOME", self.dir.join("cache")).env_remove("CARGO_TARGET_DIR");
         // Not by way of a shell: it would drop variables such as `CARGO_BIN_EXE_artifacts-target`.
         command.env("RUSTC_WRAPPER", std::env::current_exe()?).env(compiled::LOG, &log);
         let (before, start) = (cpu::of_children()?, Instant::now());
@@ -93,7 +93,7 @@ impl Clone {
             silence = silence.max(last.elapsed());
             last = Instant::now();
         }
-        ensure!(child.wait()?.success(), "`cargo xtask {}` failed in {}", arguments.join(" "), self.folder.display());
+        ensure!(child.wait()?.success(), "`cargo xtask {}` failed in {}", arguments.join(" "), self.dir.display());
         Ok(Took {
             cpu: cpu::of_children()? - before,
             wall: start.elapsed(),
@@ -106,7 +106,7 @@ impl Clone {
 
 impl Drop for Clone {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 

@@ -3,31 +3,31 @@ use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all. An instance or artifact that is named
-    /// is also accepted as valid, as new, and as made from its dependencies as they are
+    /// Instance, artifact, or prefix that ends at a slash [default: all]. An artifact that you name also counts as generated
+    /// now, from its current declaration and dependencies
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Show what would be accepted, and write nothing
+    /// Show what would be adopted; write nothing
     #[arg(long)]
     dry_run: bool,
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);
         let surveyed = run.survey(&selection);
         let report =
             if self.dry_run { surveyed.preview(&Adopt) } else { surveyed.lock(Adopt).agree().adopt().finish() };
-        Ok(output.report(&report))
+        Ok(console.report(&report))
     }
 }

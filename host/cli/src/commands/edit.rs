@@ -2,37 +2,37 @@ use artifacts_flow::Set;
 use artifacts_report::Failure;
 use clap::Args;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::editing;
 use crate::editor::Editor;
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::instance_file::InstanceFile;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
     #[command(flatten)]
     file: InstanceFile,
-    /// Show what would be written, and start no editor, open and write nothing
+    /// Show what would be written; start no editor, decrypt and write nothing
     #[arg(long)]
     dry_run: bool,
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let context = Context::new(global, output)?;
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
+        let context = Context::new(global, console)?;
         let mut run = context.open(&[self.file.selector()])?;
         let (instance, file) = match self.file.resolve(&run) {
             Ok(meant) => meant,
-            Err(errors) => return Ok(output.errors(errors)),
+            Err(errors) => return Ok(console.errors(errors)),
         };
         let set = Set { instance, file, opens: true };
         if self.dry_run {
             let selection = run.select_one(&set.instance);
-            return Ok(output.report(&run.survey(&selection).preview(&set)));
+            return Ok(console.report(&run.survey(&selection).preview(&set)));
         }
         let editor = Editor::new(context.environment(), global.no_input)?;
-        Ok(output.report(&editing::edit(&mut run, &set, &editor, context.ram(), output)?))
+        Ok(console.report(&editing::edit(&mut run, &set, &editor, context.ram(), console)?))
     }
 }

@@ -4,48 +4,48 @@ use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::export_tree::ExportTree;
 use crate::exported_files::{self, INSTALLED, exported_files};
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// The machine or user
+    /// Machine or user
     #[arg(value_name = "TARGET")]
     target: String,
-    /// A folder that is not there yet, or empty, on a file system in RAM
+    /// New or empty directory on a RAM-backed file system
     #[arg(value_name = "DIR")]
-    folder: PathBuf,
-    /// Show what would be written, and open and write nothing
+    dir: PathBuf,
+    /// Show what would be written; decrypt and write nothing
     #[arg(long)]
     dry_run: bool,
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let context = Context::new(global, output)?;
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
+        let context = Context::new(global, console)?;
         let kinds = ["machine", "user"].map(|kind| Selector::new(format!("per-{kind}/{}/", self.target)));
         let mut run = context.open(&kinds)?;
         let own = exported_files::own(&run, &self.target);
         if own.is_empty() {
             let mut errors = run.errors();
-            errors.push(self.failed("it has no artifact of its own").hint(Some(INSTALLED)));
-            return Ok(output.errors(errors));
+            errors.push(self.failed("no artifacts are declared for this target").hint(Some(INSTALLED)));
+            return Ok(console.errors(errors));
         }
         let files = exported_files(&self.target, &own)?;
         let sizes = if self.dry_run {
-            ExportTree::check(&self.folder)?;
+            ExportTree::check(&self.dir)?;
             exported_files::preview(&mut run, &files)?
         } else {
-            let tree = ExportTree::begin(&self.folder)?;
+            let tree = ExportTree::begin(&self.dir)?;
             let sizes = exported_files::write(&mut run, &self.target, &files, &tree)?;
-            tree.appear().map_err(|why| self.failed(format!("{} cannot be made: {why}", self.folder.display())))?;
+            tree.appear().map_err(|why| self.failed(format!("cannot create {}: {why}", self.dir.display())))?;
             sizes
         };
-        exported_files::show(output, &files, &sizes);
+        exported_files::show(console, &files, &sizes);
         Ok(Exit::DONE)
     }
 

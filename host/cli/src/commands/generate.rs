@@ -7,52 +7,52 @@ use artifacts_report::Failure;
 use clap::Args;
 
 use crate::answers::read_answers;
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    /// Instance, artifact, or prefix that ends at a slash [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Also regenerate outdated values: those that expired, or whose validation or dependencies changed
     #[arg(long)]
     stale: bool,
-    /// Generate everything again, whatever its state; the old values are replaced
+    /// Regenerate everything selected (new values)
     #[arg(long)]
     regenerate: bool,
     /// Do not ask before replacing all values, or before generating a value that an orphaned entry may hold
     #[arg(long)]
     yes: bool,
-    /// Show what would be made, and ask and write nothing
+    /// Show what would be generated; write nothing and do not prompt
     #[arg(long)]
     dry_run: bool,
-    /// Answers to prompts: TOML or JSON, instance, prompt, value; `-` is standard input
+    /// Read answers to prompts from a TOML or JSON file; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
-    /// How many generators may run at once
+    /// Run up to N generators in parallel
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let answers = self.answers.as_deref().map(read_answers).transpose()?;
         let chosen: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         // An answers file may answer for everything that is declared.
         let evaluated: &[Selector] = if answers.is_some() { &[] } else { &chosen };
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let run = &mut context.open_with(evaluated, self.yes, answers)?;
         let change = Generate { stale: self.stale, regenerate: self.regenerate, yes: self.yes };
         let jobs = NonZeroUsize::new(self.jobs).unwrap_or(NonZeroUsize::MIN);
         let report = if self.dry_run { preview(run, &chosen, &change) } else { generate(run, &chosen, &change, jobs) };
-        let status = output.report(&report);
-        if self.stale && !output.json() {
+        let status = console.report(&report);
+        if self.stale && !console.json() {
             // What is stale for another reason keeps its value, by another command.
-            report.hints().iter().for_each(|hint| output.hint(hint));
+            report.hints().iter().for_each(|hint| console.hint(hint));
         }
         Ok(status)
     }

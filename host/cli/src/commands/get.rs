@@ -9,11 +9,11 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use clap::Args;
 use serde_json::json;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
 use crate::instance_file::InstanceFile;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -22,25 +22,25 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let context = Context::new(global, output)?;
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
+        let context = Context::new(global, console)?;
         let mut run = context.open(&[self.file.selector()])?;
         let (instance, file) = match self.file.resolve(&run) {
             Ok(meant) => meant,
-            Err(errors) => return Ok(output.errors(errors)),
+            Err(errors) => return Ok(console.errors(errors)),
         };
         let value = run.read_file(&instance, &file)?;
-        if output.json() {
+        if console.json() {
             let (encoding, text) = match std::str::from_utf8(value.expose()) {
                 Ok(text) => ("utf-8", text.to_owned()),
                 Err(_) => ("base64", BASE64.encode(value.expose())),
             };
             let name = instance.to_string();
             let said = json!({"instance": name, "file": file.as_str(), "encoding": encoding, "value": text});
-            output.object(said, &[]);
+            console.object(said, &[]);
         } else {
             write(&value).map_err(|e| {
-                Failure::new(instance.to_string(), format!("`{file}` cannot be written to standard output: {e}"))
+                Failure::new(instance.to_string(), format!("cannot write `{file}` to standard output: {e}"))
             })?;
         }
         Ok(Exit::DONE)
@@ -50,7 +50,7 @@ impl Options {
 /// The bytes and nothing else, past every buffer that is not wiped.
 fn write(value: &Secret) -> std::io::Result<()> {
     match File::from(std::io::stdout().as_fd().try_clone_to_owned()?).write_all(value.expose()) {
-        // Whoever reads has enough of it.
+        // Anyone who reads has enough of it.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }

@@ -3,23 +3,23 @@ use artifacts_report::Failure;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only these and what they depend on: an instance, a prefix that ends at a slash, or an artifact
+    /// Only these and their dependencies: instance, artifact, or prefix that ends at a slash
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// The language
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: GraphFormat,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Format {
+enum GraphFormat {
     /// Graphviz
     #[default]
     Dot,
@@ -27,27 +27,27 @@ enum Format {
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let run = context.open_declared(&selectors)?;
         let selection = run.select(&selectors);
         let (names, errors) = (run.with_dependencies(selection.names()), selection.errors());
-        if output.json() {
+        if console.json() {
             let row = |instance: &artifacts_plan::Instance| {
                 let dependencies: Vec<String> = instance.dependencies.values().map(ToString::to_string).collect();
                 json!({"name": instance.name.to_string(), "dependencies": dependencies})
             };
             let instances: Vec<_> = names.iter().filter_map(|name| run.instances().get(name)).map(row).collect();
-            output.object(json!({"instances": instances}), errors);
+            console.object(json!({"instances": instances}), errors);
         } else {
             let text = match self.format {
-                Format::Dot => dot(run.instances(), &names),
-                Format::Mermaid => mermaid(run.instances(), &names),
+                GraphFormat::Dot => dot(run.instances(), &names),
+                GraphFormat::Mermaid => mermaid(run.instances(), &names),
             };
-            output.line(text.trim_end());
+            console.line(text.trim_end());
         }
-        output.failures(errors);
+        console.failures(errors);
         Ok(if errors.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
 }

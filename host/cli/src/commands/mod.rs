@@ -21,16 +21,16 @@ pub mod status;
 use artifacts_report::Failure;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::console::Console;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
-/// Secrets and generated files for NixOS and Home Manager, stored by sandboxed backends.
+/// Declare, generate and store secrets for NixOS and Home Manager
 #[derive(Debug, Parser)]
 #[command(
     name = "artifacts",
     version,
-    after_help = "Exit status: 0 done, 1 something failed, 2 wrong usage, 3 work is left (something is absent, stale or blocked)."
+    after_help = "Exit status: 0 success, 1 failure, 2 usage error, 3 work left (absent, stale or blocked artifacts)"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -45,39 +45,39 @@ pub enum Command {
     /// Show the state of every instance
     #[command(visible_aliases = ["check", "list"])]
     Status(status::Options),
-    /// Make what is absent
+    /// Generate artifacts that are not stored yet
     Generate(generate::Options),
-    /// Print one file to standard output, as it was stored
+    /// Print one file, decrypted
     Get(get::Options),
-    /// Store one file from standard input
+    /// Set one file from a prompt or standard input
     Set(set::Options),
-    /// Change one file in an editor, on a file system in RAM
+    /// Edit one file in $EDITOR; the plaintext stays in RAM
     Edit(edit::Options),
-    /// Encrypt anew what has other readers now
+    /// Re-encrypt secrets whose recipients changed
     Rekey(rekey::Options),
-    /// Lay out what an installer brings to a new machine
+    /// Write the files that an installer copies to a new machine
     Export(export::Options),
-    /// Write receipts for files that were added or modified outside artifacts
+    /// Accept files that were added or modified outside artifacts
     Adopt(adopt::Options),
-    /// Print a `.sops.yaml` that agrees with the declarations
+    /// Print a `.sops.yaml` that matches the declarations
     ///
-    /// It belongs into the folder of `artifacts.root`.
+    /// Save it in the directory that `artifacts.root` names.
     SopsConfig(sops_config::Options),
-    /// On the target: make the artifacts that are made there
+    /// Generate on-target artifacts (run on the target)
     Activate(activate::Options),
-    /// Show what backends did
+    /// Show what backends accessed
     Audit(audit::Options),
-    /// Remove what no declaration owns
+    /// Move entries that are no longer declared to the trash
     #[command(visible_alias = "collect-garbage")]
     Prune(prune::Options),
-    /// Show what depends on what
+    /// Show the dependency graph
     Graph(graph::Options),
-    /// Look at backends
+    /// List, inspect and annotate backends
     #[command(subcommand)]
     Backend(backend::Command),
-    /// Print the JSON Schema of the spec
+    /// Print the JSON Schema of a format
     Schema(schema::Options),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions(completions::Options),
     /// Print the manual page
     Man(man::Options),
@@ -89,24 +89,24 @@ pub fn stores(cli: &Cli) -> bool {
     matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Prune(_) | Adopt(_))
 }
 
-pub fn run(cli: &Cli, output: &Output) -> Result<Exit, Failure> {
+pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
     match &cli.command {
-        Command::Status(options) => options.run(&cli.global, output),
-        Command::Generate(options) => options.run(&cli.global, output),
-        Command::Get(options) => options.run(&cli.global, output),
-        Command::Set(options) => options.run(&cli.global, output),
-        Command::Edit(options) => options.run(&cli.global, output),
-        Command::Rekey(options) => options.run(&cli.global, output),
-        Command::Export(options) => options.run(&cli.global, output),
-        Command::Prune(options) => options.run(&cli.global, output),
-        Command::Graph(options) => options.run(&cli.global, output),
-        Command::Adopt(options) => options.run(&cli.global, output),
-        Command::SopsConfig(options) => options.run(&cli.global, output),
-        Command::Activate(options) => options.run(&cli.global, output),
-        Command::Audit(options) => options.run(&cli.global, output),
-        Command::Backend(command) => command.run(&cli.global, output),
-        Command::Schema(options) => options.run(output),
-        Command::Completions(options) => options.run(Cli::command(), output),
-        Command::Man(options) => options.run(Cli::command(), output),
+        Command::Status(options) => options.run(&cli.global, console),
+        Command::Generate(options) => options.run(&cli.global, console),
+        Command::Get(options) => options.run(&cli.global, console),
+        Command::Set(options) => options.run(&cli.global, console),
+        Command::Edit(options) => options.run(&cli.global, console),
+        Command::Rekey(options) => options.run(&cli.global, console),
+        Command::Export(options) => options.run(&cli.global, console),
+        Command::Prune(options) => options.run(&cli.global, console),
+        Command::Graph(options) => options.run(&cli.global, console),
+        Command::Adopt(options) => options.run(&cli.global, console),
+        Command::SopsConfig(options) => options.run(&cli.global, console),
+        Command::Activate(options) => options.run(&cli.global, console),
+        Command::Audit(options) => options.run(&cli.global, console),
+        Command::Backend(command) => command.run(&cli.global, console),
+        Command::Schema(options) => options.run(console),
+        Command::Completions(options) => options.run(Cli::command(), console),
+        Command::Man(options) => options.run(Cli::command(), console),
     }
 }

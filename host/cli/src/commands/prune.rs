@@ -1,38 +1,38 @@
 use artifacts_flow::Prune;
 use artifacts_plan::Selector;
-use artifacts_report::{Failure, removed};
+use artifacts_report::{Failure, trashed};
 use clap::Args;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only entries of these: an instance, a prefix that ends at a slash, or an artifact
+    /// Only entries that match: instance, artifact, or prefix that ends at a slash
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
-    /// Show what would be trashed, and change nothing
+    /// Show what would be moved to the trash; move nothing
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let mut run = context.open_with(&[], self.yes, None)?;
         let selection = run.select_orphans(&selectors);
         let surveyed = run.survey(&selection);
         let report =
             if self.dry_run { surveyed.preview(&Prune) } else { surveyed.lock(Prune).agree().remove().finish() };
-        if !output.json() && !report.removed.is_empty() {
-            output.line(removed(&report.removed).trim_end());
+        if !console.json() && !report.trashed.is_empty() {
+            console.line(trashed(&report.trashed).trim_end());
         }
-        Ok(output.report(&report))
+        Ok(console.report(&report))
     }
 }

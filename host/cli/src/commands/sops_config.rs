@@ -1,57 +1,39 @@
-use artifacts_declared::InstanceName;
-use artifacts_flow::Run;
 use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::creation_rules::{CreationRule, creation_rules, yaml};
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
-
-/// What the bundled backend that writes files of sops calls itself.
-const SOPS_NIX: &str = "sops-nix";
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    /// Instance, artifact, or prefix that ends at a slash [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);
         let survey = run.survey(&selection).into_survey();
-        let mut rules = Vec::new();
-        for name in selection.names() {
-            let storage = storage(&mut run, name);
-            if let Some(((storage, found), instance)) =
-                storage.zip(survey.found.get(name)).zip(run.instances().get(name))
-            {
-                rules.extend(creation_rules(instance, &storage, found));
-            }
-        }
+        let rules: Vec<CreationRule> =
+            selection.names().iter().flat_map(|name| creation_rules(&mut run, name, &survey)).collect();
         let errors: Vec<Failure> = selection.errors().iter().cloned().chain(survey.errors).collect();
-        if output.json() {
+        if console.json() {
             let rule = |rule: &CreationRule| json!({"path_regex": rule.path_regex, "age": rule.age});
             let rules: Vec<_> = rules.iter().map(rule).collect();
-            output.object(json!({"creation_rules": rules}), &errors);
+            console.object(json!({"creation_rules": rules}), &errors);
         } else {
-            output.line(yaml(&rules).trim_end());
+            console.line(yaml(&rules).trim_end());
         }
-        output.failures(&errors);
+        console.failures(&errors);
         Ok(if errors.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
-}
-
-/// Where the files of sops are, if the instance has some.
-fn storage(run: &mut Run, name: &InstanceName) -> Option<String> {
-    let (component, storage) = run.backend_of(name)?;
-    (component == SOPS_NIX).then_some(storage)
 }

@@ -3,34 +3,32 @@ use artifacts_report::Failure;
 use artifacts_text::counted;
 use clap::Args;
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An instance, a prefix of one that ends at a slash, or an artifact; none means all
+    /// Instance, artifact, or prefix that ends at a slash [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
 }
 
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
-        let context = Context::new(global, output)?;
+        let context = Context::new(global, console)?;
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);
         let surveyed = run.survey(&selection);
         let calls = surveyed.survey().calls.clone();
         let report = surveyed.finish();
-        for (backend, calls) in &calls {
-            output.detail(&format!("{backend}: {}", counted(*calls, "call")));
-        }
-        let status = output.report(&report);
-        if !output.json() {
-            output.painted(&report.orphans());
-            report.hints().iter().chain(report.orphan_hint().iter()).for_each(|hint| output.hint(hint));
+        console.details(calls.iter().map(|(backend, calls)| format!("{backend}: {}", counted(*calls, "call"))));
+        let status = console.report(&report);
+        if !console.json() {
+            console.painted(&report.orphans());
+            report.hints().iter().chain(report.orphan_hint().iter()).for_each(|hint| console.hint(hint));
         }
         Ok(status)
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use artifacts_audit::{ConsentRecord, ConsentSubject};
 use artifacts_declared::InstanceName;
-use artifacts_report::{Failure, Reading, RecipientChange};
+use artifacts_report::{Failure, ReadRequest, RecipientChange};
 
 use super::allowed::Allowed;
-use super::read_access::Readings;
-use super::recipients::{Asked, Consent, Plaintext};
+use super::read_access::ReadRequests;
+use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::ticket::{Allows, Ticket};
 use crate::chain::Base;
 use crate::tools::{Answer, Question, Tools};
@@ -92,10 +92,10 @@ pub(crate) fn removals(base: &mut Base<'_>, entries: &[(String, InstanceName)]) 
 /// Compares the recipients of the steps with those that were accepted, for a preview.
 pub(crate) fn preview_recipients(
     base: &mut Base<'_>,
-    plaintext: Plaintext<'_>,
+    plaintext: WriteKind<'_>,
 ) -> Result<Vec<RecipientChange>, Failure> {
     let names = base.progress.names();
-    let asked = Asked::new(&base.run.tools.recipients()?, base.run.among(&names), &base.survey, plaintext);
+    let asked = RecipientQuestions::new(&base.run.tools.recipients()?, base.run.among(&names), &base.survey, plaintext);
     base.report.recipients_digest = asked.digest();
     Ok(asked.changes)
 }
@@ -104,13 +104,13 @@ pub(crate) fn preview_recipients(
 /// what was asked about, and tickets for what was agreed to.
 pub(crate) fn recipients(
     base: &mut Base<'_>,
-    plaintext: Plaintext<'_>,
+    plaintext: WriteKind<'_>,
     shown: &[RecipientChange],
     is_chained: bool,
 ) -> Result<(Vec<RecipientChange>, Tickets), Failure> {
-    // Nobody is asked about what cannot be stored.
+    // No one is asked about what cannot be stored.
     let Base { run, survey, writers, progress, .. } = &mut *base;
-    let fault = |instance: &artifacts_plan::Instance| writers.fault(instance, &run.tools);
+    let fault = |instance: &artifacts_plan::Instance| writers.lock_failure(instance, &run.tools);
     if is_chained {
         progress.keep_chained(&run.instances, fault);
     } else {
@@ -118,7 +118,8 @@ pub(crate) fn recipients(
     }
     let mut known = run.tools.recipients()?;
     let names = progress.names();
-    let asked = Asked::new(&known, names.iter().filter_map(|name| run.instances.get(name)), survey, plaintext);
+    let asked =
+        RecipientQuestions::new(&known, names.iter().filter_map(|name| run.instances.get(name)), survey, plaintext);
     let (changes, digest) = (asked.changes.clone(), asked.digest());
     let answer = match &digest {
         Some(digest) => {
@@ -138,7 +139,7 @@ pub(crate) fn recipients(
 
 /// Shows which generators want to read secrets for the first time, asks, and stores the answer. Returns what may be read, and what
 /// was asked about.
-pub(crate) fn read_access(tools: &mut Tools, asked: Readings) -> Result<(Allowed, Vec<Reading>), Failure> {
+pub(crate) fn read_access(tools: &mut Tools, asked: ReadRequests) -> Result<(Allowed, Vec<ReadRequest>), Failure> {
     let unknown = asked.unknown(&tools.trust)?;
     let answer = if unknown.is_empty() {
         Answer::Yes { by: "" }
@@ -165,7 +166,7 @@ fn accepted_recipients(change: &RecipientChange, by: &str) -> ConsentRecord {
     ConsentRecord { by: by.to_owned(), subject }
 }
 
-fn accepted_reading(reading: &Reading, by: &str) -> ConsentRecord {
+fn accepted_reading(reading: &ReadRequest, by: &str) -> ConsentRecord {
     let subject = ConsentSubject::ReadAccess {
         instance: reading.dependent.clone(),
         dependency: reading.dependency.clone(),

@@ -1,8 +1,8 @@
 //! No secret that was there before is given to a generator that the admin has not agreed to give it to.
 //!
 //! A generator is declared in the repository, and what it makes may be public, go out by the network, or be encrypted to a key of
-//! whoever declared it. Asked is about whatever a dependency gives, but for what is made in the same run for the first time and
-//! of nothing that was there before: whoever could declare who reads that could as well have declared what it is.
+//! anyone who declared it. Asked is about whatever a dependency gives, but for what is made in the same run for the first time and
+//! of nothing that was there before: anyone who could declare who reads that could as well have declared what it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::path::Component;
 use artifacts_declared::{Generator, InstanceName};
 use artifacts_digest::Hasher;
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, Reading};
+use artifacts_report::{Failure, ReadRequest};
 use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
 
 use super::allowed::{Allowed, Edge};
@@ -20,17 +20,17 @@ use crate::look::survey::Survey;
 use crate::run_state::Inputs;
 use crate::tools::{Evaluate, Tools};
 
-/// What generators would read, before anybody was asked.
-pub struct Readings {
-    sought: BTreeMap<Edge, Reading>,
-    /// What nobody needs to be asked about.
+/// What generators would read, before anyone was asked.
+pub struct ReadRequests {
+    sought: BTreeMap<Edge, ReadRequest>,
+    /// What no one needs to be asked about.
     free: BTreeSet<Edge>,
     fresh: BTreeSet<InstanceName>,
     checkout: Checkout,
 }
 
-impl Readings {
-    /// What these steps would read. `known` are the readers that were agreed to before this run, `inputs` what it has by now.
+impl ReadRequests {
+    /// What these steps would read. `known` are the recipients that were agreed to before this run, `inputs` what it has by now.
     pub fn new(
         tools: &Tools,
         known: &AcceptedRecipients,
@@ -48,8 +48,8 @@ impl Readings {
             for name in instance.dependencies.values() {
                 let edge = (step.name.clone(), name.clone());
                 let is_public = instances.get(name).is_some_and(|one| one.secret_files().next().is_none());
-                let lies = survey.found.get(name).is_some_and(|found| found.fingerprint.is_some());
-                let is_there = lies || made.contains(name) || inputs.has(name);
+                let is_stored = survey.found.get(name).is_some_and(|found| found.fingerprint.is_some());
+                let is_there = is_stored || made.contains(name) || inputs.has(name);
                 if readings.fresh.contains(name) || !is_there || is_public && !inputs.has(name) {
                     readings.free.insert(edge);
                 } else {
@@ -66,12 +66,12 @@ impl Readings {
         readings
     }
 
-    /// Those that nobody has agreed to on this machine.
+    /// Those that no one has agreed to on this machine.
     ///
     /// # Errors
-    /// When it cannot be told.
-    pub fn unknown(&self, trust: &Trust) -> Result<Vec<Reading>, Failure> {
-        let id = self.checkout.id().map_err(|e| untold(&e))?;
+    /// When it cannot be determined.
+    pub fn unknown(&self, trust: &Trust) -> Result<Vec<ReadRequest>, Failure> {
+        let id = self.checkout.id().map_err(|e| failed(&e))?;
         let mut unknown = Vec::new();
         for reading in self.sought.values() {
             if !self.is_accepted(trust, id.as_ref(), reading)? {
@@ -86,13 +86,13 @@ impl Readings {
     /// # Errors
     /// When it cannot be remembered.
     pub fn settle(self, trust: &Trust, new_ones_too: bool) -> Result<Allowed, Failure> {
-        let id = self.checkout.id().map_err(|e| untold(&e))?;
+        let id = self.checkout.id().map_err(|e| failed(&e))?;
         let mut edges = self.free.clone();
         for (edge, reading) in &self.sought {
             let known = self.is_accepted(trust, id.as_ref(), reading)?;
             if !known && new_ones_too {
-                let id = self.checkout.id_or_new().map_err(|e| untold(&e))?;
-                trust.accept(&in_repository(&id, reading)).map_err(|e| untold(&e))?;
+                let id = self.checkout.id_or_new().map_err(|e| failed(&e))?;
+                trust.accept(&in_repository(&id, reading)).map_err(|e| failed(&e))?;
             }
             if known || new_ones_too {
                 edges.insert(edge.clone());
@@ -102,28 +102,28 @@ impl Readings {
     }
 
     /// In this repository, or by an earlier version of this program at this path.
-    fn is_accepted(&self, trust: &Trust, id: Option<&CheckoutId>, reading: &Reading) -> Result<bool, Failure> {
+    fn is_accepted(&self, trust: &Trust, id: Option<&CheckoutId>, reading: &ReadRequest) -> Result<bool, Failure> {
         let by_path = serde_json::json!({"checkout": self.checkout.root(), "reading": reading.stored()});
         let here = id.map_or(Ok(false), |id| trust.accepted(&in_repository(id, reading)));
         let accepted = here.and_then(|here| if here { Ok(true) } else { trust.accepted(&by_path) });
-        accepted.map_err(|e| untold(&e))
+        accepted.map_err(|e| failed(&e))
     }
 }
 
-fn in_repository(id: &CheckoutId, reading: &Reading) -> serde_json::Value {
+fn in_repository(id: &CheckoutId, reading: &ReadRequest) -> serde_json::Value {
     serde_json::json!({"repository": id, "reading": reading.stored()})
 }
 
-fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> Reading {
+fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> ReadRequest {
     let recipients = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.recipients);
-    Reading {
+    ReadRequest {
         dependent: instance.name.to_string(),
         dependency: dependency.to_string(),
         generator: instance.artifact.generator.as_ref().map(|one| one.path.display().to_string()),
         sha256: instance.artifact.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
         network: instance.artifact.network,
         public: instance.public_files().map(ToString::to_string).collect(),
-        readers: recipients.map(|(file, of_file)| (file.to_string(), of_file.clone())).collect(),
+        recipients: recipients.map(|(file, of_file)| (file.to_string(), of_file.clone())).collect(),
     }
 }
 
@@ -140,6 +140,6 @@ fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
     Some(hash.finish().to_string())
 }
 
-fn untold(error: &artifacts_trust::Error) -> Failure {
+fn failed(error: &artifacts_trust::Error) -> Failure {
     Failure::about("readings", error)
 }

@@ -1,4 +1,4 @@
-//! Nothing is encrypted to anybody whom the admin has not agreed to.
+//! Nothing is encrypted to anyone whom the admin has not agreed to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use artifacts_trust::AcceptedRecipients;
 
 use super::ticket::Allows;
 use crate::failure;
-use crate::look::survey::{Found, Survey};
+use crate::look::survey::{Survey, SurveyedInstance};
 
 /// Who reads a file that is not encrypted.
-const EVERYBODY: &str = "everybody, in plain text";
+const EVERYBODY: &str = "everyone (public file)";
 
 /// Whom these instances may be encrypted to: what is not in here is not written.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub struct Consent {
 
 /// What is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plaintext<'a> {
+pub enum WriteKind<'a> {
     /// All files are generated now.
     New,
     /// What was stored is opened and encrypted again.
@@ -44,24 +44,24 @@ pub enum Plaintext<'a> {
 
 /// Where the plaintext of what is encrypted comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum PlaintextOrigin {
     /// From a generator or a person, now.
     New,
     /// Some of it was stored before.
     Stored,
 }
 
-impl Plaintext<'_> {
-    /// None when nothing is encrypted: a public file is given, and the secret ones stay as they lie.
-    fn source(self, instance: &Instance, found: &Found) -> Option<Source> {
+impl WriteKind<'_> {
+    /// None when nothing is encrypted: a public file is given, and the secret ones stay as they are stored.
+    fn source(self, instance: &Instance, found: &SurveyedInstance) -> Option<PlaintextOrigin> {
         match self {
-            Self::New => Some(Source::New),
-            Self::Stored => Some(Source::Stored),
+            Self::New => Some(PlaintextOrigin::New),
+            Self::Stored => Some(PlaintextOrigin::Stored),
             Self::Given { file, .. } if instance.public_files().any(|public| public == file) => None,
             Self::Given { file, opens } => {
-                // Others that are stored may have to be opened, too.
+                // OtherFiles that are stored may have to be opened, too.
                 let opens = opens || instance.secret_files().any(|name| name != file);
-                Some(if found.fingerprint.is_some() && opens { Source::Stored } else { Source::New })
+                Some(if found.fingerprint.is_some() && opens { PlaintextOrigin::Stored } else { PlaintextOrigin::New })
             }
         }
     }
@@ -77,36 +77,36 @@ impl Plaintext<'_> {
 }
 
 /// Recipients that were asked about, before the answer.
-pub struct Asked {
-    sought: BTreeMap<InstanceName, Sought>,
+pub struct RecipientQuestions {
+    sought: BTreeMap<InstanceName, ConsentItem>,
     /// Where they are not what was agreed to.
     pub changes: Vec<RecipientChange>,
 }
 
 /// What is to be agreed to of one instance.
-struct Sought {
+struct ConsentItem {
     /// Its targets.
     targets: BTreeSet<String>,
     /// Whom its files are encrypted to; none when nothing is encrypted.
     sealed: Option<Recipients>,
-    /// Files that were secret and lie in plain text from now on.
+    /// Files that were secret and are in plain text from now on.
     published: BTreeSet<String>,
 }
 
-impl Asked {
-    /// Compares the readers of what is to be written with what is remembered. See `before` for the rule.
+impl RecipientQuestions {
+    /// Compares the recipients of what is to be written with what is remembered. See `before` for the rule.
     pub fn new<'a>(
         known: &AcceptedRecipients,
         instances: impl Iterator<Item = &'a Instance>,
         survey: &Survey,
-        plaintext: Plaintext<'_>,
+        plaintext: WriteKind<'_>,
     ) -> Self {
         let mut asked = Self { sought: BTreeMap::new(), changes: Vec::new() };
         for instance in instances {
             let Some(found) = survey.found.get(&instance.name) else { continue };
             let label = instance.name.to_string();
             let published = published(known, instance, found.receipt.as_ref(), plaintext);
-            let mut sought = Sought {
+            let mut sought = ConsentItem {
                 targets: targets(instance),
                 sealed: None,
                 published: published.iter().map(|change| change.file.clone()).collect(),
@@ -152,7 +152,7 @@ impl Asked {
             let label = name.to_string();
             if let Some(change) = self.changes.iter().find(|change| change.instance == label) {
                 if !changes_too {
-                    consent.refused.insert(name, refusal(change));
+                    consent.refused.insert(name, reason(change));
                     continue;
                 }
                 asked.insert(label.clone());
@@ -174,7 +174,7 @@ impl Asked {
 }
 
 /// Why an instance with such a change is not written.
-fn refusal(change: &RecipientChange) -> String {
+fn reason(change: &RecipientChange) -> String {
     let file = &change.file;
     if change.before.is_empty() {
         format!("the recipients of `{file}` were not accepted on this machine yet")
@@ -192,14 +192,14 @@ impl Consent {
         match self.agreed.get(&instance.name) {
             Some(Some(recipients)) => Ok(Allows::To(recipients.clone())),
             Some(None) => Ok(Allows::Nothing),
-            None => Err(self.refusal(instance)),
+            None => Err(self.not_accepted(instance)),
         }
     }
 
-    fn refusal(&self, instance: &Instance) -> Failure {
+    fn not_accepted(&self, instance: &Instance) -> Failure {
         let Some(why) = self.refused.get(&instance.name) else { return failure::not_accepted(instance) };
         let digest = &self.digest;
-        failure::of(instance, why.clone()).hint(Some(format!(
+        failure::for_instance(instance, why.clone()).hint(Some(format!(
             "review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`"
         )))
     }
@@ -218,12 +218,12 @@ fn before(
     name: &str,
     targets: &BTreeSet<String>,
     sought: &Recipients,
-    source: Source,
+    source: PlaintextOrigin,
 ) -> Recipients {
     let remembered = known.instance(name);
     let files = remembered.map(|agreed| &agreed.files);
     let stored = |file: &Name| files.and_then(|files| files.get(file.as_str())).cloned();
-    if source == Source::Stored {
+    if source == PlaintextOrigin::Stored {
         return sought.files().map(|file| (file.clone(), stored(file).unwrap_or_default())).collect();
     }
     let mut theirs = known.for_targets(remembered.map_or(targets, |agreed| &agreed.targets));
@@ -239,13 +239,13 @@ fn before(
     sought.iter().map(before).collect()
 }
 
-/// Files that were secret and are declared public: whatever is made or given for them now would lie there for everybody. That
-/// they were is known from what was agreed to here, or else from the receipt, which whoever pushes can write.
+/// Files that were secret and are declared public: whatever is made or given for them now would be stored for everyone. That
+/// they were is known from what was agreed to here, or else from the receipt, which anyone who pushes can write.
 fn published(
     known: &AcceptedRecipients,
     instance: &Instance,
     receipt: Option<&Receipt>,
-    plaintext: Plaintext<'_>,
+    plaintext: WriteKind<'_>,
 ) -> Vec<RecipientChange> {
     let label = instance.name.to_string();
     let agreed = known.instance(&label);
@@ -291,8 +291,8 @@ mod tests {
 
     /// A survey that found it so.
     fn found(instance: &Instance, recipients: &[(&str, &[&str])]) -> Survey {
-        let found = Found {
-            state: artifacts_plan::State::Present,
+        let found = SurveyedInstance {
+            state: artifacts_plan::InstanceState::Present,
             recipients: by_file(recipients),
             receipt: None,
             fingerprint: None,
@@ -303,7 +303,13 @@ mod tests {
     }
 
     /// How many recipients would have to be accepted.
-    fn joined(known: &AcceptedRecipients, name: &str, target: &str, sought: &Recipients, source: Source) -> usize {
+    fn joined(
+        known: &AcceptedRecipients,
+        name: &str,
+        target: &str,
+        sought: &Recipients,
+        source: PlaintextOrigin,
+    ) -> usize {
         let before = before(known, name, &one(target), sought, source);
         sought.iter().map(|(file, after)| after.difference(before.get(file.as_str()).unwrap()).count()).sum()
     }
@@ -316,46 +322,51 @@ mod tests {
 
     #[test]
     fn what_was_stored_has_the_readers_that_were_agreed_to_for_that_very_file_and_no_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
         accepted(&mut known, "per-machine/web1/a", "nixos/web1", &by_file(&[("env", &["web1", "admin"])]));
         let evil = by_file(&[("x", &["evil"])]);
-        for source in [Source::New, Source::Stored] {
+        for source in [PlaintextOrigin::New, PlaintextOrigin::Stored] {
             let unknown = joined(&known, "per-machine/evil/x", "nixos/evil", &evil, source);
             assert_eq!(unknown, 1, "the first use of a target's recipients is asked about, {source:?}");
         }
         let other = by_file(&[("env", &["web1", "evil"])]);
-        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, Source::New), 1);
-        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, Source::Stored), 2);
+        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, PlaintextOrigin::New), 1);
+        assert_eq!(joined(&known, "per-machine/web1/b", "nixos/web1", &other, PlaintextOrigin::Stored), 2);
         let more = by_file(&[("env", &["web1", "admin"]), ("key", &["web1", "admin"])]);
-        assert_eq!(joined(&known, "per-machine/web1/a", "nixos/web1", &more, Source::New), 0);
-        let stored = joined(&known, "per-machine/web1/a", "nixos/web1", &more, Source::Stored);
+        assert_eq!(joined(&known, "per-machine/web1/a", "nixos/web1", &more, PlaintextOrigin::New), 0);
+        let stored = joined(&known, "per-machine/web1/a", "nixos/web1", &more, PlaintextOrigin::Stored);
         assert_eq!(stored, 2, "nobody agreed about `key`");
     }
 
     #[test]
     fn who_was_removed_since_is_asked_about_wherever_they_come_back() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
         let [old, new] = [&["web1", "gone"][..], &["web1"]].map(|readers| by_file(&[("env", readers)]));
         accepted(&mut known, "per-machine/web1/dropped", "nixos/web1", &old);
         accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &old);
         accepted(&mut known, "per-machine/web1/kept", "nixos/web1", &new);
         for name in ["dropped", "kept", "new"].map(|name| format!("per-machine/web1/{name}")) {
-            assert_eq!(joined(&known, &name, "nixos/web1", &old, Source::New), 1, "{name}");
-            assert_eq!(joined(&known, &name, "nixos/web1", &new, Source::New), 0, "{name}");
+            assert_eq!(joined(&known, &name, "nixos/web1", &old, PlaintextOrigin::New), 1, "{name}");
+            assert_eq!(joined(&known, &name, "nixos/web1", &new, PlaintextOrigin::New), 0, "{name}");
         }
         accepted(&mut known, "per-machine/web1/dropped", "nixos/web1", &old);
-        assert_eq!(joined(&known, "per-machine/web1/dropped", "nixos/web1", &old, Source::New), 0, "after a yes");
+        assert_eq!(
+            joined(&known, "per-machine/web1/dropped", "nixos/web1", &old, PlaintextOrigin::New),
+            0,
+            "after a yes"
+        );
     }
 
     #[test]
     fn a_digest_stands_for_exactly_these_instances_files_and_recipients() {
-        let folder = tempfile::tempdir().unwrap();
-        let known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
-        let digest = |files: &str, readers: &[(&str, &[&str])]| {
+        let dir = tempfile::tempdir().unwrap();
+        let known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
+        let digest = |files: &str, recipients: &[(&str, &[&str])]| {
             let instance = instance(files);
-            Asked::new(&known, [&instance].into_iter(), &found(&instance, readers), Plaintext::New).digest()
+            RecipientQuestions::new(&known, [&instance].into_iter(), &found(&instance, recipients), WriteKind::New)
+                .digest()
         };
         let one = digest(r#"{"f": {}}"#, &[("f", &["k1", "k2"])]);
         assert_eq!(one, digest(r#"{"f": {}}"#, &[("f", &["k2", "k1"])]));
@@ -372,63 +383,64 @@ mod tests {
 
     #[test]
     fn what_was_secret_is_asked_about_until_somebody_agrees_that_it_lies_in_plain_text() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
         let both: &[(&str, &[&str])] = &[("one", &["k"]), ("two", &["k"])];
         let secret = instance(r#"{"one": {}, "two": {}}"#);
-        let asked = Asked::new(&known, [&secret].into_iter(), &found(&secret, both), Plaintext::New);
+        let asked = RecipientQuestions::new(&known, [&secret].into_iter(), &found(&secret, both), WriteKind::New);
         asked.settle(&mut known, true).unwrap();
 
         let public = instance(r#"{"one": {}, "two": {"secret": false}}"#);
         let survey = found(&public, &both[..1]);
         let [one, two] = ["one", "two"].map(|name| Name::new(name).unwrap());
-        let given = |file| Plaintext::Given { file, opens: false };
+        let given = |file| WriteKind::Given { file, opens: false };
         let asks = |known: &AcceptedRecipients, plaintext| {
-            let asked = Asked::new(known, [&public].into_iter(), &survey, plaintext);
+            let asked = RecipientQuestions::new(known, [&public].into_iter(), &survey, plaintext);
             asked.changes.iter().map(|change| change.file.clone()).collect::<Vec<_>>()
         };
         // Whatever is written of it, the question stays.
-        for plaintext in [Plaintext::Stored, given(&one), Plaintext::Stored] {
+        for plaintext in [WriteKind::Stored, given(&one), WriteKind::Stored] {
             assert!(asks(&known, plaintext).is_empty());
-            let asked = Asked::new(&known, [&public].into_iter(), &survey, plaintext);
+            let asked = RecipientQuestions::new(&known, [&public].into_iter(), &survey, plaintext);
             asked.settle(&mut known, true).unwrap();
-            assert_eq!(asks(&known, Plaintext::New), ["two"]);
+            assert_eq!(asks(&known, WriteKind::New), ["two"]);
             assert_eq!(asks(&known, given(&two)), ["two"]);
         }
-        let refused =
-            Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, false).unwrap();
+        let refused = RecipientQuestions::new(&known, [&public].into_iter(), &survey, given(&two))
+            .settle(&mut known, false)
+            .unwrap();
         assert!(refused.allows(&public).is_err());
         assert_eq!(asks(&known, given(&two)), ["two"], "that was a no");
-        Asked::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, true).unwrap();
-        assert!(asks(&known, given(&two)).is_empty() && asks(&known, Plaintext::New).is_empty());
+        RecipientQuestions::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, true).unwrap();
+        assert!(asks(&known, given(&two)).is_empty() && asks(&known, WriteKind::New).is_empty());
         assert_eq!(
             known.instance("per-machine/web1/a").unwrap().files.files().count(),
             1,
-            "the readers of `one` are what they were"
+            "the recipients of `one` did not change"
         );
     }
 
     #[test]
     fn nothing_is_written_for_readers_that_are_not_those_that_were_agreed_to() {
         let instance = &instance(r#"{"f": {}}"#);
-        let read_by = |recipients: &[&str]| Found {
-            state: artifacts_plan::State::Absent,
+        let read_by = |recipients: &[&str]| SurveyedInstance {
+            state: artifacts_plan::InstanceState::Absent,
             recipients: by_file(&[("f", recipients)]),
             receipt: None,
             fingerprint: None,
             elsewhere: None,
             strays: Vec::new(),
         };
-        let folder = tempfile::tempdir().unwrap();
-        let mut known = AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut known = AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap();
         let survey =
             Survey { found: BTreeMap::from([(instance.name.clone(), read_by(&["web1"]))]), ..Survey::default() };
         let asked = || {
-            Asked::new(
-                &AcceptedRecipients::open(folder.path(), Checkout::at_path("/one")).unwrap(),
+            RecipientQuestions::new(
+                &AcceptedRecipients::open(dir.path(), Checkout::at_path("/one")).unwrap(),
                 std::iter::once(instance),
                 &survey,
-                Plaintext::New,
+                WriteKind::New,
             )
         };
         let consent = asked().settle(&mut known, false).unwrap();

@@ -90,7 +90,7 @@ impl Ticket {
     /// When the store fails, or something else than a removal was agreed to.
     pub(crate) fn remove(self) -> Result<Option<String>, Failure> {
         if !matches!(self.allows, Allows::Removal) {
-            return Err(Failure::new(self.name.to_string(), "its removal was not agreed to"));
+            return Err(Failure::new(self.name.to_string(), "its removal was not confirmed"));
         }
         let failed = |e: artifacts_store::Error| Failure::about(self.name.to_string(), e);
         self.writer.remove(&self.name).map_err(failed)
@@ -135,7 +135,7 @@ mod tests {
 
     use artifacts_declared::Name;
     use artifacts_seam::EntryFiles;
-    use artifacts_store::{BackendId, Generation, Options, Root, Schema, Storage, Time};
+    use artifacts_store::{BackendId, Generation, Root, Schema, Storage, Time, WriterOptions};
 
     use super::*;
 
@@ -181,7 +181,7 @@ mod tests {
     fn with_ticket<T>(allows: Allows, act: impl FnOnce(Ticket) -> T) -> T {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::open(&Root::open(dir.path()).unwrap(), "secrets").unwrap();
-        let writer = Rc::new(storage.lock(Options::at(SystemTime::UNIX_EPOCH)).unwrap());
+        let writer = Rc::new(storage.lock(WriterOptions::at(SystemTime::UNIX_EPOCH)).unwrap());
         act(Ticket::new(instance().name, allows, None, writer, None))
     }
 
@@ -223,7 +223,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
         let lock = |storage: &str| {
-            Rc::new(Storage::open(&root, storage).unwrap().lock(Options::at(SystemTime::UNIX_EPOCH)).unwrap())
+            Rc::new(Storage::open(&root, storage).unwrap().lock(WriterOptions::at(SystemTime::UNIX_EPOCH)).unwrap())
         };
         let (own, other) = (lock("secrets"), lock("vault"));
         // A link in the place of the entry is left alone.

@@ -24,7 +24,7 @@ pub struct Base<'r> {
 impl Base<'_> {
     /// Surveys these instances again, after they were written.
     pub(crate) fn look_again(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
-        self.run.look(names)
+        self.run.survey_instances(names)
     }
 
     /// Takes failures of the steps into the report.
@@ -41,7 +41,7 @@ impl Base<'_> {
             self.run.tools.report_staged(&warnings);
         }
         if !self.report.rows.is_empty() {
-            staged::note(self.run, &mut self.report);
+            staged::mark(self.run, &mut self.report);
         }
         self.report
     }

@@ -17,11 +17,15 @@ pub struct Surveyed<'r> {
     survey: Survey,
 }
 
-impl<'r> Surveyed<'r> {
-    pub(crate) fn new(run: &'r mut Run, selection: Selection, survey: Survey) -> Self {
-        Self { run, selection, survey }
+impl Run {
+    /// Surveys the selected instances: reads their entries and asks their backends. Writes nothing and needs no identity.
+    pub fn survey(&mut self, selection: &Selection) -> Surveyed<'_> {
+        let survey = self.survey_instances(&selection.names);
+        Surveyed { run: self, selection: selection.clone(), survey }
     }
+}
 
+impl<'r> Surveyed<'r> {
     /// Returns what was found.
     pub fn survey(&self) -> &Survey {
         &self.survey
@@ -54,7 +58,7 @@ impl<'r> Surveyed<'r> {
                 // Why it cannot be locked is told of what is in it.
                 let _ = writers.writer(&self.run.tools, &storage);
             }
-            self.survey = self.run.look(&locks);
+            self.survey = self.run.survey_instances(&locks);
             plan = change.plan(self.run, &self.selection, &mut self.survey);
         }
         self.run.tools.report_missing_layers();
@@ -81,7 +85,7 @@ impl<'r> Surveyed<'r> {
         }
         let reach = self.run.with_dependencies(&self.selection.names);
         if reach.iter().any(|name| !self.survey.found.contains_key(name)) {
-            self.survey = self.run.look(&reach);
+            self.survey = self.run.survey_instances(&reach);
         }
     }
 

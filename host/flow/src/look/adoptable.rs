@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Instance, Reason, ReasonKind, State};
+use artifacts_plan::{Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::{Failure, FileChange};
 use artifacts_store::{Entry, NewEntry, Receipt, ReceiptState, Storage};
 
-use super::survey::{Found, Survey};
+use super::survey::{Survey, SurveyedInstance};
 use super::{changes, extras};
 use crate::failure;
+use crate::naming::bears;
 use crate::tools::Tools;
-use crate::tools::header_owners::Owners;
+use crate::tools::header_owners::HeaderOwners;
 use crate::tools::headers::{self, EntryHeaders};
-use crate::work::receipt::{self, Making};
+use crate::work::receipt::{self, GenerationRecord};
 
-/// What is accepted with a slice.
+/// What is accepted with an entry.
 #[derive(Debug, Clone)]
 pub struct Adoption {
     /// Whose it is.
@@ -26,7 +27,7 @@ pub struct Adoption {
     pub headers: BTreeSet<String>,
     /// Those of them that its receipt did not know.
     pub new_headers: usize,
-    /// Whether nobody can tell who reads them: no receipt does, or they are others than it tells of.
+    /// Whether no one can tell who reads them: no receipt does, or they are others than it tells of.
     pub unread: bool,
     /// Whether a file is sealed to fewer or more than are declared.
     pub miscounted: bool,
@@ -35,29 +36,29 @@ pub struct Adoption {
     /// What its files become.
     pub files: Vec<FileChange>,
     /// The age files in it, and which of its files they are for.
-    pub(crate) entry: EntryHeaders,
-    pub(crate) slice: NewEntry,
+    pub(crate) sealed: EntryHeaders,
+    pub(crate) entry: NewEntry,
 }
 
-/// What lies there of an instance.
-fn slice(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
+/// What is stored of an instance.
+fn read_entry(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, Failure> {
     let failed = |error: artifacts_store::Error| failure::about(instance, error);
-    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
+    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(instance, "no backend"))?;
     let storage = tools.backends.storage(backend)?;
     Storage::open(&tools.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
 }
 
-pub(crate) fn is_stale(found: &Found, kind: ReasonKind) -> bool {
-    matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == kind))
+pub(crate) fn is_stale(found: &SurveyedInstance, kind: ReasonKind) -> bool {
+    matches!(&found.state, InstanceState::Stale(reasons) if reasons.iter().any(|reason| reason.kind == kind))
 }
 
 /// What is accepted of why it is stale. While its bytes are not, nothing else is a reason.
-fn accepted(found: &Found) -> impl Iterator<Item = &Reason> {
+fn accepted(found: &SurveyedInstance) -> impl Iterator<Item = &Reason> {
     found.state.reasons().iter().filter(|reason| reason.kind.is_acceptable())
 }
 
 /// Whether an instance could be adopted by its name.
-pub(crate) fn is_adoptable(tools: &mut Tools, survey: &Survey, instance: &Instance, owners: &mut Owners) -> bool {
+pub(crate) fn is_adoptable(tools: &mut Tools, survey: &Survey, instance: &Instance, owners: &mut HeaderOwners) -> bool {
     let found = survey.found.get(&instance.name).filter(|found| !found.state.reasons().is_empty());
     found.is_some_and(|found| adoption(tools, survey, instance, found, owners).is_ok())
 }
@@ -67,28 +68,31 @@ pub(crate) fn adoption(
     tools: &mut Tools,
     survey: &Survey,
     instance: &Instance,
-    found: &Found,
-    owners: &mut Owners,
+    found: &SurveyedInstance,
+    owners: &mut HeaderOwners,
 ) -> Result<Adoption, Failure> {
     check_reasons(instance, found)?;
-    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::of(instance, "it has no backend"))?;
+    let backend = instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(instance, "no backend"))?;
     let opened = tools.backends.open(backend)?;
     let stored_by = receipt::backend_id(backend, &opened.terms);
-    // A backend that never sees plaintext has whatever is for somebody sealed by the host.
+    // A backend that never sees plaintext has whatever is for someone sealed by the host.
     let seals = !opened.terms.requests_plaintext && found.recipients.of_all_files().next().is_some();
-    let mut slice = slice(tools, instance)?.ok_or_else(|| failure::of(instance, "it is not there any more"))?;
-    let fingerprint = slice.fingerprint();
-    extras::take_added(instance, &mut slice);
+    let mut entry = read_entry(tools, instance)?
+        .ok_or_else(|| failure::for_instance(instance, "the entry was removed during this run"))?;
+    let fingerprint = entry.fingerprint();
+    extras::take_added(instance, &mut entry);
     if Some(fingerprint) != found.fingerprint {
-        return Err(failure::of(instance, "it was changed while it was looked at").hint(Some("try again")));
+        return Err(
+            failure::for_instance(instance, "the entry changed during this run").hint(Some("run the command again"))
+        );
     }
-    let entry = headers::in_entry(instance, &slice.files);
-    owners.check(tools, instance, &entry)?;
-    let entry = tools.headers.accepted(instance, entry)?;
-    let headers: BTreeSet<String> = entry.values().flat_map(|headers| headers.keys().cloned()).collect();
-    let before = before(&slice, backend);
+    let sealed = headers::in_entry(instance, &entry.files);
+    owners.check(tools, instance, &sealed)?;
+    let sealed = tools.headers.accepted(instance, sealed)?;
+    let headers: BTreeSet<String> = sealed.values().flat_map(|headers| headers.keys().cloned()).collect();
+    let before = before(&entry, backend);
     if headers.is_empty() && (seals || before.is_some_and(|receipt| !receipt.all_headers().is_empty())) {
-        return Err(failure::of(instance, "it cannot be adopted: there is no age file in it, and it is to be sealed"));
+        return Err(failure::for_instance(instance, "cannot adopt: expected an age file, found none"));
     }
 
     let dependencies = &survey.made_from(instance);
@@ -99,28 +103,29 @@ pub(crate) fn adoption(
     let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, ReasonKind::Receipt)) {
         receipt::renewed(agreeing, instance, dependencies, tools.now)
     } else {
-        let making = Making { instance, found, backend: stored_by, dependencies, headers: &entry, now: tools.now };
+        let making =
+            GenerationRecord { instance, found, backend: stored_by, dependencies, headers: &sealed, now: tools.now };
         continued(making.receipt()?, before)
     };
-    // What was sealed anew may be anybody's. Of what another program stored, the person says that it is as declared.
+    // What was re-encrypted may be anyone's. Of what another program stored, the person says that it is as declared.
     let receipt = if before.is_some() && new_headers > 0 { of_anybody(receipt) } else { receipt };
-    let files = changes::accepted(instance, before, &receipt, &slice.files, &slice.public);
+    let files = changes::accepted(instance, before, &receipt, &entry.files, &entry.public);
     Ok(Adoption {
         name: instance.name.clone(),
         differences: accepted(found).map(|reason| reason.message.clone()).collect(),
         new_headers,
         headers,
         unread,
-        miscounted: miscounted(found, &slice),
+        miscounted: miscounted(found, &entry),
         other_recipients: survey.other_recipients.get(&instance.name).cloned().unwrap_or_default(),
         files,
-        entry,
-        slice: NewEntry { replaces: Some(fingerprint), files: slice.files, public: slice.public, receipt },
+        sealed,
+        entry: NewEntry { replaces: Some(fingerprint), files: entry.files, public: entry.public, receipt },
     })
 }
 
 /// Whether each reason for which it is stale can be accepted, or none is left to be.
-fn check_reasons(instance: &Instance, found: &Found) -> Result<(), Failure> {
+fn check_reasons(instance: &Instance, found: &SurveyedInstance) -> Result<(), Failure> {
     let broken = found
         .state
         .reasons()
@@ -128,19 +133,19 @@ fn check_reasons(instance: &Instance, found: &Found) -> Result<(), Failure> {
         .filter(|reason| !reason.kind.is_acceptable() && reason.kind != ReasonKind::Recipients);
     let broken: Vec<&str> = broken.map(|reason| reason.message.as_str()).collect();
     if !broken.is_empty() {
-        return Err(failure::of(instance, format!("it cannot be adopted: {}", broken.join(", "))));
+        return Err(failure::for_instance(instance, format!("cannot adopt: {}", broken.join(", "))));
     }
     if accepted(found).next().is_none() {
-        let refused = failure::of(instance, "only its readers changed, and adopting encrypts nothing");
-        return Err(refused.hint(Some(format!("`artifacts rekey {}`", failure::word(&instance.name)))));
+        let refused = failure::for_instance(instance, "only its recipients changed, and `adopt` does not re-encrypt");
+        return Err(refused.hint(Some(format!("`artifacts rekey {}`", failure::quoted_name(&instance.name)))));
     }
     Ok(())
 }
 
-/// The receipt that lies there, if it is this instance's and this backend's.
-fn before<'a>(slice: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
-    match &slice.receipt {
-        ReceiptState::Valid(receipt) if receipt.instance == slice.name && receipt.backend.name == *backend => {
+/// The receipt that is stored, if it is this instance's and this backend's.
+fn before<'a>(entry: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
+    match &entry.receipt {
+        ReceiptState::Valid(receipt) if receipt.instance == entry.name && receipt.backend.name == *backend => {
             Some(receipt)
         }
         _ => None,
@@ -148,13 +153,13 @@ fn before<'a>(slice: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
 }
 
 /// Whether a file is sealed to fewer or more than is declared.
-fn miscounted(found: &Found, slice: &Entry) -> bool {
+fn miscounted(found: &SurveyedInstance, entry: &Entry) -> bool {
     let count = |stored: &str, bytes: &[u8]| {
-        let borne = found.recipients.iter().filter(|(file, _)| changes::bears(stored, file.as_str()));
+        let borne = found.recipients.iter().filter(|(file, _)| bears(stored, file.as_str()));
         let declared = borne.max_by_key(|(file, _)| file.as_str().len()).map(|(_, recipients)| recipients.len());
         declared.zip(Some(artifacts_age::recipients(bytes)).filter(|count| *count > 0))
     };
-    slice.files.iter().filter_map(|(stored, bytes)| count(stored, bytes)).any(|(declared, sealed)| declared != sealed)
+    entry.files.iter().filter_map(|(stored, bytes)| count(stored, bytes)).any(|(declared, sealed)| declared != sealed)
 }
 
 /// A receipt that does not say who reads the files.
@@ -162,8 +167,8 @@ fn of_anybody(receipt: Receipt) -> Receipt {
     Receipt { recipients: receipt.recipients.unknown(), ..receipt }
 }
 
-/// What the old receipt says of the readers, of `validation`, of the dependencies and of the expiry stays: that bytes are
-/// accepted as they lie makes them neither younger nor readable for others.
+/// What the old receipt says of the recipients, of `validation`, of the dependencies and of the expiry stays: that bytes are
+/// accepted as they are stored makes them neither younger nor readable for others.
 fn continued(new: Receipt, before: Option<&Receipt>) -> Receipt {
     let Some(before) = before else { return new };
     let known = |(file, declared): (Name, _)| {

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use artifacts_report::{Failure, Report};
 
 use crate::run::Run;
 
 /// What the modules say of a public file that is not generated yet.
-const AWAITED: &str = "is not there yet; run:";
+const AWAITED: &str = "is not generated yet; run:";
 
 /// Adds to the rows of instances that wait for others which.
-pub(crate) fn note(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut Report) {
+pub(crate) fn mark(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut Report) {
     for (name, reason) in waiting.iter().filter(|(name, reason)| name != reason) {
-        if let Some(row) = report.rows.get_mut(name).filter(|row| row.state == State::Blocked) {
-            row.notes.push(format!("it waits for {reason}, which cannot be made yet"));
+        if let Some(row) = report.rows.get_mut(name).filter(|row| row.state == InstanceState::Blocked) {
+            row.notes.push(format!("waits for {reason}"));
         }
     }
 }
@@ -24,7 +24,7 @@ pub(crate) fn note(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut 
 /// run waits for nothing in the end.
 pub(crate) fn explain(run: &Run, report: &mut Report) {
     let is_blocked = |name: &InstanceName| run.instances.get(name).is_some_and(|instance| instance.artifact.blocked);
-    let rows = report.rows.iter().filter(|(name, row)| row.state == State::Blocked && is_blocked(name));
+    let rows = report.rows.iter().filter(|(name, row)| row.state == InstanceState::Blocked && is_blocked(name));
     let names: Vec<InstanceName> = rows.map(|(name, _)| name.clone()).collect();
     if names.is_empty() {
         return;
@@ -34,12 +34,12 @@ pub(crate) fn explain(run: &Run, report: &mut Report) {
         let Some(why) = reasons.remove(name) else { continue };
         let first = why.lines().next().unwrap_or_default();
         if let Some((what, command)) = first.split_once(AWAITED) {
-            row.notes.push(format!("it waits: {what}{AWAITED} `{}`", command.trim()));
+            row.notes.push(format!("{what}{AWAITED} `{}`", command.trim()));
             continue;
         }
         // Whatever else an artifact fails with is a mistake, for which nothing can be generated.
-        let help = "correct its declaration; `--nix-arg --show-trace` tells where it comes from";
-        report.errors.push(Failure::new(name.to_string(), why.clone()).hint(Some(help)));
-        row.state = State::Error(why);
+        let hint = "fix the declaration; `--nix-arg --show-trace` shows where the error comes from";
+        report.errors.push(Failure::new(name.to_string(), why.clone()).hint(Some(hint)));
+        row.state = InstanceState::Error(why);
     }
 }

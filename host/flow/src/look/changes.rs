@@ -1,4 +1,4 @@
-//! What is written of an instance, file by file: readers and sizes, and what is public. No secret.
+//! What is written of an instance, file by file: recipients and sizes, and what is public. No secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +8,9 @@ use artifacts_report::{FileChange, Side};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
-use super::settable::{Others, others};
-use super::survey::Found;
+use super::settable::{OtherFiles, others};
+use super::survey::SurveyedInstance;
+use crate::naming::bears;
 use crate::tools::Tools;
 
 /// What would be written.
@@ -27,10 +28,10 @@ pub enum Writing<'a> {
 }
 
 /// What would be written of an instance as it was found. It opens nothing.
-pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writing<'_>) -> Vec<FileChange> {
-    let before = found.receipt.as_ref().map(|receipt| Lying::by_receipt(instance, receipt));
+pub fn changes(tools: &Tools, instance: &Instance, found: &SurveyedInstance, writing: Writing<'_>) -> Vec<FileChange> {
+    let before = found.receipt.as_ref().map(|receipt| StoredFiles::by_receipt(instance, receipt));
     let before = before.unwrap_or_default();
-    // Of what is encrypted anew, nothing public is told, so no slice is read again for it.
+    // Of what is re-encrypted, nothing public is reported, so no entry is read again for it.
     let before = if matches!(writing, Writing::Anew) { before } else { before.with_public(public(tools, instance)) };
     let declared: BTreeSet<String> = instance.artifact.files.keys().map(ToString::to_string).collect();
     let is_secret = |name: &String| instance.secret_files().any(|secret| secret.as_str() == name);
@@ -40,8 +41,8 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writi
         }
         Writing::Anew => declared.into_iter().filter(is_secret).collect(),
         Writing::One { file } => {
-            let Others { anew, gone } = others(instance, found, file);
-            std::iter::once(file.to_string()).chain(anew).chain(gone).collect()
+            let OtherFiles { reencrypted, gone } = others(instance, found, file);
+            std::iter::once(file.to_string()).chain(reencrypted).chain(gone).collect()
         }
     };
     let change = |file: String| FileChange {
@@ -53,22 +54,22 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &Found, writing: Writi
 }
 
 /// A file as it would be; none of one that is not declared.
-fn after(instance: &Instance, found: &Found, file: &str) -> Option<Side> {
+fn after(instance: &Instance, found: &SurveyedInstance, file: &str) -> Option<Side> {
     Some(if instance.artifact.files.get(file)?.secret {
-        let readers = found.recipients.get(file).cloned();
-        Side::Secret { size: None, readers }
+        let recipients = found.recipients.get(file).cloned();
+        Side::Secret { size: None, recipients }
     } else {
         Side::Public { size: None, content: None }
     })
 }
 
-/// The public files that lie there.
+/// The public files that are stored.
 fn public(tools: &Tools, instance: &Instance) -> EntryFiles {
     let storage = instance.artifact.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
     let storage = storage.and_then(|storage| Storage::open(&tools.root, &storage).ok());
     storage
         .and_then(|storage| storage.read(&instance.name).ok().flatten())
-        .map(|slice| slice.public)
+        .map(|entry| entry.public)
         .unwrap_or_default()
 }
 
@@ -82,7 +83,7 @@ pub(crate) fn public_changes(before: &EntryFiles, after: &EntryFiles) -> Vec<Fil
         .collect()
 }
 
-/// What a slice becomes that is accepted as it lies. The readers are those of `new`, unless nobody knows them.
+/// What an entry becomes that is accepted as it is stored. The recipients are those of `new`, unless no one knows them.
 pub(crate) fn accepted(
     instance: &Instance,
     old: Option<&Receipt>,
@@ -90,13 +91,13 @@ pub(crate) fn accepted(
     files: &EntryFiles,
     public: &EntryFiles,
 ) -> Vec<FileChange> {
-    let before = old.map(|old| Lying::by_receipt(instance, old)).unwrap_or_default();
+    let before = old.map(|old| StoredFiles::by_receipt(instance, old)).unwrap_or_default();
     let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
-    let readers = |file: &Name| old.and_then(|_| new.recipients.get(file.as_str())).and_then(known);
-    let secret = instance.secret_files().map(|file| (file.to_string(), readers(file)));
-    let after = Lying::of(secret.collect(), sizes).with_public(public.clone());
+    let recipients = |file: &Name| old.and_then(|_| new.recipients.get(file.as_str())).and_then(known);
+    let secret = instance.secret_files().map(|file| (file.to_string(), recipients(file)));
+    let after = StoredFiles::new(secret.collect(), sizes).with_public(public.clone());
     let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
-    let side = |lying: &Lying, name: &String| lying.files.get(name).cloned();
+    let side = |entry_files: &StoredFiles, name: &String| entry_files.files.get(name).cloned();
     let changes = names.into_iter().map(|name| FileChange {
         file: name.clone(),
         before: side(&before, name),
@@ -105,55 +106,51 @@ pub(crate) fn accepted(
     changes.collect()
 }
 
-/// What goes with a slice that nobody declares.
-pub(crate) fn removed(slice: &Entry) -> Vec<FileChange> {
-    let sizes = || slice.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
-    let lying = match &slice.receipt {
+/// What goes with an entry that no one declares.
+pub(crate) fn removed(entry: &Entry) -> Vec<FileChange> {
+    let sizes = || entry.files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
+    let entry_files = match &entry.receipt {
         ReceiptState::Valid(receipt) if !receipt.recipients.is_empty() => {
-            let readers = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
-            Lying::of(readers.collect(), sizes())
+            let recipients = receipt.recipients.iter().map(|(file, recipients)| (file.to_string(), known(recipients)));
+            StoredFiles::new(recipients.collect(), sizes())
         }
-        // Nobody tells what the backend's files are called in the declarations.
-        _ => Lying::of(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
+        // No one tells what the backend's files are called in the declarations.
+        _ => StoredFiles::new(sizes().map(|(name, _)| (name.to_owned(), None)).collect(), sizes()),
     };
     let gone = |(file, side)| FileChange { file, before: Some(side), after: None };
-    lying.with_public(slice.public.clone()).files.into_iter().map(gone).collect()
+    entry_files.with_public(entry.public.clone()).files.into_iter().map(gone).collect()
 }
 
-/// Readers as a receipt has them: none are there when nobody knows them.
-fn known(readers: &BTreeSet<String>) -> Option<BTreeSet<String>> {
-    (!readers.is_empty()).then(|| readers.clone())
+/// Recipients as a receipt has them: none are there when no one knows them.
+fn known(recipients: &BTreeSet<String>) -> Option<BTreeSet<String>> {
+    (!recipients.is_empty()).then(|| recipients.clone())
 }
 
-/// Whether a stored file is this declared one by its name: `key` is in `key` or in `key.age`.
-pub(crate) fn bears(stored: &str, file: &str) -> bool {
-    stored.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-/// What lies there, by the names that are declared.
+/// What is stored, by the names that are declared.
 #[derive(Default)]
-struct Lying {
+struct StoredFiles {
     files: BTreeMap<String, Side>,
 }
 
-impl Lying {
+impl StoredFiles {
     /// As a receipt has it: of public files it has the sizes.
     fn by_receipt(instance: &Instance, receipt: &Receipt) -> Self {
-        let stored = receipt.recipients.iter().map(|(file, readers)| (file.to_string(), known(readers)));
-        // A backend that names no readers at all stores what is declared all the same.
+        let stored = receipt.recipients.iter().map(|(file, recipients)| (file.to_string(), known(recipients)));
+        // A backend that names no recipients at all stores what is declared all the same.
         let declared = instance.secret_files().filter(|_| receipt.recipients.is_empty());
         let secret = declared.map(|file| (file.to_string(), None)).chain(stored).collect();
-        let mut lying = Self::of(secret, receipt.files.iter().map(|(name, stored)| (name.as_str(), stored.size)));
+        let mut entry_files =
+            Self::new(secret, receipt.files.iter().map(|(name, stored)| (name.as_str(), stored.size)));
         let public = receipt.public.iter();
-        lying.files.extend(
+        entry_files.files.extend(
             public.map(|(name, stored)| (name.clone(), Side::Public { size: Some(stored.size), content: None })),
         );
-        lying
+        entry_files
     }
 
-    /// Secret files and their readers, with the sizes of the stored files that bear their names. Of a file that its backend
+    /// Secret files and their recipients, with the sizes of the stored files that bear their names. Of a file that its backend
     /// keeps elsewhere the size is not known.
-    fn of<'a>(
+    fn new<'a>(
         secret: BTreeMap<String, Option<BTreeSet<String>>>,
         stored: impl Iterator<Item = (&'a str, u64)>,
     ) -> Self {
@@ -163,9 +160,9 @@ impl Lying {
                 *sizes.entry(file.clone()).or_default() += size;
             }
         }
-        let side = |(file, readers): (String, Option<BTreeSet<String>>)| {
+        let side = |(file, recipients): (String, Option<BTreeSet<String>>)| {
             let size = sizes.get(&file).copied();
-            (file, Side::Secret { size, readers })
+            (file, Side::Secret { size, recipients })
         };
         Self { files: secret.into_iter().map(side).collect() }
     }
@@ -184,8 +181,8 @@ mod tests {
     fn a_stored_file_counts_for_the_declared_one_whose_name_it_bears() {
         let secret = ["key", "key.pub", "other"].map(|file| (file.to_owned(), None));
         let stored = [("key.age", 1), ("key.pub.age", 2), ("keys", 4), ("secrets.json", 8)];
-        let lying = Lying::of(secret.into_iter().collect(), stored.into_iter());
-        let size = |file: &str| match &lying.files[file] {
+        let entry_files = StoredFiles::new(secret.into_iter().collect(), stored.into_iter());
+        let size = |file: &str| match &entry_files.files[file] {
             Side::Secret { size, .. } | Side::Public { size, .. } => *size,
         };
         assert_eq!([size("key"), size("key.pub"), size("other")], [Some(1), Some(2), None]);

@@ -32,5 +32,5 @@ fn is_stored(tools: &Tools, instance: &Instance) -> bool {
     };
     Storage::open(&tools.root, &storage)
         .and_then(|storage| storage.read(&instance.name))
-        .is_ok_and(|slice| slice.is_some())
+        .is_ok_and(|entry| entry.is_some())
 }

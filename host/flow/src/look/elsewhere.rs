@@ -6,7 +6,7 @@ use artifacts_declared::{DEFAULT_STORAGE, InstanceName};
 use artifacts_plan::{Elsewhere, Instance};
 use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
 
-use super::changes::bears;
+use crate::naming::bears;
 use crate::tools::Tools;
 
 /// What makes a directory a root of its own.
@@ -70,9 +70,9 @@ impl Known {
         };
         match self.storage.read(&instance.name) {
             Ok(None) => None,
-            Ok(Some(slice)) => {
-                let receipt = own_receipt(&slice, &instance.name);
-                let is_entry = receipt.is_some() || (self.declared && has_declared(instance, &slice));
+            Ok(Some(entry)) => {
+                let receipt = own_receipt(&entry, &instance.name);
+                let is_entry = receipt.is_some() || (self.declared && has_declared(instance, &entry));
                 is_entry.then(|| (place(receipt.map(|receipt| receipt.backend.name.to_string())), receipt.cloned()))
             }
             // What cannot be read may hold the value.
@@ -83,20 +83,20 @@ impl Known {
 
 /// Whether an entry has a valid receipt of this instance.
 pub fn has_receipt(storage: &Storage, name: &InstanceName) -> bool {
-    storage.read(name).ok().flatten().is_some_and(|slice| own_receipt(&slice, name).is_some())
+    storage.read(name).ok().flatten().is_some_and(|entry| own_receipt(&entry, name).is_some())
 }
 
-fn own_receipt<'a>(slice: &'a Entry, name: &InstanceName) -> Option<&'a Receipt> {
-    match &slice.receipt {
+fn own_receipt<'a>(entry: &'a Entry, name: &InstanceName) -> Option<&'a Receipt> {
+    match &entry.receipt {
         ReceiptState::Valid(receipt) if receipt.instance == *name => Some(receipt),
         ReceiptState::Valid(_) | ReceiptState::Missing | ReceiptState::Malformed(_) => None,
     }
 }
 
 /// Whether a file in it has the name of a declared one.
-fn has_declared(instance: &Instance, slice: &Entry) -> bool {
-    let secret = slice.files.keys().any(|stored| instance.secret_files().any(|file| bears(stored, file.as_str())));
-    secret || slice.public.keys().any(|stored| instance.public_files().any(|file| file.as_str() == stored))
+fn has_declared(instance: &Instance, entry: &Entry) -> bool {
+    let secret = entry.files.keys().any(|stored| instance.secret_files().any(|file| bears(stored, file.as_str())));
+    secret || entry.public.keys().any(|stored| instance.public_files().any(|file| file.as_str() == stored))
 }
 
 /// The storages of all backends, and the default one: a backend may have been given another one since.

@@ -6,27 +6,27 @@ use std::collections::BTreeSet;
 use artifacts_plan::Instance;
 use artifacts_store::{Entry, Receipt, ReceiptState};
 
-use super::changes::bears;
+use crate::naming::bears;
 
 /// So many strays of one entry are named.
 const NAMED: usize = 5;
 
-/// Makes added files part of the entry, and returns the paths of the strays, which stay out of it. Whoever compares the entry's
+/// Makes added files part of the entry, and returns the paths of the strays, which stay out of it. Anyone who compares the entry's
 /// fingerprint takes it first.
-pub fn take_added(instance: &Instance, slice: &mut Entry) -> Vec<String> {
-    let receipt = match &slice.receipt {
+pub fn take_added(instance: &Instance, entry: &mut Entry) -> Vec<String> {
+    let receipt = match &entry.receipt {
         ReceiptState::Valid(receipt) => receipt.clone(),
         ReceiptState::Missing | ReceiptState::Malformed(_) => return Vec::new(),
     };
     let (added, strays): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut slice.extras).into_iter().partition(|(path, _)| is_added(instance, &receipt, path));
+        std::mem::take(&mut entry.extras).into_iter().partition(|(path, _)| is_added(instance, &receipt, path));
     for (path, bytes) in added {
         match path.strip_prefix("public/") {
-            Some(name) => slice.public.insert(name.to_owned(), bytes),
-            None => slice.files.insert(path, bytes),
+            Some(name) => entry.public.insert(name.to_owned(), bytes),
+            None => entry.files.insert(path, bytes),
         };
     }
-    let strays = strays.into_iter().map(|(path, _)| path).chain(slice.unread.iter().cloned());
+    let strays = strays.into_iter().map(|(path, _)| path).chain(entry.unread.iter().cloned());
     strays.collect::<BTreeSet<String>>().into_iter().collect()
 }
 

@@ -7,23 +7,23 @@ use artifacts_store::{Difference, Entry, Generation, Receipt, ReceiptState};
 use super::extras;
 use crate::tools::seconds;
 
-/// What the host finds of a slice, without asking its backend. `strays` are the files in it that belong to no one, and
+/// What the host finds of an entry, without asking its backend. `strays` are the files in it that belong to no one, and
 /// `generations` has those of what it may depend on.
 pub fn facts(
     instance: &Instance,
-    slice: &Entry,
+    entry: &Entry,
     strays: &[String],
     generations: &BTreeMap<InstanceName, Generation>,
 ) -> Facts {
-    let differs = slice.differences();
+    let differs = entry.differences();
     let is_stray = |one: &&Difference| matches!(one, Difference::Extra(path) if strays.contains(path));
     let differs = Facts {
         receipt: differs.iter().filter(|one| !is_stray(one)).map(ToString::to_string).collect(),
-        public: slice.public.keys().cloned().collect(),
+        public: entry.public.keys().cloned().collect(),
         strays: extras::named(strays),
         ..Facts::default()
     };
-    let ReceiptState::Valid(receipt) = &slice.receipt else { return differs };
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return differs };
     Facts {
         backend: Some(receipt.backend.name.to_string()),
         recipients: receipt.recipients.clone(),
@@ -41,14 +41,14 @@ fn stored(receipt: &Receipt) -> Option<BTreeSet<String>> {
     (!unknown).then(|| receipt.recipients.files().map(ToString::to_string).collect())
 }
 
-/// Dependencies that are not, as they lie, what went into this slice. One that does not lie there tells of itself.
+/// Dependencies that are not, as they are stored, what went into this entry. One that does not be stored tells of itself.
 fn outdated(instance: &Instance, receipt: &Receipt, generations: &BTreeMap<InstanceName, Generation>) -> Vec<String> {
     let why = |name: &InstanceName| {
         let is = generations.get(name)?;
         match receipt.dependencies.get(name) {
             Some(was) if was == is => None,
-            Some(_) => Some(Reason::made_again(name).message),
-            None => Some(format!("it was made without {name}")),
+            Some(_) => Some(Reason::regenerated(name).message),
+            None => Some(format!("generated without its dependency {name}")),
         }
     };
     instance.dependencies.values().filter_map(why).collect()

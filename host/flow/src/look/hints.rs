@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Cause, Instance, ReasonKind, State};
+use artifacts_plan::{Cause, Instance, InstanceState, ReasonKind};
 use artifacts_report::{Effect, Hint, hint_line};
 use artifacts_store::{Entry, Storage};
 use artifacts_text::shell_word;
 
 use super::adoptable::is_adoptable;
-use super::certain::unmakeable;
-use super::changes::bears;
+use super::foreseeable::foreseeable_error;
 use super::orphans::Orphan;
 use super::rekeyable::{unopenable, unretrievable, wants_rekey};
 use super::settable::unsettable;
-use super::steps::{Wanted, steps};
-use super::survey::{Found, Survey, survey};
+use super::steps::{GenerateScope, steps};
+use super::survey::{Survey, SurveyedInstance, survey};
+use crate::naming::bears;
 use crate::tools::Tools;
-use crate::tools::header_owners::Owners;
+use crate::tools::header_owners::HeaderOwners;
 
 /// How an age file that is not armored begins.
 const BINARY: &[u8] = b"age-encryption.org/v1";
@@ -41,23 +41,25 @@ pub fn hints<'a>(
     survey: &Survey,
     instances: impl Iterator<Item = &'a Instance>,
 ) -> BTreeMap<InstanceName, Vec<Hint>> {
-    let mut owners = Owners::default();
+    let mut owners = HeaderOwners::default();
     let mut hints = BTreeMap::new();
     for instance in instances {
         let Some(found) = survey.found.get(&instance.name) else { continue };
         let about = About { declared, survey, instance, found, name: instance.name.to_string() };
         let some = match &found.state {
-            State::Absent => about.absent(),
-            State::Stale(_) => about.stale(tools, &mut owners),
-            State::Present | State::OnTarget | State::Blocked | State::Error(_) => Vec::new(),
+            InstanceState::Absent => about.absent(),
+            InstanceState::Stale(_) => about.stale(tools, &mut owners),
+            InstanceState::Present | InstanceState::OnTarget | InstanceState::Blocked | InstanceState::Error(_) => {
+                Vec::new()
+            }
         };
         hints.insert(instance.name.clone(), some);
     }
     hints
 }
 
-/// The hints in one line, for a failure of one instance. It is looked at anew: the failure may not tell why.
-pub fn help(tools: &mut Tools, instance: &Instance) -> Option<String> {
+/// The hints in one line, for a failure of one instance. It is looked at again: the failure may not tell why.
+pub fn hint(tools: &mut Tools, instance: &Instance) -> Option<String> {
     let instances = BTreeMap::from([(instance.name.clone(), instance.clone())]);
     let names = BTreeSet::from([instance.name.clone()]);
     let survey = survey(tools, &instances, &names);
@@ -70,7 +72,7 @@ struct About<'a> {
     declared: Everything<'a>,
     survey: &'a Survey,
     instance: &'a Instance,
-    found: &'a Found,
+    found: &'a SurveyedInstance,
     name: String,
 }
 
@@ -80,7 +82,7 @@ impl About<'_> {
     }
 
     fn absent(&self) -> Vec<Hint> {
-        if !self.makeable(Wanted::default()) {
+        if !self.makeable(GenerateScope::default()) {
             return Vec::new();
         }
         let Some(old) = self.declared.orphans.iter().find(|orphan| orphan.is_twin(self.instance)) else {
@@ -90,24 +92,24 @@ impl About<'_> {
         vec![Hint::text(Effect::Keeps, old), self.artifacts(Effect::Replaces, &["generate", "--yes", &self.name])]
     }
 
-    /// Whether `generate` would make it, as far as can be told without asking anybody.
-    fn makeable(&self, wanted: Wanted) -> bool {
+    /// Whether `generate` would make it, as far as can be determined without asking anyone.
+    fn makeable(&self, wanted: GenerateScope) -> bool {
         let Everything { instances, ordered, .. } = self.declared;
         let chosen = BTreeSet::from([self.instance.name.clone()]);
         let steps = steps(instances, ordered, &chosen, self.survey, wanted);
         let names: BTreeSet<InstanceName> = steps.into_iter().map(|step| step.name).collect();
         let made = |name| instances.get(name);
-        let unmakeable = |one| unmakeable(one, instances, self.survey, &names, |_| false);
-        names.contains(&self.instance.name) && names.iter().filter_map(made).all(|one| unmakeable(one).is_none())
+        let foreseeable_error = |one| foreseeable_error(one, instances, self.survey, &names, |_| false);
+        names.contains(&self.instance.name) && names.iter().filter_map(made).all(|one| foreseeable_error(one).is_none())
     }
 
-    fn stale(&self, tools: &mut Tools, owners: &mut Owners) -> Vec<Hint> {
+    fn stale(&self, tools: &mut Tools, owners: &mut HeaderOwners) -> Vec<Hint> {
         let reasons = self.found.state.reasons();
         let kinds: BTreeSet<ReasonKind> = reasons.iter().map(|reason| reason.kind).collect();
         let mut hints = Vec::from_iter(self.strays(tools));
         hints.extend(self.backend(&kinds));
         let unclear = kinds.iter().any(|kind| kind.is_unclear());
-        // Whoever accepts an entry looks at it first; so does whoever gives it up.
+        // Anyone who accepts an entry looks at it first; so does anyone who gives it up.
         if unclear && !kinds.contains(&ReasonKind::Backend) {
             hints.extend(self.unclear(tools, owners, &kinds));
         }
@@ -129,8 +131,8 @@ impl About<'_> {
         let place = self.place(tools)?;
         let paths = self.found.strays.iter().map(|stray| format!("{place}/{stray}"));
         let there = paths.filter_map(|path| Some((tools.root.dir().symlink_metadata(&path).ok()?.is_dir(), path)));
-        let (folders, paths): (Vec<bool>, Vec<String>) = there.unzip();
-        let remove: &[&str] = if folders.contains(&true) { &["rm", "-r", "--"] } else { &["rm", "--"] };
+        let (directories, paths): (Vec<bool>, Vec<String>) = there.unzip();
+        let remove: &[&str] = if directories.contains(&true) { &["rm", "-r", "--"] } else { &["rm", "--"] };
         let words = remove.iter().copied().chain(paths.iter().map(String::as_str));
         (!paths.is_empty()).then(|| Hint::command(Effect::Keeps, words))
     }
@@ -139,12 +141,12 @@ impl About<'_> {
         if !kinds.contains(&ReasonKind::Backend) {
             return None;
         }
-        let help = unopenable(self.instance, self.found)?.hint?;
-        Some(Hint::text(Effect::Keeps, help))
+        let hint = unopenable(self.instance, self.found)?.hint?;
+        Some(Hint::text(Effect::Keeps, hint))
     }
 
     /// It is not what its receipt describes, or not in the form that its backend expects.
-    fn unclear(&self, tools: &mut Tools, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+    fn unclear(&self, tools: &mut Tools, owners: &mut HeaderOwners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
         let place = self.place(tools).unwrap_or_default();
         let in_git = tools.root.path().ancestors().any(|above| above.join(".git").exists());
         let conflict = self.found.state.reasons().iter().any(|reason| reason.message.contains("merge conflict"));
@@ -166,7 +168,7 @@ impl About<'_> {
         // What this program never stored is in no commit that is known to be good.
         let mut hints = Vec::new();
         if self.found.receipt.is_some() && !in_git {
-            hints.push(Hint::text(Effect::Undoes, "take it from the last good commit or a backup"));
+            hints.push(Hint::text(Effect::Undoes, "restore it from a commit or a backup"));
         } else if self.found.receipt.is_some() {
             hints.push(Hint::command(Effect::Undoes, ["git", "restore", "--source", "COMMIT", "--", &place]));
         }
@@ -178,7 +180,7 @@ impl About<'_> {
             hints.push(Hint::text(Effect::Keeps, how));
         }
         if (self.found.receipt.is_some() || is_part || kinds.contains(&ReasonKind::Format))
-            && self.makeable(Wanted { regenerate: true, ..Wanted::default() })
+            && self.makeable(GenerateScope { regenerate: true, ..GenerateScope::default() })
         {
             hints.push(self.artifacts(Effect::Replaces, &["generate", "--regenerate", &self.name]));
         }
@@ -187,23 +189,23 @@ impl About<'_> {
 
     /// A file that another program stored, under another name or in another form.
     fn other_form(&self, tools: &Tools, place: &str) -> Option<Hint> {
-        let slice = stored(tools, self.instance)?;
+        let entry = stored(tools, self.instance)?;
         let declared: Vec<&str> = self.instance.secret_files().map(artifacts_declared::Name::as_str).collect();
         let binary = |(file, bytes): &(&String, &Vec<u8>)| {
             bytes.starts_with(BINARY) && declared.iter().any(|declared| bears(file, declared))
         };
-        if let Some((file, _)) = slice.files.iter().find(binary) {
+        if let Some((file, _)) = entry.files.iter().find(binary) {
             let path = shell_word(&format!("{place}/{file}"));
             let new = shell_word(&format!("{place}/{file}.new"));
             let (begin, end) = ("-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----");
             let armor = format!("(echo {begin}; base64 -w 64 {path}; echo {end}) > {new} && mv {new} {path}");
-            let why = format!("`{file}` is a binary age file, and an armored one is expected: `{armor}`");
+            let why = format!("`{file}` is a binary age file; expected an armored one: `{armor}`");
             return Some(Hint::text(Effect::Keeps, why));
         }
         let strange: Vec<&String> =
-            slice.files.keys().filter(|file| !declared.iter().any(|declared| bears(file, declared))).collect();
+            entry.files.keys().filter(|file| !declared.iter().any(|declared| bears(file, declared))).collect();
         let missing: Vec<&&str> =
-            declared.iter().filter(|declared| !slice.files.keys().any(|file| bears(file, declared))).collect();
+            declared.iter().filter(|declared| !entry.files.keys().any(|file| bears(file, declared))).collect();
         let ([strange], [missing]) = (strange.as_slice(), missing.as_slice()) else { return None };
         let (_, ending) = strange.rsplit_once('.')?;
         let to = format!("{place}/{missing}.{ending}");
@@ -247,7 +249,7 @@ impl About<'_> {
             None => Vec::new(),
             Some(_) => {
                 let mut hints = vec![Hint::text(Effect::Keeps, "declare the recipients as before")];
-                if self.makeable(Wanted { regenerate: true, ..Wanted::default() }) {
+                if self.makeable(GenerateScope { regenerate: true, ..GenerateScope::default() }) {
                     hints.push(self.artifacts(Effect::Replaces, &["generate", "--regenerate", &self.name]));
                 }
                 hints
@@ -255,7 +257,7 @@ impl About<'_> {
         }
     }
 
-    fn outdated(&self, tools: &mut Tools, owners: &mut Owners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
+    fn outdated(&self, tools: &mut Tools, owners: &mut HeaderOwners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
         let mut hints = Vec::new();
         if !kinds.iter().any(|kind| kind.is_outdated()) {
             return hints;
@@ -263,7 +265,7 @@ impl About<'_> {
         if is_adoptable(tools, self.survey, self.instance, owners) {
             hints.push(self.artifacts(Effect::Keeps, &["adopt", &self.name]));
         }
-        if self.makeable(Wanted { stale: true, ..Wanted::default() }) {
+        if self.makeable(GenerateScope { stale: true, ..GenerateScope::default() }) {
             hints.push(self.artifacts(Effect::Replaces, &["generate", "--stale", &self.name]));
         }
         hints
@@ -276,10 +278,14 @@ fn stored(tools: &Tools, instance: &Instance) -> Option<Entry> {
 }
 
 /// A failure of an instance that says nothing of what to do says what its state asks for.
-pub fn helped(tools: &mut Tools, instance: &Instance, failure: artifacts_report::Failure) -> artifacts_report::Failure {
+pub fn with_hint(
+    tools: &mut Tools,
+    instance: &Instance,
+    failure: artifacts_report::Failure,
+) -> artifacts_report::Failure {
     if failure.hint.is_some() {
         return failure;
     }
-    let help = help(tools, instance);
-    failure.hint(help)
+    let hint = hint(tools, instance);
+    failure.hint(hint)
 }

@@ -60,16 +60,15 @@ pub fn index_fault(instance: &Instance, staged: &Staged) -> Option<Failure> {
     match staged {
         Staged::Conflict { command } => {
             let theirs = command.replacen("--ours", "--theirs", 1);
-            let failure = failure::of(instance, "its stored entry has an unresolved merge conflict");
+            let failure = failure::for_instance(instance, "unresolved merge conflict in its entry");
             Some(failure.hint(Some(format!("choose one side first: `{command}` or `{theirs}`, then `git add` it"))))
         }
         Staged::Sparse => {
-            let failure = failure::of(instance, "it is stored outside of the sparse checkout");
+            let failure = failure::for_instance(instance, "stored outside the sparse checkout");
             Some(failure.hint(Some("include its storage: `git sparse-checkout add DIRECTORY`")))
         }
         Staged::Submodule { path, command } => {
-            let failure =
-                failure::of(instance, format!("it belongs into the submodule `{path}`, which is not checked out"));
+            let failure = failure::for_instance(instance, format!("its submodule `{path}` is not checked out"));
             Some(failure.hint(Some(format!("check it out: `{command}`"))))
         }
         Staged::Yes | Staged::No { .. } | Staged::Ignored { .. } | Staged::Filtered { .. } | Staged::Deleted { .. } => {
@@ -92,8 +91,8 @@ pub fn is_stageable(tools: &Tools, instance: &Instance) -> bool {
 /// The path of an entry that is as it was stored.
 fn intact(tools: &Tools, instance: &Instance) -> Option<String> {
     let storage = tools.storage_of(instance)?;
-    let slice = Storage::open(&tools.root, &storage).ok()?.read(&instance.name).ok()??;
-    let intact = slice.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
+    let entry = Storage::open(&tools.root, &storage).ok()?.read(&instance.name).ok()??;
+    let intact = entry.differences().iter().all(|difference| matches!(difference, Difference::Extra(_)));
     intact.then(|| format!("{storage}/{}", instance.name))
 }
 

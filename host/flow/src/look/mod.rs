@@ -2,12 +2,12 @@
 
 pub(crate) mod adoptable;
 pub(crate) mod blocked;
-pub(crate) mod certain;
 pub(crate) mod changes;
 pub(crate) mod dependents;
 pub(crate) mod elsewhere;
 pub(crate) mod extras;
 pub(crate) mod facts;
+pub(crate) mod foreseeable;
 pub(crate) mod hints;
 pub(crate) mod index;
 pub(crate) mod notes;

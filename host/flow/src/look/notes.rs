@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use artifacts_report::{Hint, InstanceRow, Report, hint_line};
 
 use super::dependents::dependents;
@@ -16,7 +16,8 @@ pub(crate) fn add_hints(run: &mut Run, survey: &Survey, report: &mut Report) {
     let orphans = run.former();
     let Run { instances, ordered, tools, .. } = run;
     let declared = Everything { instances, ordered, orphans: &orphans };
-    let is_open = |row: &InstanceRow| row.done.is_none() && matches!(row.state, State::Absent | State::Stale(_));
+    let is_open =
+        |row: &InstanceRow| row.done.is_none() && matches!(row.state, InstanceState::Absent | InstanceState::Stale(_));
     let open = report.rows.iter().filter(|(_, row)| is_open(row));
     let among = open.filter_map(|(name, _)| instances.get(name));
     for (name, hints) in hints(tools, declared, survey, among) {
@@ -35,7 +36,7 @@ pub(crate) fn note_strays(report: &mut Report, survey: &Survey, written: &BTreeS
             row.notes.push(format!("moved to the trash with the old entry: {}", strays.join(", ")));
         }
         if let Some(place) = &found.elsewhere {
-            let what = if place.declared { "was moved to the trash" } else { "is left as it is" };
+            let what = if place.declared { "was moved to the trash" } else { "is left unchanged" };
             row.notes.push(format!("the entry in `{}` {what}", place.storage));
         }
     }
@@ -81,6 +82,6 @@ fn made_from(dependents: &[&InstanceName], hints: &BTreeMap<InstanceName, Vec<Hi
         hint_line(hints.get(alike.first()?.0)?, &texts)
     };
     let lines = alike.values().filter_map(line);
-    let made = format!("made from it: {}", names.join(", "));
+    let made = format!("now stale: {}", names.join(", "));
     std::iter::once(made).chain(lines).collect::<Vec<String>>().join("; ")
 }

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Instance, Owner, Owners};
+use artifacts_plan::{EntryOwners, Instance, Owner};
 use artifacts_report::{Failure, FileChange};
 use artifacts_store::{Entry, ReceiptState, Storage};
 
-use super::changes::{self, bears};
+use super::changes;
 use super::elsewhere::{Storages, has_receipt};
+use crate::naming::bears;
 use crate::tools::Tools;
 
-/// A slice that nobody owns.
+/// An entry that no one owns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Orphan {
-    /// Where it lies.
+    /// Where it is.
     pub storage: String,
     /// Its name.
     pub name: InstanceName,
@@ -26,16 +27,16 @@ pub struct Orphan {
     pub contents: Vec<FileChange>,
 }
 
-/// What lies in the storages besides what is declared.
+/// What is in the storages besides what is declared.
 #[derive(Debug, Default)]
 pub struct Orphans {
-    /// What nobody owns, by storage and name.
+    /// What no one owns, by storage and name.
     pub found: Vec<Orphan>,
-    /// What nobody owns in a storage that no backend has: a copy perhaps, which is left alone.
+    /// What no one owns in a storage that no backend has: a copy perhaps, which is left alone.
     pub strange: Vec<Orphan>,
     /// What a target may own that did not evaluate.
     pub kept: Vec<InstanceName>,
-    /// What is no slice at all, and why; it is left alone.
+    /// What is no entry at all, and why; it is left alone.
     pub odd: Vec<String>,
 }
 
@@ -46,7 +47,7 @@ pub struct Orphans {
 /// When a declared storage cannot be read.
 pub fn orphans(
     tools: &Tools,
-    owners: &Owners,
+    owners: &EntryOwners,
     instances: &BTreeMap<InstanceName, Instance>,
 ) -> Result<Orphans, Failure> {
     let mut orphans = Orphans::default();
@@ -63,7 +64,7 @@ pub fn orphans(
         }
         // What only looks like a storage has entries only where receipts say so.
         for name in listing.entries.into_iter().filter(|name| declared || has_receipt(storage, name)) {
-            match owners.of(&name) {
+            match owners.owner(&name) {
                 Some(Owner::Declared) if !declared || !is_second(tools, storage, instances.get(&name)) => {}
                 Some(Owner::Unknown(_)) => orphans.kept.push(name),
                 Some(Owner::Declared) | None if declared => orphans.found.push(orphan(storage, name)),
@@ -80,7 +81,7 @@ fn is_second(tools: &Tools, storage: &Storage, instance: Option<&Instance>) -> b
     let own = instance.artifact.backend.as_ref().and_then(|backend| tools.backends.storage(backend).ok());
     let Some(own) = own.filter(|own| own != storage.path()) else { return false };
     let own = Storage::open(&tools.root, &own).and_then(|own| own.read(&instance.name));
-    own.is_ok_and(|slice| slice.is_some())
+    own.is_ok_and(|entry| entry.is_some())
 }
 
 impl Orphan {
@@ -110,16 +111,16 @@ impl Orphan {
 }
 
 fn orphan(storage: &Storage, name: InstanceName) -> Orphan {
-    let slice = storage.read(&name).ok().flatten();
-    let backend = slice.as_ref().and_then(|slice| match &slice.receipt {
+    let entry = storage.read(&name).ok().flatten();
+    let backend = entry.as_ref().and_then(|entry| match &entry.receipt {
         ReceiptState::Valid(receipt) => Some(receipt.backend.name.to_string()),
         ReceiptState::Missing | ReceiptState::Malformed(_) => None,
     });
-    let contents = slice.as_ref().map(changes::removed).unwrap_or_default();
-    Orphan { storage: storage.path().to_owned(), name, backend, size: slice.as_ref().map(size), contents }
+    let contents = entry.as_ref().map(changes::removed).unwrap_or_default();
+    Orphan { storage: storage.path().to_owned(), name, backend, size: entry.as_ref().map(size), contents }
 }
 
-fn size(slice: &Entry) -> (usize, u64) {
-    let files = slice.files.values().chain(slice.public.values());
+fn size(entry: &Entry) -> (usize, u64) {
+    let files = entry.files.values().chain(entry.public.values());
     (files.clone().count(), files.map(|bytes| bytes.len() as u64).sum())
 }

@@ -5,7 +5,7 @@ use artifacts_report::RowAction;
 use artifacts_text::counted;
 
 use super::changes::{Writing, changes};
-use super::survey::Found;
+use super::survey::SurveyedInstance;
 use crate::chain::Base;
 
 /// Adds to the rows of the steps what would be written.
@@ -22,7 +22,7 @@ pub(crate) fn describe(base: &mut Base<'_>, writing: Writing<'_>, done: impl Fn(
     }
 }
 
-fn replaced(found: &Found) -> Option<String> {
+fn replaced(found: &SurveyedInstance) -> Option<String> {
     let receipt = found.receipt.as_ref()?;
     let sizes = receipt.files.values().chain(receipt.public.values()).map(|stored| stored.size);
     let files = receipt.files.len() + receipt.public.len();

@@ -1,16 +1,16 @@
-//! What could be encrypted again, as far as can be told without decrypting it.
+//! What could be encrypted again, as far as can be determined without decrypting it.
 
-use artifacts_plan::{Cause, Instance, Reason, ReasonKind, State};
+use artifacts_plan::{Cause, Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::Failure;
 
-use super::survey::Found;
+use super::survey::SurveyedInstance;
 use crate::failure;
 use crate::tools::Tools;
 
-/// Whether an instance is to be encrypted anew: its recipients changed, it has files that are no longer declared, or it is stored
-/// and all are wanted. Of one that is not stored as its receipt says nobody knows the recipients; it is wanted, and will fail, so
-/// that nobody takes it for done.
-pub fn wants_rekey(state: &State, all: bool) -> bool {
+/// Whether an instance is to be re-encrypted: its recipients changed, it has files that are no longer declared, or it is stored
+/// and all are wanted. Of one that is not stored as its receipt says no one knows the recipients; it is wanted, and will fail, so
+/// that no one takes it for done.
+pub fn wants_rekey(state: &InstanceState, all: bool) -> bool {
     let wants = |reason: &Reason| match reason.kind {
         ReasonKind::Recipients | ReasonKind::Receipt => true,
         ReasonKind::Files => matches!(reason.cause, Cause::Undeclared(_)),
@@ -21,14 +21,14 @@ pub fn wants_rekey(state: &State, all: bool) -> bool {
         | ReasonKind::Validation => false,
     };
     match state {
-        State::Stale(reasons) => all || reasons.iter().any(wants),
-        State::Present => all,
-        State::Absent | State::OnTarget | State::Blocked | State::Error(_) => false,
+        InstanceState::Stale(reasons) => all || reasons.iter().any(wants),
+        InstanceState::Present => all,
+        InstanceState::Absent | InstanceState::OnTarget | InstanceState::Blocked | InstanceState::Error(_) => false,
     }
 }
 
-/// Why an instance cannot be encrypted anew, as far as can be told without opening it.
-pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
+/// Why an instance cannot be re-encrypted, as far as can be determined without opening it.
+pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
     if let Some(place) = &found.elsewhere {
         return Some(failure::elsewhere(instance, place));
     }
@@ -36,7 +36,7 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
     if let Some((stored, declared)) =
         stored.zip(instance.artifact.backend.as_ref()).filter(|(stored, declared)| stored != declared)
     {
-        return Some(failure::of_another(instance, stored, declared));
+        return Some(failure::other_backend(instance, stored, declared));
     }
     if let Some(fault) = failure::stale(instance, found.state.reasons()) {
         return Some(fault);
@@ -46,8 +46,8 @@ pub fn unopenable(instance: &Instance, found: &Found) -> Option<Failure> {
     nothing.then(|| {
         let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.files().map(ToString::to_string));
         let names: Vec<String> = names.collect();
-        let help = format!("declare what is stored again ({})", names.join(", "));
-        failure::of(instance, "none of its declared files was ever stored").hint((!names.is_empty()).then_some(help))
+        let hint = format!("declare what is stored again ({})", names.join(", "));
+        failure::for_instance(instance, "its declared files are not stored").hint((!names.is_empty()).then_some(hint))
     })
 }
 
@@ -60,10 +60,10 @@ pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> 
     if opened.terms.retrieves {
         return None;
     }
-    let name = failure::word(&instance.name);
-    let help = format!(
+    let name = failure::quoted_name(&instance.name);
+    let hint = format!(
         "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
          `artifacts set {name} FILE` takes yours"
     );
-    Some(failure::of(instance, format!("its backend `{backend}` cannot read secrets back")).hint(Some(help)))
+    Some(failure::for_instance(instance, format!("backend `{backend}` cannot decrypt")).hint(Some(hint)))
 }

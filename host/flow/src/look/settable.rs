@@ -1,60 +1,61 @@
 //! Which file could be set, and what becomes of the others.
 
 use artifacts_declared::Name;
-use artifacts_plan::{Instance, ReasonKind, State};
+use artifacts_plan::{Instance, InstanceState, ReasonKind};
 use artifacts_report::Failure;
 
-use super::survey::Found;
+use super::survey::SurveyedInstance;
 use crate::failure;
 
 /// Why an instance's file cannot be set, however it is given.
-pub fn unsettable(instance: &Instance, found: &Found) -> Option<Failure> {
-    let fail = |message: &str, help: String| Some(failure::of(instance, message).hint(Some(help)));
-    let name = failure::word(&instance.name);
+pub fn unsettable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
+    let fail = |message: &str, hint: String| Some(failure::for_instance(instance, message).hint(Some(hint)));
+    let name = failure::quoted_name(&instance.name);
     match &found.state {
-        State::Absent if instance.artifact.files.len() > 1 => fail(
-            "it is not made yet, and one of its files alone is not all of it",
-            format!("`artifacts generate {name}` makes all of them; set this one afterwards"),
+        InstanceState::Absent if instance.artifact.files.len() > 1 => fail(
+            "not generated yet; `set` can replace one of several files only afterwards",
+            format!("run `artifacts generate {name}` first"),
         ),
-        State::Blocked => {
-            fail("it cannot be evaluated yet", "make what it reads first: `artifacts generate`".to_owned())
-        }
-        State::OnTarget => Some(failure::on_target(instance)),
-        State::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
-        State::Stale(reasons) => match &found.elsewhere {
+        InstanceState::Blocked => fail("cannot be evaluated yet", "run `artifacts generate` first".to_owned()),
+        InstanceState::OnTarget => Some(failure::on_target(instance)),
+        InstanceState::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
+        InstanceState::Stale(reasons) => match &found.elsewhere {
             // One that is all of its artifact takes the place of the old entry.
             Some(place) if instance.artifact.files.len() > 1 => Some(failure::elsewhere(instance, place)),
             Some(_) | None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
         },
-        State::Absent | State::Present => None,
+        InstanceState::Absent | InstanceState::Present => None,
     }
 }
 
 /// Another backend's files cannot be kept beside one that is set.
-fn of_another(instance: &Instance, found: &Found) -> Option<Failure> {
+fn of_another(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
     let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name)?;
     let declared = instance.artifact.backend.as_ref().filter(|declared| *declared != stored)?;
-    (instance.secret_files().count() > 1).then(|| failure::of_another(instance, stored, declared))
+    (instance.secret_files().count() > 1).then(|| failure::other_backend(instance, stored, declared))
 }
 
 /// What becomes of an instance's other files when one is set.
-pub struct Others {
-    /// They are encrypted anew, since the readers changed.
-    pub anew: Vec<String>,
+pub struct OtherFiles {
+    /// They are re-encrypted, since the recipients changed.
+    pub reencrypted: Vec<String>,
     /// They go: they were secrets, and are not declared as such any more.
     pub gone: Vec<String>,
 }
 
-/// What becomes of the others when this file is set. With a public one, the secret ones stay as they lie.
-pub fn others(instance: &Instance, found: &Found, file: &Name) -> Others {
+/// What becomes of the others when this file is set. With a public one, the secret ones stay as they are stored.
+pub fn others(instance: &Instance, found: &SurveyedInstance, file: &Name) -> OtherFiles {
     let secret = instance.secret_files().any(|name| name == file);
-    let anew = found.stored_files(instance).filter(|name| secret && recipients_changed(found) && *name != file);
+    let reencrypted = found.stored_files(instance).filter(|name| secret && recipients_changed(found) && *name != file);
     let stored = found.receipt.iter().flat_map(|receipt| receipt.recipients.files());
     let gone = stored.filter(|name| secret && !instance.secret_files().any(|declared| declared == *name));
-    Others { anew: anew.map(ToString::to_string).collect(), gone: gone.map(ToString::to_string).collect() }
+    OtherFiles {
+        reencrypted: reencrypted.map(ToString::to_string).collect(),
+        gone: gone.map(ToString::to_string).collect(),
+    }
 }
 
 /// Whether the recipients are others than those that it is encrypted to.
-pub fn recipients_changed(found: &Found) -> bool {
-    matches!(&found.state, State::Stale(reasons) if reasons.iter().any(|reason| reason.kind == ReasonKind::Recipients))
+pub fn recipients_changed(found: &SurveyedInstance) -> bool {
+    matches!(&found.state, InstanceState::Stale(reasons) if reasons.iter().any(|reason| reason.kind == ReasonKind::Recipients))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use artifacts_report::{Effect, Hint, Report};
 use artifacts_store::Staged;
 use artifacts_text::Explain;
@@ -14,20 +14,20 @@ use crate::tools::RunEvent;
 
 /// Notes in each row whether git knows the entry as it is stored. Where this run stored nothing, what keeps git from knowing it was
 /// not told yet.
-pub(crate) fn note(run: &Run, report: &mut Report) {
-    let indexed = look(run, report);
+pub(crate) fn mark(run: &Run, report: &mut Report) {
+    let indexed = read_index(run, report);
     add_sentences(run, report, &indexed);
 }
 
 /// The same, and what to do about it.
 pub(crate) fn explain(run: &mut Run, report: &mut Report) {
-    let indexed = look(run, report);
+    let indexed = read_index(run, report);
     add_sentences(run, report, &indexed);
     for (name, row) in &mut report.rows {
         match indexed.by_name.get(name) {
             // Nothing is known of the value, and none is generated.
             Some(Staged::Sparse | Staged::Submodule { .. }) => row.hints.clear(),
-            Some(Staged::Deleted { command }) if row.state == State::Absent => {
+            Some(Staged::Deleted { command }) if row.state == InstanceState::Absent => {
                 row.hints = vec![Hint::text(Effect::Keeps, format!("`{command}`"))];
                 let words = ["artifacts", "generate", "--yes"].map(str::to_owned).into_iter().chain([name.to_string()]);
                 row.hints.push(Hint::command(Effect::Replaces, words));
@@ -40,7 +40,7 @@ pub(crate) fn explain(run: &mut Run, report: &mut Report) {
     }
 }
 
-fn look(run: &Run, report: &mut Report) -> Indexed {
+fn read_index(run: &Run, report: &mut Report) -> Indexed {
     let names: BTreeSet<InstanceName> = report.rows.keys().cloned().collect();
     let mut indexed = compare_index(&run.tools, run.among(&names));
     for (name, row) in &mut report.rows {
@@ -73,14 +73,14 @@ fn add_sentences(run: &Run, report: &mut Report, indexed: &Indexed) {
 fn sentence(staged: &Staged, is_stageable: bool) -> Option<String> {
     Some(match staged {
         Staged::Yes | Staged::Sparse | Staged::Submodule { .. } | Staged::Deleted { .. } => return None,
-        Staged::No { .. } if !is_stageable => "not staged: a flake does not see it as it is stored".to_owned(),
+        Staged::No { .. } if !is_stageable => "not staged: a flake does not see the stored files".to_owned(),
         Staged::No { command } => {
-            format!("not staged: a flake does not see it as it is stored; `artifacts generate` or `{command}`")
+            format!("not staged: a flake does not see the stored files; `artifacts generate` or `{command}`")
         }
         Staged::Ignored { path, command } => {
             format!("not staged: git ignores `{path}`; remove the rule from .gitignore, or `{command}`")
         }
-        Staged::Filtered { command } => format!("not staged: a filter has to run; `{command}`"),
+        Staged::Filtered { command } => format!("not staged: its git filter has to run; `{command}`"),
         Staged::Conflict { command } => {
             let theirs = command.replacen("--ours", "--theirs", 1);
             format!("unresolved merge conflict: choose one side with `{command}` or `{theirs}`, then `git add` it")

@@ -4,37 +4,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::State;
+use artifacts_plan::InstanceState;
 use artifacts_report::{Orphaned, Report};
 use artifacts_text::counted;
 
 use super::notes::add_hints;
 use super::orphans::Orphan;
-use super::steps::{Wanted, waiting};
-use super::survey::{Found, Survey};
+use super::steps::{GenerateScope, waiting};
+use super::survey::{Survey, SurveyedInstance};
 use super::{blocked, staged};
 use crate::run::{Run, Selection};
 
 /// Length of a day, in seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// So long before it expires, it is told.
+/// So long before it expires, it is reported.
 const SOON: Duration = Duration::from_secs(14 * DAY);
 
 /// Returns the rows of the selected instances, with hints, and the orphaned entries.
 pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -> Report {
     let ages = ages(run, &survey);
     let waiting = waiting_for(run, &mut survey);
-    survey.hold(&waiting, Wanted::default());
+    survey.mark_blocked(&waiting, GenerateScope::default());
     run.tools.report_missing_layers();
     let mut report = run.rows(&selection.names, &survey);
     report.errors.extend(selection.errors.iter().cloned());
     report.errors.append(&mut survey.errors);
     add_hints(run, &survey, &mut report);
     add_orphans(run, selection, &mut report);
-    blocked::note(&waiting, &mut report);
+    blocked::mark(&waiting, &mut report);
     for (name, left) in ages {
-        if let Some(row) = report.rows.get_mut(&name).filter(|row| row.state == State::Present) {
+        if let Some(row) = report.rows.get_mut(&name).filter(|row| row.state == InstanceState::Present) {
             row.notes.push(format!("expires in {left}"));
         }
     }
@@ -62,7 +62,7 @@ fn add_orphans(run: &Run, selection: &Selection, report: &mut Report) {
 
 /// How long there is left of what expires soon: within two weeks, and in the last tenth of its age.
 fn ages(run: &Run, survey: &Survey) -> BTreeMap<InstanceName, String> {
-    let left = |(name, found): (&InstanceName, &Found)| {
+    let left = |(name, found): (&InstanceName, &SurveyedInstance)| {
         let age = Duration::from(run.instances.get(name)?.artifact.max_age?);
         let since = run.tools.now.duration_since(found.receipt.as_ref()?.generated.system()).ok()?;
         let left = age.checked_sub(since)?;
@@ -77,13 +77,13 @@ fn ages(run: &Run, survey: &Survey) -> BTreeMap<InstanceName, String> {
 
 /// What is absent and cannot be generated yet, and what it waits for. Only what that depends on is surveyed beyond what was selected.
 fn waiting_for(run: &mut Run, survey: &mut Survey) -> BTreeMap<InstanceName, InstanceName> {
-    let absent = survey.found.iter().filter(|(_, found)| found.state == State::Absent);
+    let absent = survey.found.iter().filter(|(_, found)| found.state == InstanceState::Absent);
     let absent: BTreeSet<InstanceName> = absent.map(|(name, _)| name.clone()).collect();
     if absent.is_empty() {
         return BTreeMap::new();
     }
     let mut reach = run.with_dependencies(&absent);
     reach.retain(|name| !survey.found.contains_key(name));
-    survey.found.extend(run.look(&reach).found);
+    survey.found.extend(run.survey_instances(&reach).found);
     waiting(&run.instances, &run.ordered, survey)
 }

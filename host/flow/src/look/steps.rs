@@ -1,31 +1,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, InstanceState};
 
-use super::survey::{Found, Survey};
+use super::survey::{Survey, SurveyedInstance};
 
 /// What the person wants made, beyond what is absent.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted {
+pub struct GenerateScope {
     /// What is outdated too.
     pub stale: bool,
     /// What is present or stale too, for whatever reason.
     pub regenerate: bool,
 }
 
-impl Wanted {
-    /// Whether something in this state is to be made. Only absence leads to it by itself; what cannot be told is never touched. What
+impl GenerateScope {
+    /// Whether something in this state is to be made. Only absence leads to it by itself; what cannot be determined is never touched. What
     /// is stale gets a new value only where the old one is outdated: for any other reason the value can be kept.
-    pub fn covers(self, state: &State) -> bool {
+    pub fn covers(self, state: &InstanceState) -> bool {
         match state {
-            State::Absent => true,
-            State::Stale(reasons) => {
+            InstanceState::Absent => true,
+            InstanceState::Stale(reasons) => {
                 let outdated = reasons.iter().any(|reason| reason.kind.is_outdated());
                 self.regenerate || (self.stale && outdated && may_follow(state))
             }
-            State::Present => self.regenerate,
-            State::OnTarget | State::Blocked | State::Error(_) => false,
+            InstanceState::Present => self.regenerate,
+            InstanceState::OnTarget | InstanceState::Blocked | InstanceState::Error(_) => false,
         }
     }
 }
@@ -49,14 +49,14 @@ impl Step {
 }
 
 /// What is to be made, dependencies first. `ordered` has all instances in that order; `chosen` those that the person
-/// named. An absent dependency of something that is made is made too; and what is made of something that is made again is,
-/// among the chosen, made again when what is outdated is wanted, unless it has to be looked at first.
+/// named. An absent dependency of something that is made is made too; and what is made of something that is regenerated is,
+/// among the chosen, regenerated when what is outdated is wanted, unless it has to be looked at first.
 pub fn steps(
     instances: &BTreeMap<InstanceName, Instance>,
     ordered: &[InstanceName],
     chosen: &BTreeSet<InstanceName>,
     survey: &Survey,
-    wanted: Wanted,
+    wanted: GenerateScope,
 ) -> Vec<Step> {
     let state = |name: &InstanceName| survey.found.get(name).map(|found| &found.state);
     let dependencies = |name: &InstanceName| instances.get(name).into_iter().flat_map(|i| i.dependencies.values());
@@ -72,27 +72,28 @@ pub fn steps(
         }
         // From the last to the first: who depends on something stands behind it.
         for name in ordered.iter().rev().filter(|name| making.contains(name)).collect::<Vec<_>>() {
-            making.extend(dependencies(name).filter(|d| state(d) == Some(&State::Absent)));
+            making.extend(dependencies(name).filter(|d| state(d) == Some(&InstanceState::Absent)));
         }
         // An absent dependency may itself be one that others were made of.
         if making.len() == before {
             break;
         }
     }
-    let step = |name: &InstanceName| Some(Step { again: *state(name)? != State::Absent, ..Step::again(name.clone()) });
+    let step =
+        |name: &InstanceName| Some(Step { again: *state(name)? != InstanceState::Absent, ..Step::again(name.clone()) });
     ordered.iter().filter(|name| making.contains(name)).filter_map(step).collect()
 }
 
 /// Whether something in this state is stored, and nothing speaks against a new value once the old one is outdated.
-fn may_follow(state: &State) -> bool {
+fn may_follow(state: &InstanceState) -> bool {
     match state {
-        State::Present => true,
-        State::Stale(reasons) => !reasons.iter().any(|reason| reason.kind.is_unclear()),
-        State::Absent | State::OnTarget | State::Blocked | State::Error(_) => false,
+        InstanceState::Present => true,
+        InstanceState::Stale(reasons) => !reasons.iter().any(|reason| reason.kind.is_unclear()),
+        InstanceState::Absent | InstanceState::OnTarget | InstanceState::Blocked | InstanceState::Error(_) => false,
     }
 }
 
-/// What cannot be made before another evaluation, each with the instance that is the reason: what is blocked, what cannot be told
+/// What cannot be made before another evaluation, each with the instance that is the reason: what is blocked, what cannot be determined
 /// and is not stored, and whatever depends on one of those.
 pub fn waiting(
     instances: &BTreeMap<InstanceName, Instance>,
@@ -114,18 +115,18 @@ pub fn waiting(
 
 impl Survey {
     /// What would be made and waits for another evaluation is blocked, whatever it is by itself.
-    pub fn hold(&mut self, waiting: &BTreeMap<InstanceName, InstanceName>, wanted: Wanted) {
+    pub fn mark_blocked(&mut self, waiting: &BTreeMap<InstanceName, InstanceName>, wanted: GenerateScope) {
         let held =
             self.found.iter_mut().filter(|(name, found)| waiting.contains_key(*name) && wanted.covers(&found.state));
-        held.for_each(|(_, found)| found.state = State::Blocked);
+        held.for_each(|(_, found)| found.state = InstanceState::Blocked);
     }
 }
 
-fn waits(found: &Found) -> bool {
+fn waits(found: &SurveyedInstance) -> bool {
     match found.state {
-        State::Blocked => true,
-        // What lies there can be read, whatever is wrong with what is declared now.
-        State::Error(_) => found.fingerprint.is_none(),
+        InstanceState::Blocked => true,
+        // What is stored can be read, whatever is wrong with what is declared now.
+        InstanceState::Error(_) => found.fingerprint.is_none(),
         _ => false,
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Recipients};
-use artifacts_plan::{Elsewhere, Facts, Instance, RECIPIENTS, Reason, Said, State, state};
+use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
 use artifacts_report::{Failure, RecipientChange};
 use artifacts_seam as seam;
 use artifacts_session::Verified;
@@ -14,37 +14,37 @@ use super::facts::facts;
 use crate::failure;
 use crate::tools::{HeaderMemory, Tools};
 
-/// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their slices
+/// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their entries
 /// in memory.
 const BATCH: usize = 256;
-/// After so many bytes of slices a batch ends.
+/// After so many bytes of entries a batch ends.
 const BATCH_BYTES: usize = 64 << 20;
-/// What to do where a part of a slice is missing.
-const MISSING: &str = "see what changed (`git status`), and bring back what is missing: `git restore` or a backup";
+/// What to do where a part of an entry is missing.
+const MISSING: &str = "restore the missing files: `git status` names them; use `git restore` or a backup";
 
 /// What every instance is.
 #[derive(Default)]
 pub struct Survey {
     /// By name.
-    pub found: BTreeMap<InstanceName, Found>,
+    pub found: BTreeMap<InstanceName, SurveyedInstance>,
     /// What could not be told.
     pub errors: Vec<Failure>,
     /// How often a component was called, by backend.
     pub calls: BTreeMap<String, u64>,
     /// Recipients that a backend cannot write for, a sentence each: they are removed when the files are encrypted again.
     pub(crate) other_recipients: BTreeMap<InstanceName, BTreeSet<String>>,
-    /// Which making of each dependency lies there.
+    /// Which making of each dependency is stored.
     pub(crate) generations: BTreeMap<InstanceName, Generation>,
 }
 
 /// What one instance is.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct SurveyedInstance {
     /// Its state.
-    pub state: State,
+    pub state: InstanceState,
     /// Whom its backend would encrypt each file to.
     pub recipients: Recipients,
-    /// Its receipt, when a valid one lies there.
+    /// Its receipt, when a valid one is stored.
     pub receipt: Option<Receipt>,
     /// The content that was looked at; a commit replaces nothing else.
     pub fingerprint: Option<Fingerprint>,
@@ -54,9 +54,9 @@ pub struct Found {
     pub strays: Vec<String>,
 }
 
-impl Found {
+impl SurveyedInstance {
     /// Of what nothing is known but its state.
-    pub(crate) fn unknown(state: State) -> Self {
+    pub(crate) fn unknown(state: InstanceState) -> Self {
         let (elsewhere, strays) = (None, Vec::new());
         Self { state, recipients: Recipients::new(), receipt: None, fingerprint: None, elsewhere, strays }
     }
@@ -75,7 +75,7 @@ impl Found {
     }
 }
 
-/// Looks at the chosen of all instances: reads their slices, asks their backends, and decides. Writes nothing and needs no
+/// Looks at the chosen of all instances: reads their entries, asks their backends, and decides. Writes nothing and needs no
 /// key.
 pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen: &BTreeSet<InstanceName>) -> Survey {
     let mut survey = Survey::default();
@@ -84,7 +84,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     for instance in chosen.iter().filter_map(|name| all.get(name)) {
         match &instance.artifact.backend {
             Some(backend) if !instance.artifact.blocked => by_backend.entry(backend).or_default().push(instance),
-            _ => survey.note(&Look::without_slice(instance), Answer::of(Said::Nothing), tools.seconds()),
+            _ => survey.note(&InstanceProbe::without_entry(instance), CheckResult::new(Said::Nothing), tools.seconds()),
         }
     }
     let storages = Storages::readable(tools);
@@ -111,7 +111,7 @@ impl Survey {
         instance.secret_files().map(change).collect()
     }
 
-    /// Which making of each of its dependencies lies there.
+    /// Which making of each of its dependencies is stored.
     pub(crate) fn made_from(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
         let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
         instance.dependencies.values().filter_map(generation).collect()
@@ -133,7 +133,7 @@ fn ask(
     };
     if !opened.is_here() {
         for instance in instances {
-            survey.note(&Look::without_slice(instance), Answer::of(Said::OnTarget), now);
+            survey.note(&InstanceProbe::without_entry(instance), CheckResult::new(Said::OnTarget), now);
         }
         return;
     }
@@ -147,9 +147,10 @@ fn ask(
     let mut rest = instances.iter().copied().peekable();
     while rest.peek().is_some() {
         let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut tools.headers);
-        let (mut asked, unasked): (Vec<Look<'_>>, Vec<Look<'_>>) = looks.into_iter().partition(Look::has_secrets);
-        let told = |look: &mut Look<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
-        let request = asked.iter_mut().map(told).collect();
+        let (mut asked, unasked): (Vec<InstanceProbe<'_>>, Vec<InstanceProbe<'_>>) =
+            looks.into_iter().partition(InstanceProbe::has_secrets);
+        let view = |look: &mut InstanceProbe<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
+        let request = asked.iter_mut().map(view).collect();
         let names: Vec<String> = asked.iter().map(|look| look.instance.name.to_string()).collect();
         let checks = tools.session(backend).and_then(|session| match session {
             Some(mut session) => session.check(request, &names, false),
@@ -161,17 +162,17 @@ fn ask(
         };
         *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
         for (look, answer) in asked.into_iter().zip(checks.answers) {
-            let answer = Answer::from_backend(&look, answer);
+            let answer = CheckResult::from_backend(&look, answer);
             survey.note(&look, answer, now);
         }
         for look in unasked {
-            survey.note(&look, Answer::of(Said::Nothing), now);
+            survey.note(&look, CheckResult::new(Said::Nothing), now);
         }
     }
 }
 
 /// One instance and what the host found of it.
-struct Look<'a> {
+struct InstanceProbe<'a> {
     instance: &'a Instance,
     /// The files that its backend may see: its own, never another's.
     files: seam::EntryFiles,
@@ -185,8 +186,8 @@ struct Look<'a> {
     elsewhere: Vec<(Elsewhere, Option<Receipt>)>,
 }
 
-impl<'a> Look<'a> {
-    fn without_slice(instance: &'a Instance) -> Self {
+impl<'a> InstanceProbe<'a> {
+    fn without_entry(instance: &'a Instance) -> Self {
         Self {
             instance,
             files: seam::EntryFiles::new(),
@@ -199,22 +200,22 @@ impl<'a> Look<'a> {
         }
     }
 
-    fn of(instance: &'a Instance, mut slice: Entry, generations: &BTreeMap<InstanceName, Generation>) -> Self {
-        let fingerprint = Some(slice.fingerprint());
-        let strays = extras::take_added(instance, &mut slice);
+    fn new(instance: &'a Instance, mut entry: Entry, generations: &BTreeMap<InstanceName, Generation>) -> Self {
+        let fingerprint = Some(entry.fingerprint());
+        let strays = extras::take_added(instance, &mut entry);
         let mut look = Self {
-            facts: Some(facts(instance, &slice, &strays, generations)),
-            receipt: valid_receipt(&slice),
+            facts: Some(facts(instance, &entry, &strays, generations)),
+            receipt: valid_receipt(&entry),
             fingerprint,
-            ..Self::without_slice(instance)
+            ..Self::without_entry(instance)
         };
         if !look.of_another() {
-            look.files = slice.files;
+            look.files = entry.files;
         }
         look
     }
 
-    /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be told what it is.
+    /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be determined what it is.
     fn contradicted(mut self, contradiction: Option<Failure>) -> Self {
         let Some(failure) = contradiction else { return self };
         match &mut self.facts {
@@ -228,7 +229,7 @@ impl<'a> Look<'a> {
         !self.instance.for_backend.files.is_empty()
     }
 
-    /// Whether another backend stored the slice.
+    /// Whether another backend stored the entry.
     fn of_another(&self) -> bool {
         let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
         let declared = self.instance.artifact.backend.as_ref().map(Name::as_str);
@@ -241,19 +242,19 @@ impl<'a> Look<'a> {
 }
 
 /// What counts of a backend's answer.
-struct Answer {
+struct CheckResult {
     said: Said,
     recipients: Recipients,
     hint: Option<String>,
 }
 
-impl Answer {
-    fn of(said: Said) -> Self {
+impl CheckResult {
+    fn new(said: Said) -> Self {
         Self { said, recipients: Recipients::new(), hint: None }
     }
 
-    /// Of a slice that is another backend's, only the recipients are asked for.
-    fn from_backend(look: &Look<'_>, answer: Result<Verified, seam::CallError>) -> Self {
+    /// Of an entry that is another backend's, only the recipients are asked for.
+    fn from_backend(look: &InstanceProbe<'_>, answer: Result<Verified, seam::CallError>) -> Self {
         match answer {
             Ok(Verified { recipients, labels: _, state }) => {
                 let checked = || Said::Checked { recipients: recipients.clone(), state };
@@ -261,14 +262,14 @@ impl Answer {
                 Self { said, recipients, hint: None }
             }
             Err(error) => {
-                let (why, hint) = failure::words(&error);
+                let (why, hint) = failure::explain_call(&error);
                 Self { said: Said::Failed(why), recipients: Recipients::new(), hint }
             }
         }
     }
 }
 
-/// The generations of what the chosen depend on, as they lie, each in its own backend's storage.
+/// The generations of what the chosen depend on, as they are stored, each in its own backend's storage.
 fn generations(
     tools: &Tools,
     all: &BTreeMap<InstanceName, Instance>,
@@ -278,15 +279,15 @@ fn generations(
     let wanted: BTreeSet<&InstanceName> = dependents.flat_map(|instance| instance.dependencies.values()).collect();
     let generation = |name: &InstanceName| {
         let storage = tools.backends.storage(all.get(name)?.artifact.backend.as_ref()?).ok()?;
-        let slice = Storage::open(&tools.root, &storage).ok()?.read(name).ok()??;
-        Some(valid_receipt(&slice)?.generation)
+        let entry = Storage::open(&tools.root, &storage).ok()?.read(name).ok()??;
+        Some(valid_receipt(&entry)?.generation)
     };
     wanted.into_iter().filter_map(|name| Some((name.clone(), generation(name)?))).collect()
 }
 
 /// What to do about an instance that has two entries.
-fn two_entries(look: &Look<'_>, others: &[Elsewhere]) -> Option<String> {
-    let name = failure::word(&look.instance.name);
+fn two_entries(look: &InstanceProbe<'_>, others: &[Elsewhere]) -> Option<String> {
+    let name = failure::quoted_name(&look.instance.name);
     let others = others.iter().filter(|one| one.declared);
     let others: Vec<String> = others.map(|one| format!("`{}`", one.storage)).collect();
     let others = others.join(" and ");
@@ -298,8 +299,8 @@ fn two_entries(look: &Look<'_>, others: &[Elsewhere]) -> Option<String> {
     ))
 }
 
-fn valid_receipt(slice: &Entry) -> Option<Receipt> {
-    match &slice.receipt {
+fn valid_receipt(entry: &Entry) -> Option<Receipt> {
+    match &entry.receipt {
         ReceiptState::Valid(receipt) => Some(receipt.as_ref().clone()),
         ReceiptState::Missing | ReceiptState::Malformed(_) => None,
     }
@@ -307,7 +308,7 @@ fn valid_receipt(slice: &Entry) -> Option<Receipt> {
 
 impl Survey {
     /// The state of each by name, as a report has it.
-    pub fn states(&self) -> impl Iterator<Item = (&InstanceName, &State)> {
+    pub fn states(&self) -> impl Iterator<Item = (&InstanceName, &InstanceState)> {
         self.found.iter().map(|(name, found)| (name, &found.state))
     }
 
@@ -316,14 +317,16 @@ impl Survey {
         for (name, found) in &mut self.found {
             let Some(instance) = all.get(name) else { continue };
             if made.contains(name) {
-                found.state = State::Present;
+                found.state = InstanceState::Present;
                 continue;
             }
-            let again = instance.dependencies.values().filter(|d| made.contains(*d)).map(Reason::made_again);
+            let again = instance.dependencies.values().filter(|d| made.contains(*d)).map(Reason::regenerated);
             let again: BTreeSet<Reason> = again.collect();
             match &mut found.state {
-                State::Present if !again.is_empty() => found.state = State::Stale(again.into_iter().collect()),
-                State::Stale(reasons) => {
+                InstanceState::Present if !again.is_empty() => {
+                    found.state = InstanceState::Stale(again.into_iter().collect())
+                }
+                InstanceState::Stale(reasons) => {
                     reasons.extend(again);
                     reasons.sort();
                     reasons.dedup();
@@ -333,7 +336,7 @@ impl Survey {
         }
     }
 
-    /// Reads the slices of the next batch; one that cannot be read, or in which there is more than its backend's `limit` in
+    /// Reads the entries of the next batch; one that cannot be read, or in which there is more than its backend's `limit` in
     /// bytes, is an error of its own and is not asked about.
     fn read<'a>(
         &mut self,
@@ -343,17 +346,17 @@ impl Survey {
         generations: &BTreeMap<InstanceName, Generation>,
         storages: &Storages,
         headers: &mut HeaderMemory,
-    ) -> Vec<Look<'a>> {
+    ) -> Vec<InstanceProbe<'a>> {
         let mut looks = Vec::new();
         let mut bytes = 0;
         while looks.len() < BATCH && bytes < BATCH_BYTES {
             let Some(instance) = rest.next() else { break };
             let look = match storage.read_within(&instance.name, limit) {
-                Ok(Some(slice)) => {
-                    let contradiction = headers.contradiction(instance, &slice.files);
-                    Look::of(instance, slice, generations).contradicted(contradiction)
+                Ok(Some(entry)) => {
+                    let contradiction = headers.contradiction(instance, &entry.files);
+                    InstanceProbe::new(instance, entry, generations).contradicted(contradiction)
                 }
-                Ok(None) => Look::without_slice(instance),
+                Ok(None) => InstanceProbe::without_entry(instance),
                 Err(why) => {
                     self.fail(instance, &why.to_string(), why.hint());
                     continue;
@@ -361,12 +364,12 @@ impl Survey {
             };
             bytes += look.size();
             let elsewhere = storages.besides(storage.path(), instance);
-            looks.push(Look { storage: storage.path().to_owned(), elsewhere, ..look });
+            looks.push(InstanceProbe { storage: storage.path().to_owned(), elsewhere, ..look });
         }
         looks
     }
 
-    fn note(&mut self, look: &Look<'_>, answer: Answer, now: u64) {
+    fn note(&mut self, look: &InstanceProbe<'_>, answer: CheckResult, now: u64) {
         if let Some(failure) = &look.contradiction {
             return self.contradict(look, answer.recipients, failure);
         }
@@ -376,16 +379,16 @@ impl Survey {
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
         }
         let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
-        let is_elsewhere = state == State::Absent && places.len() == 1;
+        let is_elsewhere = state == InstanceState::Absent && places.len() == 1;
         let state = state.with_entries(&look.storage, &places);
-        if let State::Error(why) = &state {
+        if let InstanceState::Error(why) = &state {
             let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
-            // A backend that looked and finds nothing of what lies there has no words for it.
+            // A backend that looked and finds nothing of what is stored has no words for it.
             let missing = matches!(answer.said, Said::Checked { .. }) && look.facts.is_some();
             let hint = answer.hint.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
-            self.errors.push(failure::of(look.instance, why.clone()).hint(hint));
+            self.errors.push(failure::for_instance(look.instance, why.clone()).hint(hint));
         }
-        let found = Found {
+        let found = SurveyedInstance {
             state,
             recipients: answer.recipients,
             receipt: look.receipt.clone().or(receipts.into_iter().next().flatten().filter(|_| is_elsewhere)),
@@ -397,25 +400,25 @@ impl Survey {
     }
 
     /// An entry that is not what its receipt claims: nothing is done to it.
-    fn contradict(&mut self, look: &Look<'_>, recipients: Recipients, failure: &Failure) {
+    fn contradict(&mut self, look: &InstanceProbe<'_>, recipients: Recipients, failure: &Failure) {
         self.errors.push(failure.clone());
-        let state = State::Error(failure.message.clone());
+        let state = InstanceState::Error(failure.message.clone());
         let (receipt, fingerprint) = (look.receipt.clone(), look.fingerprint);
-        let found = Found { recipients, receipt, fingerprint, ..Found::unknown(state) };
+        let found = SurveyedInstance { recipients, receipt, fingerprint, ..SurveyedInstance::unknown(state) };
         self.found.insert(look.instance.name.clone(), found);
     }
 
     fn fail(&mut self, instance: &Instance, why: &str, hint: Option<String>) {
-        self.errors.push(failure::of(instance, why).hint(hint));
-        let found = Found::unknown(State::Error(why.to_owned()));
+        self.errors.push(failure::for_instance(instance, why).hint(hint));
+        let found = SurveyedInstance::unknown(InstanceState::Error(why.to_owned()));
         self.found.insert(instance.name.clone(), found);
     }
 
-    /// Nothing more is asked, and what was not answered is not known: for one reason, which is told once.
+    /// Nothing more is asked, and what was not answered is not known: for one reason, which is reported once.
     fn stop(&mut self, instances: &[&Instance], why: Failure) {
         for instance in instances {
-            let state = || State::Error(why.message.clone());
-            let found = || Found::unknown(state());
+            let state = || InstanceState::Error(why.message.clone());
+            let found = || SurveyedInstance::unknown(state());
             self.found.entry(instance.name.clone()).or_insert_with(found);
         }
         self.errors.push(why);

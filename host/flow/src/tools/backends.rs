@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{Backend as Registration, Name};
+use artifacts_declared::{Name, Registration};
 use artifacts_report::Failure;
 use artifacts_seam::SandboxLayer;
 

@@ -96,7 +96,7 @@ impl Generators for SandboxedGenerators {
             job.closure.dedup();
         }
         sandbox.run(&job, cancel.flag()).map_err(|error| GenerationFailure {
-            failure: failure::of(instance, error.to_string()).hint(error.hint()),
+            failure: failure::for_instance(instance, error.to_string()).hint(error.hint()),
             output: error.output().cloned().map(Box::new),
         })
     }

@@ -14,22 +14,22 @@ use super::Tools;
 use super::headers::{self, EntryHeaders, Verdict};
 use crate::failure;
 
-/// Whose the age files are: what this machine knows and, where that does not tell, what lies in the storages.
+/// Whose the age files are: what this machine knows and, where that does not tell, what is in the storages.
 #[derive(Default)]
-pub struct Owners(Option<Lying>);
+pub struct HeaderOwners(Option<SealedElsewhere>);
 
 /// Headers that are an entry's own.
 #[derive(Debug, Default)]
 pub struct OwnHeaders {
     /// What may be decrypted, and for which files.
     pub openable: Openable,
-    /// Those that this machine did not know: they lie nowhere else.
+    /// Those that this machine did not know: they are nowhere else.
     pub unknown: EntryHeaders,
 }
 
-impl Owners {
+impl HeaderOwners {
     /// Refuses what was encrypted for another file, instance or repository. What this machine knows of a header holds, wherever
-    /// else it lies by now; what it does not know may lie nowhere else. A clone of this repository is asked about once.
+    /// else it is by now; what it does not know may be nowhere else. A clone of this repository is asked about once.
     pub fn check(
         &mut self,
         tools: &mut Tools,
@@ -52,7 +52,7 @@ impl Owners {
         Ok(own)
     }
 
-    /// Refuses a header that nobody knows if it lies in another place, too, or if it cannot be determined.
+    /// Refuses a header that no one knows if it is in another place, too, or if it cannot be determined.
     fn elsewhere(
         &mut self,
         tools: &Tools,
@@ -60,8 +60,8 @@ impl Owners {
         (stored, header): (&str, &str),
         files: &BTreeSet<String>,
     ) -> Result<(), Failure> {
-        let lying = self.0.get_or_insert_with(|| Lying::of(tools));
-        for (name, spot) in lying.by_header.get(header).into_iter().flatten() {
+        let sealed = self.0.get_or_insert_with(|| SealedElsewhere::read(tools));
+        for (name, spot) in sealed.by_header.get(header).into_iter().flatten() {
             if *name != instance.name {
                 return Err(headers::of_another(instance, &name.to_string()));
             }
@@ -73,17 +73,17 @@ impl Owners {
                 Spot::Stored(_) | Spot::Declared(_) | Spot::Somewhere => {}
             }
         }
-        match &lying.unread {
+        match &sealed.unread {
             None => Ok(()),
             Some(why) => {
-                let why = format!("whether it holds what is another's cannot be told: {why}");
-                Err(failure::of(instance, why).hint(Some("mend that first")))
+                let why = format!("cannot verify that these files belong to this artifact: {why}");
+                Err(failure::for_instance(instance, why).hint(Some("fix that first")))
             }
         }
     }
 }
 
-/// For which files this machine knows a header that lies in a file of an entry.
+/// For which files this machine knows a header that is in a file of an entry.
 fn known(
     tools: &mut Tools,
     instance: &Instance,
@@ -102,7 +102,7 @@ fn known(
 }
 
 /// Age files in all storages.
-struct Lying {
+struct SealedElsewhere {
     by_header: BTreeMap<String, BTreeSet<(InstanceName, Spot)>>,
     /// Why there may be more.
     unread: Option<String>,
@@ -119,31 +119,31 @@ enum Spot {
     Somewhere,
 }
 
-impl Lying {
-    fn of(tools: &Tools) -> Self {
+impl SealedElsewhere {
+    fn read(tools: &Tools) -> Self {
         // The usual storage too: a backend may have been given another one since.
         let declared = tools.backends.names().into_iter().filter_map(|name| tools.backends.storage(&name).ok());
         let storages: BTreeSet<String> = declared.chain([DEFAULT_STORAGE.to_owned()]).collect();
-        let mut lying = Self { by_header: BTreeMap::new(), unread: None };
+        let mut sealed = Self { by_header: BTreeMap::new(), unread: None };
         for storage in &storages {
-            if let Err(error) = lying.add(tools, storage) {
-                lying.unread = Some(error.to_string());
+            if let Err(error) = sealed.add(tools, storage) {
+                sealed.unread = Some(error.to_string());
             }
         }
         // Those of targets that were not evaluated now. What only looks like a storage need not be readable as one.
         for storage in tools.root.storages().into_iter().filter(|storage| !storages.contains(storage)) {
-            let unread = lying.unread.take();
-            let _ = lying.add(tools, &storage);
-            lying.unread = unread;
+            let unread = sealed.unread.take();
+            let _ = sealed.add(tools, &storage);
+            sealed.unread = unread;
         }
-        lying
+        sealed
     }
 
     fn add(&mut self, tools: &Tools, storage: &str) -> Result<(), artifacts_store::Error> {
         let storage = Storage::open(&tools.root, storage)?;
         for name in storage.list()?.entries {
             match storage.read(&name) {
-                Ok(slice) => slice.iter().for_each(|slice| self.note_entry(slice)),
+                Ok(entry) => entry.iter().for_each(|entry| self.note_entry(entry)),
                 Err(error) => self.unread = Some(error.to_string()),
             }
         }
@@ -151,18 +151,18 @@ impl Lying {
         Ok(())
     }
 
-    fn note_entry(&mut self, slice: &Entry) {
-        for (stored, bytes) in &slice.files {
+    fn note_entry(&mut self, entry: &Entry) {
+        for (stored, bytes) in &entry.files {
             for header in artifacts_age::headers(bytes) {
-                self.note(header, &slice.name, Spot::Stored(stored.clone()));
+                self.note(header, &entry.name, Spot::Stored(stored.clone()));
             }
         }
         // A stray copy beside its own file is no other place of it.
-        for header in slice.extras.values().flat_map(|bytes| artifacts_age::headers(bytes)) {
-            self.note(header, &slice.name, Spot::Somewhere);
+        for header in entry.extras.values().flat_map(|bytes| artifacts_age::headers(bytes)) {
+            self.note(header, &entry.name, Spot::Somewhere);
         }
-        if let ReceiptState::Valid(receipt) = &slice.receipt {
-            self.note_receipt(receipt, &slice.name);
+        if let ReceiptState::Valid(receipt) = &entry.receipt {
+            self.note_receipt(receipt, &entry.name);
         }
     }
 

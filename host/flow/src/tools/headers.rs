@@ -11,7 +11,7 @@ use artifacts_store::{Receipt, Sha256};
 use artifacts_trust::{Checkout, CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 
 use crate::failure;
-use crate::look::changes;
+use crate::naming::bears;
 
 /// Headers by the file of the entry that contains them, each with the declared files that are encrypted under it.
 pub(crate) type EntryHeaders = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
@@ -29,13 +29,13 @@ pub struct HeaderMemory {
     declined: BTreeSet<String>,
 }
 
-/// What is known of a header that lies in a file of an entry.
+/// What is known of a header that is in a file of an entry.
 pub(crate) enum Verdict {
     /// It belongs there, and is for these declared files.
     Own(BTreeSet<String>),
     /// It belongs there in another checkout.
     OtherCheckout(Arc<HeaderPlace>),
-    /// It belongs elsewhere, and nobody copied it there by right.
+    /// It belongs elsewhere, and no one copied it there by right.
     Foreign(Failure),
     /// This machine neither encrypted nor decrypted it.
     Unknown,
@@ -115,10 +115,10 @@ impl HeaderMemory {
     pub(crate) fn link(&mut self, instance: &Instance, place: &HeaderPlace) -> Result<(), Failure> {
         let refused = || {
             let why = format!(
-                "it holds what was encrypted for {} in {}, which is another repository to this machine",
+                "these files were encrypted for {} in {}, which is another repository to this machine",
                 place.instance, place.path
             );
-            failure::of(instance, why)
+            failure::for_instance(instance, why)
                 .hint(Some("if this checkout is a clone of that one, run again with `--accept-clone`"))
         };
         if self.declined.contains(&place.checkout) {
@@ -188,36 +188,35 @@ impl HeaderMemory {
 /// A header of another place in this entry.
 fn misplaced(instance: &Instance, stored: &str, place: &HeaderPlace, is_linked: bool) -> Failure {
     if !is_linked {
-        let why = format!("it holds what was encrypted for {} in {}", place.instance, place.path);
-        return failure::of(instance, why).hint(Some(copied(instance)));
+        let why = format!("these files were encrypted for {} in {}", place.instance, place.path);
+        return failure::for_instance(instance, why).hint(Some(copied(instance)));
     }
     if place.instance != instance.name.to_string() {
         return of_another(instance, &place.instance);
     }
     let files: Vec<String> = place.files.iter().map(|file| format!("`{file}`")).collect();
-    let why = format!("`{stored}` holds what was encrypted for {}, as `{}`", files.join(", "), place.stored);
-    failure::of(instance, why).hint(Some(copied(instance)))
+    let why = format!("`{stored}` was encrypted for {}, as `{}`", files.join(", "), place.stored);
+    failure::for_instance(instance, why).hint(Some(copied(instance)))
 }
 
 /// A header of another instance.
 pub(crate) fn of_another(instance: &Instance, other: &str) -> Failure {
-    failure::of(instance, format!("it holds what was sealed for {other}")).hint(Some(format!(
-        "somebody copied it there: restore the entry from the last good commit. If you renamed {other} yourself, name it back, and \
-         `artifacts get` what is to be stored under the new name"
+    failure::for_instance(instance, format!("these files were encrypted for {other}")).hint(Some(format!(
+        "if they were copied, restore the entry from the last good commit; if you renamed {other}, declare it under its old name again"
     )))
 }
 
 /// A header that a receipt lists for other files.
 pub(crate) fn of_other_files(instance: &Instance, stored: &str, files: &BTreeSet<String>) -> Failure {
     let files: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
-    let why = format!("`{stored}` holds what was encrypted for {}", files.join(", "));
-    failure::of(instance, why).hint(Some(copied(instance)))
+    let why = format!("`{stored}` was encrypted for {}", files.join(", "));
+    failure::for_instance(instance, why).hint(Some(copied(instance)))
 }
 
 /// One age file in two places of an entry.
 pub(crate) fn doubled(instance: &Instance, one: &str, other: &str) -> Failure {
-    let why = format!("`{one}` and `{other}` are one age file, which belongs to one of them only");
-    failure::of(instance, why).hint(Some(copied(instance)))
+    let why = format!("`{one}` and `{other}` are the same age file, which belongs to one of them only");
+    failure::for_instance(instance, why).hint(Some(copied(instance)))
 }
 
 fn copied(instance: &Instance) -> String {
@@ -254,10 +253,10 @@ pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &EntryFiles)
     for headers in entry.values_mut() {
         headers.retain(|header, _| all.contains(header));
         for (header, files) in headers {
-            let told = by_header.get(header).into_iter().flatten().filter(|file| files.contains(*file));
-            let told: BTreeSet<String> = told.cloned().collect();
-            if !told.is_empty() {
-                *files = told;
+            let listed = by_header.get(header).into_iter().flatten().filter(|file| files.contains(*file));
+            let listed: BTreeSet<String> = listed.cloned().collect();
+            if !listed.is_empty() {
+                *files = listed;
             }
         }
     }
@@ -288,9 +287,9 @@ pub(crate) fn encrypted(
 pub(crate) fn by_file(instance: &Instance, entry: &EntryHeaders) -> Result<BTreeMap<Name, BTreeSet<Sha256>>, Failure> {
     let mut by_file: BTreeMap<Name, BTreeSet<Sha256>> = BTreeMap::new();
     for (header, files) in entry.values().flatten() {
-        let hash = header.parse().map_err(|_| failure::of(instance, format!("`{header}` is no SHA-256")))?;
+        let hash = header.parse().map_err(|_| failure::for_instance(instance, format!("not a SHA-256: `{header}`")))?;
         for file in files {
-            let file = Name::new(file.clone()).map_err(|error| failure::of(instance, error.to_string()))?;
+            let file = Name::new(file.clone()).map_err(|error| failure::for_instance(instance, error.to_string()))?;
             by_file.entry(file).or_default().insert(hash);
         }
     }
@@ -300,9 +299,8 @@ pub(crate) fn by_file(instance: &Instance, entry: &EntryHeaders) -> Result<BTree
 /// Which declared files each stored one may hold: that whose name it bears. Those without a file of their name are in the stored
 /// files that bear none, or, if each bears one, in any.
 fn declared_in<'a>(stored: &[&'a str], declared: &[&str]) -> BTreeMap<&'a str, BTreeSet<String>> {
-    let owner = |stored: &str| {
-        declared.iter().filter(|file| changes::bears(stored, file)).max_by_key(|file| file.len()).copied()
-    };
+    let owner =
+        |stored: &str| declared.iter().filter(|file| bears(stored, file)).max_by_key(|file| file.len()).copied();
     let found: BTreeSet<&str> = stored.iter().filter_map(|stored| owner(stored)).collect();
     let rest: BTreeSet<String> =
         declared.iter().filter(|file| !found.contains(*file)).map(ToString::to_string).collect();

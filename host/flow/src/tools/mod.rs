@@ -1,5 +1,6 @@
 //! What a run works with, each behind a trait or a type that tests can replace or open in a temporary directory.
 
+mod backend_messages;
 mod backends;
 mod evaluate;
 mod generators;
@@ -24,18 +25,19 @@ use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallContext, SandboxLayer};
-use artifacts_store::{Git, Options, Root, Warning};
+use artifacts_store::{Git, Root, Warning, WriterOptions};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
 pub use artifacts_session::{RetrieveCall, SerializeCall, Session};
+pub use backend_messages::BackendMessages;
 pub use backends::{Backends, ReadyBackend};
 pub use evaluate::{Declared, Evaluate};
 pub use generators::{GenerationFailure, Generators, SandboxedGenerators};
 pub use headers::{ConfirmClone, HeaderMemory};
 pub use identities::Identities;
 pub use operator::{Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
-pub use recorded::{BackendMessages, Recorded};
-pub use registry::{Accept, BundledBackends, Registry, Rights};
+pub use recorded::Recorded;
+pub use registry::{Accept, BundledBackends, EffectiveGrants, Registry};
 pub use session::Terms;
 
 /// Holds everything outside that a run works with.
@@ -65,7 +67,7 @@ pub struct Tools {
     /// The audit log.
     pub audit: Option<AuditLog>,
     /// How storages are written.
-    pub storing: Options,
+    pub storing: WriterOptions,
     /// Set when the run is to end.
     pub cancel: Cancel,
     /// The moment of the run.

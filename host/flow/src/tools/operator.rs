@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, FileChange, Reading, RecipientChange, Removed, Report};
+use artifacts_report::{Failure, FileChange, ReadRequest, RecipientChange, Report, TrashedEntry};
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
-use super::recorded::BackendMessages;
+use super::backend_messages::BackendMessages;
 use crate::look::adoptable::Adoption;
 
 /// Asks the admin, or answers for them by what they passed on the command line.
@@ -70,13 +70,13 @@ pub enum Question<'a> {
         digest: &'a str,
     },
     /// May these generators read these secrets?
-    ReadAccess(&'a [Reading]),
+    ReadAccess(&'a [ReadRequest]),
     /// May so many stored instances be generated again?
     Replace(usize),
     /// May new values be generated although old ones may exist?
     NewValues(&'a [FormerValue]),
     /// May these entries be moved to the trash?
-    Trash(&'a [Removed]),
+    Trash(&'a [TrashedEntry]),
 }
 
 /// Holds where an instance that is not stored may have a value.

@@ -11,8 +11,9 @@ use crate::failure;
 /// The closure of an instance's generator, after building it when it is not there yet; empty when it is outside of the
 /// Nix store. Only the generators of what is made are built.
 pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
-    let failed =
-        |e: artifacts_nix::Error| failure::of(instance, format!("its generator cannot be built: {e}")).hint(e.hint());
+    let failed = |e: artifacts_nix::Error| {
+        failure::for_instance(instance, format!("its generator cannot be built: {e}")).hint(e.hint())
+    };
     if let Some(drv) = &generator.drv
         && !generator.path.exists()
     {
@@ -24,12 +25,12 @@ pub fn prepare(instance: &Instance, generator: &Generator, nix: &Nix) -> Result<
     Ok(Vec::new())
 }
 
-/// What programs in these folders need, of the Nix store.
-pub fn closure(folders: &[PathBuf], nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
+/// What programs in these directories need, of the Nix store.
+pub fn closure(dirs: &[PathBuf], nix: &Nix) -> Result<Vec<PathBuf>, Failure> {
     let mut needed = Vec::new();
-    for folder in folders.iter().filter(|folder| nix.is_in_store(folder)) {
-        let failed = |e: artifacts_nix::Error| Failure::about(folder.display().to_string(), e);
-        needed.extend(nix.closure(folder).map_err(failed)?);
+    for dir in dirs.iter().filter(|dir| nix.is_in_store(dir)) {
+        let failed = |e: artifacts_nix::Error| Failure::about(dir.display().to_string(), e);
+        needed.extend(nix.closure(dir).map_err(failed)?);
     }
     Ok(needed)
 }

@@ -8,26 +8,9 @@ use artifacts_session::{
     CallFailed, Checks, DecryptAttempt, RetrieveCall, Retrieved, SerializeCall, Serialized, Session,
 };
 
+use super::backend_messages::BackendMessages;
 use super::session::Terms;
 use super::{Backends, Identities, Operator, RunEvent};
-
-/// Holds what a backend wrote and was denied in one call.
-pub struct BackendMessages<'a> {
-    /// The backend's registered name.
-    pub backend: &'a Name,
-    /// The call.
-    pub operation: Operation,
-    /// The instances that the call was about.
-    pub instances: &'a [String],
-    /// Messages and output, among all that happened.
-    pub events: &'a [ComponentEvent],
-    /// How often access was denied.
-    pub denials: u64,
-    /// Why the call gave nothing, where that is in the backend's words and kept out of the report: they may hold a secret.
-    pub failure: Option<&'a CallError>,
-    /// Whether the backend accessed a plaintext, which its words may hold.
-    pub saw_plaintext: bool,
-}
 
 /// The one way to a session: each call is recorded before it is made and after it. Where the first line cannot be written, it is
 /// not made; where the second cannot, nothing of what it gave is used: a call without its record proves nothing.
@@ -80,7 +63,7 @@ impl<'a> Recorded<'a> {
     ///
     /// # Errors
     /// When the call cannot be recorded.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn serialize(
         &mut self,
         name: String,
@@ -136,7 +119,7 @@ impl<'a> Recorded<'a> {
         };
         let number = self.log.map(|log| log.begun(asked.clone())).transpose().map_err(unwritten)?;
         let made = act(self.session);
-        let Ended { events, usage, result, failure, saw_plaintext, decryptions } = made.ended();
+        let CallResult { events, usage, result, failure, saw_plaintext, decryptions } = made.ended();
         let saw_plaintext = saw_plaintext || after_plaintext;
         let call = Call { asked, events, usage, result, accessed_plaintext: saw_plaintext, decryptions };
         let denials = call.denials();
@@ -153,7 +136,7 @@ impl<'a> Recorded<'a> {
 }
 
 /// What came of one call of a backend, as the audit log has it.
-struct Ended<'a> {
+struct CallResult<'a> {
     events: &'a [ComponentEvent],
     usage: Usage,
     result: CallOutcome,
@@ -165,65 +148,65 @@ struct Ended<'a> {
 /// A call whose events, usage and end are known.
 trait Recordable {
     /// What the log has of it.
-    fn ended(&self) -> Ended<'_>;
+    fn ended(&self) -> CallResult<'_>;
 }
 
 impl Recordable for Checks {
-    fn ended(&self) -> Ended<'_> {
+    fn ended(&self) -> CallResult<'_> {
         let unanswered = self.answers.iter().filter(|answer| answer.is_err()).count() as u64;
         let result = if unanswered == 0 { CallOutcome::Done } else { CallOutcome::Partly(unanswered) };
         let (events, usage) = (self.events.as_slice(), self.usage);
-        Ended { events, usage, result, failure: None, saw_plaintext: false, decryptions: Vec::new() }
+        CallResult { events, usage, result, failure: None, saw_plaintext: false, decryptions: Vec::new() }
     }
 }
 
 impl Recordable for Result<Serialized, CallFailed> {
-    fn ended(&self) -> Ended<'_> {
+    fn ended(&self) -> CallResult<'_> {
         match self {
-            Ok(done) => Ended::done(&done.events, done.usage, done.saw_plaintext, &[]),
+            Ok(done) => CallResult::done(&done.events, done.usage, done.saw_plaintext, &[]),
             Err(failed) => failed.ended(),
         }
     }
 }
 
 impl Recordable for Result<Retrieved, CallFailed> {
-    fn ended(&self) -> Ended<'_> {
+    fn ended(&self) -> CallResult<'_> {
         match self {
-            Ok(done) => Ended::done(&done.events, done.usage, done.saw_plaintext, &done.openings),
+            Ok(done) => CallResult::done(&done.events, done.usage, done.saw_plaintext, &done.openings),
             Err(failed) => failed.ended(),
         }
     }
 }
 
 impl Recordable for CallFailed {
-    fn ended(&self) -> Ended<'_> {
-        Ended {
+    fn ended(&self) -> CallResult<'_> {
+        CallResult {
             result: CallOutcome::from(&self.error),
             failure: Some(&self.error).filter(|_| self.saw_plaintext),
-            ..Ended::done(&self.events, self.usage, self.saw_plaintext, &self.openings)
+            ..CallResult::done(&self.events, self.usage, self.saw_plaintext, &self.openings)
         }
     }
 }
 
 /// Nothing is known of a call that was not made, because what it needs could not be read.
 impl<T: Recordable> Recordable for Result<T, Failure> {
-    fn ended(&self) -> Ended<'_> {
+    fn ended(&self) -> CallResult<'_> {
         match self {
             Ok(made) => made.ended(),
-            Err(_) => Ended { result: CallOutcome::Failed, ..Ended::done(&[], Usage::default(), false, &[]) },
+            Err(_) => CallResult { result: CallOutcome::Failed, ..CallResult::done(&[], Usage::default(), false, &[]) },
         }
     }
 }
 
 /// Whether age plugins decrypted something.
 impl Recordable for bool {
-    fn ended(&self) -> Ended<'_> {
+    fn ended(&self) -> CallResult<'_> {
         let result = if *self { CallOutcome::Done } else { CallOutcome::Failed };
-        Ended { result, ..Ended::done(&[], Usage::default(), false, &[]) }
+        CallResult { result, ..CallResult::done(&[], Usage::default(), false, &[]) }
     }
 }
 
-impl<'a> Ended<'a> {
+impl<'a> CallResult<'a> {
     fn done(events: &'a [ComponentEvent], usage: Usage, saw_plaintext: bool, decryptions: &[DecryptAttempt]) -> Self {
         let decryptions = decryptions.iter().map(decryption).collect();
         Self { events, usage, result: CallOutcome::Done, failure: None, saw_plaintext, decryptions }

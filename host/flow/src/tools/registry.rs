@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_contract::{Component, Grants, effective, limits_from_json, read_file};
-use artifacts_declared::{Component as Location, DEFAULT_STORAGE, Name};
+use artifacts_declared::{ComponentSource, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
 use artifacts_ram::PrivateDir;
 use artifacts_report::Failure;
@@ -19,7 +19,7 @@ use super::session::{Terms, stores_here};
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
 /// first needed; one that cannot be opened fails its instances and nothing else.
 pub struct Registry {
-    declared: BTreeMap<Name, artifacts_declared::Backend>,
+    declared: BTreeMap<Name, artifacts_declared::Registration>,
     bundled: BundledBackends,
     base: PathBuf,
     worker: Box<dyn Fn() -> Result<(WorkerStart, PrivateDir), Failure>>,
@@ -44,7 +44,7 @@ pub type Accept = Box<dyn Fn(&Name, &Component, &Grants) -> Result<bool, Failure
 
 /// What a backend may do, and how much it may use.
 #[derive(Debug, Clone)]
-pub struct Rights {
+pub struct EffectiveGrants {
     /// The effective grants.
     pub grants: Grants,
     /// The limits.
@@ -54,12 +54,12 @@ pub struct Rights {
 }
 
 /// A component's session, with the directory that it works in for as long as it is open.
-struct Housed {
+struct ComponentFile {
     session: WorkerSession,
     _home: PrivateDir,
 }
 
-impl Session for Housed {
+impl Session for ComponentFile {
     fn check(&mut self, context: seam::CallContext, batch: Vec<(seam::InstanceView, seam::EntryFiles)>) -> Checks {
         self.session.check(context, batch)
     }
@@ -76,7 +76,7 @@ impl Session for Housed {
 impl Registry {
     /// `base` is where relative paths of components begin; `worker` says how a backend's worker is started, and gives the directory that it works in.
     pub fn new(
-        declared: BTreeMap<Name, artifacts_declared::Backend>,
+        declared: BTreeMap<Name, artifacts_declared::Registration>,
         bundled: BundledBackends,
         base: PathBuf,
         nix: Nix,
@@ -95,7 +95,7 @@ impl Registry {
         }
     }
 
-    /// The same with somebody to ask about the grants of components that are not bundled. Without, none is given.
+    /// The same with someone to ask about the grants of components that are not bundled. Without, none is given.
     #[must_use]
     pub fn asking(mut self, accept: Accept) -> Self {
         self.accept = accept;
@@ -118,7 +118,7 @@ impl Registry {
     ///
     /// # Errors
     /// When nothing has that name.
-    pub fn entry(&self, name: &Name) -> Result<artifacts_declared::Backend, Failure> {
+    pub fn entry(&self, name: &Name) -> Result<artifacts_declared::Registration, Failure> {
         if let Some(entry) = self.declared.get(name) {
             return Ok(entry.clone());
         }
@@ -126,8 +126,8 @@ impl Registry {
             return Ok(builtin(name));
         }
         let known: Vec<String> = self.names().iter().map(ToString::to_string).collect();
-        Err(Failure::new(name.to_string(), format!("there is no backend `{name}`; known are {}", known.join(", ")))
-            .hint(Some(format!("register it as `artifacts.backends.{name}`, or name another"))))
+        Err(Failure::new(name.to_string(), format!("unknown backend `{name}`; available: {}", known.join(", ")))
+            .hint(Some(format!("register it as `artifacts.backends.{name}`, or use another"))))
     }
 
     fn try_open(&mut self, name: &Name) -> Result<ReadyBackend, Failure> {
@@ -135,7 +135,7 @@ impl Registry {
         let (component, real) = self.read(name, &entry)?;
         let stored = || real.is_none_or(|real| in_store(&real, &self.nix));
         check_sha256(name, &entry, &component, stored)?;
-        let Rights { grants, limits, bundled } = self.rights(name, &entry, &component)?;
+        let EffectiveGrants { grants, limits, bundled } = self.rights(name, &entry, &component)?;
         if !bundled && !grants.is_empty() && !(self.accept)(name, &component, &grants)? {
             return Err(not_accepted(name, &component, &grants));
         }
@@ -147,7 +147,7 @@ impl Registry {
         let session = WorkerSession::open(&component, grants, limits, &worker)
             .map_err(|e| Failure::about(name.to_string(), e))?;
         self.missing.extend(session.missing().iter().copied());
-        Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(Housed { session, _home: home }))))
+        Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(ComponentFile { session, _home: home }))))
     }
 
     /// What a backend may do and use.
@@ -157,12 +157,12 @@ impl Registry {
     pub fn rights(
         &self,
         name: &Name,
-        entry: &artifacts_declared::Backend,
+        entry: &artifacts_declared::Registration,
         component: &Component,
-    ) -> Result<Rights, Failure> {
+    ) -> Result<EffectiveGrants, Failure> {
         let refused = |what: &str, why: String| {
-            Failure::new(name.to_string(), format!("its {what} are refused: {why}"))
-                .hint(Some(format!("correct `artifacts.backends.{name}.{what}`")))
+            Failure::new(name.to_string(), format!("invalid {what}: {why}"))
+                .hint(Some(format!("fix `artifacts.backends.{name}.{what}`")))
         };
         let requested = &component.manifest().requests;
         let bundled = is_builtin(entry);
@@ -172,38 +172,42 @@ impl Registry {
             Grants::from_json(&entry.grants).map_err(|e| refused("grants", e.to_string()))?
         };
         let limits = limits_from_json(&entry.limits).map_err(|e| refused("limits", e.to_string()))?;
-        Ok(Rights { grants: effective(requested, &granted), limits, bundled })
+        Ok(EffectiveGrants { grants: effective(requested, &granted), limits, bundled })
     }
 
     /// A backend's component, read but not run.
     ///
     /// # Errors
     /// When it cannot be read, or is no component that this host would run.
-    pub fn component(&self, name: &Name, entry: &artifacts_declared::Backend) -> Result<Component, Failure> {
+    pub fn component(&self, name: &Name, entry: &artifacts_declared::Registration) -> Result<Component, Failure> {
         self.read(name, entry).map(|(component, _)| component)
     }
 
     /// The component, and the path that it was read from, without links and `..`; none when it is inside the program.
-    fn read(&self, name: &Name, entry: &artifacts_declared::Backend) -> Result<(Component, Option<PathBuf>), Failure> {
+    fn read(
+        &self,
+        name: &Name,
+        entry: &artifacts_declared::Registration,
+    ) -> Result<(Component, Option<PathBuf>), Failure> {
         let path = match &entry.component {
-            Location::Plain(text) => match text.strip_prefix("builtin:") {
+            ComponentSource::Plain(text) => match text.strip_prefix("builtin:") {
                 Some(builtin) => {
                     return (self.bundled.component)(name.as_str(), builtin).map(|component| (component, None));
                 }
                 None => self.base.join(text),
             },
-            Location::Derived { path, drv } => {
+            ComponentSource::Derived { path, drv } => {
                 realise(name, path, drv, &self.nix)?;
                 path.clone()
             }
         };
         let found = path.canonicalize().and_then(|real| Ok((read_file(&real)?, real)));
         let (bytes, real) = found.map_err(|e| {
-            Failure::new(name.to_string(), format!("its component {} cannot be read: {e}", path.display()))
-                .hint(Some(format!("correct `artifacts.backends.{name}.component`")))
+            Failure::new(name.to_string(), format!("cannot read its component {}: {e}", path.display()))
+                .hint(Some(format!("fix `artifacts.backends.{name}.component`")))
         })?;
         let component = Component::read(bytes).map_err(|refusal| {
-            Failure::new(name.to_string(), format!("its component {} is refused: {refusal}", path.display()))
+            Failure::new(name.to_string(), format!("component {} rejected: {refusal}", path.display()))
                 .hint(refusal.hint())
         })?;
         Ok((component, Some(real)))
@@ -235,7 +239,7 @@ impl Backends for Registry {
         names
     }
 
-    fn register(&mut self, registrations: &BTreeMap<Name, artifacts_declared::Backend>) {
+    fn register(&mut self, registrations: &BTreeMap<Name, artifacts_declared::Registration>) {
         let declared = &self.declared;
         self.opened.retain(|name, _| declared.get(name) == registrations.get(name));
         self.declared.clone_from(registrations);
@@ -262,14 +266,14 @@ fn realise(name: &Name, path: &Path, drv: &Path, nix: &Nix) -> Result<(), Failur
         return Ok(());
     }
     nix.realise(drv).map_err(|error| {
-        Failure::new(name.to_string(), format!("its component cannot be built: {error}")).hint(error.hint())
+        Failure::new(name.to_string(), format!("cannot build its component: {error}")).hint(error.hint())
     })
 }
 
 /// What is registered is what runs. In the Nix store the path tells already; anywhere else only the hash does.
 fn check_sha256(
     name: &Name,
-    entry: &artifacts_declared::Backend,
+    entry: &artifacts_declared::Registration,
     component: &Component,
     stored: impl FnOnce() -> bool,
 ) -> Result<(), Failure> {
@@ -278,21 +282,21 @@ fn check_sha256(
         Some(expected) if expected.eq_ignore_ascii_case(&found.to_string()) => Ok(()),
         Some(expected) => Err(Failure::new(
             name.to_string(),
-            format!("its component has SHA-256 {found}, and {expected} is registered"),
+            format!("component SHA-256 does not match: expected {expected}, found {found}"),
         )
-        .hint(Some(format!("look at what changed, then correct `artifacts.backends.{name}.sha256`")))),
+        .hint(Some(format!("review the new component, then update `artifacts.backends.{name}.sha256`")))),
         None if stored() => Ok(()),
         None => {
             let path = match &entry.component {
-                Location::Plain(path) => Path::new(path),
-                Location::Derived { path, .. } => path,
+                ComponentSource::Plain(path) => Path::new(path),
+                ComponentSource::Derived { path, .. } => path,
             };
             let path = path.display();
             Err(Failure::new(
                 name.to_string(),
-                format!("its component {path} is not in the Nix store and has no SHA-256"),
+                format!("component {path} is outside the Nix store and has no registered SHA-256"),
             )
-            .hint(Some(format!("look at it with `artifacts backend inspect`, then set `sha256 = \"{found}\"`"))))
+            .hint(Some(format!("review it with `artifacts backend inspect`, then set `sha256 = \"{found}\"`"))))
         }
     }
 }
@@ -301,24 +305,21 @@ fn not_accepted(name: &Name, component: &Component, grants: &Grants) -> Failure 
     let words = serde_json::json!(grants);
     Failure::new(
         name.to_string(),
-        format!(
-            "its component (SHA-256 {}) is granted {words}, and nobody has accepted that on this machine",
-            component.sha256()
-        ),
+        format!("you have not accepted its grants on this machine: {words} (SHA-256 {})", component.sha256()),
     )
     .hint(Some(format!(
-        "look at it with `artifacts backend explain {}`, then say `--accept-grants`",
+        "review them with `artifacts backend explain {}`, then pass `--accept-grants`",
         shell_word(name.as_str())
     )))
 }
 
-fn is_builtin(entry: &artifacts_declared::Backend) -> bool {
-    matches!(&entry.component, Location::Plain(text) if text.starts_with("builtin:"))
+fn is_builtin(entry: &artifacts_declared::Registration) -> bool {
+    matches!(&entry.component, ComponentSource::Plain(text) if text.starts_with("builtin:"))
 }
 
-fn builtin(name: &Name) -> artifacts_declared::Backend {
-    artifacts_declared::Backend {
-        component: Location::Plain(format!("builtin:{name}")),
+fn builtin(name: &Name) -> artifacts_declared::Registration {
+    artifacts_declared::Registration {
+        component: ComponentSource::Plain(format!("builtin:{name}")),
         sha256: None,
         storage: DEFAULT_STORAGE.to_owned(),
         grants: serde_json::Map::new(),

@@ -23,14 +23,14 @@ pub struct StorageWriters {
     refused: BTreeMap<InstanceName, Failure>,
     /// What git is told of.
     paths: Vec<String>,
-    told: Option<Instant>,
+    reported: Option<Instant>,
     /// Whether git does not know of all of them yet.
     is_open: bool,
 }
 
 impl StorageWriters {
     /// Locks every storage that these instances are in, before anything is asked or made, and stages what an earlier run could
-    /// not. An instance whose backend is unknown has no storage; that it fails is told where it is asked about.
+    /// not. An instance whose backend is unknown has no storage; that it fails is reported where it is asked about.
     pub fn lock<'a>(tools: &Tools, instances: impl Iterator<Item = &'a Instance>) -> Self {
         let mut writers = Self::default();
         let instances: Vec<&Instance> = instances.collect();
@@ -51,19 +51,19 @@ impl StorageWriters {
         writers
     }
 
-    /// Why an instance cannot be stored: nobody is asked for it then, and nothing of it opened.
-    pub fn fault(&self, instance: &Instance, tools: &Tools) -> Option<Failure> {
+    /// Why an instance cannot be stored: no one is asked for it then, and nothing of it opened.
+    pub fn lock_failure(&self, instance: &Instance, tools: &Tools) -> Option<Failure> {
         if let Some(fault) = self.refused.get(&instance.name) {
             return Some(fault.clone());
         }
-        let (why, help) = match self.by_storage.get(&tools.storage_of(instance)?)? {
+        let (why, hint) = match self.by_storage.get(&tools.storage_of(instance)?)? {
             Err(why) => (why.message.clone(), why.hint.clone()),
             Ok(writer) => {
                 let error = writer.replaceable(&instance.name).err()?;
                 (error.to_string(), error.hint())
             }
         };
-        Some(failure::of(instance, why).hint(help))
+        Some(failure::for_instance(instance, why).hint(hint))
     }
 
     /// A storage, locked now if it is not yet.
@@ -77,12 +77,12 @@ impl StorageWriters {
     /// # Errors
     /// When it cannot be stored.
     pub(crate) fn own(&self, instance: &Instance, tools: &Tools) -> Result<Rc<Writer>, Failure> {
-        if let Some(fault) = self.fault(instance, tools) {
+        if let Some(fault) = self.lock_failure(instance, tools) {
             return Err(fault);
         }
         let storage = tools.storage_of(instance).unwrap_or_default();
         let locked = self.by_storage.get(&storage).and_then(|writer| writer.as_ref().ok());
-        locked.cloned().ok_or_else(|| failure::of(instance, format!("storage {storage} is not locked")))
+        locked.cloned().ok_or_else(|| failure::for_instance(instance, format!("storage {storage} is not locked")))
     }
 
     /// Tells git of a new entry soon: a run that is killed leaves what it stored in the last second, for the next run.
@@ -94,7 +94,7 @@ impl StorageWriters {
 
     /// Tells git of what it does not know of yet, if it was not told of anything just now.
     pub(crate) fn stage_open(&mut self, tools: &Tools) {
-        if self.is_open && self.told.is_none_or(|told| told.elapsed() >= PAUSE) {
+        if self.is_open && self.reported.is_none_or(|reported| reported.elapsed() >= PAUSE) {
             self.stage(tools);
         }
     }
@@ -103,7 +103,7 @@ impl StorageWriters {
     ///
     /// Returns warnings: the entries are stored all the same.
     pub fn stage(&mut self, tools: &Tools) -> Vec<Warning> {
-        self.told = Some(Instant::now());
+        self.reported = Some(Instant::now());
         self.is_open = false;
         let locked = self.by_storage.iter().filter(|(_, writer)| writer.is_ok());
         let storages: Vec<String> = locked.map(|(storage, _)| storage.clone()).collect();
@@ -120,9 +120,10 @@ fn lock(tools: &Tools, name: &str) -> Result<Rc<Writer>, Failure> {
     // Who may write there, as root may, would change what Nix takes for fixed.
     let root = tools.root.path();
     if tools.evaluator.is_in_store(root) {
-        let why = format!("the checkout {} is in the Nix store, where nothing is written", root.display());
-        return Err(Failure::new(format!("storage {name}"), why)
-            .hint(Some("name a checkout of it with --root DIR, and set artifacts.root to the folder that Nix reads")));
+        let why = format!("the checkout {} is in the Nix store, which is read-only", root.display());
+        return Err(
+            Failure::new(format!("storage {name}"), why).hint(Some("pass `--root DIR` with a writable checkout"))
+        );
     }
     let storage = Storage::open(&tools.root, name);
     storage

@@ -1,4 +1,4 @@
-//! Slices accepted as they lie: a new receipt for bytes that the host did not store.
+//! Entries accepted as they are stored: a new receipt for bytes that the host did not store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::look::adoptable::{Adoption, adoption, is_stale};
 use crate::look::steps::Step;
-use crate::look::survey::{Found, Survey};
+use crate::look::survey::{Survey, SurveyedInstance};
 use crate::look::{hints, staged};
 use crate::run::{Run, Selection};
-use crate::tools::header_owners::Owners;
+use crate::tools::header_owners::HeaderOwners;
 use crate::tools::{RunEvent, Tools};
 
 /// Accepts stored entries as they are: a new receipt for bytes that this program did not store. An instance or artifact that the
@@ -46,7 +46,7 @@ impl Planned for Adopt {
     fn describe(&self, base: &mut Base<'_>, adoptions: &mut Self::Details) -> Result<(), Failure> {
         show(base, adoptions);
         base.take_failures();
-        staged::note(base.run, &mut base.report);
+        staged::mark(base.run, &mut base.report);
         mark(base, adoptions, RowAction::WouldAdopt);
         Ok(())
     }
@@ -71,7 +71,7 @@ impl<'r> Agreed<'r, Adopt> {
             let adoption = adoptions.remove(&step.name).zip(tickets.take(&step.name));
             let written = match adoption {
                 Some((adoption, ticket)) => store(&mut base, adoption, ticket),
-                None => Err(Failure::new(step.name.to_string(), "nothing was agreed to")),
+                None => Err(Failure::new(step.name.to_string(), "its adoption was not confirmed")),
             };
             match written {
                 Ok(()) => base.progress.finish(step.name),
@@ -102,10 +102,10 @@ fn show_adopted(base: &mut Base<'_>, mut files: BTreeMap<InstanceName, Vec<FileC
 fn store(base: &mut Base<'_>, adoption: Adoption, ticket: Ticket) -> Result<(), Failure> {
     let Base { run, writers, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
-    let Adoption { name, entry, slice, .. } = adoption;
-    let instance = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))?;
-    tools.headers.learn(instance, &entry)?;
-    let (path, not_trashed) = ticket.commit(instance, slice)?;
+    let Adoption { name, sealed, entry, .. } = adoption;
+    let instance = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "not declared"))?;
+    tools.headers.learn(instance, &sealed)?;
+    let (path, not_trashed) = ticket.commit(instance, entry)?;
     writers.wrote(tools, path);
     not_trashed.map_or(Ok(()), Err)
 }
@@ -128,11 +128,11 @@ fn mark(base: &mut Base<'_>, adoptions: &BTreeMap<InstanceName, Adoption>, done:
 
 /// What can be adopted of these instances, and what cannot and why. Of what a survey found, that is whatever is stale because
 /// of its receipt. What is `named` is also accepted as valid, as made from what its dependencies are now, and as new:
-/// once its bytes are accepted, so that nobody accepts both unseen. It opens nothing and writes nothing.
+/// once its bytes are accepted, so that no one accepts both unseen. It opens nothing and writes nothing.
 ///
 /// Refused is what its backend does not call sound, and what has no age file in it where there should be one; what is `named` and
-/// stale for a reason that nobody can accept; and a slice with an age file that is another instance's as well, or may be
-/// since a slice cannot be read: its own readers would come to read it.
+/// stale for a reason that no one can accept; and an entry with an age file that is another instance's as well, or may be
+/// since an entry cannot be read: its own recipients would come to read it.
 fn adoptions<'a>(
     tools: &mut Tools,
     survey: &Survey,
@@ -140,15 +140,15 @@ fn adoptions<'a>(
     named: impl Fn(&InstanceName) -> bool,
 ) -> (Vec<Adoption>, Vec<Failure>) {
     let (mut adoptions, mut failures) = (Vec::new(), Vec::new());
-    let mut owners = Owners::default();
+    let mut owners = HeaderOwners::default();
     for instance in instances {
-        let wanted = |found: &&Found| {
+        let wanted = |found: &&SurveyedInstance| {
             is_stale(found, ReasonKind::Receipt) || (named(&instance.name) && !found.state.reasons().is_empty())
         };
         let Some(found) = survey.found.get(&instance.name).filter(wanted) else { continue };
         match adoption(tools, survey, instance, found, &mut owners) {
             Ok(adoption) => adoptions.push(adoption),
-            Err(failure) => failures.push(hints::helped(tools, instance, failure)),
+            Err(failure) => failures.push(hints::with_hint(tools, instance, failure)),
         }
     }
     (adoptions, failures)

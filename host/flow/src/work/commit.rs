@@ -13,27 +13,27 @@ use super::receipt;
 
 use crate::agree::Ticket;
 use crate::failure;
-use crate::look::survey::Found;
+use crate::look::survey::SurveyedInstance;
 use crate::tools::Tools;
 use crate::tools::headers::{self, EntryHeaders};
 use crate::tools::storages::StorageWriters;
 use crate::tools::{GenerationFailure, SerializeCall};
 
 /// A failure, with what the generator said, which may hold a secret.
-pub(crate) struct Stopped {
+pub(crate) struct StoreFailure {
     pub failure: Failure,
     pub output: Option<Box<Secret>>,
     /// The backend cannot write some files of an instance without the others.
     pub needs_all: bool,
 }
 
-impl From<GenerationFailure> for Stopped {
+impl From<GenerationFailure> for StoreFailure {
     fn from(GenerationFailure { failure, output }: GenerationFailure) -> Self {
         Self { failure, output, needs_all: false }
     }
 }
 
-impl From<Failure> for Stopped {
+impl From<Failure> for StoreFailure {
     fn from(failure: Failure) -> Self {
         Self { failure, output: None, needs_all: false }
     }
@@ -43,7 +43,7 @@ impl From<Failure> for Stopped {
 #[derive(Clone, Copy)]
 pub(crate) struct Storing<'a> {
     pub instance: &'a Instance,
-    pub found: &'a Found,
+    pub found: &'a SurveyedInstance,
 }
 
 /// What a backend made of an instance's secrets.
@@ -54,16 +54,16 @@ pub(crate) struct Stored {
     pub backend: BackendId,
 }
 
-/// What a backend wrote and nobody has looked at yet.
+/// What a backend wrote and no one has looked at yet.
 pub(crate) struct UncheckedEntry {
     stored: Stored,
     /// How it was asked; none when there was nothing to store.
-    asked: Option<Asked>,
+    asked: Option<SerializeRequest>,
 }
 
-struct Asked {
+struct SerializeRequest {
     /// The instance as its backend was told of it: with the files that are stored now or were before.
-    told: artifacts_seam::InstanceView,
+    view: artifacts_seam::InstanceView,
     /// The recipients of these files.
     recipients: Recipients,
     saw_plaintext: bool,
@@ -71,7 +71,7 @@ struct Asked {
     partial: bool,
 }
 
-/// Has backends look at what they wrote: a new slice takes the old one's place only when its own backend, asked anew, calls it
+/// Has backends look at what they wrote: a new entry takes the old one's place only when its own backend, asked again, calls it
 /// present. All that one backend wrote goes to it in one call. The answers are in the order of what was written. For which files the
 /// headers are is noted of what is well, and so will be stored.
 pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEntry)>) -> Vec<Result<Stored, Failure>> {
@@ -84,7 +84,7 @@ pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEnt
     let mut faults = BTreeMap::new();
     for at in by_backend.into_values() {
         let some: Vec<_> = at.iter().filter_map(|at| written.get(*at)).collect();
-        faults.extend(at.into_iter().zip(looked_at(tools, &some)));
+        faults.extend(at.into_iter().zip(check_written(tools, &some)));
     }
     faults.retain(|_, fault| fault.is_some());
     let well = written.iter().enumerate().filter(|(at, _)| !faults.contains_key(at));
@@ -99,10 +99,10 @@ pub(crate) fn checked(tools: &mut Tools, written: Vec<(Storing<'_>, UncheckedEnt
 }
 
 /// What is wrong with each of these, all of one backend.
-fn looked_at(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Vec<Option<Failure>> {
+fn check_written(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Vec<Option<Failure>> {
     match answers(tools, written) {
         Ok(answers) => {
-            let fault = |((storing, one), answer): (&&(Storing<'_>, UncheckedEntry), _)| storing.fault(answer, one);
+            let fault = |((storing, one), answer): (&&(Storing<'_>, UncheckedEntry), _)| storing.mismatch(answer, one);
             written
                 .iter()
                 .zip(answers.into_iter().map(Some).chain(std::iter::repeat_with(|| None)))
@@ -119,19 +119,19 @@ fn looked_at(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> V
     }
 }
 
-type Answer = Result<Verified, CallError>;
+type CheckResult = Result<Verified, CallError>;
 
-fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Result<Vec<Answer>, Failure> {
+fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Result<Vec<CheckResult>, Failure> {
     let Some((storing, _)) = written.first() else { return Ok(Vec::new()) };
     let name = storing.backend()?;
     let Some(mut session) = tools.session(name)? else {
-        return Err(failure::of(storing.instance, "its backend stores nothing here"));
+        return Err(failure::for_instance(storing.instance, "its backend does not use the storage"));
     };
-    let told = |(storing, one): &&(Storing<'_>, UncheckedEntry)| {
-        let told = one.asked.as_ref().map_or_else(|| storing.instance.for_backend.clone(), |asked| asked.told.clone());
-        (told, one.stored.files.clone())
+    let view = |(storing, one): &&(Storing<'_>, UncheckedEntry)| {
+        let view = one.asked.as_ref().map_or_else(|| storing.instance.for_backend.clone(), |asked| asked.view.clone());
+        (view, one.stored.files.clone())
     };
-    let request = written.iter().map(told).collect();
+    let request = written.iter().map(view).collect();
     // The names of what a backend stored may hold a secret that it was given for that.
     let after_plaintext = written.iter().any(|(_, one)| one.asked.as_ref().is_some_and(|asked| asked.saw_plaintext));
     let instances: Vec<String> = written.iter().map(|(storing, _)| storing.instance.name.to_string()).collect();
@@ -140,28 +140,28 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Res
 
 impl Storing<'_> {
     /// Has the backend write secret files, and look at them.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn serialize(
         &self,
         tools: &mut Tools,
         ticket: &Ticket,
-        slice: Option<Entry>,
+        entry: Option<Entry>,
         secrets: &[(String, Secret)],
-    ) -> Result<Stored, Stopped> {
-        let written = self.write(tools, ticket, slice, secrets)?;
-        let missing = || Err(failure::of(self.instance, "nobody looked at what was written"));
+    ) -> Result<Stored, StoreFailure> {
+        let written = self.write(tools, ticket, entry, secrets)?;
+        let missing = || Err(failure::for_instance(self.instance, "the written entry was not checked"));
         Ok(checked(tools, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
     }
 
-    /// Has the backend write secret files into a copy of the slice. A backend is not asked to store nothing.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    /// Has the backend write secret files into a copy of the entry. A backend is not asked to store nothing.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn write(
         &self,
         tools: &mut Tools,
         ticket: &Ticket,
-        slice: Option<Entry>,
+        entry: Option<Entry>,
         secrets: &[(String, Secret)],
-    ) -> Result<UncheckedEntry, Stopped> {
+    ) -> Result<UncheckedEntry, StoreFailure> {
         let Self { instance, found } = self;
         ticket.check(instance, &found.recipients)?;
         let name = self.backend()?;
@@ -172,42 +172,42 @@ impl Storing<'_> {
                 asked: None,
             });
         }
-        let files = own_files(slice, name);
-        let (told, recipients) = self.told(secrets);
+        let files = own_files(entry, name);
+        let (view, recipients) = self.view_and_recipients(secrets);
         let Some(mut session) = tools.session(name)? else {
-            return Err(failure::of(instance, "its backend stores nothing here").into());
+            return Err(failure::for_instance(instance, "its backend does not use the storage").into());
         };
-        let call = SerializeCall { instance: told.clone(), files, secrets, recipients: &recipients };
+        let call = SerializeCall { instance: view.clone(), files, secrets, recipients: &recipients };
         let ended = session.serialize(instance.name.to_string(), call)?;
-        let serialized = ended.map_err(|stopped| Stopped {
+        let serialized = ended.map_err(|stopped| StoreFailure {
             needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),
             ..failure::not_serialized(instance, &stopped).into()
         })?;
-        let partial = secrets.len() < told.files.len();
+        let partial = secrets.len() < view.files.len();
         Ok(UncheckedEntry {
             stored: Stored {
                 headers: headers::encrypted(instance, &serialized.sealed, &serialized.files),
                 files: serialized.files,
                 backend,
             },
-            asked: Some(Asked { told, recipients, saw_plaintext: serialized.saw_plaintext, partial }),
+            asked: Some(SerializeRequest { view, recipients, saw_plaintext: serialized.saw_plaintext, partial }),
         })
     }
 
     /// What the backend is told of the instance: a declared file that was never stored and is not stored now is none of its
     /// business, and keeps no other from being stored.
-    fn told(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Recipients) {
+    fn view_and_recipients(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Recipients) {
         let given = secrets.iter().map(|(name, _)| name.as_str());
         let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
-        let mut told = self.instance.for_backend.clone();
-        told.files.retain(|file| stored.contains(file.name.as_str()));
+        let mut view = self.instance.for_backend.clone();
+        view.files.retain(|file| stored.contains(file.name.as_str()));
         let mut recipients = self.found.recipients.clone();
         recipients.retain(|file| stored.contains(file.as_str()));
-        (told, recipients)
+        (view, recipients)
     }
 
     /// Why what was written is not stored.
-    fn fault(&self, answer: Option<Answer>, written: &UncheckedEntry) -> Option<Failure> {
+    fn mismatch(&self, answer: Option<CheckResult>, written: &UncheckedEntry) -> Option<Failure> {
         let Self { instance, .. } = self;
         let asked = written.asked.as_ref().map(|asked| &asked.recipients);
         let present = |answer: &Verified| answer.state == CheckState::Present && Some(&answer.recipients) == asked;
@@ -217,15 +217,16 @@ impl Storing<'_> {
             Some(Ok(Verified { state: CheckState::Stale(_), .. }))
                 if written.asked.as_ref().is_some_and(|asked| asked.partial) =>
             {
-                let name = failure::word(&instance.name);
-                let help = format!(
-                    "nothing was changed; `artifacts status {name}` shows what else differs from the declaration"
-                );
-                Some(failure::of(instance, "with this file alone it is not whole").hint(Some(help)))
+                let name = failure::quoted_name(&instance.name);
+                let hint = format!("nothing was changed; `artifacts status {name}` lists the missing files");
+                Some(
+                    failure::for_instance(instance, "the artifact is still incomplete after storing this file")
+                        .hint(Some(hint)),
+                )
             }
             _ => Some(
-                failure::of(instance, "its backend stored something that it does not call present itself")
-                    .hint(Some("nothing was changed; report this to the backend's author")),
+                failure::for_instance(instance, "the backend rejected its own output")
+                    .hint(Some("nothing was changed; report this to the author of the backend")),
             ),
         }
     }
@@ -246,16 +247,16 @@ impl Storing<'_> {
     }
 
     fn backend(&self) -> Result<&Name, Failure> {
-        self.instance.artifact.backend.as_ref().ok_or_else(|| failure::of(self.instance, "it has no backend"))
+        self.instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(self.instance, "no backend"))
     }
 }
 
-/// The backend's own files of a slice. What another backend stored is none of its business, and goes with the old slice.
-fn own_files(slice: Option<Entry>, backend: &Name) -> EntryFiles {
-    match slice {
-        Some(slice) => match &slice.receipt {
+/// The backend's own files of an entry. What another backend stored is none of its business, and goes with the old entry.
+fn own_files(entry: Option<Entry>, backend: &Name) -> EntryFiles {
+    match entry {
+        Some(entry) => match &entry.receipt {
             ReceiptState::Valid(receipt) if receipt.backend.name != *backend => EntryFiles::new(),
-            _ => slice.files,
+            _ => entry.files,
         },
         None => EntryFiles::new(),
     }

@@ -4,28 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, InstanceState};
 use artifacts_report::{Failure, Report, RowAction};
 use artifacts_text::{agreeing, counted};
 
 use super::generation;
-use crate::agree::read_access::Readings;
-use crate::agree::recipients::Plaintext;
+use crate::agree::read_access::ReadRequests;
+use crate::agree::recipients::WriteKind;
 use crate::agree::{Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
-use crate::look::certain::unmakeable;
 use crate::look::changes::Writing;
+use crate::look::foreseeable::foreseeable_error;
 use crate::look::index::{compare_index, deleted, index_fault};
 use crate::look::notes::{add_hints, note_dependents, note_strays};
-use crate::look::steps::{Step, Wanted, steps, waiting};
+use crate::look::steps::{GenerateScope, Step, steps, waiting};
 use crate::look::survey::Survey;
 use crate::look::{blocked, preview};
 use crate::run::{Run, Selection};
 use crate::tools::{Answer, FormerValue, PromptValues, Question, RequestedPrompt, RunEvent};
 
 /// Of all but the first that lacks an answer.
-const SAME_FILE: &str = "its answers belong into the same file";
+const SAME_FILE: &str = "add its answers to the same file";
 
 /// Generates what is absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,8 +49,8 @@ pub struct GeneratePlan {
 }
 
 impl Generate {
-    fn wanted(self) -> Wanted {
-        Wanted { stale: self.stale, regenerate: self.regenerate }
+    fn wanted(self) -> GenerateScope {
+        GenerateScope { stale: self.stale, regenerate: self.regenerate }
     }
 }
 
@@ -65,7 +65,7 @@ impl Planned for Generate {
         let waiting = waiting(&run.instances, &run.ordered, survey);
         let ready = selection.names.iter().filter(|name| !waiting.contains_key(*name)).cloned().collect();
         let steps = steps(&run.instances, &run.ordered, &ready, survey, self.wanted());
-        survey.hold(&waiting, self.wanted());
+        survey.mark_blocked(&waiting, self.wanted());
         let sought = steps.iter().map(|step| step.name.clone()).collect();
         Plan { steps, failures: Vec::new(), details: GeneratePlan { waiting, sought, prompts: PromptValues::new() } }
     }
@@ -74,7 +74,7 @@ impl Planned for Generate {
         let names = selection.names.union(&plan.details.sought).cloned().collect();
         let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
         let mut report = Report { errors, ..run.rows(&names, survey) };
-        blocked::note(&plan.details.waiting, &mut report);
+        blocked::mark(&plan.details.waiting, &mut report);
         if self.stale {
             add_hints(run, survey, &mut report);
         }
@@ -92,13 +92,13 @@ impl Planned for Generate {
             keep_new(base, &former);
         }
         keep_answered(base, true);
-        base.report.recipients = ask::preview_recipients(base, Plaintext::New)?;
-        base.report.readings = readings(base)?.unknown(&base.run.tools.trust)?;
+        base.report.recipients = ask::preview_recipients(base, WriteKind::New)?;
+        base.report.read_requests = readings(base)?.unknown(&base.run.tools.trust)?;
         let steps: BTreeMap<InstanceName, bool> =
             base.progress.steps().into_iter().map(|step| (step.name, step.again)).collect();
         let done = |name: &InstanceName| match steps.get(name) {
-            Some(true) => RowAction::WouldMakeAgain,
-            _ => RowAction::WouldMake,
+            Some(true) => RowAction::WouldRegenerate,
+            _ => RowAction::WouldGenerate,
         };
         preview::describe(base, Writing::All, done);
         note_prompts(base);
@@ -115,19 +115,19 @@ impl Planned for Generate {
             keep_new(base, &former);
         }
         let Base { run, writers, progress, .. } = &mut *base;
-        progress.keep_chained(&run.instances, |instance| writers.fault(instance, &run.tools));
+        progress.keep_chained(&run.instances, |instance| writers.lock_failure(instance, &run.tools));
         self.confirm_replacement(base)?;
-        let (changes, tickets) = ask::recipients(base, Plaintext::New, &[], true)?;
+        let (changes, tickets) = ask::recipients(base, WriteKind::New, &[], true)?;
         base.report.recipients = changes;
         let steps = base.progress.steps();
         let Run { tools, instances, state, .. } = &mut *base.run;
-        let asked = Readings::new(tools, &known, instances, &base.survey, &steps, &state.inputs);
+        let asked = ReadRequests::new(tools, &known, instances, &base.survey, &steps, &state.inputs);
         let (allowed, readings) = ask::read_access(tools, asked)?;
-        base.report.readings = readings;
+        base.report.read_requests = readings;
         state.inputs.allow(allowed);
-        base.progress.keep_chained(instances, |instance| state.inputs.refusal(instance));
+        base.progress.keep_chained(instances, |instance| state.inputs.denied_access(instance));
         state.inputs.read(tools, instances, &base.survey, &base.progress.steps());
-        base.progress.keep_chained(instances, |instance| state.inputs.fault(instance));
+        base.progress.keep_chained(instances, |instance| state.inputs.unread_dependency(instance));
         keep_answered(base, false);
         if !base.progress.is_empty() {
             base.run.tools.generators.ready()?;
@@ -139,7 +139,7 @@ impl Planned for Generate {
 }
 
 impl Generate {
-    /// Asks once before everything is generated again; whoever names an instance has said so.
+    /// Asks once before everything is generated again; anyone who names an instance has said so.
     fn confirm_replacement(self, base: &mut Base<'_>) -> Result<(), Failure> {
         let stored = base.progress.steps().iter().filter(|step| step.again).count();
         let asks = self.regenerate && base.selection.selectors.is_empty() && !base.run.state.replaces;
@@ -149,14 +149,14 @@ impl Generate {
         match base.run.tools.operator.confirm(&Question::Replace(stored))? {
             Answer::Yes { .. } => base.run.state.replaces = true,
             Answer::No => {
-                base.run.tools.operator.notify(&RunEvent::Note("nothing was replaced"));
+                base.run.tools.operator.notify(&RunEvent::Note("nothing changed"));
                 base.progress.decline();
             }
             Answer::NoOne => {
-                let what = counted(stored, "stored instance");
-                let why = format!("there is nobody to ask whether {what} may be made again");
-                let help = "`--dry-run` shows which; name those that are meant, or say `--yes`";
-                base.progress.drop_all(Failure::new("", why).hint(Some(help)));
+                let what = counted(stored, "value");
+                let why = format!("confirmation is required to replace {what}, but no terminal is available");
+                let hint = "pass selectors, or `--yes` to replace all; `--dry-run` lists them";
+                base.progress.drop_all(Failure::new("", why).hint(Some(hint)));
             }
         }
         Ok(())
@@ -181,14 +181,14 @@ impl<'r> Agreed<'r, Generate> {
         }
         let (again, first): (Vec<Step>, Vec<Step>) =
             steps.into_iter().filter(|step| generated.contains(&step.name)).partition(|step| step.again);
-        base.report.mark(again.iter().map(|step| &step.name), RowAction::MadeAgain);
-        base.report.mark(first.iter().map(|step| &step.name), RowAction::Made);
+        base.report.mark(again.iter().map(|step| &step.name), RowAction::Regenerated);
+        base.report.mark(first.iter().map(|step| &step.name), RowAction::Generated);
         base.report.update(base.survey.states());
         // What is selected has a row of its own, and what was generated was generated from it.
-        let told = base.selection.names.union(&generated).cloned().collect();
-        note_dependents(base.run, &mut base.report, &generated, &told);
+        let named = base.selection.names.union(&generated).cloned().collect();
+        note_dependents(base.run, &mut base.report, &generated, &named);
         let is_error = |name: &InstanceName| {
-            base.survey.found.get(name).is_some_and(|found| matches!(found.state, State::Error(_)))
+            base.survey.found.get(name).is_some_and(|found| matches!(found.state, InstanceState::Error(_)))
         };
         let settled = base.selection.names.iter().filter(|name| !is_error(name) && !waiting.contains_key(*name));
         base.run.state.settled.extend(settled.cloned());
@@ -204,13 +204,14 @@ fn keep_makeable(base: &mut Base<'_>) {
     progress.keep_chained(&run.instances, |instance| {
         let is_stored = survey.found.get(&instance.name).is_some_and(|found| found.fingerprint.is_some());
         let unknown = run.unknown_recipients(instance).filter(|_| is_stored);
-        let unmakeable = || unmakeable(instance, &run.instances, survey, &all, |name| run.state.inputs.has(name));
-        run.state.fault(instance).or(unknown).or_else(unmakeable)
+        let foreseeable_error =
+            || foreseeable_error(instance, &run.instances, survey, &all, |name| run.state.inputs.has(name));
+        run.state.earlier_failure(instance).or(unknown).or_else(foreseeable_error)
     });
 }
 
 /// Returns the steps for which a value may exist: where an entry that is no longer declared has the same files, an instance was
-/// renamed perhaps, and nobody generates a new value for it unasked. The same goes for an entry that was deleted and that git has.
+/// renamed perhaps, and no one generates a new value for it unasked. The same goes for an entry that was deleted and that git has.
 fn former_values(base: &Base<'_>) -> Vec<FormerValue> {
     let steps = base.progress.steps();
     let new: BTreeSet<InstanceName> = steps.into_iter().filter(|step| !step.again).map(|step| step.name).collect();
@@ -223,11 +224,11 @@ fn former_values(base: &Base<'_>) -> Vec<FormerValue> {
     let former = |instance: &Instance| {
         let name = instance.name.clone();
         if let Some(command) = deleted.get(&name) {
-            let why = "it was deleted, and git still has it".to_owned();
+            let why = "it was deleted, but git still has it".to_owned();
             return Some(FormerValue { name, why, keep: format!("`{command}`") });
         }
         let old = orphans.iter().find(|orphan| orphan.is_twin(instance))?;
-        let why = format!("`{}/{}` has the same files, and is no longer declared", old.storage, old.name);
+        let why = format!("`{}/{}` has the same files and is no longer declared", old.storage, old.name);
         Some(FormerValue { name, why, keep: "declare it under its old name again".to_owned() })
     };
     run.among(&new).filter_map(former).collect()
@@ -238,17 +239,17 @@ fn keep_new(base: &mut Base<'_>, former: &[FormerValue]) {
     base.progress.keep_chained(&base.run.instances, |instance| {
         let FormerValue { name, why, keep } = former.iter().find(|one| one.name == instance.name)?;
         let why = format!("{why}: a new value would differ from the stored one");
-        let name = failure::word(name);
-        let help = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
-        Some(failure::of(instance, why).hint(Some(help)))
+        let name = failure::quoted_name(name);
+        let hint = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
+        Some(failure::for_instance(instance, why).hint(Some(hint)))
     });
 }
 
 /// What generators would read, as far as the admin has not accepted it.
-fn readings(base: &Base<'_>) -> Result<Readings, Failure> {
+fn readings(base: &Base<'_>) -> Result<ReadRequests, Failure> {
     let Run { tools, instances, state, .. } = &*base.run;
     let known = tools.recipients()?;
-    Ok(Readings::new(tools, &known, instances, &base.survey, &base.progress.steps(), &state.inputs))
+    Ok(ReadRequests::new(tools, &known, instances, &base.survey, &base.progress.steps(), &state.inputs))
 }
 
 /// The prompts of all steps.
@@ -274,7 +275,7 @@ fn note_prompts(base: &mut Base<'_>) {
         let open = base.run.tools.operator.open_prompts(instance);
         let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
         if let Some(row) = base.report.rows.get_mut(&instance.name).filter(|_| !open.is_empty()) {
-            row.notes.push(format!("asks for {}", open.join(", ")));
+            row.notes.push(format!("prompts for {}", open.join(", ")));
         }
     }
 }
@@ -283,18 +284,18 @@ fn note_prompts(base: &mut Base<'_>) {
 fn keep_answered(base: &mut Base<'_>, is_preview: bool) {
     let requests = requests(base);
     let Base { run, progress, .. } = base;
-    let Some(help) = run.tools.operator.without_terminal(&requests, is_preview) else { return };
+    let Some(hint) = run.tools.operator.without_terminal(&requests, is_preview) else { return };
     // There is one file to fill in, for all of them.
-    let mut file = Some(help).filter(|help| !help.is_empty());
+    let mut file = Some(hint).filter(|hint| !hint.is_empty());
     progress.keep_chained(&run.instances, |instance| {
         let open = run.tools.operator.open_prompts(instance);
         if open.is_empty() {
             return None;
         }
-        let (prompts, have) = (agreeing(open.len(), "prompt", "prompts"), agreeing(open.len(), "has", "have"));
+        let prompts = agreeing(open.len(), "prompt", "prompts");
         let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
-        let why = format!("its {prompts} {} {have} no answer, and there is nobody to ask", open.join(", "));
-        let help = file.take().unwrap_or_else(|| SAME_FILE.to_owned());
-        Some(failure::of(instance, why).hint(Some(help)))
+        let why = format!("no answer for {prompts} {}, and no terminal is available", open.join(", "));
+        let hint = file.take().unwrap_or_else(|| SAME_FILE.to_owned());
+        Some(failure::for_instance(instance, why).hint(Some(hint)))
     });
 }

@@ -11,14 +11,14 @@ use artifacts_report::{Failure, FileChange};
 use artifacts_seam::{EntryFiles, Secret};
 use artifacts_store::{ReceiptState, Storage};
 
-use super::commit::{Stopped, Storing};
-use super::receipt::Making;
+use super::commit::{StoreFailure, Storing};
+use super::receipt::GenerationRecord;
 use crate::agree::Tickets;
 use crate::chain::Base;
 use crate::failure;
 use crate::look::changes::public_changes;
 use crate::look::steps::Step;
-use crate::look::survey::{Found, Survey};
+use crate::look::survey::{Survey, SurveyedInstance};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::run_state::Inputs;
@@ -71,7 +71,7 @@ struct Generation<'a> {
 }
 
 impl Generation<'_> {
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn run(&mut self, jobs: NonZeroUsize) {
         let (done, results) = mpsc::channel();
         let generators = Arc::clone(&self.tools.generators);
@@ -87,7 +87,7 @@ impl Generation<'_> {
                             running += 1;
                             let (done, generators, cancel) = (done.clone(), &generators, &cancel);
                             scope.spawn(move || {
-                                let files = generators.run(&instance, job, cancel).map_err(Stopped::from);
+                                let files = generators.run(&instance, job, cancel).map_err(StoreFailure::from);
                                 // The receiver lives as long as this scope.
                                 let _ = done.send((step, files));
                             });
@@ -129,22 +129,22 @@ impl Generation<'_> {
     fn job(&self, name: &InstanceName) -> Result<(Instance, Job), Failure> {
         let (instance, _) = self.known(name)?;
         if let Some(failed) = instance.dependencies.values().find(|d| self.failed.contains(*d)) {
-            return Err(failure::behind(instance, failed));
+            return Err(failure::skipped_dependency(instance, failed));
         }
         let job = Job::new(name.clone(), &instance.artifact);
         let mut job = job.ok_or_else(|| failure::no_generator(instance))?;
-        job.inputs = self.inputs.of(instance)?;
+        job.inputs = self.inputs.files_for(instance)?;
         for prompt in instance.artifact.prompts.keys() {
             let value = self.prompts.get(&(name.clone(), prompt.clone()));
-            let missing = || failure::of(instance, format!("its prompt `{prompt}` has no answer"));
+            let missing = || failure::for_instance(instance, format!("no answer for prompt `{prompt}`"));
             job.prompts.insert(prompt.clone(), value.ok_or_else(missing)?.clone());
         }
         Ok((instance.clone(), job))
     }
 
-    fn known(&self, name: &InstanceName) -> Result<(&Instance, &Found), Failure> {
+    fn known(&self, name: &InstanceName) -> Result<(&Instance, &SurveyedInstance), Failure> {
         let pair = self.instances.get(name).zip(self.survey.found.get(name));
-        pair.ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))
+        pair.ok_or_else(|| Failure::new(name.to_string(), "not declared"))
     }
 
     fn finish(&mut self, step: &Step, public: Vec<FileChange>) {
@@ -161,7 +161,7 @@ impl Generation<'_> {
         }
     }
 
-    fn fail(&mut self, name: &InstanceName, stopped: Stopped) {
+    fn fail(&mut self, name: &InstanceName, stopped: StoreFailure) {
         if let Some(output) = &stopped.output {
             self.tools.operator.notify(&RunEvent::GeneratorOutput { name, output });
         }
@@ -171,12 +171,12 @@ impl Generation<'_> {
 
     /// Has the backend write the secret files into a private copy of the entry, and replaces the entry. Returns what changed in
     /// public files.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
-    fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, Stopped> {
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
+    fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, StoreFailure> {
         let ticket = self.tickets.take(name);
         let instances = self.instances;
         let pair = instances.get(name).zip(self.survey.found.get(name));
-        let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "it is not declared"))?;
+        let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "not declared"))?;
         let ticket = ticket.ok_or_else(|| failure::not_accepted(instance))?;
         self.unchanged(instance)?;
         let storing = Storing { instance, found };
@@ -185,7 +185,7 @@ impl Generation<'_> {
         let before = entry.as_ref().map(|entry| entry.public.clone()).unwrap_or_default();
         let changes = public_changes(&before, &public);
         let stored = storing.serialize(self.tools, &ticket, entry, &secrets)?;
-        let making = Making {
+        let making = GenerationRecord {
             instance,
             found,
             backend: stored.backend,
@@ -200,20 +200,22 @@ impl Generation<'_> {
         Ok(changes)
     }
 
-    /// Every dependency lies there as it went into the instance: nobody replaced it since.
+    /// Every dependency is stored as it went into the instance: no one replaced it since.
     fn unchanged(&self, instance: &Instance) -> Result<(), Failure> {
         for (name, generation) in self.inputs.generations(instance) {
             let backend = self.instances.get(&name).and_then(|d| d.artifact.backend.as_ref());
             let storage = backend.and_then(|backend| self.tools.backends.storage(backend).ok());
             let storage = storage.and_then(|storage| Storage::open(&self.tools.root, &storage).ok());
-            let slice = storage.and_then(|storage| storage.read(&name).ok().flatten());
-            let same = slice.is_some_and(|slice| {
-                matches!(&slice.receipt, ReceiptState::Valid(receipt) if receipt.generation == generation)
-                    && slice.is_intact()
+            let entry = storage.and_then(|storage| storage.read(&name).ok().flatten());
+            let same = entry.is_some_and(|entry| {
+                matches!(&entry.receipt, ReceiptState::Valid(receipt) if receipt.generation == generation)
+                    && entry.is_intact()
             });
             if !same {
-                let why = format!("{name}, which it depends on, changed while it was made");
-                return Err(failure::of(instance, why).hint(Some("nothing was changed; run again")));
+                let why = format!("its dependency {name} changed during this run");
+                return Err(
+                    failure::for_instance(instance, why).hint(Some("nothing was changed; run the command again"))
+                );
             }
         }
         Ok(())

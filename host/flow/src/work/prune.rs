@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
-use artifacts_report::{Failure, Removed, Report, RowAction};
+use artifacts_report::{Failure, Report, RowAction, TrashedEntry};
 use artifacts_text::agreeing;
 
 use crate::agree::{Ticket, Tickets, ask};
@@ -59,12 +59,11 @@ impl Planned for Prune {
         }
         let PrunePlan { odd, kept, idle, nothing_orphaned, .. } = &plan.details;
         for odd in odd {
-            run.tools.operator.notify(&RunEvent::Warning(&format!("{odd}; it is left alone"), None));
+            run.tools.operator.notify(&RunEvent::Warning(&format!("{odd}; ignored"), None));
         }
         if *kept > 0 {
-            let (are, them) = (agreeing(*kept, "is", "are"), agreeing(*kept, "it", "them"));
-            let entries = agreeing(*kept, "entry", "entries");
-            let note = format!("{kept} {entries} {are} kept: a target that did not evaluate may own {them}");
+            let (entries, they) = (agreeing(*kept, "entry", "entries"), agreeing(*kept, "it", "they"));
+            let note = format!("{kept} {entries} kept: {they} may belong to a target that failed to evaluate");
             run.tools.operator.notify(&RunEvent::Note(&note));
         }
         if *nothing_orphaned {
@@ -75,7 +74,7 @@ impl Planned for Prune {
     }
 
     fn describe(&self, base: &mut Base<'_>, details: &mut PrunePlan) -> Result<(), Failure> {
-        base.report.removed = rows(&details.orphans);
+        base.report.trashed = rows(&details.orphans);
         Ok(())
     }
 
@@ -83,13 +82,13 @@ impl Planned for Prune {
         match base.run.tools.operator.confirm(&Question::Trash(&rows(&details.orphans)))? {
             Answer::Yes { .. } => {}
             Answer::No => {
-                base.run.tools.operator.notify(&RunEvent::Note("nothing was removed"));
+                base.run.tools.operator.notify(&RunEvent::Note("nothing changed"));
                 base.progress.decline();
                 return Ok(Tickets::default());
             }
             Answer::NoOne => {
-                return Err(Failure::new("", "no terminal is available to ask whether these entries may be trashed")
-                    .hint(Some("`--dry-run` shows them; `--yes` trashes them without asking")));
+                return Err(Failure::new("", "confirmation is required, but no terminal is available")
+                    .hint(Some("pass `--yes` to confirm; `--dry-run` lists the entries")));
             }
         }
         let entries: Vec<(String, InstanceName)> =
@@ -108,12 +107,12 @@ impl<'r> Agreed<'r, Prune> {
         let Self { mut base, details, mut tickets, .. } = self;
         while let Some(step) = base.progress.next(|_| true) {
             let ticket = tickets.take_in(&step.name, &step.storage);
-            let missing = || Failure::new(step.name.to_string(), "nothing was agreed to");
+            let missing = || Failure::new(step.name.to_string(), "its removal was not confirmed");
             match ticket.ok_or_else(missing).and_then(Ticket::remove) {
                 Ok(trash) => {
                     let is_it = |orphan: &&Orphan| orphan.name == step.name && orphan.storage == step.storage;
                     if let Some((orphan, trash)) = details.orphans.iter().find(is_it).zip(trash) {
-                        base.report.removed.push(row(orphan, RowAction::Removed, Some(trash)));
+                        base.report.trashed.push(row(orphan, RowAction::Trashed, Some(trash)));
                     }
                     base.progress.finish(step.name);
                 }
@@ -124,12 +123,12 @@ impl<'r> Agreed<'r, Prune> {
     }
 }
 
-fn rows(orphans: &[Orphan]) -> Vec<Removed> {
-    orphans.iter().map(|orphan| row(orphan, RowAction::WouldRemove, None)).collect()
+fn rows(orphans: &[Orphan]) -> Vec<TrashedEntry> {
+    orphans.iter().map(|orphan| row(orphan, RowAction::WouldTrash, None)).collect()
 }
 
-fn row(orphan: &Orphan, done: RowAction, trash: Option<String>) -> Removed {
-    Removed {
+fn row(orphan: &Orphan, done: RowAction, trash: Option<String>) -> TrashedEntry {
+    TrashedEntry {
         name: orphan.name.to_string(),
         storage: orphan.storage.clone(),
         backend: orphan.backend.clone(),

@@ -7,14 +7,14 @@ use artifacts_report::Failure;
 use artifacts_store::{BackendId, Generation, Receipt, Time};
 
 use crate::failure;
-use crate::look::survey::Found;
+use crate::look::survey::SurveyedInstance;
 use crate::tools::Terms;
 use crate::tools::headers::{self, EntryHeaders};
 
 /// One making of an instance, as its receipt tells it.
-pub struct Making<'a> {
+pub struct GenerationRecord<'a> {
     pub instance: &'a Instance,
-    pub found: &'a Found,
+    pub found: &'a SurveyedInstance,
     pub backend: BackendId,
     /// Generations of what was made in this run.
     pub dependencies: &'a BTreeMap<InstanceName, Generation>,
@@ -23,8 +23,8 @@ pub struct Making<'a> {
     pub now: SystemTime,
 }
 
-impl Making<'_> {
-    /// The receipt of a new generation. The commit fills in what lies in the files.
+impl GenerationRecord<'_> {
+    /// The receipt of a new generation. The commit fills in what is in the files.
     pub fn receipt(self) -> Result<Receipt, Failure> {
         let instance = self.instance;
         let made = Time::from(self.now);
@@ -48,12 +48,12 @@ impl Making<'_> {
     }
 }
 
-/// The receipt of a slice whose files were written anew and whose secrets are the same: only who stored it and who reads it
+/// The receipt of an entry whose files were written again and whose secrets are the same: only who stored it and who reads it
 /// change. `stored` are the secret files that are in it, and `headers` those of all of them.
 pub fn rewritten(
     old: &Receipt,
     instance: &Instance,
-    found: &Found,
+    found: &SurveyedInstance,
     backend: BackendId,
     stored: &BTreeSet<Name>,
     headers: &EntryHeaders,
@@ -72,7 +72,7 @@ pub fn rewritten(
     })
 }
 
-/// The receipt of a slice that is as old, as valid and made from the same as if it were made now.
+/// The receipt of an entry that is as old, as valid and made from the same as if it were made now.
 pub fn renewed(
     old: &Receipt,
     instance: &Instance,
@@ -105,7 +105,8 @@ fn dependencies(
 
 /// A random generation.
 pub fn generation(instance: &Instance) -> Result<Generation, Failure> {
-    Generation::random().map_err(|e| failure::of(instance, format!("the system has no random numbers: {e}")))
+    Generation::random()
+        .map_err(|e| failure::for_instance(instance, format!("cannot get random numbers from the system: {e}")))
 }
 
 fn targets(instance: &Instance) -> BTreeSet<TargetId> {

@@ -1,15 +1,15 @@
-//! Encrypting anew to whom is declared now: the secrets stay as they are.
+//! Encrypting again to whom is declared now: the secrets stay as they are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Instance, ReasonKind, State};
+use artifacts_plan::{Instance, InstanceState, ReasonKind};
 use artifacts_report::{Failure, RecipientChange, Report, RowAction};
 use artifacts_seam::EntryFiles;
 
 use super::commit::{Storing, UncheckedEntry, checked};
 use super::receipt;
-use crate::agree::recipients::Plaintext;
+use crate::agree::recipients::WriteKind;
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
@@ -61,7 +61,7 @@ impl Planned for Rekey {
         let names: Vec<InstanceName> = selection.names.iter().filter(wants).cloned().collect();
         let (mut steps, mut failures) = (Vec::new(), Vec::new());
         for name in names {
-            match fault(run, survey, &name) {
+            match foreseeable_error(run, survey, &name) {
                 Some(fault) => failures.push(fault),
                 None => steps.push(Step::again(name)),
             }
@@ -78,26 +78,26 @@ impl Planned for Rekey {
 
     fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<(), Failure> {
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: true });
-        drop(ask::preview_recipients(base, Plaintext::Stored)?);
+        drop(ask::preview_recipients(base, WriteKind::Stored)?);
         base.report.recipients.clone_from(changes);
-        preview::describe(base, Writing::Anew, |_| RowAction::WouldRekey);
+        preview::describe(base, Writing::Anew, |_| RowAction::WouldReencrypt);
         Ok(())
     }
 
     fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<Tickets, Failure> {
-        // Whoever may be asked to accept them sees them.
+        // Anyone who may be asked to accept them sees them.
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: false });
         base.report.recipients.clone_from(changes);
-        Ok(ask::recipients(base, Plaintext::Stored, changes, false)?.1)
+        Ok(ask::recipients(base, WriteKind::Stored, changes, false)?.1)
     }
 }
 
-/// Why an instance cannot be encrypted again, as far as can be told without decrypting it.
-fn fault(run: &mut Run, survey: &Survey, name: &InstanceName) -> Option<Failure> {
+/// Why an instance cannot be encrypted again, as far as can be determined without decrypting it.
+fn foreseeable_error(run: &mut Run, survey: &Survey, name: &InstanceName) -> Option<Failure> {
     let Run { instances, tools, .. } = run;
     let (instance, found) = instances.get(name).zip(survey.found.get(name))?;
     let fault = unopenable(instance, found).or_else(|| unretrievable(tools, instance));
-    let fault = fault.map(|fault| hints::helped(tools, instance, fault));
+    let fault = fault.map(|fault| hints::with_hint(tools, instance, fault));
     fault.or_else(|| run.unknown_recipients(run.instances.get(name)?))
 }
 
@@ -153,10 +153,10 @@ fn show_rekeyed(base: &mut Base<'_>) {
     base.survey.found.extend(again.found);
     base.report.errors.extend(again.errors);
     base.report.update(base.survey.states());
-    base.report.mark(&done, RowAction::Rekeyed);
+    base.report.mark(&done, RowAction::Reencrypted);
 }
 
-/// Tells which files went with the old entries: whoever can push can take back a declaration, and nobody was asked.
+/// Tells which files went with the old entries: anyone who can push can take back a declaration, and no one was asked.
 fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
     for name in done {
         let found = base.survey.found.get(name).and_then(|found| found.receipt.as_ref());
@@ -166,7 +166,7 @@ fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
         let secret = receipt.recipients.files().filter(|file| !is_secret(file)).map(|file| (file.as_str(), "secret"));
         let public = receipt.public.keys().filter(|file| !is_public(file)).map(|file| (file.as_str(), "public file"));
         let note = |(file, kind): (&str, &str)| {
-            format!("{file}: gone, since it is no declared {kind} any more; the old entry is in the trash")
+            format!("{file}: removed (no longer a declared {kind}); the old entry is in the trash")
         };
         let notes: Vec<String> = secret.chain(public).map(note).collect();
         if let Some(row) = base.report.rows.get_mut(name) {
@@ -177,7 +177,7 @@ fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
 
 type ReadFiles = BTreeMap<InstanceName, Result<RetrievedFiles, Failure>>;
 
-/// Reads what is stored of these. What was never stored is left for whoever has its value.
+/// Reads what is stored of these. What was never stored is left for anyone who has its value.
 fn read(base: &mut Base<'_>, batch: &VecDeque<Step>) -> ReadFiles {
     let Base { run, survey, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
@@ -190,7 +190,7 @@ fn read(base: &mut Base<'_>, batch: &VecDeque<Step>) -> ReadFiles {
 }
 
 fn not_read(name: &InstanceName) -> Failure {
-    Failure::new(name.to_string(), "it was not read")
+    Failure::new(name.to_string(), "not read")
 }
 
 /// Holds an entry that its backend has written and not checked yet.
@@ -261,17 +261,18 @@ fn store(base: &mut Base<'_>, rewritten: Vec<Rewritten>) -> u64 {
 }
 
 fn changed(instance: &Instance) -> Failure {
-    failure::of(instance, "it changed while it was read").hint(Some("nothing was changed; run again"))
+    failure::for_instance(instance, "it changed during this run")
+        .hint(Some("nothing was changed; run the command again"))
 }
 
 impl Survey {
-    /// What these are after they were encrypted anew: whatever else made them stale still does.
+    /// What these are after they were re-encrypted: whatever else made them stale still does.
     pub fn rekeyed(&mut self, done: &BTreeSet<InstanceName>) {
         for (_, found) in self.found.iter_mut().filter(|(name, _)| done.contains(*name)) {
-            if let State::Stale(reasons) = &mut found.state {
+            if let InstanceState::Stale(reasons) = &mut found.state {
                 reasons.retain(|reason| reason.kind != ReasonKind::Recipients);
                 if reasons.is_empty() {
-                    found.state = State::Present;
+                    found.state = InstanceState::Present;
                 }
             }
         }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, InstanceState};
 use artifacts_report::{Failure, FileChange, Report, RowAction};
 use artifacts_seam::Secret;
 use artifacts_store::{Entry, Generation, Receipt};
 
 use super::commit::{Stored, Storing};
-use super::receipt::{self, Making};
-use crate::agree::recipients::Plaintext;
+use super::receipt::{self, GenerationRecord};
+use crate::agree::recipients::WriteKind;
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
@@ -40,8 +40,8 @@ pub struct Set {
 }
 
 impl Set {
-    fn plaintext(&self) -> Plaintext<'_> {
-        Plaintext::Given { file: &self.file, opens: self.opens }
+    fn plaintext(&self) -> WriteKind<'_> {
+        WriteKind::Given { file: &self.file, opens: self.opens }
     }
 }
 
@@ -53,11 +53,11 @@ impl Planned for Set {
         let Run { instances, tools, .. } = &mut *run;
         let pair = instances.get(&self.instance).zip(survey.found.get(&self.instance));
         let Some((instance, found)) = pair else {
-            return refused(Failure::new(self.instance.to_string(), "it is not there"));
+            return refused(Failure::new(self.instance.to_string(), "its state is unknown"));
         };
         if let Some(fault) = unsettable(instance, found) {
             let fault = survey.errors.first().cloned().unwrap_or(fault);
-            return refused(hints::helped(tools, instance, fault));
+            return refused(hints::with_hint(tools, instance, fault));
         }
         // With a public file nothing is encrypted.
         let is_secret = instance.secret_files().any(|secret| *secret == self.file);
@@ -97,9 +97,8 @@ impl<'r> Agreed<'r, Set> {
         let Base { run, survey, .. } = &mut self.base;
         let Run { instances, tools, .. } = &mut **run;
         let Set { instance, file, .. } = &self.change;
-        let instance =
-            instances.get(instance).ok_or_else(|| Failure::new(instance.to_string(), "it is not declared"))?;
-        if survey.found.get(&instance.name).is_some_and(|found| found.state == State::Absent) {
+        let instance = instances.get(instance).ok_or_else(|| Failure::new(instance.to_string(), "not declared"))?;
+        if survey.found.get(&instance.name).is_some_and(|found| found.state == InstanceState::Absent) {
             return Ok(None);
         }
         retrieve_file(tools, instance, file).map(Some)
@@ -143,7 +142,7 @@ fn show_set(base: &mut Base<'_>, change: &Set, changes: &[FileChange]) {
     for row in base.report.rows.values_mut() {
         row.done = Some(RowAction::Set);
         row.files = changes.to_vec();
-        row.notes.extend(gone.iter().map(|name| format!("{name}: gone, since it is no declared secret any more")));
+        row.notes.extend(gone.iter().map(|name| format!("{name}: removed (no longer declared)")));
     }
     note_dependents(base.run, &mut base.report, &names, &BTreeSet::new());
 }
@@ -155,7 +154,7 @@ fn store(base: &mut Base<'_>, tickets: &mut Tickets, change: &Set, value: Secret
     let Run { tools, instances, .. } = &mut **run;
     let Set { instance: name, file, .. } = change;
     let pair = instances.get(name).zip(survey.found.get(name));
-    let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "nobody looked at it"))?;
+    let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "its state is unknown"))?;
     let ticket = tickets.take(name).ok_or_else(|| failure::not_accepted(instance))?;
     let made_from = survey.made_from(instance);
     let storing = Storing { instance, found };
@@ -189,7 +188,7 @@ fn secret(
     tools: &mut Tools,
     storing: Storing<'_>,
     ticket: &Ticket,
-    slice: Option<Entry>,
+    entry: Option<Entry>,
     file: &Name,
     value: Secret,
 ) -> Result<Stored, Failure> {
@@ -197,33 +196,34 @@ fn secret(
     // Only what is stored can be read, and is there to be kept.
     let others: Vec<Name> = found.stored_files(instance).filter(|name| *name != file).cloned().collect();
     let mut secrets = vec![(file.to_string(), value)];
-    let mut why = "its readers changed, so all of its files are encrypted anew";
+    let mut why = "its recipients changed, so all of its files must be re-encrypted";
     if others.is_empty() || !recipients_changed(found) {
-        match storing.serialize(tools, ticket, slice.clone(), &secrets) {
+        match storing.serialize(tools, ticket, entry.clone(), &secrets) {
             Err(stopped) if stopped.needs_all && !others.is_empty() => {
-                why = "its backend writes all of its files as one";
+                why = "its backend stores all files together";
             }
             ended => return ended.map_err(|stopped| stopped.failure),
         }
     }
     let read = retrieve_one(tools, instance, others).map_err(|failure| Failure {
-        message: format!("{why}, and the others cannot be read: {}", failure.message),
+        message: format!("{why}, but the other files cannot be read: {}", failure.message),
         ..failure
     })?;
     if Some(read.fingerprint) != found.fingerprint {
-        return Err(failure::of(instance, "it changed while it was read").hint(Some("nothing was changed; run again")));
+        return Err(failure::for_instance(instance, "it changed during this run")
+            .hint(Some("nothing was changed; run the command again")));
     }
     secrets.extend(read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)));
-    storing.serialize(tools, ticket, slice, &secrets).map_err(|stopped| stopped.failure)
+    storing.serialize(tools, ticket, entry, &secrets).map_err(|stopped| stopped.failure)
 }
 
 fn first(tools: &Tools, storing: Storing<'_>, stored: &Stored, dependencies: &Generations) -> Result<Receipt, Failure> {
     let Storing { instance, found, .. } = storing;
     let backend = stored.backend.clone();
-    Making { instance, found, backend, dependencies, headers: &stored.headers, now: tools.now }.receipt()
+    GenerationRecord { instance, found, backend, dependencies, headers: &stored.headers, now: tools.now }.receipt()
 }
 
-/// The receipt of a new generation, for the readers of now. What was sealed before counts for the files that stay.
+/// The receipt of a new generation, for the recipients of now. What was sealed before counts for the files that stay.
 fn again(
     tools: &Tools,
     storing: Storing<'_>,
@@ -242,7 +242,7 @@ fn again(
     newer(tools, instance, &receipt, made_from)
 }
 
-/// A new generation of a slice. Only what is replaced whole begins to age anew, and counts as made from what lies there now and
+/// A new generation of an entry. Only what is replaced whole begins to age again, and counts as made from what is stored now and
 /// for what is declared now.
 fn newer(tools: &Tools, instance: &Instance, old: &Receipt, made_from: &Generations) -> Result<Receipt, Failure> {
     let receipt = if instance.artifact.files.len() == 1 {

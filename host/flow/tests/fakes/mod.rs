@@ -20,7 +20,7 @@ use artifacts_generate::Job;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
-use artifacts_store::{Git, Options, Root};
+use artifacts_store::{Git, Root, WriterOptions};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
 pub use fleet::Fleet;
@@ -86,9 +86,14 @@ impl Desk {
         let (root, state) = (self.root(), self.dir.path().join("state"));
         let checkout = Checkout::at_path(&root);
         let known = KnownHeaders::new(state.join("headers"), state.join("sealed"));
-        let log = AuditLog::new(self.audit_log(), artifacts_audit::RunRecord::default(), artifacts_audit::SyncMode::No);
+        let log = AuditLog::new(
+            self.audit_log(),
+            artifacts_audit::RunRecord::default(),
+            artifacts_audit::SyncMode::No,
+            std::time::SystemTime::now,
+        );
         log.begin().unwrap();
-        let mut storing = Options::at(self.now);
+        let mut storing = WriterOptions::at(self.now);
         storing.durability = artifacts_store::Durability::NoSync;
         Tools {
             root: Root::open(&root).unwrap(),
@@ -126,7 +131,7 @@ impl Desk {
     pub fn is_unlocked(&self) -> bool {
         let root = Root::open(&self.root()).unwrap();
         let storage = artifacts_store::Storage::open(&root, "secrets").unwrap();
-        storage.lock(Options::at(self.now)).is_ok()
+        storage.lock(WriterOptions::at(self.now)).is_ok()
     }
 
     pub fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
@@ -168,7 +173,7 @@ impl Backends for FakeBackends {
         self.0.keys().cloned().collect()
     }
 
-    fn register(&mut self, _: &BTreeMap<Name, artifacts_declared::Backend>) {}
+    fn register(&mut self, _: &BTreeMap<Name, artifacts_declared::Registration>) {}
 
     fn retry(&mut self) {}
 

@@ -35,12 +35,12 @@ fn assemble(abis: &[Abi], network: bool) -> Vec<bpf::Instruction> {
 fn section(abi: &Abi, network: bool) -> Assembler {
     let mut section = Assembler::default();
     section.load(Field::Number);
-    // Above the last known one lie new calls, and those of x32: whoever wants one falls back, or does without.
+    // Above the last known one are new calls, and those of x32: anyone who wants one falls back, or does without.
     for (from, to) in abi.unknown {
         section.fail_between(*from, *to, ENOSYS);
     }
     section.fail_above(abi.last_own.unwrap_or(LAST), ENOSYS);
-    // Its flags lie in memory, where a filter cannot look; libraries fall back to `clone`.
+    // Its flags are in memory, where a filter cannot look; libraries fall back to `clone`.
     section.fail_when_equal(abi.clone3, ENOSYS);
     for number in DENIED.iter().filter_map(|call| call.numbers[abi.column]) {
         section.fail_when_equal(number, EPERM);
@@ -49,7 +49,7 @@ fn section(abi: &Abi, network: bool) -> Assembler {
     section.when_equal(abi.unshare, flags(NAMESPACES | NEW_TIME));
     section.when_equal(abi.ioctl, requests());
     section.when_equal(abi.socket, families());
-    // One call for all of a 32-bit program's sockets, whose arguments lie in memory as well.
+    // One call for all of a 32-bit program's sockets, whose arguments are in memory as well.
     if let Some(number) = abi.socketcall.filter(|_| !network) {
         section.fail_when_equal(number, ENOSYS);
     }

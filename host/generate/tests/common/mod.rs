@@ -45,7 +45,7 @@ impl RamDir {
         Self { disk, shm, sandbox }
     }
 
-    /// An executable script below the disk's folder.
+    /// An executable script below the disk's directory.
     pub fn script(&self, path: &str, text: &str) -> PathBuf {
         let path = self.disk.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -98,8 +98,8 @@ pub fn sandbox(ram: &Path) -> Sandbox {
     Sandbox::new(bubblewrap, &Ram::find(&[ram.to_owned()]).unwrap()).unwrap()
 }
 
-pub fn left_in(folder: &Path) -> Vec<String> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+pub fn left_in(dir: &Path) -> Vec<String> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 /// A number of seconds that no other process of this machine sleeps.

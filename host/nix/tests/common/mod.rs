@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::Name;
-use artifacts_nix::{Evaluation, Flake, Nix, Options};
+use artifacts_nix::{Evaluation, Flake, Nix, NixOptions};
 use artifacts_tests::nix::{Inputs, environment, git, program};
 
 pub fn name(text: &str) -> Name {
@@ -26,13 +26,13 @@ pub fn machine(name: &str, modules: &str) -> String {
     )
 }
 
-/// A folder with a flake, and a Nix.
+/// A directory with a flake, and a Nix.
 pub struct Bench {
     temporary: tempfile::TempDir,
-    folder: PathBuf,
+    dir: PathBuf,
     inputs: Inputs,
     nix: std::sync::OnceLock<Nix>,
-    pub options: Options,
+    pub options: NixOptions,
 }
 
 impl Bench {
@@ -42,18 +42,18 @@ impl Bench {
 
     pub fn named(name: &str) -> Self {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = temporary.path().canonicalize().unwrap().join(name);
-        fs::create_dir(&folder).unwrap();
-        let options = Options {
+        let dir = temporary.path().canonicalize().unwrap().join(name);
+        fs::create_dir(&dir).unwrap();
+        let options = NixOptions {
             jobs: NonZeroUsize::new(2).unwrap(),
             system: Some("x86_64-linux".to_owned()),
-            ..Options::default()
+            ..NixOptions::default()
         };
-        Self { temporary, folder, inputs: Inputs::new().unwrap(), nix: std::sync::OnceLock::new(), options }
+        Self { temporary, dir, inputs: Inputs::new().unwrap(), nix: std::sync::OnceLock::new(), options }
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     pub fn inputs(&self) -> &Inputs {
@@ -67,14 +67,14 @@ impl Bench {
 
     pub fn flake_with(&self, inputs: &str, outputs: &str, lock: bool) {
         let outputs = format!("inputs: let inherit (inputs) nixpkgs; in {{ {outputs} }}");
-        let result = self.inputs.flake_with(&self.folder, inputs, &outputs);
+        let result = self.inputs.flake_with(&self.dir, inputs, &outputs);
         if lock {
             result.unwrap();
         }
     }
 
     pub fn write(&self, file: &str, content: &str) {
-        let file = self.folder.join(file);
+        let file = self.dir.join(file);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, content).unwrap();
     }
@@ -84,7 +84,7 @@ impl Bench {
     }
 
     pub fn reference(&self) -> String {
-        self.folder.display().to_string()
+        self.dir.display().to_string()
     }
 
     pub fn flake_ref(&self) -> Flake<'_> {
@@ -107,21 +107,21 @@ impl Bench {
     }
 
     pub fn try_eval(&self, attribute: &str) -> anyhow::Result<String> {
-        artifacts_tests::nix::nix(&self.folder, &["eval", "--raw", &format!(".#{attribute}")])
+        artifacts_tests::nix::nix(&self.dir, &["eval", "--raw", &format!(".#{attribute}")])
     }
 
     pub fn eval_json(&self, attribute: &str, function: &str) -> serde_json::Value {
         let arguments = ["eval", "--json", &format!(".#{attribute}"), "--apply", function];
-        let text = artifacts_tests::nix::nix(&self.folder, &arguments).unwrap();
+        let text = artifacts_tests::nix::nix(&self.dir, &arguments).unwrap();
         serde_json::from_str(&text).unwrap()
     }
 
     pub fn commit(&self) {
-        if !self.folder.join(".git").exists() {
-            git(&self.folder, &["init", "-q"]).unwrap();
+        if !self.dir.join(".git").exists() {
+            git(&self.dir, &["init", "-q"]).unwrap();
         }
-        git(&self.folder, &["add", "-A"]).unwrap();
-        git(&self.folder, &["commit", "-qm", "x"]).unwrap();
+        git(&self.dir, &["add", "-A"]).unwrap();
+        git(&self.dir, &["commit", "-qm", "x"]).unwrap();
     }
 }
 
@@ -134,9 +134,9 @@ pub fn is_executable(file: &Path) -> bool {
 }
 
 /// A `nix` that is a shell script, besides the real one as `$nix`.
-pub fn fake(folder: &Path, script: &str) -> PathBuf {
+pub fn fake(dir: &Path, script: &str) -> PathBuf {
     let nix = program("nix").unwrap();
-    let file = folder.join("nix");
+    let file = dir.join("nix");
     artifacts_tests::script::write(&file, format!("#!/bin/sh\nnix={}\n{script}\n", nix.display())).unwrap();
     file
 }

@@ -1,4 +1,4 @@
-//! Removing what nobody declares any more.
+//! Removing what no one declares any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
@@ -9,11 +9,11 @@ use rustix::fs::{AtFlags, Mode, RenameFlags, openat, readlinkat, renameat_with, 
 use rustix::io::Errno;
 
 use super::walk::walk;
-use super::{Error, FOLDER, Farm, LINKS, Lock, NEW, NOW, at, entries};
+use super::{DIR, DeployDir, LINKS, Lock, NEW, NOW, PlaceError, at, entries};
 
-impl Farm {
+impl DeployDir {
     /// Removes artifacts that are not among those declared, each with the paths of its links, and links at other paths than
-    /// those. First the links go, then the note of them, then the bytes: whoever is stopped half-way finds the rest the next time.
+    /// those. First the links go, then the note of them, then the bytes: anyone who is stopped half-way finds the rest the next time.
     /// Returns the artifacts that are gone, and what could not be removed; one keeps none of the others.
     ///
     /// # Errors
@@ -22,11 +22,11 @@ impl Farm {
         &self,
         _: &Lock,
         declared: &BTreeMap<Name, BTreeSet<PathBuf>>,
-    ) -> Result<(Vec<String>, Vec<Error>), Error> {
+    ) -> Result<(Vec<String>, Vec<PlaceError>), PlaceError> {
         let mut names = BTreeSet::new();
-        for folder in [NOW, NEW, LINKS] {
-            let path = self.path.join(folder);
-            let open = openat(&self.bytes, folder, FOLDER, Mode::empty()).map_err(|why| at(&path, why))?;
+        for dir in [NOW, NEW, LINKS] {
+            let path = self.path.join(dir);
+            let open = openat(&self.bytes, dir, DIR, Mode::empty()).map_err(|why| at(&path, why))?;
             let found = entries(&open).map_err(|why| at(&path, why))?;
             names.extend(found.into_iter().filter_map(|name| String::from_utf8(name).ok()));
         }
@@ -44,42 +44,42 @@ impl Farm {
         Ok((gone, failed))
     }
 
-    fn clean_links(&self, artifact: &str, keep: &BTreeSet<PathBuf>) -> Result<(), Error> {
-        let noted = self.noted(artifact)?;
+    fn clean_links(&self, artifact: &str, keep: &BTreeSet<PathBuf>) -> Result<(), PlaceError> {
+        let noted = self.recorded_links(artifact)?;
         if noted.is_subset(keep) {
             return Ok(());
         }
         for path in noted.difference(keep) {
             self.unlink(artifact, path)?;
         }
-        let folder = self.links.join(artifact);
-        if noted.iter().any(|path| path.parent() == Some(&folder)) {
+        let dir = self.links.join(artifact);
+        if noted.iter().any(|path| path.parent() == Some(&dir)) {
             // It stays when it is not empty, and then it is not ours alone.
             let _ = unlinkat(walk(&self.links, false)?, artifact, AtFlags::REMOVEDIR);
         }
-        self.keep_note(artifact, &(&noted & keep))
+        self.write_links(artifact, &(&noted & keep))
     }
 
-    /// Removes a link that leads to a file of the artifact. Anything else is somebody else's by now.
-    fn unlink(&self, artifact: &str, path: &Path) -> Result<(), Error> {
+    /// Removes a link that leads to a file of the artifact. Anything else is another user's by now.
+    fn unlink(&self, artifact: &str, path: &Path) -> Result<(), PlaceError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-        let folder = match walk(parent, false) {
-            Ok(folder) => folder,
-            Err(Error::Path { why, .. }) if why.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        let dir = match walk(parent, false) {
+            Ok(dir) => dir,
+            Err(PlaceError::Path { why, .. }) if why.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(why) => return Err(why),
         };
         let own = self.path.join(NOW).join(artifact);
-        match readlinkat(&folder, name, Vec::new()) {
+        match readlinkat(&dir, name, Vec::new()) {
             Ok(to) if Path::new(std::ffi::OsStr::from_bytes(to.to_bytes())).starts_with(&own) => {}
             Ok(_) | Err(Errno::NOENT | Errno::INVAL) => return Ok(()),
             Err(why) => return Err(at(path, why)),
         }
         (self.step)("remove a link").map_err(|why| at(path, why))?;
-        unlinkat(&folder, name, AtFlags::empty()).map_err(|why| at(path, why))
+        unlinkat(&dir, name, AtFlags::empty()).map_err(|why| at(path, why))
     }
 
     /// What an interrupted run left goes in any case, and what is in place unless it is kept.
-    fn clean_bytes(&self, artifact: &str, keep: bool) -> Result<(), Error> {
+    fn clean_bytes(&self, artifact: &str, keep: bool) -> Result<(), PlaceError> {
         if !keep {
             self.forget_outdated(artifact)?;
         }
@@ -87,13 +87,13 @@ impl Farm {
     }
 
     fn try_clean_bytes(&self, artifact: &str, keep: bool) -> std::io::Result<()> {
-        let new = openat(&self.bytes, NEW, FOLDER, Mode::empty())?;
-        let now = openat(&self.bytes, NOW, FOLDER, Mode::empty())?;
+        let new = openat(&self.bytes, NEW, DIR, Mode::empty())?;
+        let now = openat(&self.bytes, NOW, DIR, Mode::empty())?;
         self.remove(&new, artifact)?;
         if keep {
             return Ok(());
         }
-        (self.step)("take the folder away")?;
+        (self.step)("take the directory away")?;
         match renameat_with(&now, artifact, &new, artifact, RenameFlags::NOREPLACE) {
             Ok(()) => self.remove(&new, artifact),
             Err(Errno::NOENT) => Ok(()),

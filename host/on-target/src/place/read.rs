@@ -1,4 +1,4 @@
-//! Reading what somebody put into its place, who may since have lost that place to somebody else.
+//! Reading what someone put into its place, who may since have lost that place to another user.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -12,23 +12,23 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::walk::{MOST_LINKS, closed, ours, walk};
-use super::{Error, at};
+use super::{PlaceError, at};
 use crate::regular;
 
-/// The bytes of a file by its absolute path. A link is followed only when root or the caller made it, in a folder where
-/// nobody else can put one: so a service cannot have root read for it what it may not read itself.
+/// The bytes of a file by its absolute path. A link is followed only when root or the caller made it, in a directory where
+/// no one else can put one: so a service cannot have root read for it what it may not read itself.
 ///
 /// # Errors
-/// When somebody could lead us elsewhere, or it is no regular file of at most `largest` bytes, or one with a second name that
-/// not everybody may read.
-pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let unfit = |found: String| Error::Unfit { path: path.to_owned(), largest, found };
-    let (folder, name) = find(path)?;
-    let open = regular::open(&folder, &name).map_err(|why| at(path, why))?;
+/// When someone could lead us elsewhere, or it is no regular file of at most `largest` bytes, or one with a second name that
+/// not everyone may read.
+pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, PlaceError> {
+    let unfit = |found: String| PlaceError::Unfit { path: path.to_owned(), largest, found };
+    let (dir, name) = find(path)?;
+    let open = regular::open(&dir, &name).map_err(|why| at(path, why))?;
     let (file, stat) = open.ok_or_else(|| unfit("something else".to_owned()))?;
-    // Whoever may write to a folder can give a file there that is not theirs. In the Nix store, equal files are one.
+    // Anyone who may write to a directory can give a file there that is not theirs. In the Nix store, equal files are one.
     if stat.st_nlink != 1 && !Mode::from_raw_mode(stat.st_mode).contains(Mode::ROTH) {
-        return Err(unfit(format!("one with {} names", stat.st_nlink)));
+        return Err(unfit(format!("one with {} links", stat.st_nlink)));
     }
     let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
     if size > largest {
@@ -41,20 +41,20 @@ pub fn read(path: &Path, largest: u64) -> Result<Zeroizing<Vec<u8>>, Error> {
     if bytes.len() == room { Err(unfit("one that grows".to_owned())) } else { Ok(bytes) }
 }
 
-/// The folder that holds what a path leads to, and its name there, which is no link.
-fn find(path: &Path) -> Result<(OwnedFd, OsString), Error> {
+/// The directory that holds what a path leads to, and its name there, which is no link.
+fn find(path: &Path) -> Result<(OwnedFd, OsString), PlaceError> {
     let mut next = path.to_owned();
     for _ in 0..MOST_LINKS {
         let (Some(parent), Some(name)) = (next.parent(), next.file_name()) else { return Err(at(path, Errno::INVAL)) };
-        let folder = walk(parent, false)?;
-        let stat = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|why| at(path, why))?;
+        let dir = walk(parent, false)?;
+        let stat = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|why| at(path, why))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-            return Ok((folder, name.to_owned()));
+            return Ok((dir, name.to_owned()));
         }
-        if !ours(&stat) || !closed(&fstat(&folder).map_err(|why| at(path, why))?) {
-            return Err(Error::Astray { path: path.to_owned(), name: name.to_string_lossy().into_owned() });
+        if !ours(&stat) || !closed(&fstat(&dir).map_err(|why| at(path, why))?) {
+            return Err(PlaceError::Astray { path: path.to_owned(), name: name.to_string_lossy().into_owned() });
         }
-        let to = readlinkat(&folder, name, Vec::new()).map_err(|why| at(path, why))?;
+        let to = readlinkat(&dir, name, Vec::new()).map_err(|why| at(path, why))?;
         next = parent.join(OsStr::from_bytes(to.to_bytes()));
     }
     Err(at(path, Errno::LOOP))

@@ -1,4 +1,4 @@
-//! Where links to an artifact's files were made: so that those can be found that nobody declares any more.
+//! Where links to an artifact's files were made: so that those can be found that no one declares any more.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -9,20 +9,20 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-use super::{Error, FOLDER, Farm, LINKS, at};
+use super::{DIR, DeployDir, LINKS, PlaceError, at};
 
 /// A note before it takes its place. The lock keeps it single.
 const NEW_NOTE: &str = "links.new";
 
-impl Farm {
+impl DeployDir {
     /// Notes a link before it is made.
-    pub(super) fn note(&self, artifact: &str, path: &Path) -> Result<(), Error> {
-        let mut paths = self.noted(artifact)?;
-        if paths.insert(path.to_owned()) { self.keep_note(artifact, &paths) } else { Ok(()) }
+    pub(super) fn record_link(&self, artifact: &str, path: &Path) -> Result<(), PlaceError> {
+        let mut paths = self.recorded_links(artifact)?;
+        if paths.insert(path.to_owned()) { self.write_links(artifact, &paths) } else { Ok(()) }
     }
 
     /// The links of an artifact that were ever made and not removed.
-    pub(super) fn noted(&self, artifact: &str) -> Result<BTreeSet<PathBuf>, Error> {
+    pub(super) fn recorded_links(&self, artifact: &str) -> Result<BTreeSet<PathBuf>, PlaceError> {
         self.read_note(artifact).map_err(|why| at(&self.path.join(LINKS).join(artifact), why))
     }
 
@@ -39,7 +39,7 @@ impl Farm {
     }
 
     /// Notes exactly these, whole or not at all; none leaves no note.
-    pub(super) fn keep_note(&self, artifact: &str, paths: &BTreeSet<PathBuf>) -> Result<(), Error> {
+    pub(super) fn write_links(&self, artifact: &str, paths: &BTreeSet<PathBuf>) -> Result<(), PlaceError> {
         self.write_note(artifact, paths).map_err(|why| at(&self.path.join(LINKS).join(artifact), why))
     }
 
@@ -57,6 +57,6 @@ impl Farm {
     }
 
     fn notes(&self) -> Result<OwnedFd, Errno> {
-        openat(&self.bytes, LINKS, FOLDER, Mode::empty())
+        openat(&self.bytes, LINKS, DIR, Mode::empty())
     }
 }

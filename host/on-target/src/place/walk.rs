@@ -1,4 +1,4 @@
-//! Reaching a folder without being led astray by those who may write on the way.
+//! Reaching a directory without being led astray by those who may write on the way.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -9,23 +9,23 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, mkdirat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::Error;
+use super::error::PlaceError;
 use crate::trace::prepend;
 
 /// As many links as the kernel follows.
 pub(super) const MOST_LINKS: usize = 40;
 
-const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIR: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Opens a folder by its absolute path and makes what is missing. A link is followed only when root or the caller made it,
-/// in a folder where nobody else can put one: so a service cannot have root write elsewhere.
-pub(crate) fn walk(path: &Path, make: bool) -> Result<OwnedFd, Error> {
-    let at = |why: Errno| Error::Path { path: path.to_owned(), why: why.into() };
+/// Opens a directory by its absolute path and makes what is missing. A link is followed only when root or the caller made it,
+/// in a directory where no one else can put one: so a service cannot have root write elsewhere.
+pub(crate) fn walk(path: &Path, make: bool) -> Result<OwnedFd, PlaceError> {
+    let at = |why: Errno| PlaceError::Path { path: path.to_owned(), why: why.into() };
     if !path.is_absolute() {
         return Err(at(Errno::INVAL));
     }
     let mut parents: Vec<OwnedFd> = Vec::new();
-    let mut here = openat(CWD, "/", FOLDER, Mode::empty()).map_err(at)?;
+    let mut here = openat(CWD, "/", DIR, Mode::empty()).map_err(at)?;
     let mut rest = VecDeque::new();
     prepend(&mut rest, path);
     let mut links = 0;
@@ -51,17 +51,17 @@ pub(crate) fn walk(path: &Path, make: bool) -> Result<OwnedFd, Error> {
                 return Err(at(Errno::LOOP));
             }
             if !ours(&stat) || !closed(&fstat(&here).map_err(at)?) {
-                return Err(Error::Astray { path: path.to_owned(), name: name.to_string_lossy().into_owned() });
+                return Err(PlaceError::Astray { path: path.to_owned(), name: name.to_string_lossy().into_owned() });
             }
             let to = readlinkat(&here, &name, Vec::new()).map_err(at)?;
             let to = PathBuf::from(OsString::from_vec(to.into_bytes()));
             if to.is_absolute() {
                 parents.clear();
-                here = openat(CWD, "/", FOLDER, Mode::empty()).map_err(at)?;
+                here = openat(CWD, "/", DIR, Mode::empty()).map_err(at)?;
             }
             prepend(&mut rest, &to);
         } else {
-            let next = openat(&here, &name, FOLDER, Mode::empty()).map_err(at)?;
+            let next = openat(&here, &name, DIR, Mode::empty()).map_err(at)?;
             parents.push(std::mem::replace(&mut here, next));
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn ours(stat: &Stat) -> bool {
     stat.st_uid == 0 || stat.st_uid == rustix::process::geteuid().as_raw()
 }
 
-/// Whether nobody but root and the caller can put something into a folder in the place of what is theirs.
+/// Whether no one but root and the caller can put something into a directory in the place of what is theirs.
 pub(super) fn closed(stat: &Stat) -> bool {
     let mode = Mode::from_raw_mode(stat.st_mode);
     ours(stat) && (!mode.intersects(Mode::WGRP | Mode::WOTH) || mode.contains(Mode::SVTX))

@@ -4,21 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_digest::Sha256;
 
-use super::memory::{Change, Memory};
+use super::memory::{Change, DigestStore};
 use super::systemd::{Activity, Unit, Verb};
-use crate::manifest::{Artifact, Manifest};
+use crate::manifest::{DeployedArtifact, TargetManifest};
 
 /// How soon to look again, in microseconds, at something that is in motion and does not tell when it is done.
 const SOON: u64 = 500_000;
 
 /// Files, units and time, as they are now.
-pub(crate) struct Seen<'a> {
-    pub(crate) manifest: &'a Manifest,
+pub(crate) struct Snapshot<'a> {
+    pub(crate) manifest: &'a TargetManifest,
     /// Of the manifest; nothing when there was none yet.
     pub(crate) version: Option<Sha256>,
     /// The first fault of each artifact that is not complete.
     pub(crate) faults: BTreeMap<&'a str, String>,
-    /// Of the files of complete artifacts that somebody wants to hear of, by `artifact/file`.
+    /// Of the files of complete artifacts that someone wants to hear of, by `artifact/file`.
     pub(crate) digests: BTreeMap<String, Sha256>,
     pub(crate) units: BTreeMap<String, Unit>,
     /// The machine is being switched to another configuration.
@@ -56,14 +56,14 @@ impl Decision {
 
 /// What need not outlive the watcher.
 #[derive(Debug, Default)]
-pub(crate) struct Fleeting {
+pub(crate) struct TransientState {
     /// Since when a running unit's artifact is not complete.
     losses: BTreeMap<String, u64>,
     /// Units of artifacts that were started since something changed. One that fails all the same is left until the next change.
     tried: BTreeSet<String>,
 }
 
-impl Fleeting {
+impl TransientState {
     /// Something changed: what failed before may go well now.
     pub(crate) fn try_again(&mut self) {
         self.tried.clear();
@@ -71,14 +71,19 @@ impl Fleeting {
 }
 
 /// Decides. A loss counts after `grace` microseconds.
-pub(crate) fn decide(seen: &Seen<'_>, memory: &mut Memory, fleeting: &mut Fleeting, grace: u64) -> Decision {
+pub(crate) fn decide(
+    seen: &Snapshot<'_>,
+    memory: &mut DigestStore,
+    fleeting: &mut TransientState,
+    grace: u64,
+) -> Decision {
     let consumers = consumers_in_trouble(seen.manifest, &seen.faults, &seen.units);
     // A short switch is over before it is looked at.
     let another = memory.manifest.is_some() && memory.manifest != seen.version;
     let switched = memory.switching || seen.switching || another;
     memory.switching = seen.switching;
     memory.manifest.clone_from(&seen.version);
-    let mut work = Work { seen, memory, fleeting, grace, consumers, switched, decision: Decision::default() };
+    let mut work = DecisionState { seen, memory, fleeting, grace, consumers, switched, decision: Decision::default() };
     work.forget();
     for (name, artifact) in &seen.manifest.artifacts {
         match seen.faults.get(name.as_str()) {
@@ -95,9 +100,9 @@ pub(crate) fn decide(seen: &Seen<'_>, memory: &mut Memory, fleeting: &mut Fleeti
     work.decision
 }
 
-/// Notes that systemd took an order. Until then it is decided upon anew at each look, also by another watcher: each order
+/// Notes that systemd took an order. Until then it is decided upon again at each look, also by another watcher: each order
 /// leaves a trace in systemd by which it is known to have been carried out.
-pub(crate) fn done(verb: Verb, unit: &str, memory: &mut Memory, fleeting: &mut Fleeting) {
+pub(crate) fn done(verb: Verb, unit: &str, memory: &mut DigestStore, fleeting: &mut TransientState) {
     match verb {
         Verb::Start => {
             fleeting.tried.insert(unit.to_owned());
@@ -114,12 +119,12 @@ pub(crate) fn done(verb: Verb, unit: &str, memory: &mut Memory, fleeting: &mut F
 
 /// The consumers of each artifact that is not complete, or whose unit is not up.
 pub(crate) fn consumers_in_trouble<'a>(
-    manifest: &'a Manifest,
+    manifest: &'a TargetManifest,
     faults: &BTreeMap<&str, String>,
     units: &BTreeMap<String, Unit>,
 ) -> BTreeMap<&'a str, BTreeSet<String>> {
     let own: BTreeSet<&str> = manifest.artifacts.values().map(|artifact| artifact.unit.as_str()).collect();
-    let up = |artifact: &Artifact| units.get(&artifact.unit).is_some_and(|unit| unit.active == Activity::Up);
+    let up = |artifact: &DeployedArtifact| units.get(&artifact.unit).is_some_and(|unit| unit.active == Activity::Up);
     let troubled =
         manifest.artifacts.iter().filter(|(name, artifact)| faults.contains_key(name.as_str()) || !up(artifact));
     troubled.map(|(name, artifact)| (name.as_str(), consumers(artifact, &own, units))).collect()
@@ -127,7 +132,7 @@ pub(crate) fn consumers_in_trouble<'a>(
 
 /// Units that stop with an artifact's, at first or at second hand: those that are declared, and what systemd knows besides.
 /// A target is among them only where it is declared: to start one starts all that it wants, also what a person stopped.
-fn consumers(artifact: &Artifact, own: &BTreeSet<&str>, units: &BTreeMap<String, Unit>) -> BTreeSet<String> {
+fn consumers(artifact: &DeployedArtifact, own: &BTreeSet<&str>, units: &BTreeMap<String, Unit>) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let of = |name: &str| units.get(name).map(|unit| unit.dependents.as_slice()).unwrap_or_default();
     let mut open: Vec<&String> = artifact.bind_units.iter().chain(of(&artifact.unit)).collect();
@@ -140,7 +145,7 @@ fn consumers(artifact: &Artifact, own: &BTreeSet<&str>, units: &BTreeMap<String,
     found
 }
 
-impl Seen<'_> {
+impl Snapshot<'_> {
     fn unit(&self, name: &str) -> Unit {
         self.units.get(name).cloned().unwrap_or_default()
     }
@@ -168,10 +173,10 @@ impl Seen<'_> {
     }
 }
 
-struct Work<'a> {
-    seen: &'a Seen<'a>,
-    memory: &'a mut Memory,
-    fleeting: &'a mut Fleeting,
+struct DecisionState<'a> {
+    seen: &'a Snapshot<'a>,
+    memory: &'a mut DigestStore,
+    fleeting: &'a mut TransientState,
     grace: u64,
     /// Of artifacts that are not complete, or whose unit is not up.
     consumers: BTreeMap<&'a str, BTreeSet<String>>,
@@ -180,7 +185,7 @@ struct Work<'a> {
     decision: Decision,
 }
 
-impl Work<'_> {
+impl DecisionState<'_> {
     /// Lets go of what is no longer declared, and of what is there again.
     fn forget(&mut self) {
         let artifacts = &self.seen.manifest.artifacts;
@@ -201,7 +206,7 @@ impl Work<'_> {
         self.memory.digests.retain(|file, _| files.contains(file));
     }
 
-    fn complete(&mut self, name: &str, artifact: &Artifact) {
+    fn complete(&mut self, name: &str, artifact: &DeployedArtifact) {
         self.fleeting.losses.remove(name);
         let unit = self.seen.unit(&artifact.unit);
         if unit.active == Activity::Up {
@@ -232,7 +237,7 @@ impl Work<'_> {
         }
     }
 
-    fn incomplete(&mut self, name: &str, artifact: &Artifact, fault: &str) {
+    fn incomplete(&mut self, name: &str, artifact: &DeployedArtifact, fault: &str) {
         // When it is complete again, what failed before may go well.
         self.fleeting.tried.remove(&artifact.unit);
         let now = self.seen.now;
@@ -257,7 +262,7 @@ impl Work<'_> {
                 } else if now < *since + self.grace {
                     self.decision.look_at(*since + self.grace);
                 } else if now < *since + 2 * self.grace && self.is_any_unknown(name) {
-                    // Whoever could not be asked whether it is to come back is asked once more, and not for ever.
+                    // Anyone who could not be asked whether it is to come back is asked once more, and not for ever.
                     self.decision.look_at(now + SOON);
                 } else {
                     self.lose(name, artifact, fault);
@@ -277,7 +282,7 @@ impl Work<'_> {
     }
 
     /// Stops the unit, and with it its consumers: those that run, or failed and are wanted, are to come back.
-    fn lose(&mut self, name: &str, artifact: &Artifact, fault: &str) {
+    fn lose(&mut self, name: &str, artifact: &DeployedArtifact, fault: &str) {
         self.fleeting.losses.remove(name);
         self.memory.lost.insert(name.to_owned());
         self.wait_for(name, |seen, unit| match seen.activity(unit) {
@@ -286,12 +291,12 @@ impl Work<'_> {
             // What the watcher has stopped itself waits already. What else is on its way down, a person stops.
             Activity::Stopping | Activity::Down | Activity::Unknown => false,
         });
-        let message = format!("artifact `{name}` is lost: {fault}: stopping {}", artifact.unit);
+        let message = format!("artifact `{name}` is incomplete: {fault}; stopping {}", artifact.unit);
         self.decision.order(Verb::Stop, &artifact.unit, message);
     }
 
     /// Has those of an artifact's consumers wait for it that `which` tells.
-    fn wait_for(&mut self, name: &str, which: impl Fn(&Seen<'_>, &str) -> bool) {
+    fn wait_for(&mut self, name: &str, which: impl Fn(&Snapshot<'_>, &str) -> bool) {
         for unit in self.consumers.get(name).into_iter().flatten().filter(|unit| which(self.seen, unit)) {
             let wanted = || self.seen.wanted(&self.seen.unit(unit), |by| by.ends_with(".target"));
             if !self.memory.waiting.contains_key(unit) && wanted() {
@@ -360,7 +365,7 @@ impl Work<'_> {
     }
 }
 
-impl Seen<'_> {
+impl Snapshot<'_> {
     /// What a change asks of a unit; nothing when it does not run, or heard of it already.
     fn answer(&self, unit: &Unit, change: Change) -> Option<(Verb, &'static str)> {
         if unit.began > change.at {
@@ -386,15 +391,15 @@ impl Seen<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::watch::digest::Key;
+    use crate::watch::digest::DigestKey;
 
     const GRACE: u64 = 3_000_000;
 
     /// A machine with the artifacts `a` and `b`, both bound to `x.service`, and `y.service` bound to `a` alone.
     struct Machine {
-        manifest: Manifest,
-        memory: Memory,
-        fleeting: Fleeting,
+        manifest: TargetManifest,
+        memory: DigestStore,
+        fleeting: TransientState,
         units: BTreeMap<String, Unit>,
         faults: BTreeMap<&'static str, String>,
         digests: BTreeMap<String, Sha256>,
@@ -406,8 +411,8 @@ mod tests {
     }
 
     fn digest(text: &str) -> Sha256 {
-        let key: Key = serde_json::from_str(&format!("{:?}", [7; 32])).unwrap();
-        key.of_all(text.as_bytes()).unwrap()
+        let key: DigestKey = serde_json::from_str(&format!("{:?}", [7; 32])).unwrap();
+        key.digest_all(text.as_bytes()).unwrap()
     }
 
     impl Machine {
@@ -423,7 +428,7 @@ mod tests {
             let mut machine = Self {
                 manifest: serde_json::from_str(text).unwrap(),
                 memory: serde_json::from_str(&memory).unwrap(),
-                fleeting: Fleeting::default(),
+                fleeting: TransientState::default(),
                 units: BTreeMap::new(),
                 faults: BTreeMap::new(),
                 digests: BTreeMap::new(),
@@ -455,7 +460,7 @@ mod tests {
         }
 
         fn look(&mut self) -> (Vec<String>, Option<u64>) {
-            let seen = Seen {
+            let seen = Snapshot {
                 manifest: &self.manifest,
                 version: Some(digest(&self.version)),
                 faults: self.faults.clone(),
@@ -820,7 +825,7 @@ mod tests {
         m.set("artifact-a", Activity::Unknown);
         assert_eq!(m.orders(), Vec::<String>::new());
         m.set("artifact-a", Activity::Up);
-        // Whoever is to hear of a change hears of it later.
+        // Anyone who is to hear of a change hears of it later.
         m.digests.insert("a/f".to_owned(), digest("1"));
         m.look();
         m.set("r", Activity::Unknown);

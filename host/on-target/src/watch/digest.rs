@@ -1,4 +1,4 @@
-//! Digests of contents that tell nothing to whoever does not have the key.
+//! Digests of contents that tell nothing to anyone who does not have the key.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,15 +16,15 @@ const LARGEST: u64 = 64 << 20;
 
 /// A key that is made once a boot and never leaves RAM.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Key(Zeroizing<[u8; 32]>);
+pub(crate) struct DigestKey(Zeroizing<[u8; 32]>);
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for DigestKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key")
     }
 }
 
-impl Key {
+impl DigestKey {
     pub(crate) fn new() -> io::Result<Self> {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(key.as_mut_slice()).map_err(|why| io::Error::other(why.to_string()))?;
@@ -33,16 +33,16 @@ impl Key {
 
     /// The digest of a regular file. Its owner may put a device, a pipe, a link or an endless file in its place: none holds the
     /// watcher, or leads it elsewhere.
-    pub(crate) fn of(&self, path: &Path) -> io::Result<Sha256> {
-        let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+    pub(crate) fn digest(&self, path: &Path) -> io::Result<Sha256> {
+        let unfit = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
         let (parent, name) = path.parent().zip(path.file_name()).ok_or_else(unfit)?;
-        let folder = walk(parent, false).map_err(io::Error::other)?;
-        let (file, _) = regular::open(&folder, name)?.ok_or_else(unfit)?;
-        self.of_all(File::from(file).take(LARGEST))
+        let directory = walk(parent, false).map_err(io::Error::other)?;
+        let (file, _) = regular::open(&directory, name)?.ok_or_else(unfit)?;
+        self.digest_all(File::from(file).take(LARGEST))
     }
 
     /// The digest of all that can be read.
-    pub(crate) fn of_all(&self, mut rest: impl Read) -> io::Result<Sha256> {
+    pub(crate) fn digest_all(&self, mut rest: impl Read) -> io::Result<Sha256> {
         let mut hasher = KeyedHasher::new(&self.0);
         let mut buffer = Zeroizing::new([0; 8192]);
         loop {
@@ -66,28 +66,28 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
             dir.path().join(name)
         };
-        let key = Key::new().unwrap();
-        let one = key.of(&write("a", "same")).unwrap();
-        assert_eq!(one, key.of(&write("b", "same")).unwrap());
-        assert_ne!(one, key.of(&write("a", "other")).unwrap());
-        assert_ne!(one, Key::new().unwrap().of(&write("b", "same")).unwrap());
+        let key = DigestKey::new().unwrap();
+        let one = key.digest(&write("a", "same")).unwrap();
+        assert_eq!(one, key.digest(&write("b", "same")).unwrap());
+        assert_ne!(one, key.digest(&write("a", "other")).unwrap());
+        assert_ne!(one, DigestKey::new().unwrap().digest(&write("b", "same")).unwrap());
     }
 
     #[test]
     fn a_pipe_is_refused_without_waiting_and_a_link_leads_nowhere() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().canonicalize().unwrap();
-        let key = Key::new().unwrap();
+        let key = DigestKey::new().unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, base.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
             .unwrap();
-        assert!(key.of(&base.join("pipe")).is_err());
+        assert!(key.digest(&base.join("pipe")).is_err());
         std::fs::create_dir(base.join("folder")).unwrap();
         std::fs::write(base.join("folder/f"), "text").unwrap();
         std::os::unix::fs::symlink("folder", base.join("led")).unwrap();
         std::os::unix::fs::symlink("folder/f", base.join("link")).unwrap();
         // These tests run as root.
         std::os::unix::fs::chown(&base, Some(4711), None).unwrap();
-        assert!(key.of(&base.join("folder/f")).is_ok());
-        assert!(key.of(&base.join("led/f")).is_err() && key.of(&base.join("link")).is_err());
+        assert!(key.digest(&base.join("folder/f")).is_ok());
+        assert!(key.digest(&base.join("led/f")).is_err() && key.digest(&base.join("link")).is_err());
     }
 }

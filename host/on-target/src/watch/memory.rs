@@ -10,14 +10,14 @@ use artifacts_digest::Sha256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::digest::Key;
+use super::digest::DigestKey;
 use crate::ram::in_ram;
 
 /// See the module.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Memory {
+pub(crate) struct DigestStore {
     /// Makes the digests.
-    pub(crate) key: Key,
+    pub(crate) key: DigestKey,
     /// Of contents, by path.
     #[serde(default, deserialize_with = "or_nothing")]
     pub(crate) digests: BTreeMap<String, Sha256>,
@@ -56,10 +56,10 @@ pub(crate) struct Change {
     pub(crate) at: u64,
 }
 
-/// The folder in RAM where the memory lies.
+/// The directory in RAM where the memory is.
 pub(crate) struct Store {
     file: PathBuf,
-    /// Of what lies there.
+    /// Of what is stored.
     saved: Option<Sha256>,
     /// Is called before each thing that is done to the file system; an error ends it there. For tests.
     step: Box<dyn Fn() -> io::Result<()>>,
@@ -67,17 +67,20 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the store and recalls what is in it. A memory that cannot be read counts as none: nothing is restarted for it.
-    pub(crate) fn open(folder: &Path) -> io::Result<(Self, Memory)> {
-        if !in_ram(fs::File::open(folder)?)? {
-            let why = format!("{} is not in RAM: digests of secrets must not outlive the boot", folder.display());
+    pub(crate) fn open(directory: &Path) -> io::Result<(Self, DigestStore)> {
+        if !in_ram(fs::File::open(directory)?)? {
+            let why = format!(
+                "{} is not on a RAM-backed file system: digests of secrets must not outlive the boot",
+                directory.display()
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let mut store = Self { file: folder.join("watch.json"), saved: None, step: Box::new(|| Ok(())) };
+        let mut store = Self { file: directory.join("watch.json"), saved: None, step: Box::new(|| Ok(())) };
         let recalled = fs::read_to_string(&store.file).ok().and_then(|text| serde_json::from_str(&text).ok());
         let memory = match recalled {
             Some(memory) => memory,
-            None => Memory {
-                key: Key::new()?,
+            None => DigestStore {
+                key: DigestKey::new()?,
                 digests: BTreeMap::new(),
                 lost: BTreeSet::new(),
                 waiting: BTreeMap::new(),
@@ -98,7 +101,7 @@ impl Store {
     }
 
     /// Writes the memory when it changed, whole or not at all.
-    pub(crate) fn save(&mut self, memory: &Memory) -> io::Result<()> {
+    pub(crate) fn save(&mut self, memory: &DigestStore) -> io::Result<()> {
         let text = serde_json::to_string(memory)?;
         let digest = Sha256::digest(&text);
         if Some(digest) == self.saved {
@@ -128,7 +131,7 @@ mod tests {
         let dir = tempfile::tempdir_in("/dev/shm").unwrap();
         let (mut store, mut memory) = Store::open(dir.path()).unwrap();
         memory.lost.insert("attic".to_owned());
-        let digest = memory.key.of(&dir.path().canonicalize().unwrap().join("watch.json"));
+        let digest = memory.key.digest(&dir.path().canonicalize().unwrap().join("watch.json"));
         memory.digests.insert("attic/f".to_owned(), digest.unwrap());
         store.save(&memory).unwrap();
         let (_, again) = Store::open(dir.path()).unwrap();

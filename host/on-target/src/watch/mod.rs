@@ -22,14 +22,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::accounts::Accounts;
-use crate::check::{Fault, file_fault};
-use crate::manifest::{self, Manifest};
-use crate::trace::{End, trace};
-use decide::{Fleeting, Seen, consumers_in_trouble, decide, done};
-use digest::Key;
-use memory::{Memory, Store};
+use crate::check::{FileMismatch, file_fault};
+use crate::manifest::{self, TargetManifest};
+use crate::trace::{PathEnd, trace};
+use decide::{Snapshot, TransientState, consumers_in_trouble, decide, done};
+use digest::DigestKey;
+use memory::{DigestStore, Store};
 use systemd::{Activity, Manager, Systemctl, Unit};
-use troubles::Troubles;
+use troubles::ErrorLog;
 use watches::Watches;
 
 /// Changes that come within this time are looked at together.
@@ -37,14 +37,14 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// What to watch, and how.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct WatchOptions {
     /// The manifest; it is followed, too.
     pub manifest: PathBuf,
-    /// A folder in RAM of the watcher's own.
+    /// A directory in RAM of the watcher's own.
     pub state: PathBuf,
     /// A user's manager instead of the system's.
     pub user: bool,
-    /// The user's runtime folder, for paths that begin with it.
+    /// The user's runtime directory, for paths that begin with it.
     pub runtime: Option<String>,
     /// How long a loss must last before the unit is stopped.
     pub grace: Duration,
@@ -52,28 +52,28 @@ pub struct Options {
 
 /// Why watching ended.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum WatchError {
     /// Its memory cannot be kept.
-    #[error("the watcher cannot keep its memory in {}: {why}", .folder.display())]
+    #[error("cannot keep digests in {}: {why}", .dir.display())]
     Memory {
-        /// The folder.
-        folder: PathBuf,
+        /// The directory.
+        dir: PathBuf,
         /// Why not.
         why: std::io::Error,
     },
     /// The kernel does not tell of changes.
-    #[error("the kernel does not tell of changes: {0}")]
+    #[error("cannot use inotify: {0}")]
     Kernel(std::io::Error),
 }
 
-impl Explain for Error {
+impl Explain for WatchError {
     fn kind(&self) -> &'static str {
         "watch"
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Memory { .. } => Some("give it a folder of its own below /run with --state"),
+            Self::Memory { .. } => Some("pass a separate directory below /run with `--state`"),
             Self::Kernel(_) => Some("see fs.inotify.max_user_instances"),
         };
         hint.map(str::to_owned)
@@ -83,61 +83,61 @@ impl Explain for Error {
 /// Watches for ever. `ready` is called once everything was looked at for the first time, `say` with each message.
 ///
 /// # Errors
-/// See [`Error`]; anything else is told through `say` and tried again.
-pub fn watch(options: &Options, ready: impl FnOnce(), mut say: impl FnMut(&str)) -> Result<(), Error> {
+/// See [`WatchError`]; anything else is reported through `say` and tried again.
+pub fn watch(options: &WatchOptions, ready: impl FnOnce(), mut say: impl FnMut(&str)) -> Result<(), WatchError> {
     let mut watcher = Watcher::new(options, Systemctl { user: options.user })?;
     let mut again = watcher.look(&mut say);
     ready();
     loop {
-        if watcher.wait(again).map_err(|why| Error::Kernel(why.into()))? {
+        if watcher.wait(again).map_err(|why| WatchError::Kernel(why.into()))? {
             again = watcher.look(&mut say);
         }
     }
 }
 
 struct Watcher<'a, M> {
-    options: &'a Options,
+    options: &'a WatchOptions,
     manager: M,
     watches: Watches,
     mounts: File,
     store: Store,
-    memory: Memory,
-    manifest: Rc<Manifest>,
+    memory: DigestStore,
+    manifest: Rc<TargetManifest>,
     version: Option<Sha256>,
-    fleeting: Fleeting,
-    troubles: Troubles,
+    fleeting: TransientState,
+    troubles: ErrorLog,
 }
 
 /// What may wake the watcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
+enum WatchEvent {
     /// Something was mounted or unmounted, wherever.
     Mount,
-    /// A file changed, or a folder on the way to it.
+    /// A file changed, or a directory on the way to it.
     Change,
 }
 
 /// One look at all files.
-struct Files<'a> {
+struct FileSnapshot<'a> {
     faults: BTreeMap<&'a str, String>,
     digests: BTreeMap<String, Sha256>,
 }
 
 impl<'a, M: Manager> Watcher<'a, M> {
-    fn new(options: &'a Options, manager: M) -> Result<Self, Error> {
-        let memory = |why| Error::Memory { folder: options.state.clone(), why };
+    fn new(options: &'a WatchOptions, manager: M) -> Result<Self, WatchError> {
+        let memory = |why| WatchError::Memory { dir: options.state.clone(), why };
         let (store, memory) = Store::open(&options.state).map_err(memory)?;
         Ok(Self {
             options,
             manager,
-            watches: Watches::new().map_err(Error::Kernel)?,
-            mounts: File::open("/proc/self/mountinfo").map_err(Error::Kernel)?,
+            watches: Watches::new().map_err(WatchError::Kernel)?,
+            mounts: File::open("/proc/self/mountinfo").map_err(WatchError::Kernel)?,
             store,
             memory,
             manifest: Rc::default(),
             version: None,
-            fleeting: Fleeting::default(),
-            troubles: Troubles::default(),
+            fleeting: TransientState::default(),
+            troubles: ErrorLog::default(),
         })
     }
 
@@ -151,15 +151,15 @@ impl<'a, M: Manager> Watcher<'a, M> {
             woken = woken.max(self.sleep(Some(Duration::ZERO))?);
         }
         // Mounts come and go with every container, mostly elsewhere: one that matters makes an artifact complete or incomplete.
-        if woken == Some(Event::Change) {
+        if woken == Some(WatchEvent::Change) {
             self.fleeting.try_again();
         }
         Ok(woken.is_some() || again.is_some_and(|at| at <= now()))
     }
 
     /// What happened of what may matter.
-    fn sleep(&mut self, most: Option<Duration>) -> Result<Option<Event>, Errno> {
-        // A file system that is mounted over a folder is no event in it. The kernel tells of mounts as of urgent data.
+    fn sleep(&mut self, most: Option<Duration>) -> Result<Option<WatchEvent>, Errno> {
+        // A file system that is mounted over a directory is no event in it. The kernel tells of mounts as of urgent data.
         let mut fds = [PollFd::new(&self.watches, PollFlags::IN), PollFd::new(&self.mounts, PollFlags::PRI)];
         let most = most.and_then(|most| Timespec::try_from(most).ok());
         match poll(&mut fds, most.as_ref()) {
@@ -168,7 +168,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
         }
         let mounted = !fds[1].revents().is_empty();
         let changed = self.watches.drain().map_err(|why| Errno::from_io_error(&why).unwrap_or(Errno::IO))?;
-        Ok(if changed { Some(Event::Change) } else { mounted.then_some(Event::Mount) })
+        Ok(if changed { Some(WatchEvent::Change) } else { mounted.then_some(WatchEvent::Mount) })
     }
 
     /// Looks at everything and acts. When to look again at the latest, in microseconds of the monotonic clock.
@@ -177,14 +177,13 @@ impl<'a, M: Manager> Watcher<'a, M> {
         self.read_manifest(say);
         let manifest = Rc::clone(&self.manifest);
         let files = look_at_files(&manifest, &mut self.watches, &self.memory.key);
-        if let Some((folder, why)) = self.watches.end() {
-            self.troubles
-                .meet(format!("{} cannot be watched: {why}; it is looked at from time to time", folder.display()), say);
+        if let Some((dir, why)) = self.watches.end() {
+            self.troubles.meet(format!("cannot watch {}: {why}; polling instead", dir.display()), say);
         }
         let again = match self.act(&manifest, files, say) {
             Ok(again) => again,
             Err(why) => {
-                self.troubles.meet(format!("{why}; it is tried again"), say);
+                self.troubles.meet(format!("{why}; retrying"), say);
                 None
             }
         };
@@ -195,18 +194,18 @@ impl<'a, M: Manager> Watcher<'a, M> {
     /// Keeps the last good manifest when there is no better.
     fn read_manifest(&mut self, say: &mut impl FnMut(&str)) {
         let path = &self.options.manifest;
-        trace(path, |folder, name| self.watches.want(folder, name));
+        trace(path, |dir, name| self.watches.want(dir, name));
         if let Err(why) = self.try_read_manifest() {
             self.troubles.meet(format!("{why}; keeping the last one"), say);
         }
     }
 
-    fn try_read_manifest(&mut self) -> Result<(), manifest::Error> {
+    fn try_read_manifest(&mut self) -> Result<(), manifest::TargetManifestError> {
         let path = &self.options.manifest;
-        let text = Manifest::text(path)?;
-        let version = self.memory.key.of_all(text.as_bytes()).ok();
+        let text = TargetManifest::text(path)?;
+        let version = self.memory.key.digest_all(text.as_bytes()).ok();
         if version.is_none() || version != self.version {
-            self.manifest = Rc::new(Manifest::of_text(&text, path, self.options.runtime.as_deref())?);
+            self.manifest = Rc::new(TargetManifest::from_text(&text, path, self.options.runtime.as_deref())?);
             self.version = version;
         }
         Ok(())
@@ -214,8 +213,8 @@ impl<'a, M: Manager> Watcher<'a, M> {
 
     fn act(
         &mut self,
-        manifest: &Manifest,
-        files: Files<'_>,
+        manifest: &TargetManifest,
+        files: FileSnapshot<'_>,
         say: &mut impl FnMut(&str),
     ) -> Result<Option<u64>, std::io::Error> {
         let now = now();
@@ -223,14 +222,14 @@ impl<'a, M: Manager> Watcher<'a, M> {
         let unknown = units.iter().filter(|(_, unit)| unit.active == Activity::Unknown).map(|(name, _)| name.as_str());
         let unknown: Vec<&str> = unknown.collect();
         if !unknown.is_empty() {
-            self.troubles.meet(format!("systemd does not tell of {}; it is asked again", unknown.join(", ")), say);
+            self.troubles.meet(format!("systemd did not report {}; retrying", unknown.join(", ")), say);
         }
         let switching = switch::under_way(Path::new(switch::LOCK))?;
         let version = self.version;
-        let seen = Seen { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
+        let seen = Snapshot { version, units, faults: files.faults, digests: files.digests, switching, manifest, now };
         let mut memory = self.memory.clone();
         let decision = decide(&seen, &mut memory, &mut self.fleeting, micros(self.options.grace));
-        // First: whoever is stopped before an order, or after it, then decides upon it anew and knows what came of it.
+        // First: anyone who is stopped before an order, or after it, then decides upon it again and knows what came of it.
         self.store.save(&memory)?;
         self.memory = memory;
         decision.messages.iter().for_each(|message| say(message));
@@ -239,11 +238,11 @@ impl<'a, M: Manager> Watcher<'a, M> {
             if !self.troubles.was_refused(order) {
                 say(message);
             }
-            match self.manager.tell(*verb, unit) {
+            match self.manager.command(*verb, unit) {
                 Ok(()) => done(*verb, unit, &mut self.memory, &mut self.fleeting),
                 Err(why) => {
                     self.troubles.refuse(order.clone());
-                    self.troubles.meet(format!("{why}; it is tried again"), say);
+                    self.troubles.meet(format!("{why}; retrying"), say);
                 }
             }
         }
@@ -253,7 +252,7 @@ impl<'a, M: Manager> Watcher<'a, M> {
 
     /// All units that the decision may ask for: those of the manifest, those that something is pending for, what stops with an
     /// artifact that is in trouble, and what wants those that may have to be started.
-    fn units(&self, manifest: &Manifest, files: &Files<'_>) -> std::io::Result<BTreeMap<String, Unit>> {
+    fn units(&self, manifest: &TargetManifest, files: &FileSnapshot<'_>) -> std::io::Result<BTreeMap<String, Unit>> {
         let mut names: BTreeSet<&str> =
             self.memory.changed.keys().chain(self.memory.waiting.keys()).map(String::as_str).collect();
         for artifact in manifest.artifacts.values() {
@@ -293,26 +292,26 @@ impl<'a, M: Manager> Watcher<'a, M> {
     }
 }
 
-fn look_at_files<'a>(manifest: &'a Manifest, watches: &mut Watches, key: &Key) -> Files<'a> {
+fn look_at_files<'a>(manifest: &'a TargetManifest, watches: &mut Watches, key: &DigestKey) -> FileSnapshot<'a> {
     let mut accounts = Accounts::default();
-    let mut files = Files { faults: BTreeMap::new(), digests: BTreeMap::new() };
+    let mut files = FileSnapshot { faults: BTreeMap::new(), digests: BTreeMap::new() };
     for (name, artifact) in &manifest.artifacts {
         let mut ends = Vec::new();
         for (file_name, file) in &artifact.files {
-            let end = trace(Path::new(&file.path), |folder, name| watches.want(folder, name));
-            // Only files that somebody wants to hear of are ever read.
-            if let End::Found(at, _) = &end
+            let end = trace(Path::new(&file.path), |dir, name| watches.want(dir, name));
+            // Only files that someone wants to hear of are ever read.
+            if let PathEnd::Found(at, _) = &end
                 && !(file.restart_units.is_empty() && file.reload_units.is_empty())
             {
                 ends.push((file_name, at.clone()));
             }
             if let Some(cause) = file_fault(file, end, &mut accounts) {
-                let fault = Fault { file: file_name.clone(), path: file.path.clone(), cause };
+                let fault = FileMismatch { file: file_name.clone(), path: file.path.clone(), cause };
                 files.faults.entry(name.as_str()).or_insert_with(|| fault.to_string());
             }
         }
         if !files.faults.contains_key(name.as_str()) {
-            let digest = |(file, at): (&Name, PathBuf)| Some((format!("{name}/{file}"), key.of(&at).ok()?));
+            let digest = |(file, at): (&Name, PathBuf)| Some((format!("{name}/{file}"), key.digest(&at).ok()?));
             files.digests.extend(ends.into_iter().filter_map(digest));
         }
     }
@@ -338,7 +337,7 @@ mod tests {
     use std::rc::Rc;
     use systemd::Verb;
 
-    /// Counts what is done, and lets nothing be done any more after so many steps: as whoever is killed there.
+    /// Counts what is done, and lets nothing be done any more after so many steps: as anyone who is killed there.
     #[derive(Clone)]
     struct Life(Rc<Cell<usize>>);
 
@@ -404,7 +403,7 @@ mod tests {
             Ok(names.iter().map(unit).collect())
         }
 
-        fn tell(&self, verb: Verb, name: &str) -> io::Result<()> {
+        fn command(&self, verb: Verb, name: &str) -> io::Result<()> {
             self.1.step()?;
             if self.0.refused.borrow().contains(name) {
                 return Err(io::Error::other(format!("{name} is masked")));
@@ -427,42 +426,42 @@ mod tests {
     }
 
     struct Machine {
-        folder: tempfile::TempDir,
+        dir: tempfile::TempDir,
         systemd: Fake,
-        options: Options,
+        options: WatchOptions,
     }
 
     impl Machine {
         fn new() -> Self {
-            let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+            let dir = tempfile::tempdir_in("/dev/shm").unwrap();
             let manifest = format!(
                 r#"{{"schema":1,"artifacts":{{"a":{{"unit":"a","bindUnits":["x","y"],"files":{{"f":{{
                     "path":"{}/f","mode":"0400","restartUnits":["r"],"reloadUnits":["l"]}}}}}}}}}}"#,
-                folder.path().display()
+                dir.path().display()
             );
-            std::fs::write(folder.path().join("manifest"), manifest).unwrap();
-            let options = Options {
-                manifest: folder.path().join("manifest"),
-                state: folder.path().to_owned(),
+            std::fs::write(dir.path().join("manifest"), manifest).unwrap();
+            let options = WatchOptions {
+                manifest: dir.path().join("manifest"),
+                state: dir.path().to_owned(),
                 user: false,
                 runtime: None,
                 grace: Duration::ZERO,
             };
-            let machine = Self { folder, systemd: Fake::new(), options };
+            let machine = Self { dir, systemd: Fake::new(), options };
             machine.put("old");
             machine.watch(usize::MAX, 1);
             machine
         }
 
         fn put(&self, text: &str) {
-            let new = self.folder.path().join("new");
+            let new = self.dir.path().join("new");
             std::fs::write(&new, text).unwrap();
             std::fs::set_permissions(&new, PermissionsExt::from_mode(0o400)).unwrap();
-            std::fs::rename(new, self.folder.path().join("f")).unwrap();
+            std::fs::rename(new, self.dir.path().join("f")).unwrap();
         }
 
         fn take_away(&self) {
-            std::fs::remove_file(self.folder.path().join("f")).unwrap();
+            std::fs::remove_file(self.dir.path().join("f")).unwrap();
         }
 
         /// A watcher's whole life: it looks so many times, and is killed after so many steps. Whether it was.
@@ -491,7 +490,7 @@ mod tests {
             said
         };
         let changed = "artifact `a`: the content of file `f` changed";
-        let refused = "l is masked; it is tried again";
+        let refused = "l is masked; retrying";
         look("old");
         assert_eq!(look("new"), [changed, "restarting r", "reloading l", refused]);
         assert_eq!(look("newer"), [changed, "restarting r"]);

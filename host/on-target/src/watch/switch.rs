@@ -8,7 +8,7 @@ use std::path::Path;
 /// What `switch-to-configuration` holds a lock on while it works.
 pub(crate) const LOCK: &str = "/run/nixos/switch-to-configuration.lock";
 
-/// Whether somebody holds the lock for writing, as a switch does: everybody may read the file, and so may lock it for that. The kernel's list is read instead of trying the lock: a trial, however short,
+/// Whether someone holds the lock for writing, as a switch does: everyone may read the file, and so may lock it for that. The kernel's list is read instead of trying the lock: a trial, however short,
 /// could make a real switch fail.
 pub(crate) fn under_way(lock: &Path) -> io::Result<bool> {
     match fs::metadata(lock) {
@@ -20,7 +20,7 @@ pub(crate) fn under_way(lock: &Path) -> io::Result<bool> {
 
 fn held(locks: &str, device: u64, inode: u64) -> bool {
     let file = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
-    // A line with `->` is somebody who waits for the lock.
+    // A line with `->` is someone who waits for the lock.
     locks.lines().filter(|line| !line.contains("->")).any(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
         words.get(3) == Some(&"WRITE") && words.contains(&file.as_str())

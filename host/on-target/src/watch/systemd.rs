@@ -34,7 +34,7 @@ pub(crate) struct Unit {
     pub(crate) entered: u64,
     /// When its state last changed in any way, as by a reload.
     pub(crate) stirred: u64,
-    /// systemd came as far as to look at its conditions. Whoever waits in vain for another unit never does.
+    /// systemd came as far as to look at its conditions. Anyone who waits in vain for another unit never does.
     pub(crate) tried: bool,
     /// A job is waiting or running for it.
     pub(crate) queued: bool,
@@ -71,13 +71,13 @@ impl Verb {
     }
 }
 
-/// Whoever runs units.
+/// Anyone who runs units.
 pub(crate) trait Manager {
     /// States of units. What it does not know is down, and what it does not tell of is unknown.
     fn show(&self, names: &BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>>;
 
     /// Tells it and does not wait for it to be done.
-    fn tell(&self, verb: Verb, name: &str) -> io::Result<()>;
+    fn command(&self, verb: Verb, name: &str) -> io::Result<()>;
 }
 
 type Show<'a> = dyn Fn(&BTreeSet<&str>) -> io::Result<BTreeMap<String, Unit>> + 'a;
@@ -100,7 +100,7 @@ impl Manager for Systemctl {
         })
     }
 
-    fn tell(&self, verb: Verb, name: &str) -> io::Result<()> {
+    fn command(&self, verb: Verb, name: &str) -> io::Result<()> {
         self.run(&[verb.word(), "--no-block", "--"], &BTreeSet::from([name])).map(drop)
     }
 }

@@ -13,7 +13,7 @@ const LAST: Duration = Duration::from_mins(5);
 
 /// The troubles of this look and of the one before.
 #[derive(Debug, Default)]
-pub(crate) struct Troubles {
+pub(crate) struct ErrorLog {
     met: BTreeSet<String>,
     met_before: BTreeSet<String>,
     refused: BTreeSet<(Verb, String)>,
@@ -21,7 +21,7 @@ pub(crate) struct Troubles {
     delay: Duration,
 }
 
-impl Troubles {
+impl ErrorLog {
     /// Something went wrong. It is said, unless it was at the last look.
     pub(crate) fn meet(&mut self, trouble: String, say: &mut impl FnMut(&str)) {
         if !self.met_before.contains(&trouble) {
@@ -53,7 +53,7 @@ impl Troubles {
 mod tests {
     use super::*;
 
-    fn look(troubles: &mut Troubles, met: &[&str]) -> (Vec<String>, Option<u64>) {
+    fn look(troubles: &mut ErrorLog, met: &[&str]) -> (Vec<String>, Option<u64>) {
         let mut said = Vec::new();
         let mut say = |message: &str| said.push(message.to_owned());
         for trouble in met {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn what_lasts_is_said_once_and_tried_again_less_and_less_often() {
-        let mut troubles = Troubles::default();
+        let mut troubles = ErrorLog::default();
         assert_eq!(look(&mut troubles, &[]), (vec![], None));
         assert_eq!(look(&mut troubles, &["masked"]), (vec!["masked".to_owned()], Some(10)));
         for delay in [20, 40, 80, 160, 300, 300] {

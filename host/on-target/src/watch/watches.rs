@@ -1,4 +1,4 @@
-//! The folders that matter, watched with inotify.
+//! The directories that matter, watched with inotify.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -12,7 +12,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
 /// What can make a file complete or incomplete, or change its content. Reading it is not among it, so that consumers at
-/// work wake nobody.
+/// work wake no one.
 const INTEREST: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::DELETE)
     .union(WatchFlags::MOVED_FROM)
@@ -23,59 +23,59 @@ const INTEREST: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ONLYDIR);
 
-/// A set of names in folders, and the kernel's watches on those folders.
+/// A set of names in directories, and the kernel's watches on those directories.
 #[derive(Debug)]
 pub(crate) struct Watches {
     queue: OwnedFd,
     watched: HashMap<i32, BTreeSet<OsString>>,
     round: HashMap<i32, BTreeSet<OsString>>,
-    folders: BTreeMap<PathBuf, i32>,
+    directories: BTreeMap<PathBuf, i32>,
     blind: Option<(PathBuf, Errno)>,
 }
 
 impl Watches {
     pub(crate) fn new() -> io::Result<Self> {
         let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        Ok(Self { queue, watched: HashMap::new(), round: HashMap::new(), folders: BTreeMap::new(), blind: None })
+        Ok(Self { queue, watched: HashMap::new(), round: HashMap::new(), directories: BTreeMap::new(), blind: None })
     }
 
-    /// Begins to say anew what matters.
+    /// Begins to say again what matters.
     pub(crate) fn begin(&mut self) {
         self.round.clear();
-        self.folders.clear();
+        self.directories.clear();
         self.blind = None;
     }
 
-    /// This name in this folder matters. From here on a change of it is seen.
-    pub(crate) fn want(&mut self, folder: &Path, name: &OsStr) {
-        let watch = match self.folders.get(folder) {
+    /// This name in this directory matters. From here on a change of it is seen.
+    pub(crate) fn want(&mut self, directory: &Path, name: &OsStr) {
+        let watch = match self.directories.get(directory) {
             Some(&watch) => watch,
-            None => match inotify::add_watch(&self.queue, folder, INTEREST) {
+            None => match inotify::add_watch(&self.queue, directory, INTEREST) {
                 Ok(watch) => {
-                    self.folders.insert(folder.to_owned(), watch);
+                    self.directories.insert(directory.to_owned(), watch);
                     watch
                 }
-                // It went away: its own folder is watched, too, and tells when it is back.
+                // It went away: its own directory is watched, too, and tells when it is back.
                 Err(Errno::NOENT | Errno::NOTDIR) => return,
-                Err(why) => return self.want_alone(folder, name, why),
+                Err(why) => return self.want_alone(directory, name, why),
             },
         };
         self.round.entry(watch).or_default().insert(name.to_owned());
     }
 
-    /// A folder that may be entered and not listed cannot be watched. What is in it tells itself when it changes or goes; only
+    /// A directory that may be entered and not listed cannot be watched. What is in it tells itself when it changes or goes; only
     /// what is not there cannot tell when it comes.
-    fn want_alone(&mut self, folder: &Path, name: &OsStr, why: Errno) {
+    fn want_alone(&mut self, directory: &Path, name: &OsStr, why: Errno) {
         let interest = INTEREST.difference(WatchFlags::ONLYDIR).union(WatchFlags::DONT_FOLLOW);
-        match inotify::add_watch(&self.queue, folder.join(name), interest) {
+        match inotify::add_watch(&self.queue, directory.join(name), interest) {
             Ok(watch) => {
                 self.round.entry(watch).or_default();
             }
-            Err(_) => self.blind = Some((folder.to_owned(), why)),
+            Err(_) => self.blind = Some((directory.to_owned(), why)),
         }
     }
 
-    /// Lets go of what was not named since [`Self::begin`]. Returns a folder that could not be watched, and why.
+    /// Lets go of what was not named since [`Self::begin`]. Returns a directory that could not be watched, and why.
     pub(crate) fn end(&mut self) -> Option<(PathBuf, Errno)> {
         for watch in self.watched.keys().filter(|watch| !self.round.contains_key(watch)) {
             // It fails when the kernel was faster, which is as well.
@@ -120,7 +120,7 @@ mod tests {
 
     fn look(watches: &mut Watches, path: &Path) {
         watches.begin();
-        trace(path, |folder, name| watches.want(folder, name));
+        trace(path, |directory, name| watches.want(directory, name));
         assert!(watches.end().is_none());
     }
 

@@ -4,8 +4,12 @@
 //! versions add. So git gets a directory of this program as its repository, with settings from an allowlist, and of
 //! the real one only the index and the objects.
 
-mod look;
+mod compare;
+mod files;
+mod index;
 mod stage;
+mod staged;
+mod tracks;
 mod tree;
 mod view;
 
@@ -20,7 +24,7 @@ use artifacts_text::{Explain, shell_word};
 
 use crate::Error;
 
-pub use look::{IndexReport, Staged};
+pub use staged::{IndexReport, Staged};
 
 /// Describes the git to run.
 #[derive(Debug, Clone)]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::look::{Index, attributes_of, check_above, filtered, hashes, ignored};
-use super::tree::{self, EntryFile, Group};
+use super::files::{filtered, hashes, ignored};
+use super::index::{Index, check_above};
+use super::tree::{self, EntryFile, Group, attributes_of};
 use super::view::View;
 use super::{Git, Warning, listed, run};
 use crate::Root;
@@ -146,7 +147,7 @@ fn add(view: &View<'_>, group: &Group, staging: &Staging<'_>, entries: &[&Staged
         return Ok(());
     }
     run(view.command().args(["update-index", "-z", "--replace", "--index-info"]), lines.as_bytes())?;
-    // It passes over a path that it would not check out, and says so to nobody.
+    // It passes over a path that it would not check out, and says so to no one.
     let now = Index::read(view, group, staging.storages)?;
     if let Some(file) = new.iter().find(|file| !now.has_file(view, group, file, &made)) {
         return Err(Warning::Refused { said: format!("it does not accept the path `{}`", file.path) });

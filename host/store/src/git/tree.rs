@@ -7,7 +7,7 @@ use super::{Git, Warning};
 use crate::names::{PUBLIC, RECEIPT};
 use crate::receipt::MAX_RECEIPT;
 use crate::store_dir::StoreDir;
-use crate::{Error, FileKind, Receipt, Repository, Root};
+use crate::{Error, FileKind, Receipt, Repository, Root, attributes};
 
 /// Groups entries of one repository, by path relative to the root.
 pub struct Group {
@@ -123,9 +123,9 @@ pub struct EntryFile {
 /// Lists the files of an entry: those that its receipt lists, with the receipt; without a receipt, all. Files that
 /// another program left there are not staged. The list is empty if nothing is stored.
 pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
-    let Some(folder) = root.folder().open(entry)? else { return Ok(Vec::new()) };
-    let receipt = match folder.kind(RECEIPT)? {
-        Some(FileKind::File) => folder.read(RECEIPT, MAX_RECEIPT)?.and_then(|note| Receipt::parse(&note).ok()),
+    let Some(directory) = root.store_dir().open(entry)? else { return Ok(Vec::new()) };
+    let receipt = match directory.kind(RECEIPT)? {
+        Some(FileKind::File) => directory.read(RECEIPT, MAX_RECEIPT)?.and_then(|note| Receipt::parse(&note).ok()),
         _ => None,
     };
     let listed = |name: &str| match &receipt {
@@ -133,11 +133,11 @@ pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
         None => true,
     };
     let mut found = Vec::new();
-    for (name, kind) in folder.entries()? {
+    for (name, kind) in directory.entries()? {
         if kind == FileKind::File && listed(&name) {
-            found.push(file(&folder, &name)?);
+            found.push(file(&directory, &name)?);
         } else if kind == FileKind::Directory && name == PUBLIC {
-            let Some(public) = folder.open(&name)? else { continue };
+            let Some(public) = directory.open(&name)? else { continue };
             for (name, kind) in public.entries()? {
                 let listed = receipt.as_ref().is_none_or(|receipt| receipt.public.contains_key(&name));
                 if kind == FileKind::File && listed {
@@ -152,6 +152,16 @@ pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
     Ok(found)
 }
 
-fn file(folder: &StoreDir, name: &str) -> Result<EntryFile, Error> {
-    Ok(EntryFile { path: folder.at(name), executable: folder.is_executable(name)? })
+fn file(directory: &StoreDir, name: &str) -> Result<EntryFile, Error> {
+    Ok(EntryFile { path: directory.at(name), executable: directory.is_executable(name)? })
+}
+
+/// Returns the `.gitattributes` of the storages, where they are this program's, as entries of one file each.
+pub fn attributes_of(root: &Root, storages: &[String]) -> Vec<(String, EntryFile)> {
+    let own = storages.iter().filter(|storage| attributes::is_own(root.store_dir(), storage));
+    own.map(|storage| {
+        let path = attributes::path(storage);
+        (path.clone(), EntryFile { path, executable: false })
+    })
+    .collect()
 }

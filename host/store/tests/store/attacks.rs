@@ -7,29 +7,29 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use artifacts_seam::EntryFiles;
-use artifacts_store::{Error, FileKind, MAX_FILES, MAX_TOTAL, NewEntry, Options, Root, Storage};
+use artifacts_store::{Error, FileKind, MAX_FILES, MAX_TOTAL, NewEntry, Root, Storage, WriterOptions};
 use artifacts_text::Explain;
 
 use crate::support::*;
 
 const CANARY: &str = "not yours";
 
-/// A folder outside with something in it, as it would be if it were an entry or a storage.
+/// A directory outside with something in it, as it would be if it were an entry or a storage.
 fn outside(checkout: &Checkout) -> std::path::PathBuf {
     let outside = checkout.path("outside");
-    for folder in ["", "per-machine/web1/attic", "web1/attic", "attic", "staging", "trash"] {
-        fs::create_dir_all(outside.join(folder)).unwrap();
-        fs::write(outside.join(folder).join("env.age"), CANARY).unwrap();
+    for directory in ["", "per-machine/web1/attic", "web1/attic", "attic", "staging", "trash"] {
+        fs::create_dir_all(outside.join(directory)).unwrap();
+        fs::write(outside.join(directory).join("env.age"), CANARY).unwrap();
     }
     outside
 }
 
-fn snapshot(folder: &Path) -> Vec<(std::path::PathBuf, Option<Vec<u8>>)> {
+fn snapshot(directory: &Path) -> Vec<(std::path::PathBuf, Option<Vec<u8>>)> {
     let mut all = Vec::new();
-    for path in children(folder) {
-        let is_folder = fs::symlink_metadata(&path).unwrap().is_dir();
-        all.push((path.clone(), if is_folder { None } else { Some(fs::read(&path).unwrap()) }));
-        if is_folder {
+    for path in children(directory) {
+        let is_dir = fs::symlink_metadata(&path).unwrap().is_dir();
+        all.push((path.clone(), if is_dir { None } else { Some(fs::read(&path).unwrap()) }));
+        if is_dir {
             all.extend(snapshot(&path));
         }
     }
@@ -43,7 +43,7 @@ fn is_link<T>(result: &Result<T, Error>, path: &str) -> bool {
 
 /// Opens, locks and commits over whatever can be read: the whole of a run.
 fn run(checkout: &Checkout) -> Result<(), Error> {
-    let writer = storage(checkout.dir.path())?.lock(Options::at(now()))?;
+    let writer = storage(checkout.dir.path())?.lock(WriterOptions::at(now()))?;
     put(&writer, WEB, &[("env.age", "mine")], &[("key.pub", "p")]).map(drop)
 }
 
@@ -101,7 +101,7 @@ fn a_link_that_appears_later_is_followed_by_no_one() {
 }
 
 #[test]
-fn a_link_among_the_hosts_own_folders_is_refused() {
+fn a_link_among_the_hosts_own_directories_is_refused() {
     for link in ["", "/staging", "/trash", "/lock", "/.gitignore"].map(|below| format!("secrets/.artifacts{below}")) {
         let checkout = Checkout::new();
         let outside = outside(&checkout);
@@ -223,7 +223,7 @@ fn a_pipe_as_lock_holds_no_one_up_and_a_linked_lock_is_not_written() {
     assert_eq!(fs::read(checkout.path("secrets/.artifacts/.gitignore")).unwrap(), b"*\n");
 }
 
-/// The Nix store links equal files; so reading takes them. But nothing is ever written into a file that lies there.
+/// The Nix store links equal files; so reading takes them. But nothing is ever written into a file that is stored.
 #[test]
 fn a_hard_linked_file_is_read_and_never_written_through() {
     let checkout = Checkout::new();
@@ -239,7 +239,7 @@ fn a_hard_linked_file_is_read_and_never_written_through() {
 }
 
 #[test]
-fn something_else_where_a_folder_belongs_is_named() {
+fn something_else_where_a_directory_belongs_is_named() {
     for place in [
         "secrets",
         "secrets/per-machine",
@@ -336,9 +336,9 @@ fn names_that_are_not_clean_are_not_read() {
     use std::os::unix::ffi::OsStrExt;
     for file in [&b"a\nb"[..], b"a\x1b[31m", b"\xff\xfe"] {
         let checkout = Checkout::new();
-        let folder = checkout.path(&format!("secrets/{WEB}"));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(std::ffi::OsStr::from_bytes(file)), "x").unwrap();
+        let directory = checkout.path(&format!("secrets/{WEB}"));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(std::ffi::OsStr::from_bytes(file)), "x").unwrap();
         let error = checkout.storage().read(&name(WEB)).unwrap_err();
         assert!(matches!(error, Error::Name { .. }), "{error:?}");
         assert!(!error.to_string().contains(['\x1b', '\n']), "{error}");
@@ -357,9 +357,9 @@ fn an_entry_beyond_the_limits_is_refused_both_ways() {
     assert!(checkout.storage().read(&name(WEB)).is_err());
     fs::remove_file(&big).unwrap();
 
-    let folder = checkout.path(&format!("secrets/{WEB}"));
+    let directory = checkout.path(&format!("secrets/{WEB}"));
     for number in 1..=MAX_FILES {
-        fs::write(folder.join(number.to_string()), "").unwrap();
+        fs::write(directory.join(number.to_string()), "").unwrap();
     }
     assert!(matches!(checkout.storage().read(&name(WEB)), Err(Error::TooLarge { limit: MAX_FILES, .. })));
 

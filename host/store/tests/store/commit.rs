@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use artifacts_store::{Difference, Error, NewEntry, Options, ReceiptState, TrashRecord};
+use artifacts_store::{Difference, Error, NewEntry, ReceiptState, TrashRecord, WriterOptions};
 
 use crate::support::*;
 
@@ -75,26 +75,26 @@ fn modes_are_those_of_a_checkout_whatever_the_umask() {
     let checkout = Checkout::new();
     put(&checkout.writer(), WEB, &[("env.age", "x")], &[("key.pub", "y")]).unwrap();
     let mode = |below: &str| fs::metadata(checkout.path(below)).unwrap().permissions().mode() & 0o7777;
-    for folder in [
+    for directory in [
         "secrets",
         "secrets/per-machine",
         "secrets/per-machine/web1",
         &format!("secrets/{WEB}"),
         &format!("secrets/{WEB}/public"),
     ] {
-        assert_eq!(mode(folder), 0o755, "{folder}");
+        assert_eq!(mode(directory), 0o755, "{directory}");
     }
     for file in ["env.age", "receipt.json", "public/key.pub"] {
         assert_eq!(mode(&format!("secrets/{WEB}/{file}")), 0o644, "{file}");
     }
-    for folder in ["", "/staging", "/trash"] {
-        assert_eq!(mode(&format!("secrets/.artifacts{folder}")), 0o700, "{folder}");
+    for directory in ["", "/staging", "/trash"] {
+        assert_eq!(mode(&format!("secrets/.artifacts{directory}")), 0o700, "{directory}");
     }
     assert_eq!(fs::read(checkout.path("secrets/.artifacts/.gitignore")).unwrap(), b"*\n");
 }
 
 #[test]
-fn a_folder_of_the_hosts_own_that_others_may_enter_is_closed() {
+fn a_directory_of_the_hosts_own_that_others_may_enter_is_closed() {
     let checkout = Checkout::new();
     fs::create_dir_all(checkout.path("secrets/.artifacts")).unwrap();
     fs::set_permissions(checkout.path("secrets/.artifacts"), fs::Permissions::from_mode(0o777)).unwrap();
@@ -219,7 +219,7 @@ fn what_the_receipt_does_not_list_stands_in_no_ones_way() {
 }
 
 #[test]
-fn an_empty_folder_is_no_entry() {
+fn an_empty_directory_is_no_entry() {
     let checkout = Checkout::new();
     fs::create_dir_all(checkout.path(&format!("secrets/{WEB}"))).unwrap();
     assert_eq!(checkout.read(WEB), None);
@@ -267,7 +267,7 @@ fn the_list_tells_entries_from_the_rest() {
 }
 
 #[test]
-fn what_is_removed_lies_in_the_trash_and_leaves_no_empty_folder() {
+fn what_is_removed_lies_in_the_trash_and_leaves_no_empty_directory() {
     let checkout = Checkout::new();
     checkout.put(WEB, &[("x.age", "1")]);
     checkout.put("per-machine/web1/other", &[("x.age", "2")]);
@@ -289,7 +289,7 @@ fn what_is_removed_lies_in_the_trash_and_leaves_no_empty_folder() {
 fn the_trash_is_emptied_by_age_alone() {
     let checkout = Checkout::new();
     let run = |day: u64| {
-        let writer = checkout.storage().lock(Options::at(now() + Duration::from_hours(day * 24))).unwrap();
+        let writer = checkout.storage().lock(WriterOptions::at(now() + Duration::from_hours(day * 24))).unwrap();
         put(&writer, WEB, &[("x.age", &day.to_string())], &[]).unwrap();
     };
     for day in 0..4 {
@@ -316,7 +316,7 @@ fn the_trash_is_emptied_by_age_alone() {
 fn a_clock_that_jumps_ahead_does_not_empty_the_trash() {
     let checkout = Checkout::new();
     let run = |hours: u64| {
-        let writer = checkout.storage().lock(Options::at(now() + Duration::from_hours(hours))).unwrap();
+        let writer = checkout.storage().lock(WriterOptions::at(now() + Duration::from_hours(hours))).unwrap();
         put(&writer, WEB, &[("x.age", &hours.to_string())], &[]).unwrap();
     };
     for hours in [0, 1, 40 * 24, 40 * 24 + 12, 2, 3] {
@@ -352,7 +352,7 @@ fn what_goes_to_the_trash_is_recorded_outside_of_the_checkout() {
     let checkout = Checkout::new();
     let state = tempfile::tempdir().unwrap();
     let dir = state.path().join("artifacts/trash");
-    let options = || Options { trash_record: Some(dir.clone()), ..Options::at(now()) };
+    let options = || WriterOptions { trash_record: Some(dir.clone()), ..WriterOptions::at(now()) };
     let record = TrashRecord::new(&dir);
     let named = |path: &str| path.rsplit('/').next().unwrap().to_owned();
     let writer = checkout.storage().lock(options()).unwrap();
@@ -383,7 +383,7 @@ fn what_goes_to_the_trash_is_recorded_outside_of_the_checkout() {
     // It goes when the trash does.
     drop(writer);
     for (days, left) in [(31, 2), (32, 0)] {
-        let later = Options { now: now() + Duration::from_hours(days * 24), ..options() };
+        let later = WriterOptions { now: now() + Duration::from_hours(days * 24), ..options() };
         drop(checkout.storage().lock(later).unwrap());
         assert_eq!(fs::read_dir(&dir).unwrap().count(), left, "{days}");
     }
@@ -393,7 +393,7 @@ fn what_goes_to_the_trash_is_recorded_outside_of_the_checkout() {
 fn two_writers_do_not_meet() {
     let checkout = Checkout::new();
     let first = checkout.writer();
-    match checkout.storage().lock(Options::at(now())) {
+    match checkout.storage().lock(WriterOptions::at(now())) {
         Err(Error::Locked { storage, pid }) => {
             assert_eq!((storage.as_str(), pid), ("secrets", Some(std::process::id())));
         }
@@ -410,7 +410,7 @@ fn readers_see_whole_entries_while_they_are_replaced() {
     checkout.put(WEB, &[("a.age", "0"), ("b.age", "0")]);
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            let options = Options { durability: artifacts_store::Durability::NoSync, ..Options::at(now()) };
+            let options = WriterOptions { durability: artifacts_store::Durability::NoSync, ..WriterOptions::at(now()) };
             let writer = checkout.storage().lock(options).unwrap();
             for round in 1..300 {
                 let round = round.to_string();
@@ -430,7 +430,7 @@ fn a_nested_storage_and_a_second_one_are_apart() {
     let checkout = Checkout::new();
     let root = artifacts_store::Root::open(checkout.dir.path()).unwrap();
     let nested = artifacts_store::Storage::open(&root, "deep/in/secrets").unwrap();
-    let writer = nested.lock(Options::at(now())).unwrap();
+    let writer = nested.lock(WriterOptions::at(now())).unwrap();
     let _other = checkout.writer();
     put(&writer, WEB, &[("x.age", "1")], &[]).unwrap();
     assert!(checkout.path("deep/in/secrets/per-machine/web1/attic/receipt.json").exists());

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use artifacts_store::{Error, Options};
+use artifacts_store::{Error, WriterOptions};
 
 use crate::support::*;
 
@@ -16,7 +16,7 @@ const STEP: &str = "ARTIFACTS_TEST_STEP";
 const WORK: &str = "ARTIFACTS_TEST_WORK";
 
 /// What a run does with the entry: `put TEXT` or `remove`.
-pub fn work(root: &Path, options: Options, what: &str) -> Result<(), Error> {
+pub fn work(root: &Path, options: WriterOptions, what: &str) -> Result<(), Error> {
     let writer = storage(root)?.lock(options)?;
     match what.split_once(' ') {
         Some(("put", text)) => {
@@ -31,7 +31,7 @@ pub fn work(root: &Path, options: Options, what: &str) -> Result<(), Error> {
 fn child() {
     let Some(root) = std::env::var_os(ROOT) else { return };
     let last: usize = std::env::var(STEP).unwrap().parse().unwrap();
-    let mut options = Options::at(now());
+    let mut options = WriterOptions::at(now());
     let taken = AtomicUsize::new(0);
     options.hooks.step = Arc::new(move |_| {
         if taken.fetch_add(1, Ordering::SeqCst) == last {
@@ -58,7 +58,7 @@ pub fn killed_at(root: &Path, step: usize, what: &str) -> bool {
     }
 }
 
-/// The text of the entry that lies there, which must be whole and agree with its receipt.
+/// The text of the entry that is stored, which must be whole and agree with its receipt.
 pub fn whole(root: &Path) -> Option<String> {
     let entry = storage(root).unwrap().read(&name(WEB)).unwrap()?;
     assert_eq!(entry.differences(), [], "an entry that is not as its receipt says");
@@ -76,14 +76,14 @@ fn enumerate(before: Option<&str>, what: &str, after: Option<&str>) -> usize {
         let checkout = Checkout::new();
         let root = checkout.dir.path();
         if let Some(before) = before {
-            work(root, Options::at(now()), &format!("put {before}")).unwrap();
+            work(root, WriterOptions::at(now()), &format!("put {before}")).unwrap();
         }
         let killed = killed_at(root, step, what);
         let left = whole(root);
         assert!(left == text(before) || left == text(after), "killed before step {step}: {left:?}");
         outcomes.insert(left.clone());
         // The next run works, and cleans.
-        work(root, Options::at(now()), "put next").unwrap();
+        work(root, WriterOptions::at(now()), "put next").unwrap();
         assert_eq!(whole(root), Some("next".to_owned()), "after a kill before step {step}");
         assert_eq!(checkout.staged(), Vec::<std::path::PathBuf>::new(), "after a kill before step {step}");
         if let Some(left) = left {
@@ -105,7 +105,7 @@ fn killed_at_every_step_of_the_first_commit() {
     let all = recorded(|options| work(Checkout::new().dir.path(), options, "put new").unwrap());
     assert_eq!(steps, all.len(), "every step was hit");
     for step in
-        ["make the storage", "try an exchange", "write the file", "make the folder above", "put the entry in place"]
+        ["make the storage", "try an exchange", "write the file", "make the directory above", "put the entry in place"]
     {
         assert!(all.contains(&step), "{all:?}");
     }
@@ -125,7 +125,7 @@ fn killed_at_every_step_of_a_removal() {
 fn killed_after_the_exchange_the_old_entry_is_in_the_trash() {
     let checkout = Checkout::new();
     let root = checkout.dir.path();
-    work(root, Options::at(now()), "put old").unwrap();
+    work(root, WriterOptions::at(now()), "put old").unwrap();
     for step in 0.. {
         assert!(killed_at(root, step, "put new"));
         if whole(root).as_deref() == Some("new") {
@@ -137,8 +137,8 @@ fn killed_after_the_exchange_the_old_entry_is_in_the_trash() {
 }
 
 /// Options of a run that fails at its nth step and at none other.
-pub fn failing_at(step: usize) -> Options {
-    let mut options = Options::at(now());
+pub fn failing_at(step: usize) -> WriterOptions {
+    let mut options = WriterOptions::at(now());
     let taken = AtomicUsize::new(0);
     options.hooks.step = Arc::new(move |_| {
         if taken.fetch_add(1, Ordering::SeqCst) == step {
@@ -157,7 +157,7 @@ fn a_disk_that_is_full_at_any_step_loses_nothing_and_leaves_nothing() {
             let checkout = Checkout::new();
             let root = checkout.dir.path();
             if let Some(before) = before {
-                work(root, Options::at(now()), &format!("put {before}")).unwrap();
+                work(root, WriterOptions::at(now()), &format!("put {before}")).unwrap();
             }
             let result = work(root, failing_at(step), "put new");
             let left = whole(root);
@@ -180,7 +180,7 @@ fn a_disk_that_is_full_at_any_step_loses_nothing_and_leaves_nothing() {
                 let entries = checkout.trash().iter().filter(|entry| entry.join("receipt.json").exists()).count();
                 assert_eq!(entries, 0, "nothing that was not committed lies in the trash, step {step}");
             }
-            work(root, Options::at(now()), "put next").unwrap();
+            work(root, WriterOptions::at(now()), "put next").unwrap();
             assert_eq!(whole(root).as_deref(), Some("next"));
         }
     }

@@ -1,10 +1,10 @@
-//! Real file systems that are full, read-only or cannot exchange folders.
+//! Real file systems that are full, read-only or cannot exchange directories.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use artifacts_store::{Error, Hooks, Options};
+use artifacts_store::{Error, Hooks, WriterOptions};
 use artifacts_text::Explain;
 use rustix::fs::RenameFlags;
 use rustix::io::Errno;
@@ -14,15 +14,15 @@ use crate::support::*;
 const WHERE: &str = "ARTIFACTS_TEST_MOUNT";
 const PART: &str = "ARTIFACTS_TEST_PART";
 
-/// Runs one of the parts below in namespaces of its own, with a file system mounted on an empty folder by a script.
+/// Runs one of the parts below in namespaces of its own, with a file system mounted on an empty directory by a script.
 fn mounted(part: &str, script: &str) {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-euc"])
         .arg(format!("{script}\nexec \"$1\" full::child --exact --nocapture"))
         .arg("sh")
         .arg(std::env::current_exe().unwrap())
-        .env(WHERE, folder.path())
+        .env(WHERE, dir.path())
         .env(PART, part)
         .output()
         .expect("`unshare` of util-linux is needed for this test");
@@ -47,7 +47,7 @@ fn child() {
 
 fn full(place: &Path) {
     let storage = storage(place).unwrap();
-    let writer = storage.lock(Options::at(now())).unwrap();
+    let writer = storage.lock(WriterOptions::at(now())).unwrap();
     put(&writer, WEB, &[("env.age", "old")], &[]).unwrap();
     let big = "x".repeat(600 << 10);
     let error = put(&writer, WEB, &[("a.age", &big), ("b.age", &big)], &[]).unwrap_err();
@@ -68,7 +68,7 @@ fn full(place: &Path) {
             break;
         }
     }
-    let error = storage.lock(Options::at(now())).err().unwrap();
+    let error = storage.lock(WriterOptions::at(now())).err().unwrap();
     assert!(matches!(error, Error::Full { .. }), "{error}");
     assert_eq!(storage.read(&name(WEB)).unwrap().unwrap().differences(), []);
 }
@@ -81,7 +81,7 @@ fn a_full_disk() {
 fn read_only(place: &Path) {
     for sub in ["with", "without"] {
         let storage = storage(&place.join(sub)).unwrap();
-        let error = storage.lock(Options::at(now())).err().unwrap();
+        let error = storage.lock(WriterOptions::at(now())).err().unwrap();
         assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
     }
     assert_eq!(
@@ -105,7 +105,7 @@ fn a_read_only_storage() {
 
 fn other_device(place: &Path) {
     let storage = storage(place).unwrap();
-    let writer = storage.lock(Options::at(now())).unwrap();
+    let writer = storage.lock(WriterOptions::at(now())).unwrap();
     let error = writer.check(&name(WEB), None).unwrap_err();
     assert!(matches!(&error, Error::Unsupported { path, .. } if path == "secrets/per-machine"), "{error}");
     let error = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap_err();
@@ -127,7 +127,7 @@ fn a_part_of_the_storage_on_another_file_system() {
 fn lower_layer(place: &Path) {
     let root = place.join("merged");
     let storage = storage(&root).unwrap();
-    let writer = storage.lock(Options::at(now())).unwrap();
+    let writer = storage.lock(WriterOptions::at(now())).unwrap();
     let lies = storage.read(&name("shared/x")).unwrap().unwrap().fingerprint();
     let error = writer.check(&name("shared/x"), Some(&lies)).unwrap_err();
     assert!(matches!(&error, Error::Unsupported { path, .. } if path == "secrets/shared/x"), "{error}");
@@ -136,7 +136,7 @@ fn lower_layer(place: &Path) {
     assert_eq!(storage.read(&name("shared/x")).unwrap().unwrap().files, files(&[("f", "x\n")]));
     assert_eq!(children(&root.join("secrets/.artifacts/staging")), Vec::<PathBuf>::new());
     assert_eq!(children(&root.join("secrets/.artifacts/trash")), Vec::<PathBuf>::new());
-    // What is new lies in the upper layer, and that can be exchanged.
+    // What is new is in the upper layer, and that can be exchanged.
     put(&writer, WEB, &[("f", "1")], &[]).unwrap();
     put(&writer, WEB, &[("f", "2")], &[]).unwrap();
 }
@@ -156,7 +156,7 @@ fn an_entry_in_a_lower_layer_of_an_overlay() {
 /// Refused before anything was asked, and nothing of it stays.
 fn refused_by(rename: artifacts_store::Rename) -> Error {
     let checkout = Checkout::new();
-    let options = Options { hooks: Hooks { rename, ..Hooks::default() }, ..Options::at(now()) };
+    let options = WriterOptions { hooks: Hooks { rename, ..Hooks::default() }, ..WriterOptions::at(now()) };
     let error = checkout.storage().lock(options).err().unwrap();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
     drop(checkout.writer());
@@ -165,7 +165,7 @@ fn refused_by(rename: artifacts_store::Rename) -> Error {
 }
 
 #[test]
-fn a_file_system_that_cannot_replace_a_folder_is_refused_before_any_work() {
+fn a_file_system_that_cannot_replace_a_directory_is_refused_before_any_work() {
     refused_by(|_, _, _, _, flags| {
         let errno = if flags.contains(RenameFlags::EXCHANGE) { Errno::INVAL } else { Errno::EXIST };
         Err(errno.into())

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use artifacts_store::{Git, Options, Root, Staged, Storage, Warning, Writer};
+use artifacts_store::{Git, Root, Staged, Storage, Warning, Writer, WriterOptions};
 use artifacts_text::Explain;
 
 use crate::support::*;
@@ -39,11 +39,11 @@ fn known(checkout: &Checkout, git: &Git, instance: &str) -> Option<Staged> {
 }
 
 /// What a person would run; the checkout's configuration counts.
-fn git(folder: &Path, arguments: &[&str]) -> String {
+fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "core.hooksPath=/dev/null"])
         .args(arguments)
-        .current_dir(folder)
+        .current_dir(directory)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .output()
         .unwrap();
@@ -130,14 +130,14 @@ fn outside_a_checkout_there_is_nothing_to_do() {
 #[test]
 fn a_root_inside_a_checkout_and_a_linked_work_tree_work() {
     let checkout = repository(&[]);
-    let folder = checkout.path("sub/folder");
-    fs::create_dir_all(&folder).unwrap();
+    let directory = checkout.path("sub/directory");
+    fs::create_dir_all(&directory).unwrap();
     let elsewhere = Checkout::new();
     let linked = elsewhere.path("linked");
     git(checkout.dir.path(), &["worktree", "add", "-q", linked.to_str().unwrap(), "-b", "linked"]);
-    for root in [folder, linked] {
+    for root in [directory, linked] {
         let storage = Storage::open(&Root::open(&root).unwrap(), "secrets").unwrap();
-        let writer = storage.lock(Options::at(now())).unwrap();
+        let writer = storage.lock(WriterOptions::at(now())).unwrap();
         let path = put(&writer, WEB, &[("env.age", "x")], &[]).unwrap().path;
         stage(&writer, &git_program(), &[path]).unwrap();
         assert_eq!(git(&root, &["ls-files", "."]).lines().filter(|line| line.ends_with("env.age")).count(), 1);
@@ -352,7 +352,7 @@ fn entries_from_a_clone_are_as_their_receipts_say() {
     let clone = Checkout::new();
     git(clone.dir.path(), &["clone", "-q", checkout.dir.path().to_str().unwrap(), "."]);
     assert_eq!(clone.read(WEB).unwrap().differences(), []);
-    assert!(!clone.path("secrets/.artifacts").exists(), "the host's own folder is no business of git's");
+    assert!(!clone.path("secrets/.artifacts").exists(), "the host's own directory is no business of git's");
     assert_eq!(status(&clone), "");
     drop(clone.writer());
     assert_eq!(status(&clone), "");
@@ -658,7 +658,7 @@ fn a_planted_repository_runs_nothing_and_hides_nothing() {
 #[test]
 fn a_repository_of_another_user_is_left_alone_unless_the_person_calls_it_safe() {
     if !rustix::process::geteuid().is_root() {
-        // Nobody else can give a directory away.
+        // No one else can give a directory away.
         return;
     }
     let checkout = repository(&[]);

@@ -1,6 +1,6 @@
 //! Any sequence of commits, removals, crashes and failures leaves an entry that some run has committed, whole.
 
-use artifacts_store::Options;
+use artifacts_store::WriterOptions;
 use proptest::prelude::*;
 
 use crate::crash::{failing_at, killed_at, whole, work};
@@ -29,7 +29,7 @@ proptest! {
             let what = if puts { format!("put {number}") } else { "remove".to_owned() };
             let new = puts.then(|| number.to_string());
             let finished = match end {
-                End::Well => work(root, Options::at(now()), &what).is_ok(),
+                End::Well => work(root, WriterOptions::at(now()), &what).is_ok(),
                 End::Killed(step) => !killed_at(root, step, &what),
                 End::Failed(step) => work(root, failing_at(step), &what).is_ok(),
             };
@@ -37,7 +37,7 @@ proptest! {
             prop_assert!(left == new || (!finished && left == lies), "{left:?} instead of {lies:?} or {new:?}");
             lies = left;
         }
-        work(root, Options::at(now()), "put last").unwrap();
+        work(root, WriterOptions::at(now()), "put last").unwrap();
         prop_assert_eq!(whole(root), Some("last".to_owned()));
         prop_assert!(checkout.staged().is_empty());
     }

@@ -14,7 +14,7 @@ use crate::support;
 fn text() -> String {
     let mut receipt = support::receipt(support::WEB);
     receipt.generation = Hex([1; 16]);
-    receipt.files = BTreeMap::from([("env.age".to_owned(), StoredFile::of(b"cipher"))]);
+    receipt.files = BTreeMap::from([("env.age".to_owned(), StoredFile::new(b"cipher"))]);
     String::from_utf8(receipt.render()).unwrap()
 }
 
@@ -155,7 +155,7 @@ fn its_layout_is_free() {
 }
 
 fn name() -> impl Strategy<Value = Name> {
-    "[^/\\p{Cc}]{1,20}".prop_filter_map("a folder", |text| Name::new(text).ok())
+    "[^/\\p{Cc}]{1,20}".prop_filter_map("a directory", |text| Name::new(text).ok())
 }
 
 fn instance() -> impl Strategy<Value = InstanceName> {

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use artifacts_declared::{InstanceName, Recipients, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{
-    BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Options, Receipt, Root, Schema, Sha256, Storage,
-    Time, Writer,
+    BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Receipt, Root, Schema, Sha256, Storage, Time,
+    Writer, WriterOptions,
 };
 
 pub const WEB: &str = "per-machine/web1/attic";
@@ -67,14 +67,14 @@ impl Checkout {
     }
 
     pub fn writer(&self) -> Writer {
-        self.storage().lock(Options::at(now())).unwrap()
+        self.storage().lock(WriterOptions::at(now())).unwrap()
     }
 
     pub fn read(&self, instance: &str) -> Option<Entry> {
         self.storage().read(&name(instance)).unwrap()
     }
 
-    /// Commits over whatever lies there.
+    /// Commits over whatever is stored.
     pub fn put(&self, instance: &str, entries: &[(&str, &str)]) -> Committed {
         put(&self.writer(), instance, entries, &[]).unwrap()
     }
@@ -102,16 +102,16 @@ pub fn put(
     writer.commit(NewEntry { files: files(entries), public: files(public), receipt: receipt(instance), replaces })
 }
 
-pub fn children(folder: &Path) -> Vec<PathBuf> {
-    let mut list: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+pub fn children(directory: &Path) -> Vec<PathBuf> {
+    let mut list: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     list.sort();
     list
 }
 
 /// The names of the steps that a run takes.
-pub fn recorded(run: impl FnOnce(Options)) -> Vec<&'static str> {
+pub fn recorded(run: impl FnOnce(WriterOptions)) -> Vec<&'static str> {
     let steps = Arc::new(Mutex::new(Vec::new()));
-    let mut options = Options::at(now());
+    let mut options = WriterOptions::at(now());
     let log = Arc::clone(&steps);
     options.hooks.step = Arc::new(move |step| {
         log.lock().unwrap().push(step);

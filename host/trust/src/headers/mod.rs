@@ -11,24 +11,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::Error;
 use journal::{Held, Journal, Stamp};
 use old_headers::OldHeaders;
 use record::{CheckoutLink, HeaderRecord};
 
-pub use record::{HeaderCommit, StoredHeaders};
-
-/// Describes one root of one repository on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CheckoutRecord {
-    /// Identity of the checkout, see [`crate::CheckoutId`].
-    pub id: String,
-    /// Path, for people.
-    pub path: String,
-}
+pub use record::{CheckoutRecord, HeaderCommit, StoredHeaders};
 
 /// Describes where a header belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]

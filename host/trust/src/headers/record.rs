@@ -4,13 +4,21 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::CheckoutRecord;
-
 /// Number of commits of a declared file whose headers are kept.
 pub const COMMITS: usize = 1024;
 
 /// Length of a SHA-256 in hex.
 const HASH: usize = 64;
+
+/// Describes one root of one repository on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckoutRecord {
+    /// Identity of the checkout, see [`crate::CheckoutId`].
+    pub id: String,
+    /// Path, for people.
+    pub path: String,
+}
 
 /// Represents one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

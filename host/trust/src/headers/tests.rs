@@ -80,7 +80,7 @@ fn a_file_forgets_its_own_oldest_headers_and_no_others() {
     let oldest = (2500 - COMMITS) * 16 + 1_000_000;
     assert_eq!(places(&mut again, oldest), ["shared/big f.age"]);
     assert_eq!(places(&mut again, oldest - 1), Vec::<String>::new());
-    // What nobody knows any more is not kept in the file for ever.
+    // What no one knows any more is not kept in the file for ever.
     let long = fs::metadata(file(state.path())).unwrap().len();
     again.committed((0..COMMITS).map(|at| commit("shared/big", "f", [at + 10])).collect()).unwrap();
     open(state.path()).committed(vec![commit("shared/b", "f", [5])]).unwrap();

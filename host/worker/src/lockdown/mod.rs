@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use artifacts_seam::{Halfway, Limits, SandboxLayer, SandboxSetup};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::UnshareFlags;
 
@@ -143,8 +143,13 @@ fn limit(resource: Resource, most: u64) -> io::Result<()> {
     Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(hard), maximum: Some(hard) })?)
 }
 
-/// Standard error becomes a pipe that nobody reads: what was there is a file of the machine.
+/// Standard error becomes a pipe that nobody reads: what was there is a file of the machine. One that compiles has a pipe already,
+/// by which the host learns why it ended.
 fn silence() -> io::Result<()> {
+    let stat = rustix::fs::fstat(rustix::stdio::stderr())?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Fifo {
+        return Ok(());
+    }
     let (_, nowhere) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     Ok(rustix::stdio::dup2_stderr(&nowhere)?)
 }

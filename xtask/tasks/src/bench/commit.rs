@@ -9,18 +9,18 @@ use xtask::{project, run};
 const SLICES: f64 = 200.0;
 const ROUNDS: &str = "3";
 
-/// Commits of slices with one file against writing, renaming and syncing that file.
+/// Commits of entries with one file against writing, renaming and syncing that file.
 ///
 /// # Errors
 /// When one of them fails.
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    // On the disk that the checkout is on, since a temporary folder may be in RAM.
-    let folder = tempfile::tempdir_in(project::target())?;
+    // On the disk that the checkout is on, since a temporary directory may be in RAM.
+    let dir = tempfile::tempdir_in(project::target())?;
     [("full", "commit of an entry of one file"), ("no-sync", "the same without syncing")]
         .into_iter()
         .map(|(how, what)| {
             let measured = |mut command: Command| {
-                command.arg(folder.path()).args([ROUNDS, &SLICES.to_string(), how]);
+                command.arg(dir.path()).args([ROUNDS, &SLICES.to_string(), how]);
                 clock::median(numbers(&mut command)?).map(|micros| micros / 1e3 / SLICES)
             };
             let ours = measured(run::command(bench.rooms.join("commit")))?;

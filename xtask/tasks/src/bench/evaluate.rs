@@ -21,14 +21,14 @@ const LEFT: i32 = 3;
 /// # Errors
 /// When it fails.
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
-    let folder = tempfile::tempdir()?;
-    let checkout = folder.path().join("checkout");
-    let machines: String = (0..TARGETS).map(|number| machine(number, &bench.readers[0])).collect();
+    let dir = tempfile::tempdir()?;
+    let checkout = dir.path().join("checkout");
+    let machines: String = (0..TARGETS).map(|number| machine(number, &bench.recipients[0])).collect();
     Inputs::new()?.flake(&checkout, &format!("inputs: {{ {machines} }}"))?;
     for arguments in [&["init", "-q"][..], &["add", "-A"], &["commit", "-q", "-m", "x"]] {
         git(&checkout, arguments)?;
     }
-    let home = folder.path().join("home");
+    let home = dir.path().join("home");
     fs::create_dir(&home)?;
     let first = clock::wall(|| status(bench, &checkout, &home))?;
     let rounds: Result<Vec<f64>> =

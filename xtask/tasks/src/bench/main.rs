@@ -73,32 +73,32 @@ struct Bench {
     /// The same work without us.
     native: PathBuf,
     /// Three public keys.
-    readers: [String; 3],
+    recipients: [String; 3],
     /// The private half of the second.
     identity: String,
 }
 
 impl Bench {
     fn new() -> Result<Self> {
-        let folder = project::target().join("native");
+        let dir = project::target().join("native");
         run::done(
             run::cargo()
                 .args(["build", "--release", "--locked", "--target-dir"])
-                .arg(&folder)
+                .arg(&dir)
                 .current_dir(project::root().join("xtask/native")),
         )?;
         let (admin, identity) = pair()?;
         Ok(Self {
             program: project::released().join("artifacts"),
             rooms: project::released().join("examples"),
-            native: folder.join("release/native"),
-            readers: [reader()?, admin, reader()?],
+            native: dir.join("release/native"),
+            recipients: [recipient()?, admin, recipient()?],
             identity,
         })
     }
 }
 
-fn reader() -> Result<String> {
+fn recipient() -> Result<String> {
     pair().map(|(public, _)| public)
 }
 

@@ -23,7 +23,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let rounds = (0..ROUNDS).map(|_| clock::cpu(|| fixture.status().map(drop)));
     let seconds = clock::median(rounds.collect::<Result<_>>()?)?;
     Ok(vec![Row {
-        what: "`status` of 10,000 present instances, two files and three readers each",
+        what: "`status` of 10,000 present instances, two files and three recipients each",
         here: format!("{seconds:.2} s CPU, {calls} calls"),
         against: format!("{ALLOWED} s CPU"),
         ratio: seconds / ALLOWED,

@@ -26,9 +26,9 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (mut ours, mut native, mut processes) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mut rooms = on_one(bench.rooms.join("serialize"));
-        ours.extend(numbers(rooms.arg(&component).args(["1", &secrets]).args(&bench.readers))?);
+        ours.extend(numbers(rooms.arg(&component).args(["1", &secrets]).args(&bench.recipients))?);
         let mut alone = on_one(&bench.native);
-        native.extend(numbers(alone.arg("sops").arg(ram.path()).args(["1", &secrets]).args(&bench.readers))?);
+        native.extend(numbers(alone.arg("sops").arg(ram.path()).args(["1", &secrets]).args(&bench.recipients))?);
         let took = clock::wall(|| (0..PROCESSES).try_for_each(|number| encrypt(bench, ram.path(), number)))?;
         processes.push(took.as_secs_f64() / f64::from(u32::try_from(PROCESSES)?));
     }
@@ -37,7 +37,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let mine = ours / 1e3 / f64::from(u32::try_from(SECRETS)?);
     Ok(vec![
         Row {
-            what: "`serialize` of 1,000 secrets by sops-nix for three readers, without commit",
+            what: "`serialize` of 1,000 secrets by sops-nix for three recipients, without commit",
             here: format!("{:.0} ms", ours / 1e3),
             against: format!("{:.0} ms, the same code native, writing files to RAM", native / 1e3),
             ratio: ours / native,
@@ -53,9 +53,9 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     ])
 }
 
-fn encrypt(bench: &Bench, folder: &std::path::Path, number: usize) -> Result<()> {
+fn encrypt(bench: &Bench, dir: &std::path::Path, number: usize) -> Result<()> {
     let mut sops = run::command(sops::program());
     sops.args(["--disable-version-check", "encrypt", "--input-type", "binary", "--output-type", "binary", "--age"]);
-    sops.arg(bench.readers.join(",")).arg("plain").current_dir(folder);
-    run::done(sops.stdout(File::create(folder.join(format!("{number}.sops")))?))
+    sops.arg(bench.recipients.join(",")).arg("plain").current_dir(dir);
+    run::done(sops.stdout(File::create(dir.join(format!("{number}.sops")))?))
 }

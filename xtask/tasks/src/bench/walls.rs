@@ -52,7 +52,7 @@ fn check(bench: &Bench, component: &Path, nothing: f64) -> Result<Row> {
     for _ in 0..ROUNDS {
         for (place, took) in [("here", &mut here), ("worker", &mut worker)] {
             let mut rooms = walls(bench);
-            rooms.args(["check", place]).arg(component).args(["1", &CHECKS.to_string()]).args(&bench.readers);
+            rooms.args(["check", place]).arg(component).args(["1", &CHECKS.to_string()]).args(&bench.recipients);
             took.extend(numbers(&mut rooms)?);
         }
     }
@@ -71,9 +71,9 @@ fn serialize(bench: &Bench, component: &Path) -> Result<Row> {
     let (mut ours, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mut rooms = walls(bench);
-        ours.extend(numbers(rooms.arg("serialize").arg(component).args(["1", SECRETS]).args(&bench.readers))?);
+        ours.extend(numbers(rooms.arg("serialize").arg(component).args(["1", SECRETS]).args(&bench.recipients))?);
         let mut alone = run::command(&bench.native);
-        native.extend(numbers(alone.arg("seal").arg(ram.path()).args(["1", SECRETS]).args(&bench.readers))?);
+        native.extend(numbers(alone.arg("seal").arg(ram.path()).args(["1", SECRETS]).args(&bench.recipients))?);
     }
     let (ours, native) = (clock::median(ours)?, clock::median(native)?);
     Ok(Row {

@@ -25,7 +25,7 @@ fn main() -> Result<()> {
 
 struct Demo {
     program: PathBuf,
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
     /// What the program and Nix are run with.
     environment: Vec<(OsString, OsString)>,
 }
@@ -33,7 +33,7 @@ struct Demo {
 impl Demo {
     /// A checkout of the demo's flake, with keys beside it.
     fn new(program: PathBuf) -> Result<Self> {
-        let demo = Self { program, folder: tempfile::tempdir()?, environment: environment()? };
+        let demo = Self { program, dir: tempfile::tempdir()?, environment: environment()? };
         let mut public = BTreeMap::new();
         for name in ["web1", "web2", "alice"] {
             let comment = format!("root@{name}");
@@ -60,7 +60,7 @@ impl Demo {
         println!("\nA flake declares two machines, web1 and web2, and a user, alice. Nothing is made yet:");
         self.artifacts(&["status"], 3)?;
 
-        let answers = self.folder.path().join("answers.toml");
+        let answers = self.dir.path().join("answers.toml");
         let [one, two] =
             ANSWERS.map(|(machine, answer)| format!("[\"per-machine/{machine}/test\"]\ntest = \"{answer}\"\n"));
         fs::write(&answers, one + &two)?;
@@ -178,7 +178,7 @@ impl Demo {
         Ok(if output.status.success() { Some(String::from_utf8(output.stdout)?) } else { None })
     }
 
-    /// What tells whether anything in the checkout was written; git's own folder aside, which Nix refreshes.
+    /// What tells whether anything in the checkout was written; git's own directory aside, which Nix refreshes.
     fn snapshot(&self) -> Result<Snapshot> {
         let mut snapshot = Snapshot::new();
         look(&self.checkout(), &mut snapshot)?;
@@ -193,19 +193,19 @@ impl Demo {
     }
 
     fn checkout(&self) -> PathBuf {
-        self.folder.path().join("checkout")
+        self.dir.path().join("checkout")
     }
 
     fn key(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 }
 
 /// Each path with its inode and times of change.
 type Snapshot = BTreeMap<PathBuf, (u64, i64, i64)>;
 
-fn look(folder: &Path, snapshot: &mut Snapshot) -> Result<()> {
-    for entry in fs::read_dir(folder)? {
+fn look(dir: &Path, snapshot: &mut Snapshot) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let meta = entry.metadata()?;
         if entry.file_name() == ".git" {

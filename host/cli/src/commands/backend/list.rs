@@ -1,62 +1,31 @@
-use artifacts_declared::{Component as Location, Name};
-use artifacts_flow::{Backends as _, Registry};
 use artifacts_report::Failure;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::output::Output;
+use crate::registered::RegisteredBackend;
 
 #[derive(Debug, Args)]
 pub struct Options {}
 
-struct Row {
-    name: String,
-    component: String,
-    storage: String,
-    version: Result<String, Failure>,
-}
-
 impl Options {
-    pub fn run(&self, global: &Global, output: &Output) -> Result<Exit, Failure> {
-        let context = Context::new(global, output)?;
+    pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
+        let context = Context::new(global, console)?;
         let (registry, _, errors) = context.registry()?;
-        let rows: Vec<Row> = registry.names().iter().filter_map(|name| row(&registry, name)).collect();
+        let backends = RegisteredBackend::all(&registry);
         // What did not evaluate may register more.
-        let unusable = rows.iter().filter_map(|row| row.version.as_ref().err().cloned());
-        let failures: Vec<Failure> = errors.into_iter().chain(unusable).collect();
-        if output.json() {
-            let backends: Vec<_> = rows
-                .iter()
-                .map(|row| {
-                    json!({"name": row.name, "component": row.component, "storage": row.storage,
-                        "version": row.version.as_ref().ok(), "error": row.version.as_ref().err().map(|e| &e.message)})
-                })
-                .collect();
-            output.object(json!({"backends": backends}), &failures);
+        let failures: Vec<Failure> =
+            errors.into_iter().chain(backends.iter().filter_map(|one| one.error().cloned())).collect();
+        if console.json() {
+            let backends: Vec<Value> = backends.iter().map(RegisteredBackend::json).collect();
+            console.object(json!({"backends": backends}), &failures);
         } else {
-            for row in &rows {
-                let version = row.version.as_deref().unwrap_or("unusable");
-                output.line(&format!("{:<12} {version:<10} {:<10} {}", row.name, row.storage, row.component));
-            }
+            backends.iter().for_each(|one| console.line(&one.line()));
         }
-        output.failures(&failures);
+        console.failures(&failures);
         Ok(if failures.is_empty() { Exit::DONE } else { Exit::FAILED })
     }
-}
-
-fn row(registry: &Registry, name: &Name) -> Option<Row> {
-    let entry = registry.entry(name).ok()?;
-    let component = registry.component(name, &entry);
-    Some(Row {
-        name: name.to_string(),
-        component: match &entry.component {
-            Location::Plain(text) => text.clone(),
-            Location::Derived { path, .. } => path.display().to_string(),
-        },
-        storage: entry.storage,
-        version: component.map(|component| component.manifest().version.clone()),
-    })
 }

@@ -2,6 +2,7 @@
 {
   lib, # nixpkgs' own
   module,
+  bare ? false, # whether under bare options of the same names and types instead
 }:
 let
   artifacts = lib.genAttrs (map (number: "artifact-${toString number}") (lib.range 1 10)) (name: {
@@ -36,8 +37,15 @@ let
       options.age.secretsDir = lib.mkOption { default = "/run/agenix"; };
     };
 
-  machine =
-    number:
+  bareModule = import ./bare.nix {
+    inherit lib;
+    options = (machineWith module 1).options.artifacts;
+  };
+
+  machine = machineWith (if bare then bareModule else module);
+
+  machineWith =
+    module: number:
     lib.evalModules {
       modules = [
         module
@@ -47,7 +55,7 @@ let
           users.users.atticd = { };
           users.groups.atticd = { };
           networking.hostName = "web${toString number}";
-          artifacts.root = /no/such/folder;
+          artifacts.root = /no/such/directory;
           artifacts.default.backend = "agenix";
           artifacts.config.agenix = {
             publicHostKey = "age1host";

@@ -11,12 +11,20 @@ use xtask::{project, run};
 const MACHINES: usize = 100;
 const ROUNDS: usize = 11;
 const FLEET: &str = "xtask/tasks/src/bench/options/fleet.nix";
-const BARE: &str = "xtask/tasks/src/bench/options/bare.nix";
 const OURS: &str = "nix/modules/nixos.nix";
 
-/// What our options cost, without and with all checks for faults, against bare options of the same names and types, which come to the same
-/// values. What Nix takes to start, with one bare machine, is taken off both. They take turns, and the ratio is that of a turn: a
-/// machine that is busy for a while is so for both.
+/// Names whose options a fleet has.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Those of our modules.
+    Ours,
+    /// Bare ones, made from the tree of ours.
+    Bare,
+}
+
+/// Measures what our options cost, without and with all checks for faults, against bare options of the same names and types, which
+/// come to the same values. What Nix takes to start, with one bare machine, is taken off both. They take turns, and the ratio is that
+/// of a turn: a machine that is busy for a while is so for both.
 ///
 /// # Errors
 /// When Nix fails, or options or values are not the same.
@@ -30,9 +38,9 @@ pub fn measure(_: &Bench) -> Result<Vec<Row>> {
     let row = |what, read, at_most| -> Result<Row> {
         let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let start = fleet.seconds(BARE, read, 1)?;
-            let without = fleet.seconds(BARE, read, 1 + MACHINES)? - start;
-            let with = fleet.seconds(OURS, read, 1 + MACHINES)? - start;
+            let start = fleet.seconds(Kind::Bare, read, 1)?;
+            let without = fleet.seconds(Kind::Bare, read, 1 + MACHINES)? - start;
+            let with = fleet.seconds(Kind::Ours, read, 1 + MACHINES)? - start;
             bare.push(without);
             ours.push(with);
             ratios.push(with / without);
@@ -57,29 +65,30 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// What an attribute of the fleet is, which must not depend on whose options they are.
+    /// Returns an attribute of the fleet, which must not depend on whose options they are.
     fn same(&self, attribute: &str) -> Result<Value> {
-        let of = |module| Ok::<Value, anyhow::Error>(serde_json::from_str(&self.eval(module, attribute)?)?);
-        let (bare, ours) = (of(BARE)?, of(OURS)?);
-        ensure!(!ours.is_null() && bare == ours, "{BARE} has other {attribute} than {OURS}:\n{bare}\n{ours}");
+        let of = |kind| Ok::<Value, anyhow::Error>(serde_json::from_str(&self.eval(kind, attribute)?)?);
+        let (bare, ours) = (of(Kind::Bare)?, of(Kind::Ours)?);
+        ensure!(!ours.is_null() && bare == ours, "the bare {attribute} differ from those of {OURS}:\n{bare}\n{ours}");
         Ok(ours)
     }
 
-    fn seconds(&self, module: &str, read: &str, machines: usize) -> Result<f64> {
+    fn seconds(&self, kind: Kind, read: &str, machines: usize) -> Result<f64> {
         clock::cpu(|| {
-            let bytes = self.eval(module, &format!("{read} {machines}"))?;
+            let bytes = self.eval(kind, &format!("{read} {machines}"))?;
             bytes.trim().parse::<usize>().map(drop).context("Nix gives no number")
         })
     }
 
-    fn eval(&self, module: &str, attribute: &str) -> Result<String> {
+    fn eval(&self, kind: Kind, attribute: &str) -> Result<String> {
         let top = project::root();
         let path = |file: &Path| format!("(/. + {:?})", file.display().to_string());
         let expression = format!(
-            "(import {} {{ lib = import {}; module = import {}; }}).{attribute}",
+            "(import {} {{ lib = import {}; module = import {}; bare = {}; }}).{attribute}",
             path(&top.join(FLEET)),
             path(&self.lib),
-            path(&top.join(module)),
+            path(&top.join(OURS)),
+            matches!(kind, Kind::Bare),
         );
         let mut nix = on_one("nix");
         nix.args(["eval", "--impure", "--json", "--expr", &expression]).env_clear().envs(environment()?);
@@ -94,9 +103,9 @@ mod tests {
 
     use super::Fleet;
 
-    /// The bare options are written by hand: they follow ours, or what is measured means nothing.
+    /// Names and types follow from ours; defaults that are computed are written by hand.
     #[test]
-    fn the_bare_options_are_those_of_our_modules() {
+    fn bare_options_have_our_names_types_and_values() {
         let fleet = Fleet { lib: Inputs::new().unwrap().path("nixpkgs").join("lib") };
         fleet.same("options").unwrap();
         fleet.same("values").unwrap();

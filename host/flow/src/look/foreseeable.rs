@@ -1,27 +1,27 @@
-//! What is certain to fail: told before anybody is asked anything, and by a dry run, too.
+//! What is certain to fail: told before anyone is asked anything, and by a dry run, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Instance, State};
+use artifacts_plan::{Instance, InstanceState};
 use artifacts_report::Failure;
 
 use super::rekeyable::unopenable;
-use super::survey::{Found, Survey};
+use super::survey::{Survey, SurveyedInstance};
 use crate::failure;
 
-/// Why an instance cannot be read back, as far as can be told without opening it.
-pub fn unreadable(instance: &Instance, found: &Found) -> Option<Failure> {
+/// Why an instance cannot be read back, as far as can be determined without opening it.
+pub fn unreadable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
     match &found.state {
-        State::Absent => Some(failure::absent(instance)),
-        State::OnTarget => Some(failure::on_target(instance)),
+        InstanceState::Absent => Some(failure::absent(instance)),
+        InstanceState::OnTarget => Some(failure::on_target(instance)),
         _ => unopenable(instance, found),
     }
 }
 
-/// Why an instance cannot be made: it has no generator, or depends on what these steps do not make, is not at hand and nobody can
+/// Why an instance cannot be made: it has no generator, or depends on what these steps do not make, is not at hand and no one can
 /// read.
-pub fn unmakeable(
+pub fn foreseeable_error(
     instance: &Instance,
     instances: &BTreeMap<InstanceName, Instance>,
     survey: &Survey,
@@ -34,6 +34,6 @@ pub fn unmakeable(
     let at_hand = |name: &InstanceName| is_at_hand(name) || steps.contains(name);
     instance.dependencies.values().filter(|name| !at_hand(name)).find_map(|name| {
         let why = unreadable(instances.get(name)?, survey.found.get(name)?)?;
-        Some(failure::of_unread(instance, name, &why))
+        Some(failure::unread_dependency(instance, name, &why))
     })
 }

@@ -7,7 +7,7 @@ use artifacts_flow::{BackendMessages, Operation};
 use artifacts_seam::{CallError, ComponentEvent, Level};
 use artifacts_text::{agreeing, counted, shell_word, terminal};
 
-use crate::output::Output;
+use crate::console::Console;
 
 /// Lines of one call that are shown; the rest is counted.
 const LINES: usize = 20;
@@ -17,7 +17,7 @@ const WIDTH: usize = 500;
 /// Shows what backends write. What a backend writes after it accessed a plaintext is shown to a person at a terminal who asked for
 /// it, and otherwise only counted.
 pub struct Messages {
-    output: Output,
+    console: Console,
     /// Whether messages are shown that may hold a secret.
     secrets: bool,
     /// What was shown: checks are made several times a run, and give the same each time.
@@ -26,36 +26,36 @@ pub struct Messages {
 
 impl Messages {
     /// Shows them on this output.
-    pub fn new(output: Output) -> Self {
-        let secrets = output.secrets_too && output.watched() && !output.json();
-        Self { output, secrets, shown: BTreeSet::new() }
+    pub fn new(console: Console) -> Self {
+        let secrets = console.secrets_too && console.watched() && !console.json();
+        Self { console, secrets, shown: BTreeSet::new() }
     }
 
     /// Shows the messages of one call.
     pub fn show(&mut self, words: &BackendMessages<'_>) {
-        warn_of_denials(words, self.output, &mut self.shown);
-        let lines = lines(words, self.output.verbosity);
+        warn_of_denials(words, self.console, &mut self.shown);
+        let lines = lines(words, self.console.verbosity);
         if words.saw_plaintext && !self.secrets {
             if !lines.is_empty() {
-                self.output.note(&left_out(words.backend, lines.len()));
+                self.console.message(&left_out(words.backend, lines.len()));
             }
             return;
         }
         for line in fresh(words.backend, lines, &mut self.shown) {
-            self.output.note(&line);
+            self.console.message(&line);
         }
     }
 }
 
 /// A backend that was denied access tried what it may not do. In whatever it says afterwards, that is said first.
-fn warn_of_denials(words: &BackendMessages<'_>, output: Output, shown: &mut BTreeSet<String>) {
+fn warn_of_denials(words: &BackendMessages<'_>, console: Console, shown: &mut BTreeSet<String>) {
     if words.denials == 0 {
         return;
     }
     let text = denied(words);
     if shown.insert(text.clone()) {
         let backend = shell_word(words.backend.as_str());
-        output.warning(&text, Some(&format!("artifacts audit --backend {backend}")));
+        console.warning(&text, Some(&format!("artifacts audit --backend {backend}")));
     }
 }
 
@@ -74,11 +74,9 @@ fn denied(words: &BackendMessages<'_>) -> String {
 }
 
 fn left_out(backend: &Name, lines: usize) -> String {
-    let (are, them) = (agreeing(lines, "is", "are"), agreeing(lines, "it", "them"));
-    let lines = counted(lines, "line");
-    format!(
-        "{lines} that {backend} said {are} left out, and may hold a secret; `--show-output` shows {them} at a terminal"
-    )
+    let them = agreeing(lines, "it", "them");
+    let lines = counted(lines, "message");
+    format!("{backend}: {lines} hidden (may contain a secret); `--show-output` shows {them} at a terminal")
 }
 
 /// The lines that were not shown before, as many as a person reads.
@@ -87,7 +85,7 @@ fn fresh(backend: &Name, lines: Vec<String>, shown: &mut BTreeSet<String>) -> Ve
     let more = fresh.len().saturating_sub(LINES);
     if more > 0 {
         fresh.truncate(LINES);
-        fresh.push(format!("{backend} said {} more", counted(more, "line")));
+        fresh.push(format!("{backend}: {}", counted(more, "more line")));
     }
     fresh
 }
@@ -101,10 +99,10 @@ fn lines(words: &BackendMessages<'_>, verbosity: u8) -> Vec<String> {
         match event {
             ComponentEvent::Instance(name) => about = name,
             ComponentEvent::Log { level, message } if loud(*level) <= verbosity => {
-                lines.push(line(&format!("{backend} says ({}, {about}): {message}", word(*level))));
+                lines.push(line(&format!("{backend}: {}: {message} ({about})", word(*level))));
             }
             ComponentEvent::Output(text) => {
-                let printed = text.lines().map(|text| line(&format!("{backend} printed ({about}): {text}")));
+                let printed = text.lines().map(|text| line(&format!("{backend}: output: {text} ({about})")));
                 lines.extend(printed);
             }
             _ => {}
@@ -112,11 +110,14 @@ fn lines(words: &BackendMessages<'_>, verbosity: u8) -> Vec<String> {
     }
     if let Some(error) = words.failure {
         let why = match error {
-            CallError::Broken(why) | CallError::Refused(why) | CallError::Overrun(why) => why,
+            CallError::Broken(why)
+            | CallError::Refused(why)
+            | CallError::Overrun(why)
+            | CallError::NotCalled { why, .. } => why,
             CallError::Failed(failure) => &failure.message,
             CallError::Machine { limit, .. } => limit,
         };
-        lines.push(line(&format!("{backend} failed ({about}): {why}")));
+        lines.push(line(&format!("{backend}: failed: {why} ({about})")));
     }
     lines
 }

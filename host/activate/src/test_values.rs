@@ -1,4 +1,4 @@
-//! Values that nobody was asked for.
+//! Values of prompts that no one was asked for.
 
 use artifacts_declared::{Name, Prompt};
 use artifacts_digest::keyed;
@@ -6,23 +6,26 @@ use artifacts_plan::Instance;
 use artifacts_seam::Secret;
 use zeroize::Zeroizing;
 
-/// How many bytes a generator finds in `/dev/urandom` when it is to make the same values everywhere.
-pub const STREAM: usize = 1 << 20;
+/// Bytes that a generator finds in `/dev/urandom` when it is to generate the same values everywhere.
+pub(crate) const STREAM: usize = 1 << 20;
 
 /// The key of what is the same everywhere, filled up with zeros.
 const MADE_UP: [u8; 32] = *b"artifacts made-up values 1\0\0\0\0\0\0";
 
-/// Where made-up values come from.
-pub struct Source {
+/// Derives the values of prompts, and what a generator reads from the random devices.
+pub(crate) struct TestValues {
     key: Zeroizing<[u8; 32]>,
     deterministic: bool,
 }
 
-impl Source {
-    /// Random; or, when the target's configuration of the backend has `deterministic = true`, the same on every machine and in
-    /// every boot for instances of one name. A shared instance's name has no target, so all its targets agree. Anybody can
-    /// compute such values: they protect nothing.
-    pub fn of(instance: &Instance) -> Result<Self, getrandom::Error> {
+impl TestValues {
+    /// Chooses random values; or, when the target's configuration of the backend has `deterministic = true`, the same on every
+    /// machine and in every boot for instances of one name. A shared instance's name has no target, so all its targets agree.
+    /// Anyone can compute such values: they protect nothing.
+    ///
+    /// # Errors
+    /// If the kernel has no randomness.
+    pub fn new(instance: &Instance) -> Result<Self, getrandom::Error> {
         let mut key = Zeroizing::new([0; 32]);
         let deterministic = instance.for_backend.targets.iter().any(|target| deterministic(&target.config));
         if deterministic {
@@ -33,7 +36,7 @@ impl Source {
         Ok(Self { key, deterministic })
     }
 
-    /// The answer to a prompt.
+    /// Returns the answer to a prompt.
     pub fn answer(&self, name: &Name, prompt: &Prompt) -> Secret {
         let value = prompt.test_value.clone().unwrap_or_else(|| {
             let hash = keyed(&self.key, format!("prompt {name}").as_bytes()).to_string();
@@ -42,7 +45,7 @@ impl Source {
         Secret::new(value.into_bytes())
     }
 
-    /// What a generator reads from the random devices, so many bytes of it; `None` leaves it the kernel's.
+    /// Returns so many bytes for a generator to read from the random devices; `None` leaves these the kernel's.
     pub fn stream(&self, size: usize) -> Option<Secret> {
         self.deterministic.then(|| {
             let blocks = (0_u64..).map(|block| keyed(&self.key, &[&b"stream "[..], &block.to_le_bytes()].concat()).0);
@@ -73,7 +76,7 @@ mod tests {
     }
 
     fn answer(name: &str, config: &str) -> String {
-        let source = Source::of(&instance(name, config)).unwrap();
+        let source = TestValues::new(&instance(name, config)).unwrap();
         let prompt = Prompt { description: None, kind: artifacts_declared::PromptKind::default(), test_value: None };
         String::from_utf8(source.answer(&Name::new("p").unwrap(), &prompt).expose().to_vec()).unwrap()
     }
@@ -84,7 +87,7 @@ mod tests {
         assert!(one.starts_with("made-up-") && one.len() == 40, "{one}");
         assert_ne!(one, answer("m", "{}"));
         assert_ne!(one, answer("m", r#"{"deterministic":false}"#));
-        assert!(Source::of(&instance("m", "{}")).unwrap().stream(9).is_none());
+        assert!(TestValues::new(&instance("m", "{}")).unwrap().stream(9).is_none());
     }
 
     #[test]
@@ -94,7 +97,7 @@ mod tests {
         assert_ne!(answer("m", yes), answer("n", yes));
         assert_eq!(answer("+m", yes), answer("+n", yes));
         assert_ne!(answer("+m", yes), answer("m", yes));
-        let stream = |name| Source::of(&instance(name, yes)).unwrap().stream(STREAM).unwrap();
+        let stream = |name| TestValues::new(&instance(name, yes)).unwrap().stream(STREAM).unwrap();
         assert_eq!(stream("+m"), stream("+n"));
         assert_eq!(stream("m").size(), 1 << 20);
         assert_ne!(stream("m"), stream("n"));
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_test_value_is_taken_as_it_is() {
-        let source = Source::of(&instance("m", "{}")).unwrap();
+        let source = TestValues::new(&instance("m", "{}")).unwrap();
         let prompt = Prompt {
             description: None,
             kind: artifacts_declared::PromptKind::default(),

@@ -2,11 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use artifacts_text::terminal;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// A generator that wants to read another instance's secrets, and what becomes of what it makes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ReadRequest {
     /// What is made.
     pub dependent: String,
     /// What is read for it.
@@ -20,50 +23,44 @@ pub struct Reading {
     /// The public files that it makes.
     pub public: Vec<String>,
     /// Whom each secret file that it makes is encrypted to.
-    pub readers: BTreeMap<String, BTreeSet<String>>,
+    pub recipients: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What would be given to whom, for a person who is to agree to it. Each reader whole: an abbreviated key is no key.
-pub fn readings(readings: &[Reading]) -> String {
+pub fn read_requests(requests: &[ReadRequest]) -> String {
     let mut text = String::new();
-    for reading in readings {
-        let _ = writeln!(text, "{} wants to read {}:", terminal(&reading.dependent), terminal(&reading.dependency));
+    for reading in requests {
+        let _ = writeln!(
+            text,
+            "The generator of {} wants to read {}:",
+            terminal(&reading.dependent),
+            terminal(&reading.dependency)
+        );
         let generator = reading.generator.as_deref().unwrap_or("none");
-        let _ = writeln!(text, "    its generator is {}", terminal(generator));
+        let _ = writeln!(text, "    generator   {}", terminal(generator));
         if let Some(sha256) = &reading.sha256 {
-            let _ = writeln!(text, "      of SHA-256 {sha256}");
+            let _ = writeln!(text, "    sha256      {sha256}");
         }
         if reading.network {
-            let _ = writeln!(text, "    it may send it out: it has the network");
+            let _ = writeln!(text, "    network     yes; the generator could send the secret away");
         }
         if !reading.public.is_empty() {
-            let what = if reading.public.len() == 1 { "the public file" } else { "the public files" };
-            let _ =
-                writeln!(text, "    it makes {what} {}, for everybody to read", terminal(&reading.public.join(", ")));
+            let _ = writeln!(text, "    publishes   {}", terminal(&reading.public.join(", ")));
         }
-        for (file, readers) in &reading.readers {
-            let _ = writeln!(text, "    the readers of {} are", terminal(file));
-            for reader in readers {
-                let _ = writeln!(text, "      {}", terminal(reader));
+        for (file, recipients) in &reading.recipients {
+            let _ = writeln!(text, "    recipients of {}:", terminal(file));
+            for recipient in recipients {
+                let _ = writeln!(text, "      {}", terminal(recipient));
             }
         }
     }
     text
 }
 
-impl Reading {
-    /// Returns it as `--json` has it.
-    pub fn json(&self) -> Value {
-        self.with_recipients_as("recipients")
-    }
-
+impl ReadRequest {
     /// Returns it as an accepted one is stored: the key of the recipients is never renamed, since what was accepted would be
     /// asked about again.
     pub fn stored(&self) -> Value {
-        self.with_recipients_as("readers")
-    }
-
-    fn with_recipients_as(&self, recipients: &str) -> Value {
         json!({
             "dependent": self.dependent,
             "dependency": self.dependency,
@@ -71,33 +68,35 @@ impl Reading {
             "sha256": self.sha256,
             "network": self.network,
             "public": self.public,
-            recipients: self.readers,
+            "readers": self.recipients,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn it_says_in_words_what_goes_where() {
-        let reading = Reading {
+        let reading = ReadRequest {
             dependent: "per-machine/evil/x".to_owned(),
             dependency: "per-machine/web1/attic".to_owned(),
             generator: Some("/x\nits generator is /nix/store/x-\u{1b}[2J\u{200b}".to_owned()),
             sha256: None,
             network: true,
             public: vec!["x".to_owned()],
-            readers: BTreeMap::from([("y".to_owned(), BTreeSet::from(["age1a".to_owned(), "age1b".to_owned()]))]),
+            recipients: BTreeMap::from([("y".to_owned(), BTreeSet::from(["age1a".to_owned(), "age1b".to_owned()]))]),
         };
-        assert_eq!(reading.json()["recipients"]["y"][0], "age1a");
-        assert_eq!(reading.stored()["readers"], reading.json()["recipients"], "what was accepted is found again");
+        let shown = serde_json::to_value(&reading).unwrap();
+        assert_eq!(shown["recipients"]["y"][0], "age1a");
+        assert_eq!(reading.stored()["readers"], shown["recipients"], "what was accepted is found again");
         assert_eq!(
-            readings(&[reading]),
-            "per-machine/evil/x wants to read per-machine/web1/attic:\n    its generator is /x\\nits generator is /nix/store/x-\\u{1b}[2J\\u{200b}\n    \
-             it may send it out: it has the network\n    it makes the public file x, for everybody to read\n    \
-             the readers of y are\n      age1a\n      age1b\n"
+            read_requests(&[reading]),
+            "The generator of per-machine/evil/x wants to read per-machine/web1/attic:\n    generator   /x\\nits generator is /nix/store/x-\\u{1b}[2J\\u{200b}\n    \
+             network     yes; the generator could send the secret away\n    publishes   x\n    \
+             recipients of y:\n      age1a\n      age1b\n"
         );
     }
 }

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 
 /// Where a command's words go: one JSON object or a table to standard output, everything else to standard error.
 #[derive(Debug, Clone, Copy)]
-pub struct Output {
+pub struct Console {
     json: bool,
     pub verbose: bool,
     /// How often the person asked for more.
@@ -22,7 +22,7 @@ pub struct Output {
     style: Style,
 }
 
-/// Why standard output did not take everything. What a command did has to end well all the same, so this is told last.
+/// Why standard output did not take everything. What a command did has to end well all the same, so this is reported last.
 static LOST: OnceLock<Error> = OnceLock::new();
 
 /// Set once the reader of standard output left.
@@ -39,7 +39,7 @@ pub fn width() -> usize {
     terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).clamp(40, WIDTH))
 }
 
-impl Output {
+impl Console {
     pub fn new(json: bool, verbosity: u8, secrets_too: bool) -> Self {
         let foreign = if verbosity > 0 { usize::MAX } else { FOREIGN };
         let style = Style { width: width(), foreign };
@@ -59,7 +59,7 @@ impl Output {
         if self.json {
             self.line(&report.json().to_string());
         } else {
-            say(&report.table(self.style));
+            print_stdout(&report.table(self.style));
         }
         self.failures(&report.errors);
         Exit::from(report.exit_status())
@@ -75,7 +75,7 @@ impl Output {
         // What to do about one cause is said once, however many fail of it.
         let mut said = BTreeSet::new();
         let once = |failure: &Failure| match &failure.hint {
-            Some(help) if !said.insert(help.clone()) => Failure { hint: None, ..failure.clone() }.text(self.style),
+            Some(hint) if !said.insert(hint.clone()) => Failure { hint: None, ..failure.clone() }.text(self.style),
             _ => failure.text(self.style),
         };
         let text: String = failures.iter().map(once).collect();
@@ -91,9 +91,9 @@ impl Output {
     /// be told than was said.
     pub fn end(&self, status: Exit, stores: bool) -> Exit {
         let Some(lost) = LOST.get() else { return status };
-        let why = format!("standard output cannot be written: {lost}");
-        let help = stores.then_some("what was done is done; `artifacts status` tells");
-        self.failures(&[Failure::new("", why).hint(help)]);
+        let why = format!("cannot write to standard output: {lost}");
+        let hint = stores.then_some("the changes are stored; `artifacts status` shows them");
+        self.failures(&[Failure::new("", why).hint(hint)]);
         Exit::FAILED
     }
 
@@ -109,7 +109,7 @@ impl Output {
 
     /// A line of a command's own answer.
     pub fn line(&self, text: &str) {
-        say(&format_args!("{text}\n"));
+        print_stdout(&format_args!("{text}\n"));
     }
 
     /// A line of a command's own answer about one thing, its name padded to so many columns.
@@ -118,14 +118,14 @@ impl Output {
     }
 
     /// A message to a person, on standard error.
-    pub fn note(&self, text: &str) {
+    pub fn message(&self, text: &str) {
         let _ = write!(anstream::stderr(), "{}", artifacts_report::note(text, self.style));
     }
 
     /// What to do about what was printed on standard output; nothing where its reader left.
     pub fn hint(&self, text: &str) {
         if LEFT.get().is_none() {
-            self.note(text);
+            self.message(text);
         }
     }
 
@@ -137,20 +137,25 @@ impl Output {
     /// A message that only the curious want.
     pub fn detail(&self, text: &str) {
         if self.verbose {
-            self.note(text);
+            self.message(text);
         }
     }
 
-    /// How far it is: for whoever watches.
+    /// Messages that only the curious want.
+    pub fn details(&self, lines: impl IntoIterator<Item = String>) {
+        lines.into_iter().for_each(|line| self.detail(&line));
+    }
+
+    /// How far it is: for anyone who watches.
     pub fn progress(&self, text: &str) {
         if self.verbose || self.watched() {
-            self.note(text);
+            self.message(text);
         }
     }
 
     /// A warning, with what to do.
-    pub fn warning(&self, text: &str, help: Option<&str>) {
-        let _ = write!(anstream::stderr(), "{}", artifacts_report::warning(text, help, self.style));
+    pub fn warning(&self, text: &str, hint: Option<&str>) {
+        let _ = write!(anstream::stderr(), "{}", artifacts_report::warning(text, hint, self.style));
     }
 
     /// A failure that stops nothing.
@@ -168,7 +173,7 @@ impl Output {
     }
 }
 
-fn say(text: &dyn Display) {
+fn print_stdout(text: &dyn Display) {
     match write!(anstream::stdout(), "{text}") {
         // A closed pipe is the reader's choice.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(LOST.set(error)),

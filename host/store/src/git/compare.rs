@@ -1,0 +1,220 @@
+//! Compares entries with git's index.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::files::{Hashes, filtered, hashes, ignored, unmodified};
+use super::index::{Index, check_above};
+use super::staged::{IndexReport, Staged};
+use super::tree::{self, EntryFile, Group, is_below};
+use super::view::View;
+use super::{Git, Warning, command_over, run, words};
+use crate::Root;
+use crate::names::WORK_DIR;
+
+impl Git {
+    /// Compares git's index with these entries (paths below the root, of these storages). Writes nothing.
+    pub fn compare(&self, root: &Root, storages: &[String], entries: &[String]) -> IndexReport {
+        let mut report = IndexReport::default();
+        let mut refused = Vec::new();
+        for group in tree::groups(self, root, entries, &mut report.warnings, &mut refused) {
+            let seen = View::open(self, &group.repository).and_then(|view| {
+                check_above(self, &group)?;
+                Index::read(&view, &group, storages).map(|index| (view, index))
+            });
+            match seen {
+                Ok((view, index)) => Comparison { root, view, group: &group, index, storages }.report(&mut report),
+                Err(warning) => {
+                    // Where there is no git, nothing is known. Where git cannot tell, nothing counts as staged.
+                    if !matches!(warning, Warning::NotStarted { .. }) {
+                        refused.extend(group.entries.iter().cloned());
+                    }
+                    report.warnings.push(warning);
+                }
+            }
+        }
+        for entry in refused {
+            if tree::files(root, &entry).is_ok_and(|files| !files.is_empty()) {
+                let command = command_over("", "add", [entry.as_str()]);
+                report.entries.insert(entry, Staged::No { command });
+            }
+        }
+        for storage in storages {
+            let inside = [format!("{storage}/{WORK_DIR}/x")];
+            for group in tree::groups(self, root, &inside, &mut Vec::new(), &mut Vec::new()) {
+                match tracked_work_dir(self, &group, storage) {
+                    Ok(paths) => report.tracked.extend(paths),
+                    Err(warning) => report.warnings.push(warning),
+                }
+            }
+        }
+        let mut shown = BTreeSet::new();
+        report.warnings.retain(|warning| shown.insert(warning.to_string()));
+        report
+    }
+}
+
+/// Compares the entries of one repository with its index.
+struct Comparison<'a> {
+    root: &'a Root,
+    view: View<'a>,
+    group: &'a Group,
+    index: Index,
+    storages: &'a [String],
+}
+
+/// Holds an entry of the working tree, by path relative to the root.
+type StoredEntry<'a> = (&'a String, Vec<EntryFile>);
+
+impl<'a> Comparison<'a> {
+    fn report(&self, report: &mut IndexReport) {
+        let stored = self.stored(report);
+        let hashes = self.hashes(&stored, report);
+        match self.compare(&stored, &hashes) {
+            Ok(compared) => report.entries.extend(compared),
+            Err(warning) => {
+                // Where git cannot tell, nothing counts as staged.
+                let not_staged = |entry: &String| Staged::No { command: self.group.command("add", [entry.as_str()]) };
+                report.entries.extend(stored.iter().map(|(entry, _)| ((*entry).clone(), not_staged(entry))));
+                report.warnings.push(warning);
+            }
+        }
+    }
+
+    /// Returns the entries of the working tree with their files; of the others, reports what git knows of them.
+    fn stored(&self, report: &mut IndexReport) -> Vec<StoredEntry<'a>> {
+        let mut stored = Vec::new();
+        let submodules = submodules(&self.view, self.group, self.storages).unwrap_or_else(|warning| {
+            report.warnings.push(warning);
+            BTreeSet::new()
+        });
+        for entry in &self.group.entries {
+            let found = match self.in_submodule(entry, &submodules) {
+                Some(staged) => Some(staged),
+                None => match tree::files(self.root, entry) {
+                    Ok(files) if files.is_empty() => self.not_stored(entry),
+                    Ok(files) => {
+                        stored.push((entry, files));
+                        None
+                    }
+                    Err(error) => {
+                        report.warnings.push(error.into());
+                        None
+                    }
+                },
+            };
+            report.entries.extend(found.map(|staged| (entry.clone(), staged)));
+        }
+        stored
+    }
+
+    /// Finds the submodule that holds an entry. The repository of such an entry is the submodule, as soon as it is checked out.
+    fn in_submodule(&self, entry: &str, submodules: &BTreeSet<String>) -> Option<Staged> {
+        let path = self.group.in_git(entry).unwrap_or_default();
+        let submodule = submodules.iter().find(|submodule| is_below(&path, submodule))?;
+        let path = self.group.below_root(submodule);
+        let command = self.group.command("submodule update --init", [path.as_str()]);
+        Some(Staged::Submodule { path, command })
+    }
+
+    /// Reports an entry of which the working tree holds nothing; `None` if git does not know it either.
+    fn not_stored(&self, entry: &str) -> Option<Staged> {
+        let Self { group, index, .. } = self;
+        if index.below(group, entry).any(|(_, tracked)| tracked.is_sparse) {
+            return Some(Staged::Sparse);
+        }
+        let verb = if index.is_unmerged(group, entry) { "restore --ours" } else { "restore" };
+        index.knows(group, entry).then(|| Staged::Deleted { command: group.command(verb, [entry]) })
+    }
+
+    /// Hashes all files. An entry that cannot be read does not keep the others from being compared.
+    fn hashes(&self, stored: &[StoredEntry<'_>], report: &mut IndexReport) -> Hashes {
+        if let Ok(hashes) = hashes(&self.view, self.group, stored.iter().flat_map(|(_, files)| files), false) {
+            return hashes;
+        }
+        let mut found = Hashes::new();
+        for (_, files) in stored {
+            match hashes(&self.view, self.group, files, false) {
+                Ok(hashes) => found.extend(hashes),
+                Err(warning) => report.warnings.push(warning),
+            }
+        }
+        found
+    }
+
+    fn compare(&self, stored: &[StoredEntry<'_>], hashes: &Hashes) -> Result<Vec<(String, Staged)>, Warning> {
+        let Self { view, group, index, .. } = self;
+        let differs = |(entry, files): &&StoredEntry<'_>| !index.has(view, group, entry, files, hashes);
+        let different: Vec<&StoredEntry<'_>> = stored.iter().filter(differs).collect();
+        let paths = |entries: &[&StoredEntry<'_>]| {
+            let files = entries.iter().flat_map(|(_, files)| files);
+            files.map(|file| file.path.clone()).collect::<Vec<_>>()
+        };
+        let unknown: Vec<&StoredEntry<'_>> =
+            different.iter().filter(|(entry, _)| !index.knows(group, entry)).copied().collect();
+        let ignored = ignored(view, group, &paths(&unknown))?;
+        let filtered = filtered(view, group, &paths(&different))?;
+        let causes = Causes { hashes, ignored, fresh: unmodified(view, group, &filtered)?, filtered };
+        let differs = |entry: &String| different.iter().any(|(other, _)| *other == entry);
+        let staged = |(entry, files): &StoredEntry<'_>| {
+            let staged = if index.is_unmerged(group, entry) {
+                Staged::Conflict { command: group.command("checkout --ours", [entry.as_str()]) }
+            } else if differs(entry) {
+                self.cause(entry, files, &causes)
+            } else {
+                Staged::Yes
+            };
+            ((*entry).clone(), staged)
+        };
+        Ok(stored.iter().map(staged).collect())
+    }
+
+    /// Finds out why the index does not have an entry as it is stored.
+    fn cause(&self, entry: &str, files: &[EntryFile], causes: &Causes<'_>) -> Staged {
+        let Self { view, group, index, .. } = self;
+        let first = |which: &BTreeSet<String>| files.iter().find(|file| which.contains(&file.path));
+        let command = group.command("add", [entry]);
+        if let Some(file) = first(&causes.ignored) {
+            Staged::Ignored { path: file.path.clone(), command: group.command("add --force", [entry]) }
+        } else if first(&causes.filtered).is_none() {
+            Staged::No { command }
+        } else if index.has_but_for(view, group, entry, files, causes.hashes, &causes.fresh) {
+            Staged::Yes
+        } else {
+            Staged::Filtered { command }
+        }
+    }
+}
+
+/// Holds what can keep files from being staged, by path relative to the root.
+struct Causes<'a> {
+    hashes: &'a Hashes,
+    ignored: BTreeSet<String>,
+    filtered: BTreeSet<String>,
+    /// Filtered files that were not touched since they were staged.
+    fresh: BTreeSet<String>,
+}
+
+/// Submodules of this repository at or above these storages or inside of them, by git's paths.
+fn submodules(view: &View<'_>, group: &Group, storages: &[String]) -> Result<BTreeSet<String>, Warning> {
+    if view.repository.work_tree.join(".gitmodules").symlink_metadata().is_err() {
+        return Ok(BTreeSet::new());
+    }
+    let mut specs = BTreeSet::new();
+    for storage in group.pathspecs(storages) {
+        let above = storage.match_indices('/').map(|(at, _)| storage[..at].to_owned());
+        specs.extend(above.collect::<Vec<_>>());
+        specs.insert(storage);
+    }
+    let found = run(view.command().args(["ls-files", "-z", "--stage", "--"]).args(&specs), b"")?;
+    let path = |line: String| Some(line.strip_prefix("160000 ")?.split_once('\t')?.1.to_owned());
+    Ok(words(&found).filter_map(path).collect())
+}
+
+fn tracked_work_dir(git: &Git, group: &Group, storage: &str) -> Result<BTreeMap<String, String>, Warning> {
+    let work_dir = format!("{storage}/{WORK_DIR}");
+    let Some(pathspec) = group.in_git(&work_dir) else { return Ok(BTreeMap::new()) };
+    let view = View::open(git, &group.repository)?;
+    let found = run(view.command().args(["ls-files", "-z", "--", &pathspec]), b"")?;
+    let command = group.command("rm -r --cached", [work_dir.as_str()]);
+    Ok(words(&found).map(|path| (group.below_root(&path), command.clone())).collect())
+}

@@ -1,0 +1,118 @@
+//! What git's index has below the storages.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::files::Hashes;
+use super::tree::{EntryFile, Group, is_below};
+use super::view::View;
+use super::{Git, Warning, run, words};
+
+/// Holds what git tracks below the storages, by git's paths.
+pub struct Index(BTreeMap<String, Tracked>);
+
+/// Describes a file in the index.
+pub struct Tracked {
+    mode: String,
+    object: String,
+    is_unmerged: bool,
+    /// Whether git is told to ignore the working tree for it (skip-worktree).
+    pub is_sparse: bool,
+}
+
+impl Index {
+    /// Reads what is tracked below these storages.
+    pub fn read(view: &View<'_>, group: &Group, storages: &[String]) -> Result<Self, Warning> {
+        let mut command = view.command();
+        command.args(["ls-files", "-z", "-t", "--stage", "--"]).args(group.pathspecs(storages));
+        let answer = run(&mut command, b"")?;
+        let mut tracked = BTreeMap::new();
+        for line in words(&answer) {
+            let Some((head, path)) = line.split_once('\t') else { continue };
+            let parts: Vec<&str> = head.split(' ').collect();
+            let [tag, mode, object, stage] = parts[..] else {
+                return Err(Warning::Refused { said: format!("`{head}` in its list of files is not understood") });
+            };
+            let one = Tracked {
+                mode: mode.to_owned(),
+                object: object.to_owned(),
+                is_unmerged: stage != "0",
+                is_sparse: tag.eq_ignore_ascii_case("S"),
+            };
+            tracked.insert(path.to_owned(), one);
+        }
+        Ok(Self(tracked))
+    }
+
+    /// Returns what is tracked of an entry, by git's paths.
+    pub fn below<'i>(
+        &'i self,
+        group: &Group,
+        entry: &str,
+    ) -> impl Iterator<Item = (&'i String, &'i Tracked)> + use<'i> {
+        let path = group.in_git(entry).unwrap_or_default();
+        let from = self.0.range(path.clone()..);
+        // Names that only begin the same way come in between.
+        from.take_while({
+            let path = path.clone();
+            move |(other, _)| other.starts_with(&path)
+        })
+        .filter(move |(other, _)| is_below(other, &path))
+    }
+
+    /// Returns whether anything of an entry is tracked.
+    pub fn knows(&self, group: &Group, entry: &str) -> bool {
+        self.below(group, entry).next().is_some()
+    }
+
+    /// Returns whether a merge left two versions of anything in an entry.
+    pub fn is_unmerged(&self, group: &Group, entry: &str) -> bool {
+        self.below(group, entry).any(|(_, tracked)| tracked.is_unmerged)
+    }
+
+    /// Returns whether a file is tracked as it is stored.
+    pub fn has_file(&self, view: &View<'_>, group: &Group, file: &EntryFile, hashes: &Hashes) -> bool {
+        let Some(tracked) = group.in_git(&file.path).and_then(|path| self.0.get(&path)) else { return false };
+        let is_executable = tracked.mode == "100755";
+        let mode = if view.file_mode { is_executable == file.executable } else { tracked.mode.starts_with("100") };
+        mode && !tracked.is_unmerged && hashes.get(&file.path) == Some(&tracked.object)
+    }
+
+    /// Returns whether an entry is tracked as it is stored: these files, and none that does not exist.
+    pub fn has(&self, view: &View<'_>, group: &Group, entry: &str, files: &[EntryFile], hashes: &Hashes) -> bool {
+        self.has_but_for(view, group, entry, files, hashes, &BTreeSet::new())
+    }
+
+    /// Does the same, where the files of `fresh` count as tracked.
+    pub fn has_but_for(
+        &self,
+        view: &View<'_>,
+        group: &Group,
+        entry: &str,
+        files: &[EntryFile],
+        hashes: &Hashes,
+        fresh: &BTreeSet<String>,
+    ) -> bool {
+        files.iter().all(|file| fresh.contains(&file.path) || self.has_file(view, group, file, hashes))
+            && self.gone(view, group, entry).is_empty()
+    }
+
+    /// Returns what is tracked of an entry and does not exist any more, by git's paths.
+    pub fn gone(&self, view: &View<'_>, group: &Group, entry: &str) -> Vec<String> {
+        let exists = |path: &str| view.repository.work_tree.join(path).symlink_metadata().is_ok();
+        self.below(group, entry).filter(|(path, _)| !exists(path)).map(|(path, _)| path.clone()).collect()
+    }
+}
+
+/// Rejects a repository among files that the repository above tracks, since it hides them from that one. Git never
+/// creates one; entries would be staged where no one looks.
+pub fn check_above(git: &Git, group: &Group) -> Result<(), Warning> {
+    let Ok(Some(above)) = group.repository.above() else { return Ok(()) };
+    let Ok(path) = group.repository.work_tree.strip_prefix(&above.work_tree) else { return Ok(()) };
+    let view = View::open(git, &above)?;
+    let found = run(view.command().args(["ls-files", "-z", "--stage", "--"]).arg(path), b"")?;
+    let is_submodule = |line: &String| line.starts_with("160000 ");
+    if words(&found).all(|line| is_submodule(&line)) {
+        return Ok(());
+    }
+    Err(Warning::Hidden { path: group.dir().to_owned() })
+}
