@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{EntryFiles, FailureKind, FileCall, FileError, Level, SecretId};
+use crate::{BackendFailure, EntryFiles, FileCall, FileError, Level, SecretId};
 
 /// Holds what came of a [`crate::Request`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,17 +122,6 @@ pub enum CheckState {
     Absent,
     /// Kind and a sentence each.
     Stale(Vec<(String, String)>),
-}
-
-/// Describes a failure that the component itself reported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BackendFailure {
-    /// What kind of failure it is.
-    pub kind: FailureKind,
-    /// One sentence.
-    pub message: String,
-    /// What to do.
-    pub hint: Option<String>,
 }
 
 /// Says why a call gave no result.

@@ -1,11 +1,6 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{CallContext, InstanceView, SecretId};
-
-/// Maps the clean names of an entry's stored files to their bytes.
-pub type EntryFiles = BTreeMap<String, Vec<u8>>;
+use crate::{CallContext, EntryFiles, InstanceView, SecretId};
 
 /// Says what the host wants of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -122,7 +122,7 @@ impl WorkerSession {
         &self.limits
     }
 
-    /// Layers of the sandbox that its worker could not be given; each says what is weaker. None in this process.
+    /// Layers of the sandbox that one of its workers could not be given; each says what is weaker. None in this process.
     pub fn missing(&self) -> &[SandboxLayer] {
         self.connection.missing()
     }
@@ -175,7 +175,7 @@ impl WorkerSession {
     ///
     /// # Errors
     /// When the component fails, breaks the contract, or gives back what cannot be an entry.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn serialize(
         &mut self,
         context: CallContext,

@@ -47,6 +47,12 @@ fn list(name: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// Asserts that nothing was found: a law without exceptions.
+#[track_caller]
+fn none(found: &BTreeSet<String>, law: &str) {
+    assert!(found.is_empty(), "{law}: {found:#?}");
+}
+
 /// Asserts that exactly what a list names was found. With `BLESS=1`, what is gone is taken off the list; nothing is ever put onto it.
 #[track_caller]
 fn exactly(found: &BTreeSet<String>, listed: &str, law: &str) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::none;
 use crate::sources::host;
 
 /// Derives of clap, by which `Options` and `Command` of each command are told from other types of these names.
@@ -14,7 +15,7 @@ fn no_two_public_types_of_a_crate_share_a_name() {
         let twice: BTreeSet<_> = places.into_iter().filter(|place| !seen.insert(place.clone())).collect();
         twice.into_iter().map(move |place| format!("{place}::{name}"))
     });
-    none(shared.collect(), "two public types of one crate have one name");
+    none(&shared.collect(), "two public types of one crate have one name");
 }
 
 /// `Error` is the error of its crate and is named with the crate's name.
@@ -23,12 +24,7 @@ fn no_two_public_types_share_a_name() {
     let shared = public()
         .into_iter()
         .filter(|(name, places)| name != "Error" && places.iter().collect::<BTreeSet<_>>().len() > 1);
-    none(shared.map(|(name, _)| name).collect(), "public types of two crates have one name");
-}
-
-#[track_caller]
-fn none(shared: Vec<String>, law: &str) {
-    assert!(shared.is_empty(), "{law}: {shared:#?}");
+    none(&shared.map(|(name, _)| name).collect(), "public types of two crates have one name");
 }
 
 /// Public types by name, with the crate of each; without the options of commands.
