@@ -343,7 +343,7 @@ impl OldEntry {
 #[test]
 fn an_entry_of_contract_0_1_is_present_read_and_written() {
     for (name, format) in [("agenix", ""), ("sops-nix", "binary"), ("sops-nix", "json"), ("sops-nix", "yaml")] {
-        let old = OldEntry::read(&[name, format].join("-").trim_end_matches('-').to_owned());
+        let old = OldEntry::read([name, format].join("-").trim_end_matches('-'));
         let component = Component::read(plugin(name)).unwrap();
         let grants = effective(&component.manifest().requests, &everything());
         let mut opened = open(&component, &grants);
