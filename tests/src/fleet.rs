@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use artifacts_contract::{annotate, inspect};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -223,13 +224,30 @@ impl Fleet {
         self.targets.iter_mut().find(|t| t["name"] == target).unwrap_or_else(|| panic!("no target {target}"))
     }
 
-    /// Registers a backend, with the SHA-256 of its component where the entry has none.
+    /// Registers a backend, with the SHA-256 of its component where the entry has none. A component that names itself otherwise gets
+    /// that name.
     pub fn backend(&mut self, name: &str, mut entry: Value) {
+        let named = entry["component"].as_str().and_then(|path| self.named(name, Path::new(path)));
+        if let (Some(named), None) = (named, entry.get("sha256")) {
+            entry["component"] = json!(named);
+        }
         let bytes = entry["component"].as_str().and_then(|path| fs::read(path).ok());
         if let (Some(bytes), None) = (bytes, entry.get("sha256")) {
             entry["sha256"] = json!(format!("{:x}", Sha256::digest(bytes)));
         }
         self.backends.insert(name.to_owned(), entry);
+    }
+
+    /// A component under another name, in a file of its own; none where it has that name, or is no component.
+    pub fn named(&self, name: &str, component: &Path) -> Option<PathBuf> {
+        let bytes = fs::read(component).ok()?;
+        let mut manifest = inspect(&bytes).manifest.filter(|manifest| manifest.name != name)?;
+        name.clone_into(&mut manifest.name);
+        let folder = self.path().join(".components");
+        fs::create_dir_all(&folder).ok()?;
+        let file = folder.join(format!("{name}.wasm"));
+        fs::write(&file, annotate(&bytes, &manifest).ok()?).ok()?;
+        Some(file)
     }
 
     /// Writes an executable script into the checkout and returns it as a generator.

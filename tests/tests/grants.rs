@@ -26,7 +26,11 @@ fn fleet(component: &str, grants: &serde_json::Value, mode: &str) -> Result<Flee
 #[test]
 fn a_grant_counts_once_the_admin_has_accepted_it_for_these_bytes() -> Result<()> {
     let mut fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
-    fleet.run(["generate"])?.ends(1).says("you have not accepted its grants on this machine").says("--accept-grants");
+    fleet
+        .run(["generate"])?
+        .ends(1)
+        .says("you have not accepted its grants and limits on this machine")
+        .says("--accept-grants");
     assert!(fleet.stored()?.is_empty());
     fleet.run(["--accept-grants", "--accept-recipients", "generate"])?.ends(0);
     fleet.run(["status"])?.ends(0);
@@ -166,8 +170,8 @@ fn a_backend_inside_the_program_is_explained_too() -> Result<()> {
     assert_eq!(explained["sources"]["plaintext"], "bundled");
     assert_eq!((&explained["bundled"], &explained["declared"]), (&json!(true), &json!(false)));
     assert_eq!(explained["effective"], explained["requested"]);
-    fleet.backend("tight", json!({"component": "builtin:sops-nix", "limits": {"time": 3}, "storage": "elsewhere"}));
-    fleet.run(["backend", "explain", "tight"])?.ends(0).says("registered yes").says("limit time 3 s registered");
+    fleet.backend("sops-nix", json!({"component": "builtin:sops-nix", "limits": {"time": 3}, "storage": "elsewhere"}));
+    fleet.run(["backend", "explain", "sops-nix"])?.ends(0).says("registered yes").says("limit time 3 s registered");
     fleet.run(["backend", "explain", "none"])?.ends(1).says("unknown backend `none`");
     Ok(())
 }
@@ -221,10 +225,11 @@ fn backends_are_registered_in_a_file_of_their_own_too() -> Result<()> {
         fleet.machine("web1", &json!({"a": {"backend": "mine", "files": {"secret": {}}, "generator": generator}}))?;
     let recipient = fleet.new_key("mine")?;
     fleet.configure("web1", "mine", json!({"recipients": [recipient]}));
-    fs::copy(guest("hostile")?, fleet.path().join("mine.wasm"))?;
+    let component = fleet.named("mine", &guest("hostile")?).unwrap();
+    fs::copy(&component, fleet.path().join("mine.wasm"))?;
     let sha256 = {
         use sha2::Digest as _;
-        format!("{:x}", sha2::Sha256::digest(fs::read(guest("hostile")?)?))
+        format!("{:x}", sha2::Sha256::digest(fs::read(component)?))
     };
     let file = fleet.path().join("backends.toml");
     let file = |text: String| -> Result<String> {
@@ -334,7 +339,7 @@ fn large_slices_go_to_their_backend_few_at_a_time_and_no_larger_than_it_may_have
     }
     let component = guest("hostile")?;
     fleet.backend("mine", json!({"component": component, "limits": {"memory": 1 << 30}}));
-    fleet.run(["status"])?;
+    fleet.run(["--accept-grants", "status"])?;
     let checks = |fleet: &Fleet| -> Result<Vec<Vec<String>>> {
         let audit = fleet.run(["--json", "audit", "--all"])?.ends(0).json();
         let records = audit["records"].as_array().unwrap().iter().filter(|record| record["kind"] == "ended");
@@ -345,5 +350,149 @@ fn large_slices_go_to_their_backend_few_at_a_time_and_no_larger_than_it_may_have
 
     fleet.backend("mine", json!({"component": component, "limits": {"output": 1000}}));
     fleet.run(["status"])?.ends(1).says("too large: the limit in bytes is 1000");
+    Ok(())
+}
+
+#[test]
+fn a_limit_above_its_default_is_accepted_as_a_grant_is() -> Result<()> {
+    let mut fleet = fleet("hostile-plaintext", &json!({"plaintext": true}), "")?;
+    let register = |fleet: &mut Fleet, limits: serde_json::Value| {
+        let entry =
+            json!({"component": guest("hostile-plaintext").unwrap(), "grants": {"plaintext": true}, "limits": limits});
+        fleet.backend("mine", entry);
+    };
+    fleet.run(["--accept-grants", "status"])?;
+    fleet.run(["status"])?.never_says("you have not accepted");
+    // What stays within the defaults is what was accepted before.
+    register(&mut fleet, json!({"memory": 64 << 20, "time": 10}));
+    fleet.run(["status"])?.never_says("you have not accepted");
+    register(&mut fleet, json!({"memory": 1 << 30}));
+    let ran = fleet.run(["status"])?.ends(1).says("you have not accepted its grants and limits on this machine");
+    ran.says("plaintext, memory 1 GiB (default 256 MiB)").says("--accept-grants");
+    fleet
+        .run(["backend", "explain", "mine"])?
+        .says("accepted no")
+        .says("limit memory 1 GiB registered, default 256 MiB");
+    let mut desk = Desk::start(&fleet.command(["status"])?)?;
+    desk.sees("memory 1 GiB (default 256 MiB)")?.sees("[y/N]")?.types("y\n")?;
+    desk.ends()?;
+    fleet.run(["status"])?.never_says("you have not accepted");
+    fleet.run(["audit", "--all"])?.says("memory up to 1 GiB");
+    // More than that is another question, and without any grant it is one, too.
+    register(&mut fleet, json!({"memory": 2_u64 << 30}));
+    fleet.run(["status"])?.ends(1).says("you have not accepted");
+    fleet.backend("mine", json!({"component": guest("hostile")?, "limits": {"time": 60}}));
+    fleet
+        .run(["status"])?
+        .ends(1)
+        .says("you have not accepted its grants and limits on this machine: time 60 s (default 10 s)");
+    // What is part of the program is trusted with it.
+    fleet.backend("agenix", json!({"component": "builtin:agenix", "limits": {"time": 60}}));
+    assert!(fleet.run(["--json", "backend", "explain", "agenix"])?.ends(0).json()["accepted"].is_null());
+    Ok(())
+}
+
+#[test]
+fn a_backend_has_one_name_and_none_of_a_bundled_one() -> Result<()> {
+    let mut fleet = fleet("hostile", &json!({}), "")?;
+    let sha256 = |path: &Path| -> Result<String> {
+        use sha2::Digest as _;
+        Ok(format!("{:x}", sha2::Sha256::digest(fs::read(path)?)))
+    };
+    let component = guest("hostile")?;
+    fleet.backend("mine", json!({"component": component, "sha256": sha256(&component)?}));
+    let words = "it is registered as `mine`, and its component names itself `hostile`";
+    fleet.run(["status"])?.ends(1).says(words).says("artifacts.backends.hostile");
+    fleet.run(["backend", "explain", "mine"])?.ends(1).says(words);
+    fleet.run(["backend", "list"])?.ends(1).says(words);
+    // Whatever the component is: one that names itself so, another bundled one, one that is not even there.
+    fleet.backend("mine", json!({"component": component}));
+    fleet.backend("agenix", json!({"component": component}));
+    let path = fleet.path().join(".components/agenix.wasm");
+    for taken in
+        [json!({"component": path}), json!({"component": "builtin:sops-nix"}), json!({"component": "/nowhere"})]
+    {
+        fleet.backend("agenix", taken.clone());
+        let words = "`agenix` is the name of a bundled backend";
+        fleet.run(["backend", "explain", "agenix"])?.ends(1).says(words);
+        fleet.of("web1")["artifacts"]["a"]["backend"] = json!("agenix");
+        fleet.run(["status"])?.ends(1).says(words);
+        fleet.of("web1")["artifacts"]["a"]["backend"] = json!("mine");
+    }
+    let file = fleet.path().join("backends.toml");
+    fs::write(&file, format!("[sops-nix]\ncomponent = \"{}\"\n", path.display()))?;
+    let file = file.to_str().unwrap();
+    fleet.run(["--backends", file, "backend", "explain", "sops-nix"])?.ends(1).says("the name of a bundled backend");
+    Ok(())
+}
+
+#[test]
+fn a_configuration_that_does_not_fit_is_named_before_the_backend_is_called() -> Result<()> {
+    let mut fleet = fleet("hostile", &json!({}), "")?;
+    let mut manifest = artifacts_contract::inspect(&fs::read(guest("hostile")?)?).manifest.unwrap();
+    manifest.config = json!({"type": "object", "required": ["vault"]}).as_object().unwrap().clone();
+    manifest.examples.clear();
+    let strict = fleet.path().join("strict.wasm");
+    fs::write(&strict, artifacts_contract::annotate(&fs::read(guest("hostile")?)?, &manifest)?)?;
+    fleet.backend("mine", json!({"component": strict}));
+    for words in [&["status"][..], &["generate", "--accept-recipients"]] {
+        let ran = fleet.run(words)?.ends(1);
+        ran.says("`artifacts.config.mine.vault` of nixos web1 does not fit: it is not set, and is required");
+    }
+    assert!(fleet.stored()?.is_empty());
+    assert!(!fs::read_to_string(fleet.audit_log())?.contains("\"begun\""), "it was called");
+    Ok(())
+}
+
+#[test]
+fn a_manifest_whose_schema_or_example_does_not_hold_is_not_written() -> Result<()> {
+    let fleet = fleet("hostile", &json!({}), "")?;
+    let (to, file) = (fleet.path().join("mine.wasm"), fleet.path().join("manifest.json"));
+    let base = json!({"schema": 1, "name": "mine", "version": "7", "description": "Mine.", "scopes": ["machine"], "persists": "storage"});
+    for (field, value, words) in [
+        ("config", json!({"type": "objekt"}), "`config` is no JSON Schema that can be used: at `/type`"),
+        ("examples", json!([{}, {"recipients": []}]), "`examples[1].recipients` does not fit `config`"),
+    ] {
+        let mut manifest = base.clone();
+        manifest["config"] = json!({"properties": {"recipients": {"type": "array", "minItems": 1}}});
+        manifest[field] = value;
+        fs::write(&file, manifest.to_string())?;
+        let arguments = [
+            "backend",
+            "annotate",
+            guest("hostile")?.to_str().unwrap(),
+            "--manifest",
+            file.to_str().unwrap(),
+            "--output",
+            to.to_str().unwrap(),
+        ]
+        .map(str::to_owned);
+        fleet.run(arguments)?.ends(1).says(words);
+        assert!(!to.exists());
+    }
+    Ok(())
+}
+
+#[test]
+fn backends_of_a_file_are_listed_and_explained_without_a_flake() -> Result<()> {
+    let fleet = Fleet::new()?;
+    fs::copy(guest("hostile")?, fleet.path().join("it.wasm"))?;
+    let file = fleet.path().join("backends.toml");
+    fs::write(&file, "[hostile]\ncomponent = \"it.wasm\"\nlimits = { memory = 1073741824 }\n")?;
+    let empty = tempfile::tempdir()?;
+    let run = |words: &[&str]| -> Result<artifacts_tests::fleet::Ran> {
+        let mut command = fleet.command(words)?;
+        let mut alone = std::process::Command::new(command.get_program());
+        let own = command.get_args().skip(2).map(std::ffi::OsStr::to_owned).collect::<Vec<_>>();
+        alone.args(["--backends".as_ref(), file.as_os_str()]).args(own).current_dir(empty.path());
+        for (name, value) in command.get_envs() {
+            value.map(|value| alone.env(name, value));
+        }
+        command.stdin(std::process::Stdio::null());
+        Ok(alone.output()?.into())
+    };
+    run(&["backend", "list"])?.ends(0).says("hostile").says("agenix");
+    run(&["backend", "explain", "hostile"])?.ends(0).says("registered yes").says("memory 1 GiB");
+    assert_eq!(fs::read_dir(empty.path())?.count(), 0);
     Ok(())
 }

@@ -509,6 +509,20 @@ fn a_file_is_edited_in_ram_and_an_unchanged_one_is_not_written() -> Result<()> {
 }
 
 #[test]
+fn one_ctrl_c_after_the_editor_does_not_lose_what_was_written() -> Result<()> {
+    let fleet = made()?;
+    for delay in ["0", "0.005", "0.02", "0.05", "0.1"] {
+        let script = format!(
+            "printf 'after {delay}' > \"$2\"; top=$(awk '/^PPid/ {{ print $2 }}' /proc/$PPID/status)\n\
+             (sleep {delay}; kill -INT \"$top\") 2> /dev/null & disown"
+        );
+        edit(&fleet, &script, "one")?.ends(0);
+        assert_eq!(fleet.decrypt("web1", ONE)?, format!("after {delay}").as_bytes());
+    }
+    Ok(())
+}
+
+#[test]
 fn an_editor_that_fails_or_is_killed_writes_nothing_and_leaves_nothing() -> Result<()> {
     let fleet = made()?;
     let before = fleet.stored()?;

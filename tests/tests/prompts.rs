@@ -158,3 +158,25 @@ fn an_identity_may_come_from_standard_input() -> Result<()> {
     assert_eq!(output.stdout, b"typed", "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
+
+#[test]
+fn standard_input_has_one_reader() -> Result<()> {
+    let fleet = asking(&json!({"p": {"type": "line"}}))?;
+    let answers = r#"{"per-machine/web1/a": {"p": "typed"}}"#;
+    for arguments in [
+        &["-i", "-", "set", "a", "f"][..],
+        &["-i", "-", "generate", "--answers", "-"],
+        &["-i", "-", "-i", "-", "status"],
+        &["--backends", "-", "set", "a", "f"],
+    ] {
+        let mut command = fleet.command(arguments)?;
+        let file = fleet.home().join("input");
+        fs::write(&file, answers)?;
+        let ran: artifacts_tests::fleet::Ran = command.stdin(File::open(file)?).output()?.into();
+        ran.ends(2).says("expected one reader of standard input, found several");
+        assert!(fleet.stored()?.is_empty(), "{arguments:?}");
+    }
+    // A preview takes no value.
+    fleet.run(["-i", "-", "set", "--dry-run", "a", "f"])?.never_says("standard input");
+    Ok(())
+}

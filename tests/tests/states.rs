@@ -173,11 +173,11 @@ fn a_renamed_file_is_not_given_up_by_rekey() -> Result<()> {
     Ok(())
 }
 
-/// Declares the backend `vault`, which is agenix with another storage.
+/// Declares a backend with another storage.
 fn with_vault(fleet: &mut Fleet) {
-    fleet.backend("vault", json!({"component": "builtin:agenix", "storage": "vault"}));
+    fleet.backend("sops-nix", json!({"component": "builtin:sops-nix", "storage": "vault"}));
     let config = fleet.of("web1")["config"]["agenix"].clone();
-    fleet.configure("web1", "vault", config);
+    fleet.configure("web1", "sops-nix", config);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn what_another_storage_has_is_not_absent() -> Result<()> {
     let mut fleet = made("agenix")?;
     let before = fleet.stored()?;
     with_vault(&mut fleet);
-    fleet.of("web1")["artifacts"]["a"]["backend"] = json!("vault");
+    fleet.of("web1")["artifacts"]["a"]["backend"] = json!("sops-nix");
     assert_eq!(state(&fleet, A)?, "stale (backend)");
     for words in [&["generate"][..], &["generate", "--stale", "--yes"], &["prune", "--yes"]] {
         fleet.run(words)?;
@@ -198,7 +198,7 @@ fn what_another_storage_has_is_not_absent() -> Result<()> {
     assert!(fleet.stored()?.is_empty());
     assert_eq!(state(&fleet, A)?, "present");
     // A backend that is no longer declared at all had its storage, too.
-    fleet.backend("vault", json!({"component": "builtin:agenix", "storage": "other"}));
+    fleet.backend("sops-nix", json!({"component": "builtin:sops-nix", "storage": "other"}));
     assert_eq!(state(&fleet, A)?, "stale (backend)");
     Ok(())
 }
@@ -207,7 +207,7 @@ fn what_another_storage_has_is_not_absent() -> Result<()> {
 fn two_entries_of_one_instance_are_an_error_until_one_is_pruned() -> Result<()> {
     let mut fleet = made("agenix")?;
     with_vault(&mut fleet);
-    fleet.of("web1")["artifacts"]["a"]["backend"] = json!("vault");
+    fleet.of("web1")["artifacts"]["a"]["backend"] = json!("sops-nix");
     fs::create_dir_all(fleet.path().join("vault/per-machine/web1"))?;
     let copy = fleet.path().join("vault").join(A);
     fs::create_dir(&copy)?;

@@ -102,6 +102,6 @@ fn that_of_a_backend_stores_what_age_reads() -> Result<()> {
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/token/token.age")?, b"hello");
     fleet.run(["status"])?.ends(0).says("present per-machine/web1/token");
     fleet.configure("web1", "mine", json!({"recipient": [key]}));
-    fleet.run(["status"])?.ends(1).says("unknown field `recipient`");
+    fleet.run(["status"])?.ends(1).says("`artifacts.config.mine.recipients` of nixos web1 does not fit");
     Ok(())
 }

@@ -2,5 +2,6 @@
 
 pub mod apt;
 pub mod project;
+pub mod python;
 pub mod run;
 pub mod sops;

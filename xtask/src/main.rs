@@ -9,6 +9,7 @@ mod cold;
 mod composed;
 mod demo;
 mod guests;
+mod other_guests;
 mod setup;
 mod stages;
 mod tally;
@@ -19,14 +20,15 @@ mod wasm;
 use std::process::ExitCode;
 
 use build::Profile;
-use xtask::{apt, project, run, sops};
+use xtask::{apt, project, python, run, sops};
 
 const USAGE: &str = "\
 cargo xtask TASK
 
   build    the complete program: target/release/artifacts with its backends inside. `build --quick` makes that of the
            demo and the tests: target/debug/artifacts, soon compiled
-  guests   only the components: target/plugins and target/guests
+  guests   only the components: target/plugins and target/guests. `other-guests` makes those in Python and JavaScript, with the
+           program of `build --quick`
   test     everything that is checked; the last line counts. `test --no-run` compiles it only
   demo     the main job from a flake to files that age decrypts
   bench    the figures; `bench ROW…` measures some rows only
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let result = match task.as_str() {
         "build" => build::run(if rest == ["--quick"] { Profile::Quick } else { Profile::Release }).map(done),
         "guests" => guests::run().map(done),
+        "other-guests" => other_guests::build().map(done),
         "c-guest" => setup::ready().and_then(|ready| c_guest::build(&ready.wasm)).map(done),
         "test" => Ok(test::run(rest == ["--no-run"])),
         "demo" => demo::run().map(done),

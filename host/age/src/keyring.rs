@@ -36,6 +36,13 @@ impl Keyring {
         opened
     }
 
+    /// Wipes what plugins decrypted, and what was left for them. The identities stay, unlocked, so that a person is asked for a
+    /// passphrase once; and so does what plugins could not decrypt, so that they are not asked in vain.
+    pub fn forget_decrypted(&mut self) {
+        self.left.clear();
+        self.answered.retain(|_, answer| answer.is_err());
+    }
+
     /// Returns whether a file is left that only a plugin may decrypt.
     pub fn is_left_for_plugins(&self) -> bool {
         !self.left.is_empty()

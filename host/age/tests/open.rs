@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use age_core::format::{FileKey, Stanza};
 use age_core::secrecy::{ExposeSecret, SecretString};
-use artifacts_age::{IdentityError, NoPrompter, OpenError, Opener, Plugins, Prompter, seal};
+use artifacts_age::{IdentityError, Keyring, NoPrompter, OpenError, Opener, Plugins, Prompter, seal};
 use artifacts_seam::Secret;
 use artifacts_text::Explain;
 
@@ -439,6 +439,28 @@ fn a_plugin_is_run_once_for_many_files_and_sees_only_its_own_environment() {
 
     opener.open(&sealed(&public)).unwrap();
     assert_eq!(fs::read_to_string(dir.path().join("runs")).unwrap(), "run\n", "not run when it is not needed");
+}
+
+#[test]
+fn what_a_plugin_decrypted_is_forgotten_and_unlocked_identities_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    build_plugin(folder.path(), "");
+    let admin = Admin::who_knows("x");
+    let mut opener = Opener::new(admin.clone(), plugins(folder.path()));
+    opener.add("card", &secret(&plugin_identity())).unwrap();
+    let (private, public) = ssh("ed25519", "x");
+    opener.add("locked", &secret(&private)).unwrap();
+    let mut ring = Keyring::new(opener);
+    let (of_plugin, of_identity) = (for_tester("one"), sealed(&public));
+    for asked in 1..=2 {
+        assert!(ring.open(&of_plugin).is_err() && ring.is_left_for_plugins(), "it was forgotten");
+        assert!(ring.ask_plugins());
+        assert_eq!(ring.open(&of_plugin).unwrap().secret, secret("one"));
+        assert_eq!(ring.open(&of_identity).unwrap().secret, secret("hunter2"));
+        ring.forget_decrypted();
+        assert_eq!(fs::read_to_string(folder.path().join("runs")).unwrap().lines().count(), asked);
+    }
+    assert_eq!(admin.asked(), 1, "one passphrase a run");
 }
 
 #[test]

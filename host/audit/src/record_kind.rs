@@ -1,5 +1,7 @@
 //! What a line of the log is about.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -94,7 +96,7 @@ pub enum ConsentSubject {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
     },
-    /// The grants of a third-party component.
+    /// The grants of a third-party component, and its limits above the defaults.
     Grants {
         /// The backend.
         backend: String,
@@ -102,6 +104,9 @@ pub enum ConsentSubject {
         sha256: String,
         /// The grants.
         grants: Value,
+        /// The limits above their defaults; none in records of before.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        limits: BTreeMap<String, u64>,
     },
     /// Two checkouts are clones of one repository.
     Clone {

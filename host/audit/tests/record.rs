@@ -205,7 +205,12 @@ fn consents_are_lines_of_their_own() {
             generator: None,
             sha256: None,
         },
-        ConsentSubject::Grants { backend: "mine".into(), sha256: "00".into(), grants: json!({"plaintext": true}) },
+        ConsentSubject::Grants {
+            backend: "mine".into(),
+            sha256: "00".into(),
+            grants: json!({"plaintext": true}),
+            limits: std::iter::once(("memory".into(), 1 << 30)).collect(),
+        },
     ];
     let consents: Vec<_> =
         subjects.into_iter().map(|subject| ConsentRecord { by: "terminal".into(), subject }).collect();

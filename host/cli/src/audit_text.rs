@@ -8,6 +8,7 @@ use artifacts_audit::{
     AccessCounts, CallEnd, CallRequest, ConsentRecord, ConsentSubject, Denial, LogContents, Operation, Record,
     RecordKind, RunRecord, Summary,
 };
+use artifacts_contract::limit_text;
 use artifacts_text::{agreeing, counted, terminal};
 use serde_json::{Value, json};
 
@@ -240,8 +241,10 @@ fn of_consent(ConsentRecord { by, subject }: &ConsentRecord) -> String {
             let generator = generator.as_deref().unwrap_or("none");
             format!("that the generator of {instance} reads {dependency}; it is {generator}")
         }
-        ConsentSubject::Grants { backend, sha256, grants } => {
-            format!("the grants of {backend}, sha256 {sha256}: {}", granted(grants))
+        ConsentSubject::Grants { backend, sha256, grants, limits } => {
+            let limits = limits.iter().map(|(name, value)| format!("{name} up to {}", limit_text(name, *value)));
+            let all: Vec<String> = std::iter::once(granted(grants)).chain(limits).collect();
+            format!("the grants of {backend}, sha256 {sha256}: {}", all.join("; "))
         }
         ConsentSubject::Clone { checkout, other } => {
             format!("that {checkout} and {other} are clones of one repository")

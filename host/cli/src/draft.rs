@@ -10,6 +10,7 @@ use artifacts_seam::Secret;
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 
 use crate::limited_input;
+use crate::signals::Unsaved;
 
 /// The file that an editor is given.
 pub struct Draft {
@@ -18,6 +19,7 @@ pub struct Draft {
     file: Name,
     /// What it was given last.
     given: Secret,
+    _unsaved: Unsaved,
 }
 
 /// What an editor made of it.
@@ -36,7 +38,13 @@ impl Draft {
         let failed = |error: Error| failure(subject, &error);
         let dir = dir.map_err(failed)?;
         dir.write(file.as_str(), value.expose(), 0o600).map_err(failed)?;
-        Ok(Self { dir, subject: subject.to_owned(), file: file.clone(), given: value.clone() })
+        Ok(Self {
+            dir,
+            subject: subject.to_owned(),
+            file: file.clone(),
+            given: value.clone(),
+            _unsaved: Unsaved::new(),
+        })
     }
 
     /// Where it is.

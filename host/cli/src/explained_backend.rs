@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use artifacts_contract::{Component, Grants};
+use artifacts_contract::{Component, Grants, Limit, each_limit, limit_text};
 use artifacts_declared::Name;
 use artifacts_flow::{EffectiveGrants, Registry};
 use artifacts_report::Failure;
-use artifacts_text::counted;
 use artifacts_trust::Trust;
 use serde_json::{Map, Value, json};
 
@@ -31,11 +30,7 @@ impl ExplainedBackend {
         let entry = registry.entry(name)?;
         let component = registry.component(name, &entry)?;
         let rights = registry.rights(name, &entry, &component)?;
-        // No one has to accept what is part of this program, or nothing.
-        let accepted = match rights.bundled || rights.grants.is_empty() {
-            true => None,
-            false => Some(grants::accepted(trust, &component, &rights.grants)?),
-        };
+        let accepted = rights.need_consent().then(|| grants::accepted(trust, &component, &rights)).transpose()?;
         Ok(Self { name: name.clone(), declared: registry.is_declared(name), entry, component, rights, accepted })
     }
 
@@ -74,14 +69,15 @@ impl ExplainedBackend {
         match self.accepted {
             None => {}
             Some(true) => line("accepted", "yes, for this component on this machine"),
-            Some(false) => line("accepted", "no; it does not run until you accept these grants"),
+            Some(false) => line("accepted", "no; it does not run until you accept this"),
         }
-        for (limit, value) in json!(self.rights.limits).as_object().into_iter().flatten() {
-            let from = if self.entry.limits.contains_key(limit) { "registered" } else { "default" };
-            line(
-                &format!("limit {limit}"),
-                &format!("{:<8} {from}", measured(limit, value.as_u64().unwrap_or_default())),
-            );
+        for Limit { name, value, default } in each_limit(&self.rights.limits) {
+            let from = match self.entry.limits.contains_key(name) {
+                true if value != default => format!("registered, default {}", limit_text(name, default)),
+                true => "registered".to_owned(),
+                false => "default".to_owned(),
+            };
+            line(&format!("limit {name}"), &format!("{:<8} {from}", limit_text(name, value)));
         }
         text
     }
@@ -107,17 +103,6 @@ impl ExplainedBackend {
             (false, true) => "registered",
             (false, false) => "default",
         }
-    }
-}
-
-/// A limit with its unit, in MiB where it is whole ones.
-fn measured(limit: &str, value: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    match limit {
-        "memory" | "console" if value.is_multiple_of(MIB) => format!("{} MiB", value / MIB),
-        "memory" | "console" => counted(value, "byte"),
-        "time" => format!("{value} s"),
-        _ => value.to_string(),
     }
 }
 

@@ -1,12 +1,13 @@
-//! A component's grants count once the admin has accepted them for its very bytes, on this machine.
+//! A component's grants, and limits above the defaults, count once the admin has accepted them for its very bytes, on this machine.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
 use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject};
-use artifacts_contract::{Component, Grants};
+use artifacts_contract::{Component, Grants, raised_limits};
 use artifacts_declared::Name;
-use artifacts_flow::Accept;
+use artifacts_flow::{Accept, EffectiveGrants};
 use artifacts_report::Failure;
 use artifacts_text::terminal;
 use artifacts_trust::Trust;
@@ -14,35 +15,47 @@ use serde_json::json;
 
 use crate::{audit_log, person};
 
-/// Whether the admin has accepted these grants for this very component.
-pub fn accepted(trust: &Trust, component: &Component, grants: &Grants) -> Result<bool, Failure> {
-    trust.accepted(&acceptance(component, grants)).map_err(|e| distrust(&e))
+/// Whether the admin has accepted these rights for this very component.
+pub fn accepted(trust: &Trust, component: &Component, rights: &EffectiveGrants) -> Result<bool, Failure> {
+    trust.accepted(&acceptance(component, rights)).map_err(|e| distrust(&e))
 }
 
-/// Whether a component may have its grants: the admin accepted them beforehand, or does so now, at the terminal.
+/// Whether a component may have its rights: the admin accepted them beforehand, or does so now, at the terminal.
 pub fn asking(trust: Trust, log: AuditLog, all: bool, no_input: bool) -> Accept {
-    Box::new(move |name, component, grants| {
-        if accepted(&trust, component, grants)? {
+    Box::new(move |name, component, rights| {
+        if accepted(&trust, component, rights)? {
             return Ok(true);
         }
-        let agreed = all || !no_input && ask(name, component, grants);
+        let agreed = all || !no_input && ask(name, component, rights);
         if agreed {
             let by = if all { "--accept-grants" } else { audit_log::TERMINAL };
             let (backend, sha256) = (name.to_string(), component.sha256().to_string());
-            let subject = ConsentSubject::Grants { backend, sha256, grants: json!(grants) };
+            let subject =
+                ConsentSubject::Grants { backend, sha256, grants: json!(rights.grants), limits: raised(rights) };
             let consent = ConsentRecord { by: by.to_owned(), subject };
             log.consent(vec![consent]).map_err(|e| audit_log::failure(&e))?;
-            trust.accept(&acceptance(component, grants)).map_err(|e| distrust(&e))?;
+            trust.accept(&acceptance(component, rights)).map_err(|e| distrust(&e))?;
         }
         Ok(agreed)
     })
 }
 
-/// What is stored of a consent. The empty list is what earlier versions wrote: what was accepted then is accepted still.
-fn acceptance(component: &Component, grants: &Grants) -> serde_json::Value {
-    let Grants { plaintext, identities } = grants;
+/// What is stored of a consent. The empty list is what earlier versions wrote, and limits are there only where one is raised: what
+/// was accepted before is accepted still.
+fn acceptance(component: &Component, rights: &EffectiveGrants) -> serde_json::Value {
+    let Grants { plaintext, identities } = rights.grants;
     let grants = json!({"plaintext": plaintext, "identities": identities, "recipient-plugins": []});
-    json!({"component": component.sha256(), "grants": grants})
+    let mut acceptance = json!({"component": component.sha256(), "grants": grants});
+    let limits = raised(rights);
+    if !limits.is_empty() {
+        acceptance["limits"] = json!(limits);
+    }
+    acceptance
+}
+
+/// The limits above their defaults.
+fn raised(rights: &EffectiveGrants) -> BTreeMap<String, u64> {
+    raised_limits(&rights.limits).into_iter().map(|limit| (limit.name.to_owned(), limit.value)).collect()
 }
 
 fn distrust(error: &artifacts_trust::Error) -> Failure {
@@ -51,16 +64,16 @@ fn distrust(error: &artifacts_trust::Error) -> Failure {
 
 /// Shows what a component would be given, and asks. False when no one sits there: messages that go elsewhere than to a
 /// terminal are a script's.
-fn ask(name: &Name, component: &Component, grants: &Grants) -> bool {
+fn ask(name: &Name, component: &Component, rights: &EffectiveGrants) -> bool {
     if !std::io::stderr().is_terminal() {
         return false;
     }
     let Some(mut terminal) = person::terminal() else { return false };
-    let shown = question(name, component, grants).lines().all(|line| terminal.message(line).is_ok());
+    let shown = question(name, component, rights).lines().all(|line| terminal.message(line).is_ok());
     shown && terminal.confirm("Grant this to exactly this component, on this machine?").unwrap_or(false)
 }
 
-fn question(name: &Name, component: &Component, grants: &Grants) -> String {
+fn question(name: &Name, component: &Component, rights: &EffectiveGrants) -> String {
     let manifest = component.manifest();
     let mut text = format!("Backend `{}` is a third-party component.\n", terminal(name.as_str()));
     let mut line = |name: &str, value: &str| {
@@ -68,8 +81,11 @@ fn question(name: &Name, component: &Component, grants: &Grants) -> String {
     };
     line("component", &format!("{} {}", manifest.name, manifest.version));
     line("sha256", &component.sha256().to_string());
-    for grant in grants.each().into_iter().filter(|grant| grant.given) {
+    for grant in rights.grants.each().into_iter().filter(|grant| grant.given) {
         line("may", &format!("{} ({})", grant.meaning, grant.name));
+    }
+    for limit in raised_limits(&rights.limits) {
+        line("may use", &limit.to_string());
     }
     text
 }

@@ -35,6 +35,7 @@ mod person;
 mod registered;
 mod sandboxes;
 mod signals;
+mod standard_input;
 mod terminal;
 mod writing;
 
@@ -43,6 +44,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use artifacts_report::Failure;
 use artifacts_text::Explain as _;
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use commands::Cli;
@@ -63,6 +65,9 @@ fn arguments() -> Cli {
     let mut command = Cli::command().term_width(console::width());
     let matches = command.get_matches_mut();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Err(why) = standard_input::check(&cli.global, cli.command.standard_input()) {
+        command.error(ErrorKind::ArgumentConflict, why).exit();
+    }
     let typed: Vec<_> = std::env::args_os().collect();
     cli.global.invocation = invocation::Invocation::new(&command, &matches, &typed);
     cli

@@ -1,10 +1,11 @@
 //! The way out when the person wants out: plaintext goes first, then the program.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use libc::{c_int, siginfo_t};
@@ -35,25 +36,85 @@ const HARMLESS: [c_int; 9] = [
 /// Set at the first signal that ends the program.
 static CANCEL: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
-/// The editor that a person works in. As long as it is here, its process id is no one else's.
-static EDITOR: Mutex<Option<Pid>> = Mutex::new(None);
+static WATCH: OnceLock<Watch> = OnceLock::new();
 
-fn editor() -> MutexGuard<'static, Option<Pid>> {
-    EDITOR.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is known of the thread that watches.
+struct Watch {
+    /// Set at the first signal that ends the run.
+    cancel: Arc<AtomicBool>,
+    /// Where signals go, each a byte, in their order.
+    signals: Arc<OwnedFd>,
+    /// Hears of each [`MARK`] that the thread comes to, and of the end that it begins.
+    reached: Mutex<Receiver<()>>,
 }
 
-/// Runs an editor. Until it ends, Ctrl-C at the terminal is its affair, and what ends this program ends the editor first.
+/// The byte that is no signal: it follows those that came before it.
+const MARK: u8 = 0;
+
+/// Whose affair Ctrl-C at the terminal is, besides the run's.
+#[derive(Debug)]
+struct Held {
+    /// The editor that a person works in. As long as it is here, its process id is no one else's.
+    editor: Option<Pid>,
+    /// Whether a person wrote something that is nowhere else: the first Ctrl-C is answered by saying so.
+    unsaved: bool,
+}
+
+static HELD: Mutex<Held> = Mutex::new(Held { editor: None, unsaved: false });
+
+fn held() -> MutexGuard<'static, Held> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs an editor. Until it ends, Ctrl-C at the terminal is its affair, and what ends this program ends the editor first. What was
+/// written is protected as long as there is an [`Unsaved`].
 pub fn edit(command: &mut Command) -> io::Result<ExitStatus> {
-    let mut editing = editor();
+    let mut held_now = held();
     let mut child = command.spawn()?;
     let id = Pid::from_child(&child);
-    *editing = Some(id);
-    drop(editing);
+    held_now.editor = Some(id);
+    drop(held_now);
     // It stays as a name until no one sends it a signal any more.
     let ended = retry_on_intr(|| waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT));
-    *editor() = None;
+    // A signal that came while it ran may not have been looked at yet: it was the editor's all the same.
+    if let Some(watch) = WATCH.get() {
+        watch.catch_up();
+    }
+    *held() = Held { editor: None, unsaved: true };
     ended?;
     child.wait()
+}
+
+/// Keeps one Ctrl-C from losing what a person writes in an editor, until it goes.
+#[derive(Debug)]
+pub struct Unsaved(());
+
+impl Unsaved {
+    /// Begins with nothing written.
+    pub fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Drop for Unsaved {
+    fn drop(&mut self) {
+        held().unsaved = false;
+    }
+}
+
+impl Watch {
+    /// Waits until every signal that came before was looked at.
+    fn catch_up(&self) {
+        let reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        while reached.try_recv().is_ok() {}
+        if self.cancel.load(Ordering::Relaxed) {
+            return;
+        }
+        // A full pipe would need thousands of signals at once; then nothing is waited for.
+        if rustix::io::write(&*self.signals, &[MARK]).is_ok() {
+            let _ = reached.recv();
+        }
+    }
 }
 
 /// Returns the flag that is set at the first signal that ends the program.
@@ -64,32 +125,63 @@ pub fn cancel() -> Arc<AtomicBool> {
 /// Watches for signals from now on. The flag is set at the first one; a run that is asking a person is ended at once, and one that
 /// has not ended by itself soon after.
 pub fn watch() -> io::Result<()> {
-    let mut signals = caught()?;
-    let watcher = move || {
-        let mut signal = [0];
-        while io::Read::read_exact(&mut signals, &mut signal).is_ok() {
-            let signal = c_int::from(signal[0]);
-            if signal == libc::SIGTSTP {
-                artifacts_prompt::suspend(stop);
-                continue;
-            }
-            if let Some(editor) = *editor() {
-                if matches!(signal, SIGINT | SIGQUIT) {
-                    continue;
-                }
-                end(editor);
-            }
-            let asking = artifacts_prompt::restore();
-            CANCEL.store(true, Ordering::Relaxed);
-            // Who waits for an answer has nothing else under way.
-            if !asking {
-                std::thread::sleep(PATIENCE);
-            }
-            leave(signal);
-        }
-    };
-    std::thread::Builder::new().spawn(watcher).map(drop)
+    let (signals, write) = caught()?;
+    let (sender, reached) = channel();
+    let flag = cancel();
+    std::thread::Builder::new().spawn(move || look(signals, &flag, &sender))?;
+    WATCH.get_or_init(|| Watch { cancel: cancel(), signals: write, reached: Mutex::new(reached) });
+    Ok(())
 }
+
+/// Looks at each signal as it comes, until one of them ends the program.
+fn look(mut signals: io::PipeReader, cancel: &AtomicBool, reached: &Sender<()>) {
+    let mut byte = [0];
+    while io::Read::read_exact(&mut signals, &mut byte).is_ok() {
+        let [signal] = byte;
+        if signal == MARK {
+            let _ = reached.send(());
+            continue;
+        }
+        let signal = c_int::from(signal);
+        if signal == libc::SIGTSTP {
+            artifacts_prompt::suspend(stop);
+            continue;
+        }
+        if is_kept(signal) {
+            continue;
+        }
+        let asking = artifacts_prompt::restore();
+        cancel.store(true, Ordering::Relaxed);
+        let _ = reached.send(());
+        // Who waits for an answer has nothing else under way.
+        if !asking {
+            std::thread::sleep(PATIENCE);
+        }
+        leave(signal);
+    }
+}
+
+/// Whether the run goes on after a signal. One that does not is the end of an editor first.
+fn is_kept(signal: c_int) -> bool {
+    let by_keys = matches!(signal, SIGINT | SIGQUIT);
+    let mut held = held();
+    if let Some(editor) = held.editor {
+        if !by_keys {
+            end(editor);
+        }
+        return by_keys;
+    }
+    // A question says itself what is lost.
+    let is_first = by_keys && held.unsaved && !artifacts_prompt::is_asking();
+    if is_first {
+        held.unsaved = false;
+        let _ = rustix::io::write(rustix::stdio::stderr(), STORING);
+    }
+    is_first
+}
+
+/// What the first Ctrl-C is answered while something that a person wrote is being stored.
+const STORING: &[u8] = b"\nwhat you wrote is being stored; Ctrl-C once more gives it up\n";
 
 /// Ends the program when a person wants out of a question: nothing else is under way.
 pub fn interrupt() {
@@ -130,8 +222,8 @@ fn parent_of(process: Pid) -> Option<Pid> {
     Pid::from_raw(parent.trim().parse().ok()?)
 }
 
-/// Every signal that would end or stop the program, each a byte, as they come.
-fn caught() -> io::Result<io::PipeReader> {
+/// Every signal that would end or stop the program, each a byte, as they come; and where they are written.
+fn caught() -> io::Result<(io::PipeReader, Arc<OwnedFd>)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
     rustix::fs::fcntl_setfl(&write, rustix::fs::OFlags::NONBLOCK)?;
     let write = Arc::new(write);
@@ -146,7 +238,7 @@ fn caught() -> io::Result<io::PipeReader> {
             catch(signal, Arc::clone(&write))?;
         }
     }
-    Ok(read.into())
+    Ok((read.into(), write))
 }
 
 #[allow(unsafe_code)]
@@ -171,7 +263,7 @@ fn cannot_go_on(signal: c_int, info: &siginfo_t) -> bool {
     (faults.contains(&signal) && info.si_code > 0) || (signal == SIGABRT && info.si_code == libc::SI_TKILL)
 }
 
-/// The signals that were ignored when the program was started, each a bit: anyone who started it wants it to live on.
+/// The signals that were ignored when the program was started, each a bit: whoever started it wants it to live on.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -185,5 +277,48 @@ fn end(shell: Pid) {
     let children = children.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?));
     for process in children.chain([shell]) {
         let _ = kill_process(process, Signal::TERM);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// They share what is held.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn a_signal_that_came_while_an_editor_ran_is_its_own_however_late_it_is_looked_at() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        rustix::io::write(&write, &[u8::try_from(SIGINT).unwrap()]).unwrap();
+        held().editor = Some(getpid());
+        let (sender, reached) = channel();
+        let cancel = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&cancel);
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            // It would end this program.
+            look(read.into(), &flag, &sender);
+        });
+        let watch = Watch { cancel: Arc::clone(&cancel), signals: Arc::new(write), reached: Mutex::new(reached) };
+        watch.catch_up();
+        held().editor = None;
+        drop(watch);
+        late.join().unwrap();
+        assert!(!cancel.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn one_ctrl_c_does_not_lose_what_was_written_and_a_second_one_does() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let unsaved = Unsaved::new();
+        held().unsaved = true;
+        assert!(!is_kept(SIGTERM), "whoever ends the program otherwise is not there to be asked");
+        assert!(is_kept(SIGINT) && !is_kept(SIGINT));
+        held().unsaved = true;
+        drop(unsaved);
+        assert!(!is_kept(SIGINT), "it is stored, or given up");
     }
 }

@@ -4,6 +4,7 @@
 
 mod annotate;
 mod component;
+mod config;
 mod file;
 mod grants;
 mod imports;
@@ -14,10 +15,11 @@ mod refusal;
 
 pub use annotate::annotate;
 pub use component::Component;
+pub use config::{ConfigMisfit, ConfigSchema};
 pub use file::{LARGEST, read_file};
 pub use grants::{Grant, GrantError, Grants, effective};
 pub use imports::{Meaning, Other, Unavailable, allowed_imports, meaning};
 pub use inspect::{Inspection, inspect};
-pub use limits::limits_from_json;
+pub use limits::{Limit, each_limit, limit_text, limits_from_json, raised_limits};
 pub use manifest::{BackendManifest, ManifestError, Persists, SECTION, Scope};
 pub use refusal::Refusal;

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::Grants;
+use crate::{ConfigSchema, Grants};
 
 /// Name of the custom section that holds the manifest.
 pub const SECTION: &str = "artifacts-backend";
@@ -90,6 +90,19 @@ pub enum ManifestError {
     /// A field that this version does not have.
     #[error("unknown field `{0}`; fields of one's own begin with `x-`")]
     Unknown(String),
+    /// The schema of configurations is none.
+    #[error("`config` is no JSON Schema that can be used: {0}")]
+    Config(String),
+    /// An example does not fit the schema beside it.
+    #[error("`examples[{index}]{place}` does not fit `config`: {why}")]
+    Example {
+        /// Which one, from 0.
+        index: usize,
+        /// The option in it.
+        place: String,
+        /// What is wrong there.
+        why: String,
+    },
     /// A field of the right type and the wrong content.
     #[error("`{place}` is `{found}`; expected {expected}")]
     Value {
@@ -156,7 +169,27 @@ impl BackendManifest {
         for text in texts.into_iter().flatten().chain(&self.authors) {
             line("description, homepage, license or authors", text)?;
         }
-        Ok(())
+        self.check_examples()
+    }
+
+    /// Checks that the schema of configurations is one, and that each example fits it.
+    fn check_examples(&self) -> Result<(), ManifestError> {
+        let schema = self.config_schema()?;
+        self.examples.iter().enumerate().try_for_each(|(index, example)| {
+            schema.check(&Value::Object(example.clone())).map_err(|misfit| ManifestError::Example {
+                index,
+                place: misfit.place,
+                why: misfit.why,
+            })
+        })
+    }
+
+    /// Returns the schema of configurations, ready to be used.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn config_schema(&self) -> Result<ConfigSchema, ManifestError> {
+        ConfigSchema::new(&self.config).map_err(ManifestError::Config)
     }
 }
 

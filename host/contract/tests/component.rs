@@ -196,6 +196,12 @@ fn a_manifest_is_read_strictly() {
             "unknown grant `recipient-plugins`",
         ),
         (&MANIFEST.replace("{\"schema\"", "{\"config\":[],\"schema\""), "config"),
+        (&MANIFEST.replace("{\"schema\"", r#"{"config":{"type":"objekt"},"schema""#), "`config` is no JSON Schema"),
+        (&MANIFEST.replace("{\"schema\"", r##"{"config":{"$ref":"#"},"schema""##), "refers to itself"),
+        (
+            &MANIFEST.replace("{\"schema\"", r#"{"config":{"minProperties":1},"examples":[{"a":1},{}],"schema""#),
+            "`examples[1]` does not fit `config`",
+        ),
         (&format!("{MANIFEST} {{}}"), "trailing"),
     ];
     for (manifest, words) in cases {

@@ -71,6 +71,11 @@ impl Progress {
         self.steps.remove(at)
     }
 
+    /// Takes the only step, though the run is to end: what a person wrote for it is nowhere else.
+    pub(crate) fn only(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
     /// Takes up to `count` steps.
     pub(crate) fn next_batch(&mut self, count: usize) -> VecDeque<Step> {
         std::iter::from_fn(|| self.next(|_| true)).take(count).collect()

@@ -90,6 +90,7 @@ pub fn retrieve(
             }
         }
     }
+    tools.identities.forget_decrypted();
     done
 }
 

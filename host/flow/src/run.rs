@@ -84,6 +84,7 @@ impl Run {
         }
         self.tools.backends.register(&declared.spec.backends);
         self.declare(declared);
+        self.state.begin_round(&self.instances);
         Ok(())
     }
 
@@ -172,7 +173,7 @@ impl Run {
         Ok(found_files)
     }
 
-    /// Tries again, from now on, what could not be opened: backends and identities.
+    /// Opens backends and identities anew when they are needed next: a person wants another try.
     pub fn retry(&mut self) {
         self.tools.backends.retry();
         self.tools.identities.forget();

@@ -27,6 +27,14 @@ pub struct RunState {
 }
 
 impl RunState {
+    /// Wipes the plaintext that no instance needs whose turn is still to come. It is called once another evaluation tells what
+    /// depends on what: what was generated in the last round may be needed by what could not be evaluated in it.
+    pub fn begin_round(&mut self, instances: &BTreeMap<InstanceName, Instance>) {
+        let waiting = instances.values().filter(|instance| !self.settled.contains(&instance.name));
+        let needed: BTreeSet<&InstanceName> = waiting.flat_map(|instance| instance.dependencies.values()).collect();
+        self.inputs.files.retain(|name, _| needed.contains(name));
+    }
+
     /// Why an instance is not tried again.
     pub fn earlier_failure(&self, instance: &Instance) -> Option<Failure> {
         let again = || Failure::new(instance.name.to_string(), "skipped: it failed earlier in this run");
@@ -127,5 +135,32 @@ impl Inputs {
             inputs.insert(name.clone(), files.clone()?);
         }
         Ok(inputs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn plaintext_is_wiped_once_nothing_that_waits_needs_it() {
+        let spec = r#"{"schema": 1, "targets": [{"kind": "nixos", "name": "web1", "artifacts": {
+            "a": {"backend": "fake", "files": {"f": {}}, "generator": {"path": "/g"}},
+            "b": {"backend": "fake", "files": {"f": {}}, "generator": {"path": "/g"}},
+            "done": {"backend": "fake", "files": {"f": {}}, "generator": {"path": "/g"}, "dependencies": ["a"]},
+            "next": {"backend": "fake", "files": {"f": {}}, "generator": {"path": "/g"}, "dependencies": ["b"]}}}]}"#;
+        let instances = artifacts_plan::instances(&artifacts_declared::parse(spec).unwrap(), None).instances;
+        let name = |artifact: &str| format!("per-machine/web1/{artifact}").parse::<InstanceName>().unwrap();
+        let mut state = RunState::default();
+        for artifact in ["a", "b", "done"] {
+            let files = Files::from([(Name::new("f").unwrap(), Secret::new(b"x".to_vec()))]);
+            state.inputs.keep(name(artifact), files, Generation::random().unwrap());
+        }
+        state.settled.extend(["a", "b", "done"].map(name));
+        state.begin_round(&instances);
+        assert!(state.inputs.has(&name("b")) && !state.inputs.has(&name("a")) && !state.inputs.has(&name("done")));
+        // Which generation it was stays known.
+        assert_eq!(state.inputs.generations(&instances[&name("done")]).len(), 1);
     }
 }

@@ -5,11 +5,12 @@ mod fakes;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::time::Duration;
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_flow::{Adopt, Answer, Generate, Prune, Rekey, Report, Run, Set, Tally, generate};
 use artifacts_plan::{InstanceState, Selector};
-use artifacts_seam::Secret;
+use artifacts_seam::{SandboxLayer, Secret};
 use fakes::{Desk, Fleet, Misbehavior};
 
 const A: &str = "per-machine/web1/a";
@@ -393,6 +394,26 @@ fn one_that_cannot_be_decrypted_stops_no_other_from_being_rekeyed() {
 }
 
 #[test]
+fn a_machine_that_knows_nothing_is_shown_recipients_once() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    desk.world.borrow_mut().recipients(&["admin", "new"]);
+    std::fs::remove_dir_all(desk.state()).unwrap();
+    desk.take_said();
+    let (report, _) = rekeyed(&desk, &one(), false);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    let said = desk.take_said();
+    assert!(said.contains(&"recipients 1?".to_owned()), "{said:?}");
+    assert!(!said.iter().any(|one| one.starts_with("recipient changes")), "{said:?}");
+    // Where something was accepted before, the change is shown, and not a second time by the question.
+    desk.world.borrow_mut().recipients(&["admin", "newer"]);
+    rekeyed(&desk, &one(), false);
+    let said = desk.take_said();
+    let shown = ["recipient changes 1", "recipients 0?"];
+    assert!(shown.iter().all(|one| said.iter().any(|said| said == one)), "{said:?}");
+}
+
+#[test]
 fn new_recipients_that_are_refused_get_nothing() {
     let desk = Desk::new();
     generated(&desk, &one());
@@ -563,6 +584,23 @@ fn the_only_file_is_set_while_it_is_absent() {
 }
 
 #[test]
+fn what_was_edited_is_stored_though_the_run_is_to_end() {
+    for opens in [true, false] {
+        let desk = Desk::new();
+        generated(&desk, &one());
+        let mut run = run(&desk, &one());
+        let selection = run.select_one(&name(A));
+        let change = Set { instance: name(A), file: Name::new("f").unwrap(), opens };
+        let agreed = run.survey(&selection).lock(change).agree();
+        desk.cancel.set();
+        let report = agreed.set(Secret::new(b"typed".to_vec())).finish();
+        assert_eq!(report.errors.is_empty(), opens, "{:?}", report.errors);
+        let stored = std::fs::read_to_string(desk.entry(A).join("f.fake")).unwrap();
+        assert_eq!(stored.ends_with("\ntyped"), opens, "{stored}");
+    }
+}
+
+#[test]
 fn a_public_file_is_set_without_a_call_that_writes() {
     let desk = Desk::new();
     let fleet = Fleet::new().machine("web1").secret("a").public("p");
@@ -605,6 +643,58 @@ fn a_no_trashes_nothing() {
     desk.answer([Answer::No]);
     let report = pruned(&desk, &one());
     assert!(report.errors.is_empty() && report.trashed.is_empty() && desk.entry(B).exists());
+}
+
+/// Paths and bytes of everything in the checkout.
+fn everything(desk: &Desk) -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    let mut folders = vec![desk.root()];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let bytes = if path.is_dir() { Vec::new() } else { std::fs::read(&path).unwrap() };
+            all.push((path.display().to_string(), bytes));
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn a_no_leaves_the_old_trash_as_well() {
+    let mut desk = Desk::new();
+    generated(&desk, &three());
+    pruned(&desk, &Fleet::new().machine("web1").secret("a").secret("b"));
+    assert_eq!(files(&desk.trash()).len(), 1);
+    // What is old enough is removed by the second run that finds it so.
+    desk.now += Duration::from_hours(24 * 31);
+    assert!(desk.is_unlocked());
+    desk.now += Duration::from_hours(24 * 2);
+    let before = everything(&desk);
+    desk.answer([Answer::No]);
+    let mut run = run(&desk, &one());
+    let selection = run.select_orphans(&[]);
+    drop(run.survey(&selection).lock(Prune).agree().remove().finish());
+    assert_eq!(everything(&desk), before);
+    drop(run);
+    pruned(&desk, &one());
+    assert_eq!(files(&desk.trash()).len(), 1, "a yes empties it: only what was trashed just now is in it");
+}
+
+#[test]
+fn what_another_run_stores_while_a_person_is_asked_is_not_trashed() {
+    let desk = Desk::new();
+    generated(&desk, &three());
+    let stored = desk.entry(B).join("f.fake");
+    let written = stored.clone();
+    *desk.meanwhile.borrow_mut() = Some(Box::new(move || std::fs::write(written, "admin,host\nnew").unwrap()));
+    let report = pruned(&desk, &one());
+    assert_eq!((report.trashed.len(), report.errors.len()), (1, 1), "{:?}", report.errors);
+    assert!(messages(&report)[0].contains("it is not as it was shown"), "{:?}", report.errors);
+    assert_eq!(std::fs::read_to_string(stored).unwrap(), "admin,host\nnew");
+    assert!(!desk.entry(C).exists());
 }
 
 #[test]
@@ -723,6 +813,51 @@ fn a_storage_that_another_run_has_locked_is_written_by_no_one_else() {
     assert!(desk.take_said().is_empty(), "nobody is asked about what cannot be stored");
     drop((lock, run));
     assert!(desk.is_unlocked());
+}
+
+#[test]
+fn a_worker_that_is_started_again_with_fewer_layers_is_told_of_once_each() {
+    let desk = Desk::new();
+    let (one_layer, other) = (SandboxLayer::UtsNamespace, SandboxLayer::Landlock);
+    let missing = |layer: SandboxLayer| format!("missing: {}", layer.weaker());
+    let mut run = run(&desk, &one());
+    let selection = run.select(&[]);
+    desk.world.borrow_mut().missing = vec![one_layer];
+    let agreed = run.survey(&selection).lock(Generate::default()).agree();
+    assert!(desk.take_said().contains(&missing(one_layer)));
+    desk.world.borrow_mut().missing = vec![other];
+    drop(agreed.generate(jobs(1)).finish());
+    let said = desk.take_said();
+    assert!(said.contains(&missing(other)) && !said.contains(&missing(one_layer)), "{said:?}");
+}
+
+#[test]
+fn a_backend_is_not_called_with_a_configuration_that_it_does_not_take() {
+    let desk = Desk::new();
+    desk.world.borrow_mut().config = serde_json::json!({"required": ["vault"]});
+    let report = generated(&desk, &one());
+    assert_eq!(
+        messages(&report),
+        ["`artifacts.config.fake.vault` of nixos web1 does not fit: it is not set, and is required"]
+    );
+    assert!(desk.world.borrow().calls.is_empty() && desk.take_said().is_empty(), "nobody is asked, either");
+    // What has no secret file is no affair of its backend.
+    let report = status(&desk, &Fleet::new().machine("web1").artifact("a").public("p"));
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+}
+
+#[test]
+fn large_public_files_go_few_at_a_time() {
+    let desk = Desk::new();
+    let with_public = |fleet: Fleet, name: &str| fleet.secret(name).public("p");
+    let fleet = ["a", "b", "c"].into_iter().fold(Fleet::new().machine("web1"), with_public);
+    generated(&desk, &fleet);
+    for instance in [A, B, C] {
+        std::fs::File::create(desk.entry(instance).join("public/p")).unwrap().set_len(33 << 20).unwrap();
+    }
+    desk.world.borrow_mut().calls.clear();
+    status(&desk, &fleet);
+    assert_eq!(desk.world.borrow().calls, [format!("check {A} {B}"), format!("check {C}")]);
 }
 
 #[test]

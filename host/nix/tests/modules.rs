@@ -97,6 +97,48 @@ fn each_module_of_a_user_works_alone_and_with_the_others() {
 }
 
 #[test]
+fn grants_and_limits_are_typed_and_an_unknown_name_lists_the_known_ones() {
+    let bench = Bench::new();
+    let backend = |name: &str, entry: &str| {
+        let module = format!("{{ artifacts.backends.mine = {{ component = \"/mine.wasm\"; {entry} }}; }}");
+        machine(name, &module)
+    };
+    let wrong = [
+        (
+            "grant",
+            "grants.network = true;",
+            "grants.network' is not of type `a grant that exists: identities, plaintext'",
+        ),
+        ("kind", "grants.plaintext = \"yes\";", "grants.plaintext' is not of type `null or boolean'"),
+        ("limit", "limits.disk = 1;", "limits.disk' is not of type `a limit that exists: files, memory, output, time'"),
+        ("much", "limits.memory = 4294967297;", "between 1 and 4294967296"),
+        ("none", "limits.time = 0;", "between 1 and 3600"),
+    ];
+    let flake: String = wrong.iter().map(|(name, entry, _)| backend(name, entry)).collect();
+    let given = "grants.plaintext = true; grants.identities = false; limits.memory = 1073741824; limits.files = null;";
+    bench.flake(&(flake + &backend("given", given) + &backend("bare", "")));
+    for (name, _, words) in wrong {
+        let flake = bench.flake_ref();
+        let target = flake.targets().iter().find(|target| target.name == name).unwrap().clone();
+        let evaluation = flake.evaluate(&[target]);
+        let why = match evaluation {
+            Ok(evaluation) => evaluation.failures.iter().map(|one| one.error.to_string()).collect(),
+            Err(error) => error.to_string(),
+        };
+        assert!(why.contains(words), "{name}: {why}");
+    }
+    let backends = |name: &str| {
+        bench.eval_json(
+            &format!("nixosConfigurations.{name}.config.artifacts.backends.mine"),
+            "b: { inherit (b) grants limits; }",
+        )
+    };
+    let expected = json!({"grants": {"plaintext": true, "identities": false}, "limits": {"memory": 1_073_741_824}});
+    assert_eq!(backends("given"), expected, "what is not given is not in the spec");
+    assert_eq!(backends("bare"), json!({"grants": {}, "limits": {}}));
+}
+
+#[test]
 fn a_user_inside_a_machine_takes_over_what_the_machine_says() {
     let bench = Bench::new();
     bench.write("vault.wasm", "\0asm");

@@ -55,6 +55,21 @@ fn a_shared_artifact_is_one_instance_of_all_its_targets() {
 }
 
 #[test]
+fn a_file_names_the_targets_that_it_is_deployed_to() {
+    let files = json!({"files": {"all": {}, "admins": {"deploy": false}}});
+    let resolved = resolve(&[("b", json!({"t": shared(&files)})), ("a", json!({"t": shared(&files)}))]);
+    let instance = resolved.instances.values().next().unwrap();
+    let targets: Vec<(&str, Vec<&str>)> = instance
+        .for_backend
+        .files
+        .iter()
+        .map(|file| (file.name.as_str(), file.targets.iter().map(|target| target.name.as_str()).collect()))
+        .collect();
+    assert_eq!(targets, [("admins", vec![]), ("all", vec!["a", "b"])]);
+    assert_eq!(instance.for_backend.files[1].targets[0].kind, "nixos");
+}
+
+#[test]
 fn shared_and_own_artifacts_of_one_name_live_side_by_side() {
     let resolved = resolve(&[("a", json!({"t": shared(&json!({}))})), ("b", json!({"t": artifact(&json!({}))}))]);
     let names: Vec<String> = resolved.instances.keys().map(ToString::to_string).collect();

@@ -311,6 +311,74 @@ fn an_entry_is_read_without_the_configuration_that_it_was_stored_with() {
     }
 }
 
+/// An entry as the backends stored it under contract 0.1.0, with the identity that decrypts it.
+struct OldEntry {
+    files: EntryFiles,
+    admin: Key,
+}
+
+impl OldEntry {
+    fn read(name: &str) -> Self {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/entries/{name}.json"));
+        let entry: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let bytes =
+            |(name, text): (&String, &serde_json::Value)| (name.clone(), text.as_str().unwrap().as_bytes().to_vec());
+        let identity: age::x25519::Identity = entry["identity"].as_str().unwrap().parse().unwrap();
+        let public = identity.to_public().to_string();
+        Self { files: entry["files"].as_object().unwrap().iter().map(bytes).collect(), admin: Key { identity, public } }
+    }
+
+    /// The headers in it, each for the file whose name its own bears, or for both.
+    fn openable(&self) -> Openable {
+        let of = |(name, bytes): (&String, &Vec<u8>)| {
+            let own = name.split('.').next().filter(|own| ["one", "two"].contains(own));
+            let files: BTreeSet<String> =
+                own.map_or_else(|| vec!["one", "two"], |own| vec![own]).into_iter().map(str::to_owned).collect();
+            artifacts_age::headers(bytes).into_iter().map(|header| (header, files.clone())).collect::<Vec<_>>()
+        };
+        self.files.iter().flat_map(of).collect()
+    }
+}
+
+#[test]
+fn an_entry_of_contract_0_1_is_present_read_and_written() {
+    for (name, format) in [("agenix", ""), ("sops-nix", "binary"), ("sops-nix", "json"), ("sops-nix", "yaml")] {
+        let old = OldEntry::read(&[name, format].join("-").trim_end_matches('-').to_owned());
+        let component = Component::read(plugin(name)).unwrap();
+        let grants = effective(&component.manifest().requests, &everything());
+        let mut opened = open(&component, &grants);
+        let mut config = serde_json::json!({"publicHostKey": old.admin.public});
+        if !format.is_empty() {
+            config["format"] = format.into();
+        }
+        let instance = instance("a", &["one", "two"], &config);
+        let checked = common::check_one(&mut opened.backend, &instance, old.files.clone());
+        assert!(common::present(&checked), "{name} {format}: {checked:?}");
+        let names = ["one".to_owned(), "two".to_owned()];
+        let mut keys = keyring(&old.admin);
+        let back =
+            opened.backend.retrieve(NOW, instance.clone(), &old.files, &names, &old.openable(), &mut keys).unwrap();
+        assert_eq!(back.secrets["one"].expose(), b"first", "{name} {format}");
+        assert_eq!(back.secrets["two"].expose(), b"second\n", "{name} {format}");
+        // One of two: the other stays to the byte, or all are needed.
+        let recipients = same(&instance, &[&old.admin.public]);
+        let written =
+            opened.backend.serialize(NOW, instance, old.files.clone(), &secrets(&[("one", "new")]), &recipients);
+        match written {
+            Ok(written) => {
+                let kept = old.files.keys().find(|stored| stored.starts_with("two.")).unwrap();
+                assert_eq!(written.files[kept], old.files[kept], "{name} {format}");
+                assert!(old.files.keys().eq(written.files.keys()), "{name} {format}");
+            }
+            Err(failed) => {
+                let typed =
+                    matches!(&failed.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll);
+                assert!(typed && old.files.len() == 1, "{name} {format}: {failed:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_c_example_reads_back_from_memory() {
     let component = with_identities(&guest("in-c"));

@@ -33,7 +33,7 @@ pub use decoder::Decoder;
 pub use error::Error;
 pub use event::Event;
 pub use line::{LineEditor, LineEffect, LineKind};
-pub use mode::{restore, suspend};
+pub use mode::{is_asking, restore, suspend};
 pub use request::PromptRequest;
 pub use row::PromptRow;
 pub use terminal::{Terminal, TerminalOptions};

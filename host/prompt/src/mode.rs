@@ -77,6 +77,11 @@ pub fn restore() -> bool {
     true
 }
 
+/// Returns whether a question is open.
+pub fn is_asking() -> bool {
+    changed().now.is_some()
+}
+
 /// Gives the terminal back as it was while `stop` stops the program, and takes it again afterwards.
 pub fn suspend(stop: impl FnOnce()) {
     let mut changed = changed();

@@ -33,6 +33,7 @@ pub(crate) struct Connection {
     end: Option<Box<dyn HostEnd>>,
     /// Compiled code, for workers.
     code: Option<Arc<[u8]>>,
+    /// What some worker lacked: one that is started again may get fewer layers than the one before.
     missing: Vec<SandboxLayer>,
     pace: Pace,
 }
@@ -64,7 +65,7 @@ impl Connection {
         Self { component, limits, worker: None, end: None, code: None, missing: Vec::new(), pace }
     }
 
-    /// Layers of the sandbox that its worker does not have.
+    /// Layers of the sandbox that one of its workers did not have.
     pub(crate) fn missing(&self) -> &[SandboxLayer] {
         &self.missing
     }
@@ -87,7 +88,8 @@ impl Connection {
         if let Some(code) = kept {
             match end.ready() {
                 Ok(()) => {
-                    (self.code, self.missing) = (Some(code), hello.missing);
+                    self.code = Some(code);
+                    add_layers(&mut self.missing, &hello.missing);
                     return Ok(end);
                 }
                 Err(Start::Failed(error)) => return Err(error),
@@ -101,7 +103,8 @@ impl Connection {
                 if let Some(cache) = cache {
                     cache.put(&key, &code);
                 }
-                (self.code, self.missing) = (Some(code), hello.missing);
+                self.code = Some(code);
+                add_layers(&mut self.missing, &hello.missing);
                 Ok(end)
             }
             Err(Start::Failed(error)) => Err(error),
@@ -212,6 +215,12 @@ fn known(error: CallError) -> CallError {
         CallError::Machine { .. } => Shortage::of_failed().into(),
         error => error,
     }
+}
+
+/// Adds the layers that one more worker lacked.
+fn add_layers(missing: &mut Vec<SandboxLayer>, more: &[SandboxLayer]) {
+    let new: Vec<SandboxLayer> = more.iter().filter(|layer| !missing.contains(layer)).copied().collect();
+    missing.extend(new);
 }
 
 /// The instances that a call is about.
@@ -390,6 +399,16 @@ mod tests {
             let how = named(request, name).unwrap();
             assert!(how.contains("an instance that it was not asked about"), "{how}");
         }
+    }
+
+    #[test]
+    fn a_worker_that_is_started_again_with_fewer_layers_is_noticed() {
+        let (one, other) = (SandboxLayer::UtsNamespace, SandboxLayer::Landlock);
+        let mut missing = Vec::new();
+        for layers in [&[one][..], &[other], &[]] {
+            add_layers(&mut missing, layers);
+        }
+        assert_eq!(missing, [one, other]);
     }
 
     /// A host to whom each answer is work.

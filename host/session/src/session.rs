@@ -2,7 +2,7 @@
 
 use artifacts_age::Keyring;
 use artifacts_declared::Recipients;
-use artifacts_seam::{CallContext, EntryFiles, InstanceView, Secret};
+use artifacts_seam::{CallContext, EntryFiles, InstanceView, SandboxLayer, Secret};
 
 use crate::{CallFailed, Checks, Openable, Retrieved, Serialized, WorkerSession};
 
@@ -24,6 +24,9 @@ pub trait Session {
     /// When the backend fails, breaks the contract, or asks for what it may not have.
     #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
     fn retrieve(&mut self, context: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed>;
+
+    /// Returns the sandbox layers that a worker lacked, of all that were started so far.
+    fn missing_layers(&self) -> &[SandboxLayer];
 }
 
 /// Holds what a backend is asked to write.
@@ -63,5 +66,9 @@ impl Session for WorkerSession {
 
     fn retrieve(&mut self, context: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
         WorkerSession::retrieve(self, context, call.instance, call.files, call.names, call.openable, call.identities)
+    }
+
+    fn missing_layers(&self) -> &[SandboxLayer] {
+        self.missing()
     }
 }

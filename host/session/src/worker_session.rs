@@ -122,7 +122,7 @@ impl WorkerSession {
         &self.limits
     }
 
-    /// Layers of the sandbox that its worker could not be given; each says what is weaker. None in this process.
+    /// Layers of the sandbox that one of its workers could not be given; each says what is weaker. None in this process.
     pub fn missing(&self) -> &[SandboxLayer] {
         self.connection.missing()
     }

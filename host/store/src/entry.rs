@@ -7,15 +7,17 @@ use artifacts_seam::{EntryFiles, Limits};
 
 use crate::file_kind::FileKind;
 use crate::names::{self, PUBLIC, RECEIPT};
-use crate::receipt::{MAX_RECEIPT, Receipt, StoredFile};
+use crate::receipt::{self, Receipt, StoredFile};
 use crate::store_dir::StoreDir;
 use crate::{Error, Hex};
 
 /// Largest number of files that a backend stores in an entry, and of public files beside them.
 pub const MAX_FILES: u64 = Limits::MOST.files;
-/// Largest size of a backend's files in an entry together, and of its public files, in bytes.
+/// Largest size of a backend's files in an entry together, in bytes.
 pub const MAX_TOTAL: u64 = Limits::MOST.output;
-/// Largest file that is read although the receipt does not list it, in bytes.
+/// Largest size of the public files in an entry together, in bytes: a generator writes a quarter of it, a person a sixteenth at once.
+pub const MAX_PUBLIC: u64 = 256 << 20;
+/// Largest size of the files together that are read although the receipt does not list them, in bytes.
 pub const MAX_STRAY_FILE: u64 = 64 << 20;
 
 /// Holds what is stored for one instance: regular files only.
@@ -107,27 +109,28 @@ impl Entry {
         if entries.is_empty() {
             return Ok(None);
         }
+        let public = entries.iter().position(|entry| *entry == (PUBLIC.to_owned(), FileKind::Directory));
+        let public = public.map(|at| entries.swap_remove(at)).map(|_| opened(dir, PUBLIC)).transpose()?;
+        let public = public.map(|public| Ok::<_, Error>((public.entries()?, public))).transpose()?;
         if let Some(at) = entries.iter().position(|entry| *entry == (RECEIPT.to_owned(), FileKind::File)) {
             entries.swap_remove(at);
-            let note = dir.read(RECEIPT, MAX_RECEIPT)?.ok_or_else(|| vanished(dir, RECEIPT))?;
+            let files = entries.len() + public.as_ref().map_or(0, |(entries, _)| entries.len());
+            let note = dir.read(RECEIPT, receipt::largest(files))?.ok_or_else(|| vanished(dir, RECEIPT))?;
             entry.receipt = match Receipt::parse(&note) {
                 Ok(receipt) => ReceiptState::Valid(Box::new(receipt)),
                 Err(error) => ReceiptState::Malformed(error.to_string()),
             };
             entry.note = Some(note);
         }
-        let public = entries.iter().position(|entry| *entry == (PUBLIC.to_owned(), FileKind::Directory));
-        let public = public.map(|at| entries.swap_remove(at));
         // A name that only the host gives: something else under it is no stray file.
         if let Some((_, found)) = entries.iter().find(|(name, kind)| name == PUBLIC && *kind != FileKind::File) {
             return Err(Error::WrongKind { path: dir.at(PUBLIC), expected: FileKind::File, found: *found });
         }
         let (files, extras) = entry.listed(entries, |receipt| &receipt.files);
         entry.files = Reader::default().files(dir, files, limit)?;
-        if public.is_some() {
-            let public = dir.open(PUBLIC)?.ok_or_else(|| vanished(dir, PUBLIC))?;
-            let (files, others) = entry.listed(public.entries()?, |receipt| &receipt.public);
-            entry.public = Reader::default().files(&public, files, MAX_TOTAL)?;
+        if let Some((entries, public)) = public {
+            let (files, others) = entry.listed(entries, |receipt| &receipt.public);
+            entry.public = Reader::default().files(&public, files, MAX_PUBLIC)?;
             entry.take_extras(&mut stray, &public, others, "public/", MAX_STRAY_FILE);
         }
         entry.take_extras(&mut stray, dir, extras, "", limit.min(MAX_STRAY_FILE));
@@ -148,6 +151,7 @@ impl Entry {
                 self.unread.insert(path);
                 continue;
             }
+            let limit = limit.min(MAX_STRAY_FILE.saturating_sub(reader.bytes));
             match reader.files(dir, vec![(name, kind)], limit) {
                 Ok(files) => self.extras.extend(files.into_values().map(|bytes| (path.clone(), bytes))),
                 Err(_) => {
@@ -155,6 +159,17 @@ impl Entry {
                 }
             }
         }
+    }
+
+    /// Returns how many bytes were read, the receipt among them.
+    pub fn size(&self) -> u64 {
+        let files = self.files.values().chain(self.public.values()).chain(self.extras.values());
+        files.map(|bytes| bytes.len() as u64).sum::<u64>() + self.receipt_size()
+    }
+
+    /// Returns the size of `receipt.json`, in bytes; 0 if it does not exist.
+    pub fn receipt_size(&self) -> u64 {
+        self.note.as_ref().map_or(0, |note| note.len() as u64)
     }
 
     /// Returns whether every listed file has the listed bytes. Files that are not listed do not matter.
@@ -212,6 +227,10 @@ fn compare(files: &EntryFiles, stored: &BTreeMap<String, StoredFile>, prefix: &s
     }
 }
 
+fn opened(dir: &StoreDir, name: &str) -> Result<StoreDir, Error> {
+    dir.open(name)?.ok_or_else(|| vanished(dir, name))
+}
+
 fn vanished(dir: &StoreDir, name: &str) -> Error {
     Error::io(dir.at(name), "read", rustix::io::Errno::NOENT)
 }
@@ -238,7 +257,7 @@ impl Reader {
                 return Err(Error::Name { path: dir.path().to_owned(), name, why });
             }
             let bytes = dir.read(&name, limit)?.ok_or_else(|| vanished(dir, &name))?;
-            self.count(dir.path(), bytes.len() as u64)?;
+            self.count(dir.path(), bytes.len() as u64, MAX_TOTAL)?;
             if self.bytes - before > limit {
                 return Err(Error::TooLarge { path: dir.path().to_owned(), what: "the limit in bytes is", limit });
             }
@@ -247,14 +266,14 @@ impl Reader {
         Ok(files)
     }
 
-    fn count(&mut self, path: &str, bytes: u64) -> Result<(), Error> {
+    fn count(&mut self, path: &str, bytes: u64, limit: u64) -> Result<(), Error> {
         self.files += 1;
         self.bytes += bytes;
         if self.files > MAX_FILES {
             return Err(Error::TooLarge { path: path.to_owned(), what: "the limit of files is", limit: MAX_FILES });
         }
-        if self.bytes > MAX_TOTAL {
-            return Err(Error::TooLarge { path: path.to_owned(), what: "the limit in bytes is", limit: MAX_TOTAL });
+        if self.bytes > limit {
+            return Err(Error::TooLarge { path: path.to_owned(), what: "the limit in bytes is", limit });
         }
         Ok(())
     }
@@ -262,16 +281,17 @@ impl Reader {
 
 /// Refuses what [`Entry::read`] would refuse, or what should not be in a repository at all.
 pub(crate) fn check_to_write(path: &str, files: &EntryFiles, public: &EntryFiles) -> Result<(), Error> {
-    for (files, path, reserved) in
-        [(files, path.to_owned(), &[PUBLIC, RECEIPT][..]), (public, format!("{path}/{PUBLIC}"), &[][..])]
-    {
+    for (files, path, reserved, limit) in [
+        (files, path.to_owned(), &[PUBLIC, RECEIPT][..], MAX_TOTAL),
+        (public, format!("{path}/{PUBLIC}"), &[][..], MAX_PUBLIC),
+    ] {
         let mut reader = Reader::default();
         for (name, bytes) in files {
             let taken = reserved.contains(&name.as_str()).then_some("the host keeps this name for itself");
             if let Some(why) = names::fault_to_write(name).or(taken) {
                 return Err(Error::Name { path, name: name.clone(), why });
             }
-            reader.count(&path, bytes.len() as u64)?;
+            reader.count(&path, bytes.len() as u64, limit)?;
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ mod writer;
 
 pub use artifacts_digest::{Generation, Hex, Sha256};
 pub use disk::{Durability, FaultHook, Hooks, Rename};
-pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_STRAY_FILE, MAX_TOTAL, ReceiptState};
+pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_PUBLIC, MAX_STRAY_FILE, MAX_TOTAL, ReceiptState};
 pub use error::Error;
 pub use file_kind::FileKind;
 pub use git::{Git, IndexReport, Staged, Warning};

@@ -17,6 +17,17 @@ const SCHEMA: u64 = 1;
 /// some 650 bytes each, fits twice.
 pub const MAX_RECEIPT: u64 = 128 << 20;
 
+/// What a receipt may have besides its list of files, in bytes: recipients, headers, targets and dependencies.
+const BESIDES_FILES: u64 = 16 << 20;
+
+/// What one file takes in a receipt, in bytes: the longest name, escaped, with size and SHA-256.
+const PER_FILE: u64 = 1 << 10;
+
+/// Returns the size of the largest receipt of an entry with so many files, in bytes: none larger is written or read.
+pub(crate) fn largest(files: usize) -> u64 {
+    MAX_RECEIPT.min((files as u64).saturating_mul(PER_FILE).saturating_add(BESIDES_FILES))
+}
+
 /// Longest recipient or version that is read, in bytes.
 const LONGEST: usize = 16 << 10;
 

@@ -7,6 +7,7 @@ use artifacts_seam::EntryFiles;
 use crate::disk::Disk;
 use crate::entry::check_to_write;
 use crate::names::{self, PUBLIC, RECEIPT};
+use crate::receipt;
 use crate::store_dir::StoreDir;
 use crate::work_dir::WorkDir;
 use crate::{Durability, Error, Fingerprint, Hooks, Receipt, Storage, Time, TrashPolicy, TrashRecord, trash};
@@ -152,7 +153,12 @@ impl Writer {
         check_to_write(&path, &files, &public)?;
         receipt.describe(&files, &public);
         let note = receipt.render();
+        let limit = receipt::largest(files.len() + public.len());
         match Receipt::parse(&note) {
+            Ok(_) if note.len() as u64 > limit => {
+                let why = format!("it has {} bytes; expected at most {limit}", note.len());
+                return Err(Error::Receipt { instance: name, why });
+            }
             Ok(read) if read == receipt => {}
             Ok(_) => return Err(Error::Receipt { instance: name, why: "it reads differently".to_owned() }),
             Err(error) => return Err(Error::Receipt { instance: name, why: error.to_string() }),

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::Recipients;
+use artifacts_declared::{Name, Recipients};
 use artifacts_digest::Sha256;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::state_dir::StateDir;
 use crate::{Checkout, CheckoutId, Error};
@@ -49,9 +49,15 @@ pub struct InstanceConsent {
     /// Targets of the instance, as `kind/name`.
     pub targets: BTreeSet<String>,
     /// Recipients of each secret file.
+    #[serde(deserialize_with = "of_valid_names")]
     pub files: Recipients,
     /// Former recipients of files that are not encrypted any more. They only show that the file was secret.
-    #[serde(default, alias = "once", skip_serializing_if = "Recipients::is_empty")]
+    #[serde(
+        default,
+        alias = "once",
+        skip_serializing_if = "Recipients::is_empty",
+        deserialize_with = "of_valid_names"
+    )]
     former: Recipients,
     /// Files that were secret and may be stored in plain text.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -306,6 +312,13 @@ fn file_name_by_path(path: &Path) -> String {
     format!("{}.json", Sha256::digest(path.as_os_str().as_bytes()))
 }
 
+/// Reads recipients by file. An earlier version took file names that this one refuses, such as those with invisible characters: no
+/// file can be declared under them any more, so nothing is lost without them.
+fn of_valid_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Recipients, D::Error> {
+    let by_file = BTreeMap::<String, BTreeSet<String>>::deserialize(deserializer)?;
+    Ok(by_file.into_iter().filter_map(|(file, recipients)| Some((Name::new(file).ok()?, recipients))).collect())
+}
+
 fn read<T: DeserializeOwned>(
     dir: &StateDir,
     name: &str,
@@ -404,6 +417,18 @@ mod tests {
         assert_eq!((a.last("g"), a.is_public("p")), (Some(&set(&["age1gone"])), true));
         assert_eq!((b.files.get("f"), b.last("h")), (Some(&set(&["age1admin"])), Some(&set(&["age1gone"]))));
         assert_eq!(file.carried.disputed, set(&["shared/c"]));
+    }
+
+    #[test]
+    fn a_file_name_that_is_no_longer_valid_does_not_damage_the_rest() {
+        let (_folder, state, [main, _]) = repository();
+        let a = r#""a": {"targets": ["web1"], "files": {"f": ["k1"], "f\u200bg": ["k2"]}, "once": {"-x": ["k0"], "g": ["k0"]}}"#;
+        by_path(&state, main.root(), &format!("{{{a}}}"));
+        let mut recipients = AcceptedRecipients::open(&state, main.clone()).unwrap();
+        let a = recipients.instance("a").unwrap();
+        assert_eq!((a.files.files().count(), a.last("f"), a.last("g")), (1, Some(&set(&["k1"])), Some(&set(&["k0"]))));
+        accept(&mut recipients, &[("b", agreed(&["web1"], &["k1"]))]);
+        assert!(AcceptedRecipients::open(&state, main).unwrap().instance("a").is_some());
     }
 
     #[test]

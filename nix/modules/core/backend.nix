@@ -2,7 +2,38 @@
 { lib }:
 { name, ... }:
 let
-  inherit (lib) mkOption types literalExpression;
+  inherit (lib)
+    attrNames
+    concatStringsSep
+    filterAttrs
+    literalExpression
+    mkOption
+    mkOptionType
+    types
+    ;
+
+  # A set of these options alone: another name is an error that lists them.
+  closed =
+    what: options:
+    types.submodule {
+      inherit options;
+      freeformType = types.attrsOf (mkOptionType {
+        name = "unknown";
+        description = "a ${what} that exists: ${concatStringsSep ", " (attrNames options)}";
+        check = _: false;
+      });
+    };
+
+  limit =
+    most: example: description:
+    mkOption {
+      type = types.nullOr (types.ints.between 1 most);
+      default = null;
+      inherit description example;
+    };
+
+  # What was not given is not in the spec.
+  given = filterAttrs (_: value: value != null);
 in
 {
   options = {
@@ -36,12 +67,27 @@ in
     };
 
     grants = mkOption {
-      type = types.attrsOf types.anything;
+      type = closed "grant" {
+        plaintext = mkOption {
+          type = types.nullOr types.bool;
+          default = null;
+          description = "Whether it may see the secrets that it stores.";
+          example = true;
+        };
+        identities = mkOption {
+          type = types.nullOr types.bool;
+          default = null;
+          description = ''
+            Whether it may have the host open, with the admin's keys, what it stored for the same file of the same instance.
+          '';
+          example = true;
+        };
+      };
       default = { };
+      apply = given;
       description = ''
-        Grants for this backend. Only grants that the component also requests take effect. The default is none. `plaintext`: read
-        secrets. `identities`: have the host decrypt, with the admin's identities, what it stored for the same file of the same
-        instance. Each admin must accept the grants once on their machine.
+        Grants for this backend. Only grants that the component also requests take effect. The default is none. Each admin must accept
+        the grants once on their machine.
       '';
       example = {
         plaintext = true;
@@ -49,11 +95,17 @@ in
     };
 
     limits = mkOption {
-      type = types.attrsOf types.anything;
+      type = closed "limit" {
+        memory = limit 4294967296 1073741824 "The memory of its component, in bytes (256 MiB; at most 4 GiB).";
+        time = limit 3600 60 "The time of a call, in seconds (10; at most an hour).";
+        output = limit 1073741824 134217728 "The size of one stored copy, in bytes (64 MiB; at most 1 GiB).";
+        files = limit 100000 10000 "The number of files in one stored copy (4096; at most 100000).";
+      };
       default = { };
+      apply = given;
       description = ''
-        Resource limits, where the default is not enough: `memory` in bytes (256 MiB), `time` of a call in seconds (10), `output`
-        in bytes (64 MiB) and `files` in number (4096) of one entry.
+        Resource limits, where the defaults are not enough. Each admin must accept limits above the defaults once on their machine,
+        except for bundled backends.
       '';
       example = {
         memory = 1073741824;

@@ -50,7 +50,10 @@ pub fn initrd(packages: &Packages, tests: &Tests) -> Result<PathBuf> {
     strip(&tests.worker, &inside(&root, &tests.worker)?)?;
     for dir in ["target/guests", "target/plugins"] {
         for entry in fs::read_dir(project::root().join(dir))?.flatten().map(|entry| entry.path()) {
-            if entry.extension().is_some_and(|ending| ending == "wasm") {
+            // What has an interpreter inside would be compiled for longer than compiling may take.
+            let interpreted =
+                ["in-python", "in-javascript"].iter().any(|name| entry.file_stem() == Some(name.as_ref()));
+            if entry.extension().is_some_and(|ending| ending == "wasm") && !interpreted {
                 fs::copy(&entry, inside(&root, &entry)?)?;
             }
         }

@@ -8,7 +8,7 @@ mod packages;
 use anyhow::{Result, ensure};
 
 use crate::tally::Tally;
-use crate::{apt, guests, run, setup, wasm};
+use crate::{apt, composed, guests, run, setup, wasm};
 use packages::Packages;
 
 /// What is compiled for.
@@ -30,6 +30,7 @@ pub fn run() -> Result<()> {
         }
     }
     guests::build(&setup::ready()?.wasm)?;
+    composed::build()?;
     let packages = Packages::fetch(&wasm::cache_home().join("aarch64"))?;
     let tests = compiler::tests(&packages)?;
     let initrd = machine::initrd(&packages, &tests)?;

@@ -32,7 +32,7 @@ pub struct Options {
     dry_run: bool,
     /// Read answers to prompts from a TOML or JSON file; `-` reads standard input
     #[arg(long, value_name = "FILE")]
-    answers: Option<PathBuf>,
+    pub(super) answers: Option<PathBuf>,
     /// Run up to N generators in parallel
     #[arg(long, value_name = "N", default_value_t = 1)]
     jobs: usize,

@@ -24,6 +24,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::standard_input::is_standard_input;
 
 /// Declare, generate and store secrets for NixOS and Home Manager
 #[derive(Debug, Parser)]
@@ -81,6 +82,17 @@ pub enum Command {
     Completions(completions::Options),
     /// Print the manual page
     Man(man::Options),
+}
+
+impl Command {
+    /// Returns how a command reads standard input itself, if it does.
+    pub fn standard_input(&self) -> Option<&'static str> {
+        match self {
+            Self::Set(options) => (!options.dry_run).then_some("set"),
+            Self::Generate(options) => is_standard_input(options.answers.as_ref()).then_some("--answers -"),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a command changes what is stored.

@@ -18,7 +18,7 @@ pub struct Options {
     allow_empty: bool,
     /// Show what would be written; read and write nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 impl Options {

@@ -11,7 +11,7 @@ use super::read_access::ReadRequests;
 use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::ticket::{Allows, Ticket};
 use crate::chain::Base;
-use crate::tools::{Answer, Question, Tools};
+use crate::tools::{Answer, Question, RunEvent, Tools};
 
 /// Holds the tickets of a chain, by instance and storage.
 #[derive(Default)]
@@ -100,12 +100,12 @@ pub(crate) fn preview_recipients(
     Ok(asked.changes)
 }
 
-/// Shows the recipients of the steps that were not accepted yet, asks, and stores the answer. `shown` were shown already. Returns
-/// what was asked about, and tickets for what was agreed to.
+/// Shows the recipients of the steps that were not accepted yet, asks, and stores the answer. `stored` are changes of recipients by
+/// what is stored, which are shown as well. Returns what was asked about, and tickets for what was agreed to.
 pub(crate) fn recipients(
     base: &mut Base<'_>,
     plaintext: WriteKind<'_>,
-    shown: &[RecipientChange],
+    stored: &[RecipientChange],
     is_chained: bool,
 ) -> Result<(Vec<RecipientChange>, Tickets), Failure> {
     // No one is asked about what cannot be stored.
@@ -121,6 +121,10 @@ pub(crate) fn recipients(
     let asked =
         RecipientQuestions::new(&known, names.iter().filter_map(|name| run.instances.get(name)), survey, plaintext);
     let (changes, digest) = (asked.changes.clone(), asked.digest());
+    let shown = &besides_first_uses(stored, &changes);
+    if !shown.is_empty() {
+        run.tools.operator.notify(&RunEvent::RecipientChanges { changes: shown, preview: false });
+    }
     let answer = match &digest {
         Some(digest) => {
             let unshown: Vec<_> = changes.iter().filter(|change| !shown.contains(change)).cloned().collect();
@@ -135,6 +139,16 @@ pub(crate) fn recipients(
     let consent: Consent = asked.settle(&mut known, answer.is_yes())?;
     let tickets = tickets(base, is_chained, |instance| consent.allows(instance));
     Ok((changes, tickets))
+}
+
+/// Returns the changes of files whose recipients are not asked about as a first use: that question shows all of them, and what a
+/// receipt says they were before is no evidence.
+fn besides_first_uses(stored: &[RecipientChange], asked: &[RecipientChange]) -> Vec<RecipientChange> {
+    let is_first = |change: &&RecipientChange| {
+        let is_same = |one: &&RecipientChange| (&one.instance, &one.file) == (&change.instance, &change.file);
+        asked.iter().filter(is_same).any(|one| one.before.is_empty())
+    };
+    stored.iter().filter(|change| !is_first(change)).cloned().collect()
 }
 
 /// Shows which generators want to read secrets for the first time, asks, and stores the answer. Returns what may be read, and what

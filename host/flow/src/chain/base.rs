@@ -36,6 +36,7 @@ impl Base<'_> {
     pub(crate) fn finish(mut self) -> Report {
         self.take_failures();
         self.report.errors.extend(self.progress.unreached());
+        self.run.tools.report_missing_layers();
         if !self.writers.is_idle() {
             let warnings = self.writers.stage(&self.run.tools);
             self.run.tools.report_staged(&warnings);

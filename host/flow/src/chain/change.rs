@@ -44,12 +44,8 @@ pub(crate) mod sealed {
         /// When nothing can be asked or stored: then nothing is written.
         fn ask(&mut self, base: &mut Base<'_>, details: &mut Self::Details) -> Result<Tickets, Failure>;
 
-        /// Returns storages that are locked besides those of instances.
-        fn locked_storages(&self, _: &Plan<Self::Details>) -> BTreeSet<String> {
-            BTreeSet::new()
-        }
-
-        /// Returns whose storages are locked.
+        /// Returns whose storages are locked before anyone is asked. A change that locks others after the answer looks again under
+        /// that lock, by itself.
         fn locks(&self, run: &Run, selection: &Selection) -> BTreeSet<InstanceName> {
             if self.reaches() { run.with_dependencies(&selection.names) } else { selection.names.clone() }
         }

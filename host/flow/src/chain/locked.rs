@@ -1,7 +1,7 @@
 use super::{Agreed, Base, Change};
 use crate::agree::Tickets;
 
-/// Holds the locks of the storages, and what was found under them.
+/// Holds the locks of the storages, and what was found under them. A change that asks before it locks has none yet.
 #[must_use]
 pub struct Locked<'r, C: Change> {
     base: Base<'r>,

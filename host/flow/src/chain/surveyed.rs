@@ -52,12 +52,9 @@ impl<'r> Surveyed<'r> {
         let mut plan = change.plan(self.run, &self.selection, &mut self.survey);
         let mut writers = StorageWriters::default();
         let locks = change.locks(self.run, &self.selection);
-        if !plan.steps.is_empty() || is_unstaged(&self.run.tools, self.run.among(&locks)) {
+        let has_work = !plan.steps.is_empty() || is_unstaged(&self.run.tools, self.run.among(&locks));
+        if has_work && !locks.is_empty() {
             writers = StorageWriters::lock(&self.run.tools, self.run.among(&locks));
-            for storage in change.locked_storages(&plan) {
-                // Why it cannot be locked is told of what is in it.
-                let _ = writers.writer(&self.run.tools, &storage);
-            }
             self.survey = self.run.survey_instances(&locks);
             plan = change.plan(self.run, &self.selection, &mut self.survey);
         }

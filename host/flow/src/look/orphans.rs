@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::InstanceName;
 use artifacts_plan::{EntryOwners, Instance, Owner};
 use artifacts_report::{Failure, FileChange};
-use artifacts_store::{Entry, ReceiptState, Storage};
+use artifacts_store::{Entry, Fingerprint, ReceiptState, Storage};
 
 use super::changes;
 use super::elsewhere::{Storages, has_receipt};
@@ -25,6 +25,8 @@ pub struct Orphan {
     pub size: Option<(usize, u64)>,
     /// Its files, and who reads them as far as the receipt tells.
     pub contents: Vec<FileChange>,
+    /// Its content; none when it cannot be read.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// What is in the storages besides what is declared.
@@ -117,7 +119,8 @@ fn orphan(storage: &Storage, name: InstanceName) -> Orphan {
         ReceiptState::Missing | ReceiptState::Malformed(_) => None,
     });
     let contents = entry.as_ref().map(changes::removed).unwrap_or_default();
-    Orphan { storage: storage.path().to_owned(), name, backend, size: entry.as_ref().map(size), contents }
+    let (size, fingerprint) = (entry.as_ref().map(size), entry.as_ref().map(Entry::fingerprint));
+    Orphan { storage: storage.path().to_owned(), name, backend, size, contents, fingerprint }
 }
 
 fn size(entry: &Entry) -> (usize, u64) {

@@ -1,5 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use artifacts_contract::ConfigSchema;
 use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
 use artifacts_report::{Failure, RecipientChange};
@@ -8,6 +10,7 @@ use artifacts_session::Verified;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
 use artifacts_text::Explain;
 
+use super::configured::check_config;
 use super::elsewhere::Storages;
 use super::extras;
 use super::facts::facts;
@@ -17,8 +20,11 @@ use crate::tools::{HeaderMemory, Tools};
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their entries
 /// in memory.
 const BATCH: usize = 256;
-/// After so many bytes of entries a batch ends.
-const BATCH_BYTES: usize = 64 << 20;
+/// After so many bytes of entries, receipts and public files among them, a batch ends.
+const BATCH_BYTES: u64 = 64 << 20;
+/// The receipts of all instances, which are kept for the whole run, have at most so many bytes together: anyone who can push could
+/// otherwise fill the memory. Those of ten thousand instances with twenty recipients each take half of it.
+const RECEIPT_BYTES: u64 = 512 << 20;
 /// What to do where a part of an entry is missing.
 const MISSING: &str = "restore the missing files: `git status` names them; use `git restore` or a backup";
 
@@ -35,6 +41,8 @@ pub struct Survey {
     pub(crate) other_recipients: BTreeMap<InstanceName, BTreeSet<String>>,
     /// Which making of each dependency is stored.
     pub(crate) generations: BTreeMap<InstanceName, Generation>,
+    /// The receipts that were read so far, in bytes.
+    pub(crate) receipts: u64,
 }
 
 /// What one instance is.
@@ -131,17 +139,20 @@ fn ask(
         Ok(opened) => opened,
         Err(why) => return survey.fail_all(instances, &why),
     };
+    let (limit, schema) = (opened.terms.limits.output, Arc::clone(&opened.terms.config));
+    // A configuration that its backend does not take is not given to it.
+    let fit = instances.iter().copied().filter(|instance| survey.configured(backend, &schema, instance));
+    let instances = fit.collect::<Vec<_>>();
     if !opened.is_here() {
         for instance in instances {
             survey.note(&InstanceProbe::without_entry(instance), CheckResult::new(Said::OnTarget), now);
         }
         return;
     }
-    let limit = opened.terms.limits.output;
     let storage = match Storage::open(&tools.root, &opened.storage) {
         Ok(storage) => storage,
         Err(why) => {
-            return survey.fail_all(instances, &Failure::from(why));
+            return survey.fail_all(&instances, &Failure::from(why));
         }
     };
     let mut rest = instances.iter().copied().peekable();
@@ -158,7 +169,7 @@ fn ask(
         });
         let checks = match checks {
             Ok(checks) => checks,
-            Err(unrecorded) => return survey.stop(instances, unrecorded),
+            Err(unrecorded) => return survey.stop(&instances, unrecorded),
         };
         *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
         for (look, answer) in asked.into_iter().zip(checks.answers) {
@@ -234,10 +245,6 @@ impl<'a> InstanceProbe<'a> {
         let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
         let declared = self.instance.artifact.backend.as_ref().map(Name::as_str);
         stored.is_some() && stored != declared
-    }
-
-    fn size(&self) -> usize {
-        self.files.values().map(Vec::len).sum()
     }
 }
 
@@ -324,7 +331,7 @@ impl Survey {
             let again: BTreeSet<Reason> = again.collect();
             match &mut found.state {
                 InstanceState::Present if !again.is_empty() => {
-                    found.state = InstanceState::Stale(again.into_iter().collect())
+                    found.state = InstanceState::Stale(again.into_iter().collect());
                 }
                 InstanceState::Stale(reasons) => {
                     reasons.extend(again);
@@ -353,6 +360,12 @@ impl Survey {
             let Some(instance) = rest.next() else { break };
             let look = match storage.read_within(&instance.name, limit) {
                 Ok(Some(entry)) => {
+                    if let Err(why) = self.keep(entry.receipt_size()) {
+                        let hint = "name fewer instances, and see who wrote the largest receipts (`git log`)";
+                        self.fail(instance, &why, Some(hint.to_owned()));
+                        continue;
+                    }
+                    bytes += entry.size();
                     let contradiction = headers.contradiction(instance, &entry.files);
                     InstanceProbe::new(instance, entry, generations).contradicted(contradiction)
                 }
@@ -362,11 +375,33 @@ impl Survey {
                     continue;
                 }
             };
-            bytes += look.size();
             let elsewhere = storages.besides(storage.path(), instance);
             looks.push(InstanceProbe { storage: storage.path().to_owned(), elsewhere, ..look });
         }
         looks
+    }
+
+    /// Whether the configurations of an instance's targets fit; where one does not, that is its error. A backend is not asked about
+    /// an instance without secret files.
+    fn configured(&mut self, backend: &Name, schema: &ConfigSchema, instance: &Instance) -> bool {
+        if instance.for_backend.files.is_empty() {
+            return true;
+        }
+        let Err(failure) = check_config(backend, schema, instance) else { return true };
+        self.fail(instance, &failure.message, failure.hint);
+        false
+    }
+
+    /// Counts a receipt of so many bytes. Refuses one that does not fit beside the others.
+    fn keep(&mut self, receipt: u64) -> Result<(), String> {
+        if receipt > RECEIPT_BYTES.saturating_sub(self.receipts) {
+            let limit = RECEIPT_BYTES >> 20;
+            return Err(format!(
+                "its receipt has {receipt} bytes, and all that a run reads may have {limit} MiB together"
+            ));
+        }
+        self.receipts += receipt;
+        Ok(())
     }
 
     fn note(&mut self, look: &InstanceProbe<'_>, answer: CheckResult, now: u64) {
@@ -428,5 +463,18 @@ impl Survey {
         for instance in instances {
             self.fail(instance, &why.message, why.hint.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_take_no_more_memory_than_all_of_them_may_have() {
+        let mut survey = Survey::default();
+        assert_eq!((survey.keep(RECEIPT_BYTES - 10), survey.keep(10)), (Ok(()), Ok(())));
+        assert!(survey.keep(1).is_err_and(|why| why.contains("512 MiB")));
+        assert_eq!(survey.keep(0), Ok(()), "what has no receipt is looked at all the same");
     }
 }

@@ -30,10 +30,10 @@ pub trait Backends {
     /// Takes the registrations of another evaluation. Backends whose registration is the same stay open.
     fn register(&mut self, registrations: &BTreeMap<Name, Registration>);
 
-    /// Tries those again, from now on, that could not be opened.
+    /// Opens each anew when it is needed next: one that could not be opened, and one that is no longer called since it timed out.
     fn retry(&mut self);
 
-    /// Returns the sandbox layers that some worker lacks.
+    /// Returns the sandbox layers that some worker of the open backends lacked.
     fn missing_layers(&self) -> BTreeSet<SandboxLayer>;
 }
 
@@ -56,6 +56,11 @@ impl ReadyBackend {
     /// Returns whether it can be called on this machine.
     pub fn is_here(&self) -> bool {
         self.session.is_some()
+    }
+
+    /// Returns the sandbox layers that its workers lacked, of all that were started so far.
+    pub fn missing_layers(&self) -> &[SandboxLayer] {
+        self.session.as_ref().map_or(&[], |session| session.missing_layers())
     }
 
     pub(super) fn session(&mut self) -> Option<(&mut dyn Session, &Terms)> {

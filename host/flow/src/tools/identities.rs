@@ -4,6 +4,9 @@ use artifacts_age::{Keyring, NoPrompter, Opener, Plugins};
 use artifacts_report::Failure;
 
 /// Holds the admin's identities: read when the first secret is to be decrypted, and not before.
+///
+/// They stay until the run ends, those under a passphrase unlocked, so that a person is asked once a run. What age plugins decrypted
+/// is plaintext: it is wiped as soon as it was given out.
 pub struct Identities {
     load: Box<dyn Fn() -> Result<Opener, Failure>>,
     ring: Option<Result<Keyring, Failure>>,
@@ -23,6 +26,13 @@ impl Identities {
     /// Reads them again when they are needed next.
     pub(crate) fn forget(&mut self) {
         self.ring = None;
+    }
+
+    /// Wipes what age plugins decrypted: it was given out.
+    pub(crate) fn forget_decrypted(&mut self) {
+        if let Some(Ok(ring)) = &mut self.ring {
+            ring.forget_decrypted();
+        }
     }
 
     /// Returns the identities themselves.

@@ -37,8 +37,8 @@ pub use headers::{ConfirmClone, HeaderMemory};
 pub use identities::Identities;
 pub use operator::{Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 pub use recorded::Recorded;
-pub use registry::{Accept, BundledBackends, EffectiveGrants, Registry};
-pub use session::Terms;
+pub use registry::{Accept, BundledBackends, Registry};
+pub use session::{EffectiveGrants, Terms};
 
 /// Holds everything outside that a run works with.
 pub struct Tools {
@@ -129,15 +129,13 @@ impl Tools {
         AcceptedRecipients::open(self.state.clone(), self.checkout.clone()).map_err(failed)
     }
 
-    /// Reports every sandbox layer that a worker lacks, once each.
+    /// Reports every sandbox layer that a worker lacked, once each: workers are started again, and may get fewer.
     pub fn report_missing_layers(&mut self) {
-        let missing = self.backends.missing_layers();
-        let new = missing.difference(&self.reported).next().is_some();
-        if new {
-            for weaker in SandboxLayer::all_weaker(&missing) {
-                self.operator.notify(&RunEvent::MissingLayer(weaker));
-            }
-            self.reported.extend(missing);
+        let before = SandboxLayer::all_weaker(&self.reported);
+        self.reported.extend(self.backends.missing_layers());
+        let now = SandboxLayer::all_weaker(&self.reported);
+        for weaker in now.into_iter().filter(|weaker| !before.contains(weaker)) {
+            self.operator.notify(&RunEvent::MissingLayer(weaker));
         }
     }
 

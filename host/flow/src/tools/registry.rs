@@ -1,20 +1,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_contract::{Component, Grants, effective, limits_from_json, read_file};
+use artifacts_contract::{Component, Grants, effective, limits_from_json, raised_limits, read_file};
 use artifacts_declared::{ComponentSource, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
 use artifacts_ram::PrivateDir;
 use artifacts_report::Failure;
 use artifacts_seam as seam;
-use artifacts_seam::{Limits, SandboxLayer};
+use artifacts_seam::SandboxLayer;
 use artifacts_session::{
     CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
 };
 use artifacts_text::{Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
-use super::session::{Terms, stores_here};
+use super::session::{EffectiveGrants, Terms, stores_here};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
 /// first needed; one that cannot be opened fails its instances and nothing else.
@@ -25,7 +25,6 @@ pub struct Registry {
     worker: Box<dyn Fn() -> Result<(WorkerStart, PrivateDir), Failure>>,
     accept: Accept,
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
-    missing: BTreeSet<SandboxLayer>,
     nix: Nix,
     on_target: bool,
 }
@@ -39,19 +38,8 @@ pub struct BundledBackends {
     pub component: fn(&str, &str) -> Result<Component, Failure>,
 }
 
-/// Asks the admin, who may have answered before, whether a component may have these grants.
-pub type Accept = Box<dyn Fn(&Name, &Component, &Grants) -> Result<bool, Failure>>;
-
-/// What a backend may do, and how much it may use.
-#[derive(Debug, Clone)]
-pub struct EffectiveGrants {
-    /// The effective grants.
-    pub grants: Grants,
-    /// The limits.
-    pub limits: Limits,
-    /// Whether it is trusted as the program is, since it is inside of it: it gets what it requests.
-    pub bundled: bool,
-}
+/// Asks the admin, who may have answered before, whether a component may have these rights.
+pub type Accept = Box<dyn Fn(&Name, &Component, &EffectiveGrants) -> Result<bool, Failure>>;
 
 /// A component's session, with the directory that it works in for as long as it is open.
 struct ComponentFile {
@@ -71,6 +59,10 @@ impl Session for ComponentFile {
     fn retrieve(&mut self, context: seam::CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
         Session::retrieve(&mut self.session, context, call)
     }
+
+    fn missing_layers(&self) -> &[SandboxLayer] {
+        self.session.missing_layers()
+    }
 }
 
 impl Registry {
@@ -89,7 +81,6 @@ impl Registry {
             worker: Box::new(worker),
             accept: Box::new(|_, _, _| Ok(false)),
             opened: BTreeMap::new(),
-            missing: BTreeSet::new(),
             nix,
             on_target: false,
         }
@@ -135,18 +126,20 @@ impl Registry {
         let (component, real) = self.read(name, &entry)?;
         let stored = || real.is_none_or(|real| in_store(&real, &self.nix));
         check_sha256(name, &entry, &component, stored)?;
-        let EffectiveGrants { grants, limits, bundled } = self.rights(name, &entry, &component)?;
-        if !bundled && !grants.is_empty() && !(self.accept)(name, &component, &grants)? {
-            return Err(not_accepted(name, &component, &grants));
+        check_name(name, &component)?;
+        let rights = self.rights(name, &entry, &component)?;
+        if rights.need_consent() && !(self.accept)(name, &component, &rights)? {
+            return Err(not_accepted(name, &component, &rights));
         }
-        let terms = Terms::new(&component, is_builtin(&entry), grants.clone(), limits);
+        let EffectiveGrants { grants, limits, .. } = rights.clone();
+        let terms = Terms::new(&component, rights)
+            .map_err(|e| Failure::about(name.to_string(), artifacts_contract::Refusal::Manifest(e)))?;
         if !stores_here(&component) && !self.on_target {
             return Ok(ReadyBackend::new(terms, entry.storage, None));
         }
         let (worker, home) = (self.worker)()?;
         let session = WorkerSession::open(&component, grants, limits, &worker)
             .map_err(|e| Failure::about(name.to_string(), e))?;
-        self.missing.extend(session.missing().iter().copied());
         Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(ComponentFile { session, _home: home }))))
     }
 
@@ -180,7 +173,9 @@ impl Registry {
     /// # Errors
     /// When it cannot be read, or is no component that this host would run.
     pub fn component(&self, name: &Name, entry: &artifacts_declared::Registration) -> Result<Component, Failure> {
-        self.read(name, entry).map(|(component, _)| component)
+        let (component, _) = self.read(name, entry)?;
+        check_name(name, &component)?;
+        Ok(component)
     }
 
     /// The component, and the path that it was read from, without links and `..`; none when it is inside the program.
@@ -189,6 +184,13 @@ impl Registry {
         name: &Name,
         entry: &artifacts_declared::Registration,
     ) -> Result<(Component, Option<PathBuf>), Failure> {
+        if self.bundled.names.contains(&name.as_str()) && !is_itself(name, entry) {
+            let why = format!("`{name}` is the name of a bundled backend, and no other component can have it");
+            let hint = format!(
+                "register the component under its own name, or leave `artifacts.backends.{name}.component` out"
+            );
+            return Err(Failure::new(name.to_string(), why).hint(Some(hint)));
+        }
         let path = match &entry.component {
             ComponentSource::Plain(text) => match text.strip_prefix("builtin:") {
                 Some(builtin) => {
@@ -243,15 +245,15 @@ impl Backends for Registry {
         let declared = &self.declared;
         self.opened.retain(|name, _| declared.get(name) == registrations.get(name));
         self.declared.clone_from(registrations);
-        self.retry();
-    }
-
-    fn retry(&mut self) {
         self.opened.retain(|_, opened| opened.is_ok());
     }
 
+    fn retry(&mut self) {
+        self.opened.clear();
+    }
+
     fn missing_layers(&self) -> BTreeSet<SandboxLayer> {
-        self.missing.clone()
+        self.opened.values().flatten().flat_map(ReadyBackend::missing_layers).copied().collect()
     }
 }
 
@@ -301,16 +303,32 @@ fn check_sha256(
     }
 }
 
-fn not_accepted(name: &Name, component: &Component, grants: &Grants) -> Failure {
-    let words = serde_json::json!(grants);
-    Failure::new(
-        name.to_string(),
-        format!("you have not accepted its grants on this machine: {words} (SHA-256 {})", component.sha256()),
-    )
-    .hint(Some(format!(
-        "review them with `artifacts backend explain {}`, then pass `--accept-grants`",
-        shell_word(name.as_str())
-    )))
+/// A backend is known by one name: that of its registration, which configurations have, and that of its manifest, which people read
+/// before they accept it.
+fn check_name(name: &Name, component: &Component) -> Result<(), Failure> {
+    let own = &component.manifest().name;
+    if own == name.as_str() {
+        return Ok(());
+    }
+    let why = format!("it is registered as `{name}`, and its component names itself `{own}`");
+    Err(Failure::new(name.to_string(), why).hint(Some(format!(
+        "register it as `artifacts.backends.{own}`, or change `name` with `artifacts backend annotate`"
+    ))))
+}
+
+fn not_accepted(name: &Name, component: &Component, rights: &EffectiveGrants) -> Failure {
+    let grants = rights.grants.each().into_iter().filter(|grant| grant.given).map(|grant| grant.name.to_owned());
+    let limits = raised_limits(&rights.limits).into_iter().map(|limit| limit.to_string());
+    let given = grants.chain(limits).collect::<Vec<_>>().join(", ");
+    let sha256 = component.sha256();
+    let why = format!("you have not accepted its grants and limits on this machine: {given} (SHA-256 {sha256})");
+    let explain = format!("artifacts backend explain {}", shell_word(name.as_str()));
+    Failure::new(name.to_string(), why).hint(Some(format!("review them with `{explain}`, then pass `--accept-grants`")))
+}
+
+/// Whether an entry is about a bundled backend under its own name.
+fn is_itself(name: &Name, entry: &artifacts_declared::Registration) -> bool {
+    matches!(&entry.component, ComponentSource::Plain(text) if text.strip_prefix("builtin:") == Some(name.as_str()))
 }
 
 fn is_builtin(entry: &artifacts_declared::Registration) -> bool {
@@ -324,5 +342,64 @@ fn builtin(name: &Name) -> artifacts_declared::Registration {
         storage: DEFAULT_STORAGE.to_owned(),
         grants: serde_json::Map::new(),
         limits: serde_json::Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use artifacts_contract::ConfigSchema;
+
+    use super::*;
+
+    fn registry() -> Registry {
+        let nothing = || Failure::new("", "there is nothing");
+        let bundled = BundledBackends { names: &["fake"], component: |_, _| Err(Failure::new("", "there is nothing")) };
+        let nix = Nix::new(None, Vec::new(), artifacts_nix::NixOptions::default());
+        Registry::new(BTreeMap::new(), bundled, PathBuf::new(), nix, move || Err(nothing()))
+    }
+
+    fn ready() -> ReadyBackend {
+        let terms = Terms {
+            component: "fake".to_owned(),
+            version: "1.0.0".to_owned(),
+            sha256: artifacts_digest::Sha256::digest("component"),
+            bundled: true,
+            retrieves: true,
+            requests_plaintext: false,
+            grants: Grants::default(),
+            limits: seam::Limits::default(),
+            config: Arc::new(ConfigSchema::new(&serde_json::Map::new()).unwrap()),
+        };
+        ReadyBackend::new(terms, DEFAULT_STORAGE.to_owned(), None)
+    }
+
+    #[test]
+    fn another_try_opens_what_was_open_and_another_evaluation_does_not() {
+        let name = Name::new("fake").unwrap();
+        let mut registry = registry();
+        registry.opened.insert(name.clone(), Ok(ready()));
+        registry.register(&BTreeMap::new());
+        assert!(registry.open(&name).is_ok());
+        // It may be one that is not called any more, since it timed out too often.
+        registry.retry();
+        assert!(registry.open(&name).is_err_and(|failure| failure.message == "there is nothing"));
+    }
+
+    #[test]
+    fn the_name_of_a_bundled_backend_is_its_own_whatever_is_registered() {
+        let name = Name::new("fake").unwrap();
+        let registry = registry();
+        let registered = |component: ComponentSource| artifacts_declared::Registration { component, ..builtin(&name) };
+        let plain = |text: &str| ComponentSource::Plain(text.to_owned());
+        let derived = ComponentSource::Derived { path: "/nix/store/x".into(), drv: "/nix/store/x.drv".into() };
+        for taken in [plain("/nowhere.wasm"), plain("builtin:other"), derived] {
+            let failure = registry.component(&name, &registered(taken)).unwrap_err();
+            assert!(failure.message.contains("`fake` is the name of a bundled backend"), "{failure:?}");
+        }
+        let own = registry.component(&name, &registered(plain("builtin:fake"))).unwrap_err();
+        assert_eq!(own.message, "there is nothing", "it is looked for inside the program");
     }
 }

@@ -1,8 +1,29 @@
 //! What is known of a backend before the first call.
 
-use artifacts_contract::{Component, Grants, Persists};
+use std::sync::Arc;
+
+use artifacts_contract::{Component, ConfigSchema, Grants, ManifestError, Persists, raised_limits};
 use artifacts_digest::Sha256;
 use artifacts_seam::Limits;
+
+/// What a backend may do, and how much it may use.
+#[derive(Debug, Clone)]
+pub struct EffectiveGrants {
+    /// The effective grants.
+    pub grants: Grants,
+    /// The limits.
+    pub limits: Limits,
+    /// Whether it is trusted as the program is, since it is inside of it: it gets what it requests.
+    pub bundled: bool,
+}
+
+impl EffectiveGrants {
+    /// Returns whether the admin has to accept them: what is inside the program needs no consent, and nor does a component without
+    /// grants that stays within the default limits.
+    pub fn need_consent(&self) -> bool {
+        !self.bundled && (!self.grants.is_empty() || !raised_limits(&self.limits).is_empty())
+    }
+}
 
 /// Holds what is known of a backend without a call.
 #[derive(Debug, Clone)]
@@ -23,13 +44,19 @@ pub struct Terms {
     pub grants: Grants,
     /// How much a call may use.
     pub limits: Limits,
+    /// What it takes as the configuration of a target.
+    pub config: Arc<ConfigSchema>,
 }
 
 impl Terms {
-    /// Returns those of a component that gets these grants and limits.
-    pub fn new(component: &Component, bundled: bool, grants: Grants, limits: Limits) -> Self {
+    /// Returns those of a component that gets these rights.
+    ///
+    /// # Errors
+    /// When its schema of configurations is none.
+    pub fn new(component: &Component, rights: EffectiveGrants) -> Result<Self, ManifestError> {
         let manifest = component.manifest();
-        Self {
+        let EffectiveGrants { grants, limits, bundled } = rights;
+        Ok(Self {
             component: manifest.name.clone(),
             version: manifest.version.clone(),
             sha256: component.sha256(),
@@ -38,7 +65,8 @@ impl Terms {
             requests_plaintext: manifest.requests.plaintext,
             grants,
             limits,
-        }
+            config: Arc::new(manifest.config_schema()?),
+        })
     }
 }
 

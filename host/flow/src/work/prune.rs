@@ -1,7 +1,5 @@
 //! Entries that no declaration owns go to the trash.
 
-use std::collections::BTreeSet;
-
 use artifacts_declared::InstanceName;
 use artifacts_report::{Failure, Report, RowAction, TrashedEntry};
 use artifacts_text::agreeing;
@@ -91,13 +89,35 @@ impl Planned for Prune {
                     .hint(Some("pass `--yes` to confirm; `--dry-run` lists the entries")));
             }
         }
-        let entries: Vec<(String, InstanceName)> =
-            details.orphans.iter().map(|orphan| (orphan.storage.clone(), orphan.name.clone())).collect();
-        Ok(ask::removals(base, &entries))
+        Ok(lock(base, &details.orphans))
     }
+}
 
-    fn locked_storages(&self, plan: &Plan<PrunePlan>) -> BTreeSet<String> {
-        plan.steps.iter().map(|step| step.storage.clone()).collect()
+/// Locks the storages and looks again: what another run did while the admin was asked is its own. Returns tickets for what is
+/// still as it was shown.
+///
+/// It is locked after the question alone: a lock empties old trash, and a no leaves everything as it is.
+fn lock(base: &mut Base<'_>, shown: &[Orphan]) -> Tickets {
+    let entries: Vec<(String, InstanceName)> =
+        shown.iter().map(|orphan| (orphan.storage.clone(), orphan.name.clone())).collect();
+    let tickets = ask::removals(base, &entries);
+    let run = &*base.run;
+    match run.owners().and_then(|owners| orphans(&run.tools, &owners, &run.instances)) {
+        Ok(now) => shown.iter().filter(|orphan| !now.found.contains(orphan)).for_each(|orphan| {
+            let why = "it is not as it was shown: another run stored, declared or removed it";
+            let hint = "it was left as it is; `artifacts prune` shows it as it is now";
+            drop_out(base, orphan, Failure::new(orphan.name.to_string(), why).hint(Some(hint)));
+        }),
+        Err(failure) => base.progress.drop_all(failure),
+    }
+    tickets
+}
+
+/// Drops the step of an entry out, unless it has left before.
+fn drop_out(base: &mut Base<'_>, orphan: &Orphan, failure: Failure) {
+    let is_its = |step: &Step| step.name == orphan.name && step.storage == orphan.storage;
+    if base.progress.next(is_its).is_some() {
+        base.progress.drop_out(failure);
     }
 }
 

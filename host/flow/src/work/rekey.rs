@@ -85,8 +85,6 @@ impl Planned for Rekey {
     }
 
     fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<Tickets, Failure> {
-        // Anyone who may be asked to accept them sees them.
-        base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: false });
         base.report.recipients.clone_from(changes);
         Ok(ask::recipients(base, WriteKind::Stored, changes, false)?.1)
     }

@@ -110,10 +110,12 @@ impl<'r> Agreed<'r, Set> {
         self.give_up()
     }
 
-    /// Stores the value.
+    /// Stores the value. One that was edited is stored though the run is to end by now: it is the work of a person, and is lost
+    /// otherwise.
     pub fn set(self, value: Secret) -> Written<'r> {
         let Self { mut base, change, mut tickets, .. } = self;
-        if let Some(step) = base.progress.next(|_| true) {
+        let step = if change.opens { base.progress.only() } else { base.progress.next(|_| true) };
+        if let Some(step) = step {
             match store(&mut base, &mut tickets, &change, value) {
                 Ok(changes) => {
                     base.progress.finish(step.name);

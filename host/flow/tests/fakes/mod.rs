@@ -39,6 +39,8 @@ pub struct Desk {
     pub answers: Rc<RefCell<VecDeque<Answer>>>,
     /// What the operator was asked and told.
     pub said: Rc<RefCell<Vec<String>>>,
+    /// Done while the operator is asked next.
+    pub meanwhile: Meanwhile,
     /// What generators do.
     pub generators: Arc<FakeGenerators>,
     /// Ends a run.
@@ -58,6 +60,7 @@ impl Desk {
             world: Rc::default(),
             answers: Rc::default(),
             said: Rc::default(),
+            meanwhile: Rc::default(),
             generators: Arc::new(generators),
             cancel,
             now: SystemTime::UNIX_EPOCH + Duration::from_hours(500_000),
@@ -75,6 +78,11 @@ impl Desk {
 
     pub fn audit_log(&self) -> PathBuf {
         self.dir.path().join("audit.jsonl")
+    }
+
+    /// What this machine knows.
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
     }
 
     pub fn trash(&self) -> PathBuf {
@@ -102,7 +110,11 @@ impl Desk {
             backends: Box::new(FakeBackends::new(&self.world)),
             evaluator: Box::new(FakeEvaluate(evaluations.into())),
             generators: self.generators.clone(),
-            operator: Box::new(FakeOperator { answers: self.answers.clone(), said: self.said.clone() }),
+            operator: Box::new(FakeOperator {
+                answers: self.answers.clone(),
+                said: self.said.clone(),
+                meanwhile: self.meanwhile.clone(),
+            }),
             identities: Identities::none(),
             headers: HeaderMemory::new(known, checkout, Box::new(|_| Ok(true))),
             trust: Trust::new(state.join("accepted")),
@@ -178,7 +190,7 @@ impl Backends for FakeBackends {
     fn retry(&mut self) {}
 
     fn missing_layers(&self) -> BTreeSet<artifacts_seam::SandboxLayer> {
-        BTreeSet::new()
+        self.0.values().flat_map(ReadyBackend::missing_layers).copied().collect()
     }
 }
 
@@ -253,9 +265,12 @@ impl Generators for FakeGenerators {
     }
 }
 
+type Meanwhile = Rc<RefCell<Option<Box<dyn FnOnce()>>>>;
+
 struct FakeOperator {
     answers: Rc<RefCell<VecDeque<Answer>>>,
     said: Rc<RefCell<Vec<String>>>,
+    meanwhile: Meanwhile,
 }
 
 impl FakeOperator {
@@ -273,6 +288,10 @@ impl Operator for FakeOperator {
             Question::NewValues(former) => format!("new values {}?", former.len()),
             Question::Trash(rows) => format!("trash {}?", rows.len()),
         });
+        let meanwhile = self.meanwhile.borrow_mut().take();
+        if let Some(act) = meanwhile {
+            act();
+        }
         Ok(self.answers.borrow_mut().pop_front().unwrap_or(Answer::Yes { by: "test" }))
     }
 
@@ -306,6 +325,10 @@ impl Operator for FakeOperator {
             RunEvent::GeneratorOutput { name, .. } => self.note(format!("output of {name}")),
             RunEvent::Reencrypted(name) => self.note(format!("re-encrypted {name}")),
             RunEvent::PublicChange { name, .. } => self.note(format!("public change of {name}")),
+            RunEvent::RecipientChanges { changes, preview: false } => {
+                self.note(format!("recipient changes {}", changes.len()));
+            }
+            RunEvent::MissingLayer(weaker) => self.note(format!("missing: {weaker}")),
             RunEvent::EvaluatingAgain => self.note("evaluating again"),
             RunEvent::Note(text) => self.note(*text),
             _ => {}

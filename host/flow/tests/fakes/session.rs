@@ -3,13 +3,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use artifacts_contract::Grants;
+use artifacts_contract::{ConfigSchema, Grants};
 use artifacts_flow::{RetrieveCall, SerializeCall, Session, Terms};
 use artifacts_seam::Limits;
 use artifacts_seam::{
-    BackendFailure, CallContext, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret,
-    SecretFile, Usage,
+    BackendFailure, CallContext, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView,
+    SandboxLayer, Secret, SecretFile, Usage,
 };
 use artifacts_session::{CallFailed, Checks, Retrieved, Serialized, Verified};
 
@@ -42,6 +43,10 @@ pub struct World {
     pub events: Vec<ComponentEvent>,
     /// Done at every call.
     pub hook: Option<Box<dyn Fn()>>,
+    /// The schema of a target's configuration.
+    pub config: serde_json::Value,
+    /// What its worker lacks from the next call on.
+    pub missing: Vec<SandboxLayer>,
 }
 
 impl Default for World {
@@ -55,6 +60,8 @@ impl Default for World {
             needs_all: false,
             events: Vec::new(),
             hook: None,
+            config: serde_json::json!({}),
+            missing: Vec::new(),
         }
     }
 }
@@ -70,6 +77,7 @@ impl World {
             requests_plaintext: true,
             grants: Grants::default(),
             limits: Limits::default(),
+            config: Arc::new(ConfigSchema::new(self.config.as_object().unwrap()).unwrap()),
         }
     }
 
@@ -92,11 +100,14 @@ impl World {
     }
 }
 
-pub struct FakeSession(Rc<RefCell<World>>);
+pub struct FakeSession {
+    world: Rc<RefCell<World>>,
+    missing: Vec<SandboxLayer>,
+}
 
 impl FakeSession {
     pub fn new(world: &Rc<RefCell<World>>) -> Self {
-        Self(Rc::clone(world))
+        Self { world: Rc::clone(world), missing: Vec::new() }
     }
 }
 
@@ -112,7 +123,8 @@ fn stored(files: &EntryFiles, name: &str) -> Option<(String, Vec<u8>)> {
 
 impl Session for FakeSession {
     fn check(&mut self, _: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
-        let mut world = self.0.borrow_mut();
+        let mut world = self.world.borrow_mut();
+        self.missing.extend(std::mem::take(&mut world.missing));
         let names: Vec<String> = batch.iter().map(|(instance, _)| instance.name.clone()).collect();
         let misbehavior = world.begin("check", &names);
         let answer = |(instance, files): (InstanceView, EntryFiles)| {
@@ -137,7 +149,8 @@ impl Session for FakeSession {
     }
 
     fn serialize(&mut self, _: CallContext, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
-        let mut world = self.0.borrow_mut();
+        let mut world = self.world.borrow_mut();
+        self.missing.extend(std::mem::take(&mut world.missing));
         let misbehavior = world.begin("serialize", std::slice::from_ref(&call.instance.name));
         if world.needs_all && call.secrets.len() < call.instance.files.len() {
             let message = "all files are needed".to_owned();
@@ -168,7 +181,8 @@ impl Session for FakeSession {
     }
 
     fn retrieve(&mut self, _: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
-        let mut world = self.0.borrow_mut();
+        let mut world = self.world.borrow_mut();
+        self.missing.extend(std::mem::take(&mut world.missing));
         let misbehavior = world.begin("retrieve", std::slice::from_ref(&call.instance.name));
         let mut secrets = BTreeMap::new();
         for name in call.names {
@@ -185,5 +199,9 @@ impl Session for FakeSession {
             usage: Usage::default(),
             saw_plaintext: true,
         })
+    }
+
+    fn missing_layers(&self) -> &[SandboxLayer] {
+        &self.missing
     }
 }

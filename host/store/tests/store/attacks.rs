@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use artifacts_seam::EntryFiles;
-use artifacts_store::{Error, FileKind, MAX_FILES, MAX_TOTAL, NewEntry, Root, Storage, WriterOptions};
+use artifacts_store::{Error, FileKind, MAX_FILES, MAX_STRAY_FILE, MAX_TOTAL, NewEntry, Root, Storage, WriterOptions};
 use artifacts_text::Explain;
 
 use crate::support::*;
@@ -373,6 +373,36 @@ fn an_entry_beyond_the_limits_is_refused_both_ways() {
     // More than an entry could hold before, although a registration could permit it.
     commit(many(1500), many(24)).unwrap();
     assert_eq!(checkout.read("shared/x").unwrap().differences(), []);
+}
+
+#[test]
+fn a_receipt_is_no_larger_than_the_files_beside_it_explain() {
+    let checkout = Checkout::new();
+    checkout.put(WEB, &[("env.age", "x")]);
+    let path = checkout.path(&format!("secrets/{WEB}/receipt.json"));
+    let mut receipt = fs::read(&path).unwrap();
+    receipt.resize(16 << 20, b' ');
+    fs::write(&path, &receipt).unwrap();
+    assert_eq!(checkout.read(WEB).unwrap().differences(), []);
+    receipt.resize((16 << 20) + (1 << 10) + 1, b' ');
+    fs::write(&path, &receipt).unwrap();
+    assert!(matches!(checkout.storage().read(&name(WEB)), Err(Error::TooLarge { .. })));
+    // Another file beside it would be in it.
+    fs::write(checkout.path(&format!("secrets/{WEB}/more")), "x").unwrap();
+    assert_eq!(checkout.read(WEB).unwrap().extras.len(), 1);
+}
+
+#[test]
+fn stray_files_are_read_up_to_a_bound_for_all_of_them() {
+    let checkout = Checkout::new();
+    checkout.put(WEB, &[("env.age", "x")]);
+    for number in 0..3 {
+        let path = checkout.path(&format!("secrets/{WEB}/stray{number}"));
+        fs::File::create(path).unwrap().set_len(MAX_STRAY_FILE / 2).unwrap();
+    }
+    let entry = checkout.read(WEB).unwrap();
+    assert_eq!((entry.extras.len(), entry.unread.len()), (2, 1));
+    assert!(entry.is_intact() && entry.size() < MAX_STRAY_FILE + (1 << 20));
 }
 
 #[test]

@@ -1,0 +1,26 @@
+//! Configurations of targets against what a backend says it takes, before it is called.
+
+use artifacts_contract::ConfigSchema;
+use artifacts_declared::Name;
+use artifacts_plan::Instance;
+use artifacts_report::Failure;
+use serde_json::Value;
+
+use crate::failure;
+
+/// Checks that the configuration of each of an instance's targets fits the schema of its backend.
+///
+/// # Errors
+/// The first option that does not fit, with its target.
+pub fn check_config(backend: &Name, schema: &ConfigSchema, instance: &Instance) -> Result<(), Failure> {
+    instance.for_backend.targets.iter().try_for_each(|target| {
+        // A spec has nothing but JSON here.
+        let config = serde_json::from_str(&target.config).unwrap_or(Value::Null);
+        schema.check(&config).map_err(|misfit| {
+            let option = format!("artifacts.config.{backend}{}", misfit.place);
+            let why = format!("`{option}` of {} {} does not fit: {}", target.kind, target.name, misfit.why);
+            failure::for_instance(instance, why)
+                .hint(Some(format!("correct `{option}` in the configuration of {}", target.name)))
+        })
+    })
+}
