@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::record::{COMMITS, kept, parse};
 use super::*;
 
-fn header(number: usize) -> String {
-    format!("{number:064x}")
+fn header(number: usize) -> HeaderHash {
+    format!("{number:064x}").parse().unwrap()
 }
 
 fn set(words: &[&str]) -> BTreeSet<String> {
