@@ -290,7 +290,7 @@ impl Conversation {
         pace: &mut Pace,
     ) -> Result<(), ProtocolViolation> {
         if !matches!(request, Request::Check(..)) || self.answers.len() >= instances(request) {
-            return Err(nonsense("an answer that nobody asked for"));
+            return Err(nonsense("an answer without a question"));
         }
         if matches!(answer, Err(CallError::Overrun(_))) && deadline.elapsed() >= pace.limit() {
             pace.overran();

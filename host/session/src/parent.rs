@@ -267,7 +267,7 @@ fn is_key(engine: &str) -> bool {
 }
 
 fn unexpected() -> Error {
-    Error::Worker("it told something else".to_owned())
+    Error::Worker("unexpected message".to_owned())
 }
 
 /// Why there is no code.
@@ -325,7 +325,7 @@ impl HostEnd for PipeEnd {
     fn receive(&mut self, patience: Duration) -> Result<GuestMessage, Disconnected> {
         match self.message(patience)? {
             FromWorker::Guest(report) => Ok(report),
-            _ => Err(Disconnected::Gone("it told something else".to_owned())),
+            _ => Err(Disconnected::Gone("unexpected message".to_owned())),
         }
     }
 

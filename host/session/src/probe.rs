@@ -16,7 +16,7 @@ pub fn probe(worker: &WorkerStart, files: bool) -> Result<(Vec<SandboxLayer>, Ve
     let (mut end, hello) = PipeEnd::spawn(worker, Limits::default(), Task::Probe, files, None)?;
     match end.message(Duration::from_secs(30)) {
         Ok(FromWorker::Probed(done)) => Ok((hello.missing, done)),
-        Ok(_) => Err(Error::Worker("it told something else".to_owned())),
+        Ok(_) => Err(Error::Worker("unexpected message".to_owned())),
         Err(Disconnected::Late) => Err(Error::Worker("it did not answer".to_owned())),
         Err(Disconnected::Gone(how)) => Err(Error::Worker(how)),
     }

@@ -34,7 +34,7 @@ impl WorkerSession {
     ///
     /// # Errors
     /// When the component fails, for a file or as a whole, breaks the contract, or asks for what it may not have.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn retrieve(
         &mut self,
         context: CallContext,

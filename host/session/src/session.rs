@@ -15,14 +15,14 @@ pub trait Session {
     ///
     /// # Errors
     /// When the backend fails, breaks the contract, or gives back what cannot be an entry.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn serialize(&mut self, context: CallContext, call: SerializeCall<'_>) -> Result<Serialized, CallFailed>;
 
     /// Reads secret files back.
     ///
     /// # Errors
     /// When the backend fails, breaks the contract, or asks for what it may not have.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn retrieve(&mut self, context: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed>;
 
     /// Returns the sandbox layers that a worker lacked, of all that were started so far.

@@ -176,7 +176,7 @@ impl WorkerSession {
     ///
     /// # Errors
     /// When the component fails, breaks the contract, or gives back what cannot be an entry.
-    #[allow(clippy::result_large_err, reason = "a call that fails is told whole, and is no hot path")]
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn serialize(
         &mut self,
         context: CallContext,

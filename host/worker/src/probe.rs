@@ -85,7 +85,7 @@ fn attempts(paths: bool) -> Vec<String> {
     let mut done = Vec::new();
     for call in allowed(paths) {
         match trials::of(call) {
-            None => done.push(format!("{}, which nobody tries", call.name)),
+            None => done.push(format!("{}, which is not tried", call.name)),
             Some(trials::Trial::Harmless(_)) => {}
             Some(trials::Trial::Tried(attempts)) => {
                 done.extend(attempts().into_iter().map(|what| format!("{what} ({})", call.name)));

@@ -110,7 +110,7 @@ fn descriptor(number: c_long) -> Option<Trial> {
             let commands = [
                 ("asking for a signal", libc::F_SETOWN, 1),
                 ("choosing a signal", F_SETSIG, libc::SIGKILL),
-                ("being told of changes", libc::F_NOTIFY, 1),
+                ("watching for changes", libc::F_NOTIFY, 1),
                 ("taking a lease", libc::F_SETLEASE, libc::F_RDLCK),
                 ("making a pipe larger", libc::F_SETPIPE_SZ, 1 << 20),
                 ("asking for signals when there is something to read", libc::F_SETFL, libc::O_ASYNC),
