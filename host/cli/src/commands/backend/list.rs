@@ -22,8 +22,9 @@ impl Options {
         if console.json() {
             let backends: Vec<Value> = backends.iter().map(RegisteredBackend::json).collect();
             console.object(json!({"backends": backends}), &failures);
-        } else {
-            backends.iter().for_each(|one| console.line(&one.line()));
+        } else if !backends.is_empty() {
+            let lines: Vec<String> = backends.iter().map(RegisteredBackend::line).collect();
+            console.line(&lines.join("\n"));
         }
         console.failures(&failures);
         Ok(if failures.is_empty() { Exit::DONE } else { Exit::FAILED })
