@@ -182,7 +182,7 @@ mod tests {
     fn the_curious_hear_more() {
         let of = |level| ComponentEvent::Log { level, message: "x".to_owned() };
         let events = [of(Level::Debug), of(Level::Info), of(Level::Warn), of(Level::Error)];
-        assert_eq!(said(0, &events), ["mine says (warning, ): x", "mine says (error, ): x"]);
+        assert_eq!(said(0, &events), ["mine: warning: x ()", "mine: error: x ()"]);
         assert_eq!(said(1, &events).len(), 3);
         assert_eq!(said(2, &events).len(), 4);
     }
@@ -190,10 +190,10 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted_in_words() {
         let backend = Name::new("mine").unwrap();
-        assert!(left_out(&backend, 1).starts_with("1 line that mine said is left out, and may hold"));
-        assert!(left_out(&backend, 2).starts_with("2 lines that mine said are left out, and may hold"));
+        assert!(left_out(&backend, 1).starts_with("mine: 1 message hidden"));
+        assert!(left_out(&backend, 2).starts_with("mine: 2 messages hidden"));
         let lines = (0..=LINES).map(|number| number.to_string()).collect();
-        assert_eq!(fresh(&backend, lines, &mut BTreeSet::new())[LINES], "mine said 1 line more");
+        assert_eq!(fresh(&backend, lines, &mut BTreeSet::new())[LINES], "mine: 1 more line");
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
         let mut shown = BTreeSet::new();
         let lines = || (0..50).map(|number| number.to_string()).collect();
         let first = fresh(&backend, lines(), &mut shown);
-        assert_eq!((first.len(), first[LINES].as_str()), (LINES + 1, "mine said 30 lines more"));
+        assert_eq!((first.len(), first[LINES].as_str()), (LINES + 1, "mine: 30 more lines"));
         assert!(fresh(&backend, lines(), &mut shown).is_empty());
     }
 
@@ -212,9 +212,9 @@ mod tests {
         let events =
             [ComponentEvent::Instance("shared/ca".to_owned()), ComponentEvent::Log { level: Level::Warn, message }];
         let lines = said(0, &events);
-        assert!(lines[0].starts_with("mine says (warning, shared/ca): a\\nerror:") && !lines[0].contains('\n'));
+        assert!(lines[0].starts_with("mine: warning: a\\nerror:") && !lines[0].contains('\n'));
         assert!(lines[0].chars().count() == WIDTH + 1);
         let printed = said(0, &[ComponentEvent::Output("one\ntwo".to_owned())]);
-        assert_eq!(printed, ["mine printed (): one", "mine printed (): two"]);
+        assert_eq!(printed, ["mine: output: one ()", "mine: output: two ()"]);
     }
 }
