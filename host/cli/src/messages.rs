@@ -93,16 +93,16 @@ fn fresh(backend: &Name, lines: Vec<String>, shown: &mut BTreeSet<String>) -> Ve
 /// Errors and warnings; what is for the curious and for authors only when they ask.
 fn lines(words: &BackendMessages<'_>, verbosity: u8) -> Vec<String> {
     let backend = words.backend;
-    let mut about = "";
+    let mut about = String::new();
     let mut lines = Vec::new();
     for event in words.events {
         match event {
-            ComponentEvent::Instance(name) => about = name,
+            ComponentEvent::Instance(name) => about = format!(" ({name})"),
             ComponentEvent::Log { level, message } if loud(*level) <= verbosity => {
-                lines.push(line(&format!("{backend}: {}: {message} ({about})", word(*level))));
+                lines.push(line(&format!("{backend}: {}: {message}{about}", word(*level))));
             }
             ComponentEvent::Output(text) => {
-                let printed = text.lines().map(|text| line(&format!("{backend}: output: {text} ({about})")));
+                let printed = text.lines().map(|text| line(&format!("{backend}: output: {text}{about}")));
                 lines.extend(printed);
             }
             _ => {}
@@ -117,7 +117,7 @@ fn lines(words: &BackendMessages<'_>, verbosity: u8) -> Vec<String> {
             CallError::Failed(failure) => &failure.message,
             CallError::Machine { limit, .. } => limit,
         };
-        lines.push(line(&format!("{backend}: failed: {why} ({about})")));
+        lines.push(line(&format!("{backend}: failed: {why}{about}")));
     }
     lines
 }
@@ -182,7 +182,7 @@ mod tests {
     fn the_curious_hear_more() {
         let of = |level| ComponentEvent::Log { level, message: "x".to_owned() };
         let events = [of(Level::Debug), of(Level::Info), of(Level::Warn), of(Level::Error)];
-        assert_eq!(said(0, &events), ["mine: warning: x ()", "mine: error: x ()"]);
+        assert_eq!(said(0, &events), ["mine: warning: x", "mine: error: x"]);
         assert_eq!(said(1, &events).len(), 3);
         assert_eq!(said(2, &events).len(), 4);
     }
@@ -190,8 +190,8 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted_in_words() {
         let backend = Name::new("mine").unwrap();
-        assert!(left_out(&backend, 1).starts_with("mine: 1 message hidden"));
-        assert!(left_out(&backend, 2).starts_with("mine: 2 messages hidden"));
+        assert!(left_out(&backend, 1).starts_with("mine: 1 message hidden (may contain a secret)"));
+        assert!(left_out(&backend, 2).starts_with("mine: 2 messages hidden (may contain a secret)"));
         let lines = (0..=LINES).map(|number| number.to_string()).collect();
         assert_eq!(fresh(&backend, lines, &mut BTreeSet::new())[LINES], "mine: 1 more line");
     }
@@ -215,6 +215,6 @@ mod tests {
         assert!(lines[0].starts_with("mine: warning: a\\nerror:") && !lines[0].contains('\n'));
         assert!(lines[0].chars().count() == WIDTH + 1);
         let printed = said(0, &[ComponentEvent::Output("one\ntwo".to_owned())]);
-        assert_eq!(printed, ["mine: output: one ()", "mine: output: two ()"]);
+        assert_eq!(printed, ["mine: output: one", "mine: output: two"]);
     }
 }
