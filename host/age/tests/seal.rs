@@ -149,15 +149,15 @@ fn the_headers_of_age_files_are_found_whole_and_inside_of_texts() {
     let both: Vec<_> = files.iter().map(|file| header_hash(file.as_bytes()).unwrap()).collect();
     let binary = seal(&Secret::new(b"x".to_vec()), &[key().1], false).unwrap();
     assert_eq!(headers(&binary), [header_hash(&binary).unwrap()].into());
-    assert_eq!(headers(files[0].as_bytes()), [both[0].clone()].into());
+    assert_eq!(headers(files[0].as_bytes()), [both[0]].into());
     let json = format!("{{\"one\": {:?}, \"two\": {:?}}}", files[0], files[1].replace('\n', "\r\n"));
     let yaml =
         format!("a: |\n    {}\nb: 1\nc: |\n  {}", files[0].replace('\n', "\n    "), files[1].replace('\n', "\n  "));
     for text in [json, yaml] {
-        assert_eq!(headers(text.as_bytes()), both.iter().cloned().collect(), "{text}");
+        assert_eq!(headers(text.as_bytes()), both.iter().copied().collect(), "{text}");
     }
     // What is damaged has none, and hides no other.
     let damaged = format!("{}\n{}", files[0].replacen("YWdl", "YWxl", 1), files[1]);
-    assert_eq!(headers(damaged.as_bytes()), [both[1].clone()].into());
+    assert_eq!(headers(damaged.as_bytes()), [both[1]].into());
     assert!(headers(b"-----BEGIN AGE ENCRYPTED FILE----- and no end").is_empty());
 }
