@@ -11,8 +11,8 @@ use serde_json::json;
 const MAKE: &str = "#!/bin/bash\nprintf 'the secret \\377\\n\\n' > \"$out/secret\"\n: > \"$out/empty\"\n";
 const SECRET: &[u8] = b"the secret \xff\n\n";
 
-/// Generates, gets and rekeys with the example of this name, which says this where no recipients are configured.
-fn keeps_secrets(name: &str, unconfigured: &str) -> Result<()> {
+/// Generates, gets and rekeys with the example of this name, which says this where the list of recipients is empty.
+fn keeps_secrets(name: &str, empty: &str) -> Result<()> {
     let component =
         guest(name).context("`cargo xtask other-guests` makes it, and installs the tools for it where it can")?;
     let fleet = Fleet::new()?;
@@ -47,8 +47,8 @@ fn keeps_secrets(name: &str, unconfigured: &str) -> Result<()> {
     let got = fleet.output(["-i", key.to_str().unwrap(), "get", "a", "secret"])?;
     assert_eq!(got.stdout, SECRET);
 
-    fleet.configure("web1", name, json!({}));
-    fleet.run(["status"])?.ends(1).says(&format!("backend error: {unconfigured}"));
+    fleet.configure("web1", name, json!({ "recipients": [] }));
+    fleet.run(["status"])?.ends(1).says(&format!("backend error: {empty}"));
     Ok(())
 }
 
