@@ -177,7 +177,7 @@ fn each_file_comes_back_from_its_own() {
     assert!(matches!(&failed.error, CallError::Broken(why) if swapped(why)), "{failed:?}");
     // What is encrypted for several comes back for each of them.
     let all = BTreeSet::from(names.clone());
-    let shared = mine.sealed.keys().map(|header| (header.clone(), all.clone())).collect();
+    let shared = mine.sealed.keys().map(|header| (*header, all.clone())).collect();
     assert_eq!(both(&shared).unwrap().secrets["one"].expose(), b"second\n");
 }
 

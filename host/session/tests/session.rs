@@ -346,7 +346,7 @@ fn what_is_sealed_and_not_stored_is_not_told() {
     let mut opened = hostile();
     let stored = serialize(&mut opened, "seal-more", "").unwrap();
     let lying: BTreeSet<_> = stored.files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
-    assert_eq!(stored.sealed.keys().cloned().collect::<BTreeSet<_>>(), lying);
+    assert_eq!(stored.sealed.keys().copied().collect::<BTreeSet<_>>(), lying);
     let seals = |event: &ComponentEvent| matches!(event, ComponentEvent::Host { call, .. } if call == "age.seal");
     assert!(stored.events.iter().any(seals));
 }
