@@ -11,8 +11,8 @@ use serde_json::json;
 const MAKE: &str = "#!/bin/bash\nprintf 'the secret \\377\\n\\n' > \"$out/secret\"\n: > \"$out/empty\"\n";
 const SECRET: &[u8] = b"the secret \xff\n\n";
 
-/// Generates, gets and rekeys with the example of this name.
-fn keeps_secrets(name: &str) -> Result<()> {
+/// Generates, gets and rekeys with the example of this name, which says this where the list of recipients is empty.
+fn keeps_secrets(name: &str, empty: &str) -> Result<()> {
     let component =
         guest(name).context("`cargo xtask other-guests` makes it, and installs the tools for it where it can")?;
     let fleet = Fleet::new()?;
@@ -47,22 +47,22 @@ fn keeps_secrets(name: &str) -> Result<()> {
     let got = fleet.output(["-i", key.to_str().unwrap(), "get", "a", "secret"])?;
     assert_eq!(got.stdout, SECRET);
 
-    fleet.configure("web1", name, json!({}));
-    fleet.run(["status"])?.ends(1);
+    fleet.configure("web1", name, json!({ "recipients": [] }));
+    fleet.run(["status"])?.ends(1).says(&format!("backend error: {empty}"));
     Ok(())
 }
 
 #[test]
 fn a_backend_in_c_keeps_secrets() -> Result<()> {
-    keeps_secrets("in-c")
+    keeps_secrets("in-c", "no target names a recipient")
 }
 
 #[test]
 fn a_backend_in_python_keeps_secrets() -> Result<()> {
-    keeps_secrets("in-python")
+    keeps_secrets("in-python", "web1: expected")
 }
 
 #[test]
 fn a_backend_in_javascript_keeps_secrets() -> Result<()> {
-    keeps_secrets("in-javascript")
+    keeps_secrets("in-javascript", "web1: expected")
 }

@@ -58,10 +58,13 @@ fn in_python(guest: &Guest) -> Result<()> {
     if !program.exists() || !version()?.contains(wanted) {
         python::install(&dir, COMPONENTIZE_PY)?;
     }
+    // From a copy: what Python compiles it puts beside the source.
+    let sources = guests::dir().join(guest.name);
+    fs::create_dir_all(&sources)?;
+    fs::copy(&guest.source, sources.join("backend.py"))?;
     let mut command = run::command(&program);
     command.args(["--quiet", "--wit-path"]).arg(&guest.contract).args(["--world", guest.name]);
-    command.args(["componentize", "--stub-wasi", "--python-path"]).arg(guest.source.parent().context("no directory")?);
-    command.arg("--output").arg(&guest.component).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.args(["componentize", "--stub-wasi", "--python-path"]).arg(&sources).arg("--output").arg(&guest.component);
     run::done(command.arg("backend"))
 }
 

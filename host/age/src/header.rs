@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 
 use age::armor::ArmoredReader;
-use artifacts_digest::Hasher;
+use artifacts_digest::{Hasher, HeaderHash};
 
 use crate::Error;
 
@@ -10,17 +10,17 @@ use crate::Error;
 const LONGEST: u64 = 1 << 20;
 const FIRST_LINE: &[u8] = b"age-encryption.org/v1\n";
 
-/// Computes the SHA-256, in hex, of a file's age header: from its first line through its MAC line (age v1, section
+/// Computes the hash of a file's age header: from its first line through its MAC line (age v1, section
 /// "Header"). The file may be binary or armored. Two files have the same one only if they share the wrapped file key.
 ///
 /// # Errors
 /// If the bytes are not an age file, or end before the MAC line.
-pub fn header_sha256(file: &[u8]) -> Result<String, Error> {
-    header(file).map(|header| header.sha256)
+pub fn header_hash(file: &[u8]) -> Result<HeaderHash, Error> {
+    header(file).map(|header| header.hash)
 }
 
 struct Header {
-    sha256: String,
+    hash: HeaderHash,
     /// Number of stanzas that are not grease.
     recipients: usize,
 }
@@ -45,7 +45,7 @@ fn header(file: &[u8]) -> Result<Header, Error> {
         }
         recipients += usize::from(is_for_somebody(&line));
     }
-    Ok(Header { sha256: hash.finish().to_string(), recipients })
+    Ok(Header { hash: HeaderHash(hash.finish()), recipients })
 }
 
 /// Returns whether a line begins a stanza that is not grease.
@@ -57,10 +57,10 @@ fn is_for_somebody(line: &[u8]) -> bool {
 const BEGIN: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 const END: &[u8] = b"-----END AGE ENCRYPTED FILE-----";
 
-/// Returns [`header_sha256`] of each age file in these bytes: they are one, or contain armored ones in a text, where
+/// Returns [`header_hash`] of each age file in these bytes: they are one, or contain armored ones in a text, where
 /// each line may be indented and a line break may be written as `\n`, as in JSON and YAML.
-pub fn headers(bytes: &[u8]) -> BTreeSet<String> {
-    all(bytes).into_iter().map(|header| header.sha256).collect()
+pub fn headers(bytes: &[u8]) -> BTreeSet<HeaderHash> {
+    all(bytes).into_iter().map(|header| header.hash).collect()
 }
 
 /// Counts the recipients of all these age files. Their identity does not show.

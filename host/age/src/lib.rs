@@ -14,7 +14,7 @@ mod recipient;
 mod seal;
 
 pub use error::Error;
-pub use header::{header_sha256, headers, recipients};
+pub use header::{header_hash, headers, recipients};
 pub use identity::IdentityError;
 pub use keyring::Keyring;
 pub use open::{Attempts, DecryptedFile, OpenError, Opener};

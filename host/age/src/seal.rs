@@ -3,18 +3,19 @@ use std::io::Write;
 
 use age::Encryptor;
 use age::armor::{ArmoredWriter, Format};
+use artifacts_digest::HeaderHash;
 use artifacts_seam::Secret;
 
 use crate::recipient::Recipient;
-use crate::{Error, header_sha256};
+use crate::{Error, header_hash};
 
 /// Holds an encrypted file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncryptedFile {
     /// The age file, binary or armored.
     pub file: Vec<u8>,
-    /// [`header_sha256`] of the file.
-    pub header_sha256: String,
+    /// [`header_hash`] of the file.
+    pub header_hash: HeaderHash,
 }
 
 /// Seals many secrets to a few recipients: each is parsed once.
@@ -50,9 +51,9 @@ impl Sealer {
         let encryptor = Encryptor::with_recipients(keys.iter().map(|key| key.as_age()))
             .map_err(|error| Error::Encrypt(error.to_string()))?;
         let binary = encrypt(encryptor, value).map_err(|error| Error::Encrypt(error.to_string()))?;
-        let header_sha256 = header_sha256(&binary)?;
+        let header_hash = header_hash(&binary)?;
         let file = if armor { armored(&binary).map_err(|error| Error::Encrypt(error.to_string()))? } else { binary };
-        Ok(EncryptedFile { file, header_sha256 })
+        Ok(EncryptedFile { file, header_hash })
     }
 }
 

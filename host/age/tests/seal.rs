@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use age::secrecy::ExposeSecret;
-use artifacts_age::{Error, Sealer, header_sha256, headers, seal};
+use artifacts_age::{Error, Sealer, header_hash, headers, seal};
 use artifacts_seam::Secret;
 use artifacts_text::Explain;
 use proptest::prelude::*;
@@ -54,12 +54,12 @@ fn the_header_hash_is_the_same_armored_or_not_and_other_for_each_file() {
     let armored = sealer.seal(b"x", std::slice::from_ref(&public), true).unwrap();
     let mut binary = Vec::new();
     age::armor::ArmoredReader::new(&armored.file[..]).read_to_end(&mut binary).unwrap();
-    assert_eq!(header_sha256(&armored.file).unwrap(), armored.header_sha256);
-    assert_eq!(header_sha256(&binary).unwrap(), armored.header_sha256);
+    assert_eq!(header_hash(&armored.file).unwrap(), armored.header_hash);
+    assert_eq!(header_hash(&binary).unwrap(), armored.header_hash);
     // The payload is not part of it.
     *binary.last_mut().unwrap() ^= 1;
-    assert_eq!(header_sha256(&binary).unwrap(), armored.header_sha256);
-    assert_ne!(sealer.seal(b"x", &[public], true).unwrap().header_sha256, armored.header_sha256);
+    assert_eq!(header_hash(&binary).unwrap(), armored.header_hash);
+    assert_ne!(sealer.seal(b"x", &[public], true).unwrap().header_hash, armored.header_hash);
 }
 
 #[test]
@@ -81,9 +81,9 @@ fn a_header_cut_anywhere_has_no_hash() {
     let header = file.windows(5).position(|part| part == b"\n--- ").unwrap() + 1;
     let end = header + file[header..].iter().position(|byte| *byte == b'\n').unwrap() + 1;
     for length in 0..end {
-        assert!(header_sha256(&file[..length]).is_err(), "{length}");
+        assert!(header_hash(&file[..length]).is_err(), "{length}");
     }
-    assert!(header_sha256(&file[..end]).is_ok());
+    assert!(header_hash(&file[..end]).is_ok());
 }
 
 #[test]
@@ -130,7 +130,7 @@ proptest! {
 
     #[test]
     fn any_bytes_have_a_header_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert!(header_sha256(&bytes).is_err());
+        prop_assert!(header_hash(&bytes).is_err());
     }
 
     #[test]
@@ -146,9 +146,9 @@ fn the_headers_of_age_files_are_found_whole_and_inside_of_texts() {
     let files: Vec<String> = (0..2)
         .map(|_| String::from_utf8(seal(&Secret::new(b"x".to_vec()), &[key().1], true).unwrap()).unwrap())
         .collect();
-    let both: Vec<String> = files.iter().map(|file| header_sha256(file.as_bytes()).unwrap()).collect();
+    let both: Vec<_> = files.iter().map(|file| header_hash(file.as_bytes()).unwrap()).collect();
     let binary = seal(&Secret::new(b"x".to_vec()), &[key().1], false).unwrap();
-    assert_eq!(headers(&binary), [header_sha256(&binary).unwrap()].into());
+    assert_eq!(headers(&binary), [header_hash(&binary).unwrap()].into());
     assert_eq!(headers(files[0].as_bytes()), [both[0].clone()].into());
     let json = format!("{{\"one\": {:?}, \"two\": {:?}}}", files[0], files[1].replace('\n', "\r\n"));
     let yaml =

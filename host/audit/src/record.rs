@@ -1,5 +1,6 @@
 //! What was seen of a call of a backend, or a batch of checks, as the log has it.
 
+use artifacts_digest::HeaderHash;
 use artifacts_seam::CallError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,8 @@ pub struct Decryption {
     /// SHA-256 of its header, as in the receipt. None where there is no header, or where a backend that was given a plaintext
     /// chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub header: Option<HeaderHash>,
     /// The stored file that it is, as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,

@@ -259,7 +259,7 @@ fn the_same_instance_in_two_checkouts_is_two() {
 }
 
 /// A line that versions before the chain wrote.
-const UNLINKED: &str = r#"{"schema":1,"time":"1970-01-01T00:00:01Z","host":{"backend":"agenix","sha256":"00","operation":"retrieve","instances":["shared/ca"],"grants":{"plaintext":false},"calls":[{"call":"age.open","count":1},{"call":"age.open","count":1,"error":"no-identity"},{"call":"secrets.bytes","count":1,"error":"no grant"}],"openings":[{"header":"ab","file":"key.age","identity":"age"}],"result":"refused","saw_plaintext":true},"worker":{"files":[{"operation":"open-at","path":"../x","count":2,"bytes":0,"error":"not-permitted"},{"operation":"stat-at","path":"x","count":1,"bytes":0,"error":"no-entry"}],"cut":0,"memory":1,"micros":2,"calls":1}}"#;
+const UNLINKED: &str = r#"{"schema":1,"time":"1970-01-01T00:00:01Z","host":{"backend":"agenix","sha256":"00","operation":"retrieve","instances":["shared/ca"],"grants":{"plaintext":false},"calls":[{"call":"age.open","count":1},{"call":"age.open","count":1,"error":"no-identity"},{"call":"secrets.bytes","count":1,"error":"no grant"}],"openings":[{"header":"abababababababababababababababababababababababababababababababab","file":"key.age","identity":"age"}],"result":"refused","saw_plaintext":true},"worker":{"files":[{"operation":"open-at","path":"../x","count":2,"bytes":0,"error":"not-permitted"},{"operation":"stat-at","path":"x","count":1,"bytes":0,"error":"no-entry"}],"cut":0,"memory":1,"micros":2,"calls":1}}"#;
 
 #[test]
 fn lines_of_schema_1_are_still_read() {

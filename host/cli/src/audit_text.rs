@@ -266,7 +266,7 @@ fn of_ended(ended: &CallEnd) -> String {
         let _ = write!(text, "\n  observed  {} x{}{error}", terminal(&call.call), call.count);
     }
     for decryption in &observed.decryptions {
-        let header = decryption.header.as_deref().and_then(|header| header.get(..12)).unwrap_or("?");
+        let header = decryption.header.map_or_else(|| "?".to_owned(), |header| header.to_string()[..12].to_owned());
         let file = terminal(decryption.file.as_deref().unwrap_or("a part of a file"));
         let how = decryption.identity.as_ref().map(|identity| format!(" with {identity}")).unwrap_or_default();
         let why = decryption.error.as_deref();

@@ -2,9 +2,11 @@
 //! [`Hex::random`].
 
 mod hash;
+mod header_hash;
 mod hex;
 mod keyed;
 
 pub use hash::{Hasher, sha512};
+pub use header_hash::HeaderHash;
 pub use hex::{Generation, Hex, HexError, Sha256};
 pub use keyed::{KeyedHasher, keyed};

@@ -6,7 +6,7 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, FailureKind, Secret};
-use artifacts_store::{Difference, Entry, Fingerprint, ReceiptState, Storage};
+use artifacts_store::{Difference, Entry, Fingerprint, HeaderHash, ReceiptState, Storage};
 use artifacts_text::{Explain, shell_word};
 
 use crate::failure;
@@ -191,7 +191,7 @@ impl<'a> Retrieval<'a> {
             RetrieveFailure { failure, no_identity }
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
-        let opened: BTreeSet<String> = opened.filter_map(|opening| opening.header).collect();
+        let opened: BTreeSet<HeaderHash> = opened.filter_map(|opening| opening.header).collect();
         tools.headers.learn(instance, &only(&own.unknown, &opened))?;
         for (name, secret) in retrieved.secrets {
             let name = Name::new(name).map_err(|error| failure::for_instance(instance, error.to_string()))?;
@@ -243,7 +243,7 @@ fn never_stored<'a>(entry: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
 }
 
 /// These of the headers.
-fn only(entry: &EntryHeaders, opened: &BTreeSet<String>) -> EntryHeaders {
+fn only(entry: &EntryHeaders, opened: &BTreeSet<HeaderHash>) -> EntryHeaders {
     let mut entry = entry.clone();
     for headers in entry.values_mut() {
         headers.retain(|header, _| opened.contains(header));

@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use artifacts_age::{Keyring, NoPrompter, Opener, Plugins, header_sha256};
+use artifacts_age::{Keyring, NoPrompter, Opener, Plugins, header_hash};
 use artifacts_contract::{Component, Grants, annotate, effective};
 use artifacts_seam::{CallError, ComponentEvent, EntryFiles, FailureKind, InstanceView, Secret};
 use artifacts_session::{CallFailed, Openable, Retrieved, Serialized, WorkerSession, WorkerStart};
@@ -133,7 +133,7 @@ fn a_stanza_of_another_instance_is_not_opened() {
     let mut mine = stored(backend);
     // The other one is sealed to the same admin, whose key would open it.
     let theirs = sealed_for(&mine.admin, "theirs");
-    let header = header_sha256(theirs.as_bytes()).unwrap();
+    let header = header_hash(theirs.as_bytes()).unwrap();
     // Shipped with the component or its configuration.
     let failed = refused(mine.retrieve(backend, "open-shipped", &theirs));
     assert_eq!(failed.openings[0].header.as_ref(), Some(&header));
@@ -177,7 +177,7 @@ fn each_file_comes_back_from_its_own() {
     assert!(matches!(&failed.error, CallError::Broken(why) if swapped(why)), "{failed:?}");
     // What is encrypted for several comes back for each of them.
     let all = BTreeSet::from(names.clone());
-    let shared = mine.sealed.keys().map(|header| (header.clone(), all.clone())).collect();
+    let shared = mine.sealed.keys().map(|header| (*header, all.clone())).collect();
     assert_eq!(both(&shared).unwrap().secrets["one"].expose(), b"second\n");
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_age::{Keyring, OpenError, header_sha256};
+use artifacts_age::{Keyring, OpenError, header_hash};
+use artifacts_digest::HeaderHash;
 use artifacts_seam::{BackendFailure, EntryFiles, FailureKind, HostReply, Secret, SecretId};
 use artifacts_text::Explain;
 
@@ -11,8 +12,8 @@ use artifacts_contract::Grants;
 /// Describes an age file that a component had decrypted, or asked to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecryptAttempt {
-    /// SHA-256 of its header, in hex. None where there is no header, or where a component that was given a plaintext chose it.
-    pub header: Option<String>,
+    /// Hash of its header. None where there is no header, or where a component that was given a plaintext chose it.
+    pub header: Option<HeaderHash>,
     /// The stored file that it is, as a whole.
     pub file: Option<String>,
     /// The kind of identity that opened it.
@@ -22,7 +23,7 @@ pub struct DecryptAttempt {
 }
 
 /// Maps the headers that may be decrypted to the declared files that each is for.
-pub type Openable = BTreeMap<String, BTreeSet<String>>;
+pub type Openable = BTreeMap<HeaderHash, BTreeSet<String>>;
 
 /// Opens the headers that it is given, which whoever calls found to be this instance's, and nothing else.
 pub(crate) struct HeaderGate<'a> {
@@ -46,7 +47,7 @@ impl<'a> HeaderGate<'a> {
     pub(crate) fn new(entry: &'a EntryFiles, openable: &Openable, names: &[String], keys: &'a mut Keyring) -> Self {
         let wanted = |files: &BTreeSet<String>| names.iter().any(|name| files.contains(name));
         let openable = openable.iter().filter(|(_, files)| wanted(files));
-        let openable = openable.map(|(header, files)| (header.clone(), files.clone())).collect();
+        let openable = openable.map(|(header, files)| (*header, files.clone())).collect();
         Self { entry, openable, keys, opened: Vec::new(), openings: Vec::new(), no_identity: None }
     }
 
@@ -70,11 +71,11 @@ impl<'a> HeaderGate<'a> {
     }
 
     pub(crate) fn open(&mut self, file: &[u8], grants: &Grants, saw_plaintext: bool) -> HostReply {
-        let header = header_sha256(file);
+        let header = header_hash(file);
         let files = header.as_ref().ok().and_then(|header| self.openable.get(header)).cloned();
         let opening = DecryptAttempt {
             // A component that saw a plaintext could put it into a header of its own.
-            header: header.as_ref().ok().filter(|_| files.is_some() || !saw_plaintext).cloned(),
+            header: header.as_ref().ok().filter(|_| files.is_some() || !saw_plaintext).copied(),
             file: self.entry.iter().find(|(_, bytes)| *bytes == file).map(|(name, _)| name.clone()),
             identity: None,
             error: None,

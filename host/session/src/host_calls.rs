@@ -146,7 +146,7 @@ impl<'a> HostCalls<'a> {
         self.questions = left;
         match self.sealer.seal(secret.expose(), &recipients, armor) {
             Ok(sealed) => {
-                self.sealed.add(sealed.header_sha256, files, recipients);
+                self.sealed.add(sealed.header_hash, files, recipients);
                 HostReply::Sealed(sealed.file)
             }
             Err(error) => HostReply::Failed(age_failure(FailureKind::Config, &error)),

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::headers;
 use artifacts_declared::Recipients;
+use artifacts_digest::HeaderHash;
 use artifacts_seam::EntryFiles;
 
-/// What the host encrypted in one call, by the SHA-256 of the header, in hex.
+/// What the host encrypted in one call, by the header.
 #[derive(Default)]
-pub(crate) struct SealedHeaders(BTreeMap<String, Sealed>);
+pub(crate) struct SealedHeaders(BTreeMap<HeaderHash, Sealed>);
 
 struct Sealed {
     files: BTreeSet<String>,
@@ -16,13 +17,13 @@ struct Sealed {
 }
 
 impl SealedHeaders {
-    pub(crate) fn add(&mut self, header: String, files: Vec<String>, recipients: Vec<String>) {
+    pub(crate) fn add(&mut self, header: HeaderHash, files: Vec<String>, recipients: Vec<String>) {
         let sealed = Sealed { files: files.into_iter().collect(), recipients: recipients.into_iter().collect() };
         self.0.insert(header, sealed);
     }
 
     /// The files that each of these headers is for.
-    pub(crate) fn files_in(self, stored: &BTreeSet<String>) -> BTreeMap<String, BTreeSet<String>> {
+    pub(crate) fn files_in(self, stored: &BTreeSet<HeaderHash>) -> BTreeMap<HeaderHash, BTreeSet<String>> {
         let stored = self.0.into_iter().filter(|(header, _)| stored.contains(header));
         stored.map(|(header, sealed)| (header, sealed.files)).collect()
     }
@@ -60,7 +61,7 @@ impl SealedHeaders {
     }
 
     /// Whether these headers are for all recipients of a file. None is for anyone else.
-    fn covers(&self, file: &str, found: &BTreeSet<String>, recipients: &Recipients) -> bool {
+    fn covers(&self, file: &str, found: &BTreeSet<HeaderHash>, recipients: &Recipients) -> bool {
         let of_file = self.0.iter().filter(|(header, sealed)| sealed.files.contains(file) && found.contains(*header));
         let covered: BTreeSet<&String> = of_file.flat_map(|(_, sealed)| &sealed.recipients).collect();
         recipients.get(file).is_some_and(|all| !all.is_empty() && all.iter().collect::<BTreeSet<_>>() == covered)
@@ -70,7 +71,7 @@ impl SealedHeaders {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use artifacts_age::{Sealer, header_sha256};
+    use artifacts_age::{Sealer, header_hash};
 
     use super::*;
 
@@ -89,7 +90,7 @@ mod tests {
         fn seal(&mut self, files: &[&str], to: &[usize]) -> String {
             let keys: Vec<String> = to.iter().map(|at| self.keys[*at].clone()).collect();
             let file = Sealer::default().seal(b"x", &keys, true).unwrap();
-            self.sealed.add(file.header_sha256, files.iter().map(ToString::to_string).collect(), keys);
+            self.sealed.add(file.header_hash, files.iter().map(ToString::to_string).collect(), keys);
             String::from_utf8(file.file).unwrap()
         }
 
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!(case.fault(&[("x", &other)], &[("x", &other)], &[]), None);
         assert_eq!(case.fault(&[("x", &other)], &[("x", &format!("{other}{new}"))], &["a"]), None);
         // What stays does not count for what was given.
-        let header = header_sha256(other.as_bytes()).unwrap();
+        let header = header_hash(other.as_bytes()).unwrap();
         let keys = case.keys.to_vec();
         case.sealed.add(header, vec!["a".to_owned()], keys);
         assert!(case.fault(&[("x", &other)], &[("x", &other)], &["a"]).is_some());

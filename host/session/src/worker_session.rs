@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::Sealer;
 use artifacts_declared::Recipients;
+use artifacts_digest::HeaderHash;
 use artifacts_seam::{
     BackendFailure, CallContext, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView,
     ItemHandle, LONGEST_KIND, LONGEST_MESSAGE, MOST_REASONS, Outcome, Request, Secret, SecretId, Usage, check_entry,
@@ -45,9 +46,9 @@ pub struct Checks {
 pub struct Serialized {
     /// The backend's files, whole.
     pub files: EntryFiles,
-    /// SHA-256, in hex, of each age header that the host encrypted on the way and that is in the files, with the declared files that
+    /// The hash of each age header that the host encrypted on the way and that is in the files, with the declared files that
     /// it is for.
-    pub sealed: BTreeMap<String, BTreeSet<String>>,
+    pub sealed: BTreeMap<HeaderHash, BTreeSet<String>>,
     /// What happened.
     pub events: Vec<ComponentEvent>,
     /// What it took.
@@ -218,7 +219,8 @@ impl WorkerSession {
         };
         match files {
             Ok(files) => {
-                let stored: BTreeSet<String> = files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
+                let stored: BTreeSet<HeaderHash> =
+                    files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
                 Ok(Serialized { files, sealed: sealed.files_in(&stored), events, usage, saw_plaintext })
             }
             Err(error) => Err(CallFailed { error, by_host, events, usage, saw_plaintext, openings: Vec::new() }),

@@ -20,7 +20,8 @@ pub struct WorkerStart {
     learned: Arc<Mutex<BTreeSet<Halfway>>>,
 }
 
-/// What compiling one component may take. The largest known guests take half a GiB and a quarter of a minute.
+/// What compiling one component may take. The largest known guests, with an interpreter inside, take half a GiB and a quarter of a
+/// minute; a busy or small machine takes many times that, and keeps the code.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Compiling {
     /// Private memory, in bytes.
@@ -37,7 +38,7 @@ impl Default for WorkerStart {
             cache: None,
             required: false,
             without: BTreeSet::new(),
-            compiling: Compiling { memory: 4 << 30, time: Duration::from_mins(3) },
+            compiling: Compiling { memory: 4 << 30, time: Duration::from_mins(10) },
             learned: Arc::default(),
         }
     }
@@ -82,7 +83,7 @@ impl WorkerStart {
         }
     }
 
-    /// What compiling may take, in bytes and time, instead of 4 GiB and three minutes: for tests that run into it.
+    /// What compiling may take, in bytes and time, instead of 4 GiB and ten minutes: for tests that run into it.
     #[doc(hidden)]
     #[must_use]
     pub fn compiling(mut self, memory: u64, time: Duration) -> Self {

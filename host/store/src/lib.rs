@@ -23,7 +23,7 @@ mod unique;
 mod work_dir;
 mod writer;
 
-pub use artifacts_digest::{Generation, Hex, Sha256};
+pub use artifacts_digest::{Generation, HeaderHash, Hex, Sha256};
 pub use disk::{Durability, FaultHook, Hooks, Rename};
 pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_PUBLIC, MAX_STRAY_FILE, MAX_TOTAL, ReceiptState};
 pub use error::Error;

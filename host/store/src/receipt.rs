@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
 
 use crate::hex_digits::HexDigits;
-use crate::{Generation, Sha256, Time, names, unique};
+use crate::{Generation, HeaderHash, Sha256, Time, names, unique};
 
 /// Version of receipts that this program writes and reads.
 const SCHEMA: u64 = 1;
@@ -78,11 +78,11 @@ pub struct Receipt {
     /// file.
     #[serde(default, deserialize_with = "unique::map_of_sets")]
     #[schemars(with = "BTreeMap<Name, BTreeSet<HexDigits<64>>>")]
-    pub headers: BTreeMap<Name, BTreeSet<Sha256>>,
+    pub headers: BTreeMap<Name, BTreeSet<HeaderHash>>,
     /// The same without the files, as earlier versions wrote it.
     #[serde(rename = "sealed", default, deserialize_with = "unique::set", skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(with = "BTreeSet<HexDigits<64>>")]
-    pub headers_without_file: BTreeSet<Sha256>,
+    pub headers_without_file: BTreeSet<HeaderHash>,
 }
 
 /// Represents the version of a receipt, which has one value.
@@ -165,7 +165,7 @@ impl Receipt {
     }
 
     /// Returns every header that it lists.
-    pub fn all_headers(&self) -> BTreeSet<Sha256> {
+    pub fn all_headers(&self) -> BTreeSet<HeaderHash> {
         self.headers.values().flatten().chain(&self.headers_without_file).copied().collect()
     }
 

@@ -46,12 +46,12 @@ def recipients_of(target):
     """`artifacts.config.in-python` of one target. A field that is not known is an error."""
     try:
         config = json.loads(target.config)
-        keys = config.pop("recipients")
-        if config or not keys or not all(isinstance(key, str) for key in keys):
-            raise ValueError("expected `recipients` alone, a list of keys")
-        return keys
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise Err(failure("config", f"{target.id.name}: {error}")) from error
+    keys = config.pop("recipients", None) if isinstance(config, dict) else None
+    if config or not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
+        raise Err(failure("config", f"{target.id.name}: expected `recipients` alone, a list of keys"))
+    return keys
 
 
 def stored_as(name):

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use artifacts_declared::{InstanceName, Recipients};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{Entry, Fingerprint, NewEntry, Receipt, ReceiptState, Sha256, Writer};
+use artifacts_store::{Entry, Fingerprint, HeaderHash, NewEntry, Receipt, ReceiptState, Writer};
 
 use crate::failure;
 
@@ -113,10 +113,9 @@ impl Ticket {
 }
 
 /// Returns the headers in an entry's files, and those that its receipt names.
-fn known_headers(entry: &Entry) -> BTreeSet<Sha256> {
+fn known_headers(entry: &Entry) -> BTreeSet<HeaderHash> {
     let files = entry.files.values().chain(entry.extras.values());
-    let mut known: BTreeSet<Sha256> =
-        files.flat_map(|bytes| artifacts_age::headers(bytes)).filter_map(|header| header.parse().ok()).collect();
+    let mut known: BTreeSet<HeaderHash> = files.flat_map(|bytes| artifacts_age::headers(bytes)).collect();
     if let ReceiptState::Valid(receipt) = &entry.receipt {
         known.extend(receipt.all_headers());
     }
@@ -151,7 +150,7 @@ mod tests {
     }
 
     /// An entry whose receipt names these recipients and headers.
-    fn new(recipients: &[&str], headers: &[Sha256]) -> NewEntry {
+    fn new(recipients: &[&str], headers: &[HeaderHash]) -> NewEntry {
         let file = || Name::new("f").unwrap();
         let receipt = Receipt {
             schema: Schema,
@@ -211,7 +210,7 @@ mod tests {
     #[test]
     fn where_nothing_may_be_encrypted_no_new_header_is_stored() {
         let header = "1".repeat(64).parse().unwrap();
-        let commit = |headers: &[Sha256]| {
+        let commit = |headers: &[HeaderHash]| {
             with_ticket(Allows::Nothing, |ticket| ticket.commit(&instance(), new(&["anybody"], headers)))
         };
         assert!(commit(&[]).is_ok());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::{Failure, FileChange};
-use artifacts_store::{Entry, NewEntry, Receipt, ReceiptState, Storage};
+use artifacts_store::{Entry, HeaderHash, NewEntry, Receipt, ReceiptState, Storage};
 
 use super::survey::{Survey, SurveyedInstance};
 use super::{changes, extras};
@@ -24,7 +24,7 @@ pub struct Adoption {
     /// In what it is not as its receipt says, or not as is declared.
     pub differences: Vec<String>,
     /// The age files in it: from now on they are opened for this instance.
-    pub headers: BTreeSet<String>,
+    pub headers: BTreeSet<HeaderHash>,
     /// Those of them that its receipt did not know.
     pub new_headers: usize,
     /// Whether no one can tell who reads them: no receipt does, or they are others than it tells of.
@@ -89,15 +89,14 @@ pub(crate) fn adoption(
     let sealed = headers::in_entry(instance, &entry.files);
     owners.check(tools, instance, &sealed)?;
     let sealed = tools.headers.accepted(instance, sealed)?;
-    let headers: BTreeSet<String> = sealed.values().flat_map(|headers| headers.keys().cloned()).collect();
+    let headers: BTreeSet<HeaderHash> = sealed.values().flat_map(|headers| headers.keys().copied()).collect();
     let before = before(&entry, backend);
     if headers.is_empty() && (seals || before.is_some_and(|receipt| !receipt.all_headers().is_empty())) {
         return Err(failure::for_instance(instance, "cannot adopt: expected an age file, found none"));
     }
 
     let dependencies = &survey.made_from(instance);
-    let known = before.iter().flat_map(|receipt| receipt.all_headers()).map(|header| header.to_string());
-    let known: BTreeSet<String> = known.collect();
+    let known: BTreeSet<HeaderHash> = before.iter().flat_map(|receipt| receipt.all_headers()).collect();
     let new_headers = headers.difference(&known).count();
     let unread = before.is_none() || new_headers > 0;
     let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, ReasonKind::Receipt)) {

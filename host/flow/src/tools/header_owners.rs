@@ -8,7 +8,7 @@ use artifacts_declared::{DEFAULT_STORAGE, InstanceName};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_session::Openable;
-use artifacts_store::{Entry, Receipt, ReceiptState, Storage};
+use artifacts_store::{Entry, HeaderHash, Receipt, ReceiptState, Storage};
 
 use super::Tools;
 use super::headers::{self, EntryHeaders, Verdict};
@@ -43,10 +43,10 @@ impl HeaderOwners {
                     known
                 } else {
                     self.elsewhere(tools, instance, (stored, header), files)?;
-                    own.unknown.entry(stored.clone()).or_default().insert(header.clone(), files.clone());
+                    own.unknown.entry(stored.clone()).or_default().insert(*header, files.clone());
                     files.clone()
                 };
-                own.openable.entry(header.clone()).or_default().extend(files);
+                own.openable.entry(*header).or_default().extend(files);
             }
         }
         Ok(own)
@@ -57,7 +57,7 @@ impl HeaderOwners {
         &mut self,
         tools: &Tools,
         instance: &Instance,
-        (stored, header): (&str, &str),
+        (stored, header): (&str, &HeaderHash),
         files: &BTreeSet<String>,
     ) -> Result<(), Failure> {
         let sealed = self.0.get_or_insert_with(|| SealedElsewhere::read(tools));
@@ -88,7 +88,7 @@ fn known(
     tools: &mut Tools,
     instance: &Instance,
     stored: &str,
-    header: &str,
+    header: &HeaderHash,
 ) -> Result<Option<BTreeSet<String>>, Failure> {
     match tools.headers.verdict(instance, stored, header)? {
         Verdict::Own(files) => Ok(Some(files)),
@@ -103,7 +103,7 @@ fn known(
 
 /// Age files in all storages.
 struct SealedElsewhere {
-    by_header: BTreeMap<String, BTreeSet<(InstanceName, Spot)>>,
+    by_header: BTreeMap<HeaderHash, BTreeSet<(InstanceName, Spot)>>,
     /// Why there may be more.
     unread: Option<String>,
 }
@@ -168,12 +168,12 @@ impl SealedElsewhere {
 
     fn note_receipt(&mut self, receipt: &Receipt, name: &InstanceName) {
         for header in &receipt.headers_without_file {
-            self.note(header.to_string(), name, Spot::Somewhere);
+            self.note(*header, name, Spot::Somewhere);
         }
-        let mut by_header: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut by_header: BTreeMap<HeaderHash, BTreeSet<String>> = BTreeMap::new();
         for (file, headers) in &receipt.headers {
             for header in headers {
-                by_header.entry(header.to_string()).or_default().insert(file.to_string());
+                by_header.entry(*header).or_default().insert(file.to_string());
             }
         }
         for (header, files) in by_header {
@@ -181,7 +181,7 @@ impl SealedElsewhere {
         }
     }
 
-    fn note(&mut self, header: String, name: &InstanceName, spot: Spot) {
+    fn note(&mut self, header: HeaderHash, name: &InstanceName, spot: Spot) {
         self.by_header.entry(header).or_default().insert((name.clone(), spot));
     }
 }

@@ -7,14 +7,14 @@ use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::EntryFiles;
-use artifacts_store::{Receipt, Sha256};
+use artifacts_store::{HeaderHash, Receipt};
 use artifacts_trust::{Checkout, CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 
 use crate::failure;
 use crate::naming::bears;
 
 /// Headers by the file of the entry that contains them, each with the declared files that are encrypted under it.
-pub(crate) type EntryHeaders = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+pub(crate) type EntryHeaders = BTreeMap<String, BTreeMap<HeaderHash, BTreeSet<String>>>;
 
 /// Whether this checkout and the one at that path are clones of one repository, by the word of the admin.
 pub type ConfirmClone = Box<dyn Fn(&str) -> Result<bool, Failure>>;
@@ -48,7 +48,12 @@ impl HeaderMemory {
     }
 
     /// What is known of a header in a file of an instance's entry.
-    pub(crate) fn verdict(&mut self, instance: &Instance, stored: &str, header: &str) -> Result<Verdict, Failure> {
+    pub(crate) fn verdict(
+        &mut self,
+        instance: &Instance,
+        stored: &str,
+        header: &HeaderHash,
+    ) -> Result<Verdict, Failure> {
         let failed = |error: artifacts_trust::Error| failure::about(instance, error);
         let name = instance.name.to_string();
         let places = self.known.places(header).map_err(failed)?.to_vec();
@@ -78,7 +83,7 @@ impl HeaderMemory {
 
     /// Why an entry is not what it claims to be, whatever its receipt says: a header in it belongs elsewhere.
     pub(crate) fn contradiction(&mut self, instance: &Instance, files: &EntryFiles) -> Option<Failure> {
-        let mut unknown: BTreeMap<String, &String> = BTreeMap::new();
+        let mut unknown: BTreeMap<HeaderHash, &String> = BTreeMap::new();
         for (stored, bytes) in files {
             for header in artifacts_age::headers(bytes) {
                 match self.verdict(instance, stored, &header) {
@@ -171,9 +176,9 @@ impl HeaderMemory {
         let checkout = CheckoutRecord { id: self.id_or_new()?, path: self.here.root().display().to_string() };
         let mut files = Vec::new();
         for (stored, headers) in headers {
-            let mut by_files: BTreeMap<&BTreeSet<String>, BTreeSet<String>> = BTreeMap::new();
+            let mut by_files: BTreeMap<&BTreeSet<String>, BTreeSet<HeaderHash>> = BTreeMap::new();
             for (header, files) in headers {
-                by_files.entry(files).or_default().insert(header.clone());
+                by_files.entry(files).or_default().insert(*header);
             }
             files.extend(by_files.into_iter().map(|(files, headers)| StoredHeaders {
                 stored: stored.clone(),
@@ -229,24 +234,24 @@ fn copied(instance: &Instance) -> String {
 /// The headers in files of an entry, each with the declared files that it may be for, by their names.
 pub(crate) fn in_entry(instance: &Instance, files: &EntryFiles) -> EntryHeaders {
     let headers = files.iter().map(|(stored, bytes)| (stored.as_str(), artifacts_age::headers(bytes)));
-    let headers: BTreeMap<&str, BTreeSet<String>> = headers.filter(|(_, headers)| !headers.is_empty()).collect();
+    let headers: BTreeMap<&str, BTreeSet<HeaderHash>> = headers.filter(|(_, headers)| !headers.is_empty()).collect();
     let stored: Vec<&str> = headers.keys().copied().collect();
     let declared: Vec<&str> = instance.secret_files().map(Name::as_str).collect();
     let mut entry = EntryHeaders::new();
     for (stored, files) in declared_in(&stored, &declared) {
         let headers = headers.get(stored).into_iter().flatten();
-        entry.insert(stored.to_owned(), headers.map(|header| (header.clone(), files.clone())).collect());
+        entry.insert(stored.to_owned(), headers.map(|header| (*header, files.clone())).collect());
     }
     entry
 }
 
 /// Those of them that a receipt lists. Where it tells for which files, it can only narrow what the names tell.
 pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &EntryFiles) -> EntryHeaders {
-    let all: BTreeSet<String> = receipt.all_headers().iter().map(ToString::to_string).collect();
-    let mut by_header: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let all = receipt.all_headers();
+    let mut by_header: BTreeMap<HeaderHash, BTreeSet<String>> = BTreeMap::new();
     for (file, headers) in &receipt.headers {
         for header in headers {
-            by_header.entry(header.to_string()).or_default().insert(file.to_string());
+            by_header.entry(*header).or_default().insert(file.to_string());
         }
     }
     let mut entry = in_entry(instance, files);
@@ -267,7 +272,7 @@ pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &EntryFiles)
 /// Those of them that were encrypted just now, for the files that the host encrypted them for.
 pub(crate) fn encrypted(
     instance: &Instance,
-    sealed: &BTreeMap<String, BTreeSet<String>>,
+    sealed: &BTreeMap<HeaderHash, BTreeSet<String>>,
     files: &EntryFiles,
 ) -> EntryHeaders {
     let mut entry = in_entry(instance, files);
@@ -284,13 +289,15 @@ pub(crate) fn encrypted(
 }
 
 /// The same by declared file, as a receipt has them.
-pub(crate) fn by_file(instance: &Instance, entry: &EntryHeaders) -> Result<BTreeMap<Name, BTreeSet<Sha256>>, Failure> {
-    let mut by_file: BTreeMap<Name, BTreeSet<Sha256>> = BTreeMap::new();
+pub(crate) fn by_file(
+    instance: &Instance,
+    entry: &EntryHeaders,
+) -> Result<BTreeMap<Name, BTreeSet<HeaderHash>>, Failure> {
+    let mut by_file: BTreeMap<Name, BTreeSet<HeaderHash>> = BTreeMap::new();
     for (header, files) in entry.values().flatten() {
-        let hash = header.parse().map_err(|_| failure::for_instance(instance, format!("not a SHA-256: `{header}`")))?;
         for file in files {
             let file = Name::new(file.clone()).map_err(|error| failure::for_instance(instance, error.to_string()))?;
-            by_file.entry(file).or_default().insert(hash);
+            by_file.entry(file).or_default().insert(*header);
         }
     }
     Ok(by_file)

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
 use artifacts_declared::{InstanceName, Name, Recipients, TargetId, TargetKind};
-use artifacts_store::{BackendId, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, Time};
+use artifacts_store::{
+    BackendId, HeaderHash, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, Time,
+};
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
 use proptest::prelude::*;
@@ -71,7 +73,7 @@ fn its_form_is_fixed() {
 
 #[test]
 fn what_earlier_versions_wrote_is_still_read() {
-    let hash = Sha256::digest(b"header");
+    let hash = HeaderHash(Sha256::digest(b"header"));
     let (text, _) = text().split_once("  \"headers\"").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
     let old = Receipt::parse(format!("{text}  \"sealed\": [\"{hash}\"]\n}}\n").as_bytes()).unwrap();
     assert_eq!((old.headers.len(), old.all_headers()), (0, BTreeSet::from([hash])));
@@ -174,6 +176,10 @@ fn hash() -> impl Strategy<Value = Sha256> {
     any::<[u8; 32]>().prop_map(Hex)
 }
 
+fn header() -> impl Strategy<Value = HeaderHash> {
+    hash().prop_map(HeaderHash)
+}
+
 fn stored() -> impl Strategy<Value = BTreeMap<String, StoredFile>> {
     btree_map(
         name().prop_map(String::from),
@@ -198,7 +204,7 @@ prop_compose! {
         targets in btree_set(target(), 0..4),
         recipients in btree_map(name(), btree_set("[^\\p{Cc}]{0,80}", 0..4), 0..4),
         (files, public) in (stored(), stored()),
-        (headers, headers_without_file) in (btree_map(name(), btree_set(hash(), 0..4), 0..4), btree_set(hash(), 0..4)),
+        (headers, headers_without_file) in (btree_map(name(), btree_set(header(), 0..4), 0..4), btree_set(header(), 0..4)),
     ) -> Receipt {
         let (name, version, sha256) = backend;
         let backend = BackendId { name, version, sha256 };

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use artifacts_declared::{InstanceName, Recipients, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{
-    BackendId, Committed, Entry, Error, Generation, Hex, NewEntry, Receipt, Root, Schema, Sha256, Storage, Time,
-    Writer, WriterOptions,
+    BackendId, Committed, Entry, Error, Generation, HeaderHash, Hex, NewEntry, Receipt, Root, Schema, Sha256, Storage,
+    Time, Writer, WriterOptions,
 };
 
 pub const WEB: &str = "per-machine/web1/attic";
@@ -44,7 +44,7 @@ pub fn receipt(instance: &str) -> Receipt {
         recipients: Recipients::from_iter([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
-        headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([Sha256::digest(b"header")]))]),
+        headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([HeaderHash(Sha256::digest(b"header"))]))]),
         headers_without_file: BTreeSet::new(),
     }
 }

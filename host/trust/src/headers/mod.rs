@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use artifacts_digest::HeaderHash;
+
 use crate::Error;
 use journal::{Held, Journal, Stamp};
 use old_headers::OldHeaders;
@@ -45,9 +47,9 @@ pub struct KnownHeaders {
 struct HeaderMap {
     /// State of the file from which it was read.
     stamp: Stamp,
-    places: HashMap<String, Vec<Arc<HeaderPlace>>>,
+    places: HashMap<HeaderHash, Vec<Arc<HeaderPlace>>>,
     links: Vec<[String; 2]>,
-    old: HashMap<String, String>,
+    old: HashMap<HeaderHash, String>,
     /// Whether most of the file is obsolete.
     is_wasteful: bool,
 }
@@ -59,11 +61,11 @@ impl KnownHeaders {
         Self { journal: Journal::new(directory), old: OldHeaders::new(old), map: None }
     }
 
-    /// Returns every place of a header, which is a SHA-256 in hex.
+    /// Returns every place of a header.
     ///
     /// # Errors
     /// If the map cannot be read, or others can write it.
-    pub fn places(&mut self, header: &str) -> Result<&[Arc<HeaderPlace>], Error> {
+    pub fn places(&mut self, header: &HeaderHash) -> Result<&[Arc<HeaderPlace>], Error> {
         Ok(self.map()?.places.get(header).map(Vec::as_slice).unwrap_or_default())
     }
 
@@ -80,7 +82,7 @@ impl KnownHeaders {
     ///
     /// # Errors
     /// If the map cannot be read, or others can write it.
-    pub fn old_instance(&mut self, header: &str) -> Result<Option<&str>, Error> {
+    pub fn old_instance(&mut self, header: &HeaderHash) -> Result<Option<&str>, Error> {
         Ok(self.map()?.old.get(header).map(String::as_str))
     }
 

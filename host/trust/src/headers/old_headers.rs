@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::record::is_hash;
+use artifacts_digest::HeaderHash;
+
 use crate::Error;
 use crate::state_dir::StateDir;
 
@@ -19,17 +20,17 @@ impl OldHeaders {
     }
 
     /// Reads the instances by header. Where two lines disagree, neither counts.
-    pub fn read(&self) -> Result<HashMap<String, String>, Error> {
+    pub fn read(&self) -> Result<HashMap<HeaderHash, String>, Error> {
         let text = self.0.read(FILE)?.unwrap_or_default();
-        let mut instances: HashMap<String, String> = HashMap::new();
+        let mut instances: HashMap<HeaderHash, String> = HashMap::new();
         let mut disputed = HashSet::new();
         // A kill or a full disk left an incomplete last line.
         let lines = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
         for (number, line) in lines.enumerate() {
             let (header, instance) = parse(line).ok_or_else(|| self.damaged(number + 1))?;
-            let first = instances.entry(header.to_owned()).or_insert_with(|| instance.to_owned());
+            let first = instances.entry(header).or_insert_with(|| instance.to_owned());
             if first != instance {
-                disputed.insert(header.to_owned());
+                disputed.insert(header);
             }
         }
         instances.retain(|header, _| !disputed.contains(header));
@@ -41,7 +42,8 @@ impl OldHeaders {
     }
 }
 
-fn parse(line: &[u8]) -> Option<(&str, &str)> {
+fn parse(line: &[u8]) -> Option<(HeaderHash, &str)> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    line.split_once(' ').filter(|(header, instance)| is_hash(header) && !instance.is_empty())
+    let (header, instance) = line.split_once(' ').filter(|(_, instance)| !instance.is_empty())?;
+    Some((header.parse().ok()?, instance))
 }

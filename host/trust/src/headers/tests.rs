@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::record::{COMMITS, kept, parse};
 use super::*;
 
-fn header(number: usize) -> String {
-    format!("{number:064x}")
+fn header(number: usize) -> HeaderHash {
+    format!("{number:064x}").parse().unwrap()
 }
 
 fn set(words: &[&str]) -> BTreeSet<String> {
@@ -146,7 +146,14 @@ fn any_other_damage_names_the_file_the_line_and_what_is_lost() {
     let state = tempfile::tempdir().unwrap();
     open(state.path()).committed(vec![commit("shared/a", "f", [1])]).unwrap();
     let whole = fs::read_to_string(file(state.path())).unwrap();
-    for line in ["x\n", "\n", "{}\n", "{\"forged\":{}}\n", &whole.replace(&header(1), "01"), &whole.replace('1', "G")] {
+    for line in [
+        "x\n",
+        "\n",
+        "{}\n",
+        "{\"forged\":{}}\n",
+        &whole.replace(&header(1).to_string(), "01"),
+        &whole.replace('1', "G"),
+    ] {
         fs::write(file(state.path()), format!("{whole}{line}{whole}")).unwrap();
         for error in [
             open(state.path()).places(&header(1)).unwrap_err(),
