@@ -119,8 +119,7 @@ fn a_lost_file_stops_its_consumers_and_its_return_starts_them() {
     machine.wait_state("both.service", "inactive").unwrap();
     assert_eq!(machine.state(API).unwrap(), "active");
     assert_eq!(machine.state("web.service").unwrap(), "active");
-    let why =
-        "artifact `attic` is lost: file `env` (/var/lib/attic/secrets/env): /run/agenix.d/1/attic/env does not exist";
+    let why = "artifact `attic` is incomplete: file `env` (/var/lib/attic/secrets/env): /run/agenix.d/1/attic/env does not exist";
     machine.wait_said(WATCHER, why).unwrap();
     machine.sh("mv /run/agenix.d/away /run/agenix/attic/env").unwrap();
     machine.wait_state(ATTIC, "active").unwrap();

@@ -93,7 +93,7 @@ fn an_editor_without_a_terminal_has_nothing_to_read_and_nowhere_to_draw() -> Res
         command.env_remove("VISUAL").env("EDITOR", format!("'{}'", editor.display())).stdin(reader);
         ended(&fleet, command)
     };
-    edit(&[], "cat \"$1\"; cat; echo words >&2")?.ends(0).says("unchanged").says("words").never_says("made\n");
+    edit(&[], "cat \"$1\"; cat; echo words >&2")?.ends(0).says("no changes").says("words").never_says("made\n");
     edit(&[], "echo edited > \"$1\"")?.ends(0).says("1 set");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/made/secret.age")?, b"edited\n");
     // Where nothing is to be asked, nobody edits either.
@@ -167,7 +167,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["set", "--dry-run", "made", "secret"], 0, "would set"),
         (&["edit", "made", "secret"], 1, "no terminal, and $EDITOR is not set"),
         (&["edit", "--dry-run", "made", "secret"], 0, "would set"),
-        (&["rekey"], 0, "0 opened"),
+        (&["rekey"], 0, "0 decrypted"),
         (&["rekey", "--all"], 0, "2 decrypted, 2 re-encrypted"),
         (&["adopt"], 0, ""),
         (&["prune"], 0, "no entry is orphaned"),
@@ -187,7 +187,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["schema"], 0, "properties"),
         (&["completions", "bash"], 0, "complete"),
         (&["man"], 0, "rekey"),
-        (&["status", "nothing"], 1, "no instance"),
+        (&["status", "nothing"], 1, "no artifact matches"),
         (&["nonsense"], 2, ""),
         (&["rekey", "--nonsense"], 2, ""),
     ];

@@ -625,5 +625,5 @@ fn on_a_mac_root_and_wheel_are_known_and_nothing_comes_before_users() {
     bench.flake(&mac("({ lib, ... }: { networking.hostName = lib.mkForce null; })"));
     let failures = bench.evaluate().failures;
     let said = format!("{failures:?}");
-    assert!(said.contains("set artifacts.target to its attribute in darwinConfigurations"), "{said}");
+    assert!(said.contains("set artifacts.target to the name of this configuration in darwinConfigurations"), "{said}");
 }

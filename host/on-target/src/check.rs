@@ -175,11 +175,13 @@ mod tests {
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
         assert_eq!(cause(&good), None);
         assert_eq!(cause(&artifact(&path, "400", None)), None);
-        assert!(cause(&artifact(&path, "u=r", None)).unwrap().ends_with("its declared mode `u=r` is no octal number"));
+        assert!(
+            cause(&artifact(&path, "u=r", None)).unwrap().ends_with("its declared mode `u=r` is not an octal number")
+        );
         let other = artifact(&path, "0400", Some("4711"));
         assert!(cause(&other).unwrap().ends_with(&format!("expected owner 4711, found {me}")));
         let nobody = artifact(&path, "0400", Some("no-such-user"));
-        assert!(cause(&nobody).unwrap().ends_with("there is no owner `no-such-user` here"));
+        assert!(cause(&nobody).unwrap().ends_with("unknown owner `no-such-user`"));
         if me == "0" {
             chown(&path, Some(4711), None).unwrap();
             assert_eq!(cause(&other), None);

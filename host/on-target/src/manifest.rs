@@ -229,6 +229,6 @@ mod tests {
     fn an_unknown_artifact_is_named_with_those_there_are() {
         let manifest = TargetManifest::parse(SMALL, None).unwrap();
         let message = manifest.artifact("x", Path::new("/m")).unwrap_err().to_string();
-        assert_eq!(message, "the manifest /m has no artifact `x`; it has attic");
+        assert_eq!(message, "unknown artifact `x` in the manifest /m; its artifacts: attic");
     }
 }

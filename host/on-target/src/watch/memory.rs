@@ -138,7 +138,7 @@ mod tests {
         assert!(again.lost.contains("attic") && again.digests == memory.digests);
         assert_eq!(serde_json::to_string(&again.key).unwrap(), serde_json::to_string(&memory.key).unwrap());
         let message = Store::open(Path::new(env!("CARGO_MANIFEST_DIR"))).err().unwrap().to_string();
-        assert!(message.contains("not in RAM"), "{message}");
+        assert!(message.contains("not on a RAM-backed file system"), "{message}");
     }
 
     #[test]
