@@ -430,7 +430,9 @@ fn a_secret_in_plain_text_is_not_stored() {
 
 #[test]
 fn what_comes_back_is_flat_clean_and_within_limits() {
-    let mut opened = hostile();
+    // What is too large takes long to write on a busy machine.
+    let patient = Limits { time: 30 * limits().time, ..limits() };
+    let mut opened = open_within(patient, &Component::read(guest("hostile")).unwrap(), &Grants::default());
     let cases = [
         ("leave-symlink", "../../../etc/passwd", "symbolic link"),
         ("leave-symlink", "one.age", "symbolic link"),
