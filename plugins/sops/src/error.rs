@@ -136,8 +136,8 @@ pub enum FormatError {
         /// How many.
         found: usize,
     },
-    /// Which values are encrypted cannot be told.
-    #[error("which values are encrypted cannot be told: {why}")]
+    /// Cannot determine which values are encrypted.
+    #[error("cannot determine which values are encrypted: {why}")]
     Rule {
         /// The reason.
         why: String,
