@@ -54,18 +54,29 @@ impl SealedHeaders {
             }
             found.extend(now);
         }
-        let uncovered = unread.iter().find(|file| !self.covers(file, &found, recipients))?;
+        let covered = self.covered(&found);
+        let uncovered = unread.iter().find(|file| !is_covered(file, &covered, recipients))?;
         Some(format!(
             "it says that it stored `{uncovered}`, but the entry has no age file of it for exactly its recipients"
         ))
     }
 
-    /// Whether these headers are for all recipients of a file. None is for anyone else.
-    fn covers(&self, file: &str, found: &BTreeSet<HeaderHash>, recipients: &Recipients) -> bool {
-        let of_file = self.0.iter().filter(|(header, sealed)| sealed.files.contains(file) && found.contains(*header));
-        let covered: BTreeSet<&String> = of_file.flat_map(|(_, sealed)| &sealed.recipients).collect();
-        recipients.get(file).is_some_and(|all| !all.is_empty() && all.iter().collect::<BTreeSet<_>>() == covered)
+    /// To whom each file is encrypted by these headers.
+    fn covered(&self, found: &BTreeSet<HeaderHash>) -> BTreeMap<&str, BTreeSet<&String>> {
+        let mut covered: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
+        for (_, sealed) in self.0.iter().filter(|(header, _)| found.contains(*header)) {
+            for file in &sealed.files {
+                covered.entry(file).or_default().extend(&sealed.recipients);
+            }
+        }
+        covered
     }
+}
+
+/// Whether a file is encrypted to all of its recipients. None is for anyone else.
+fn is_covered(file: &str, covered: &BTreeMap<&str, BTreeSet<&String>>, recipients: &Recipients) -> bool {
+    let (Some(all), Some(covered)) = (recipients.get(file), covered.get(file)) else { return false };
+    !all.is_empty() && all.len() == covered.len() && all.iter().all(|one| covered.contains(one))
 }
 
 #[cfg(test)]
