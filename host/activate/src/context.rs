@@ -2,14 +2,14 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use artifacts_contract::{Persists, Refusal};
+use artifacts_contract::Persists;
 use artifacts_flow::{AuditLog, Operator, Registry, check_config};
 use artifacts_generate::Sandbox;
 use artifacts_on_target::place::DeployDir;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 
-use crate::failure::{about, backend};
+use crate::failure::backend;
 
 /// Holds everything outside that generating on the target works with.
 pub struct ActivationContext<'a> {
@@ -51,12 +51,10 @@ impl ActivationContext<'_> {
         let name = backend(instance)?;
         let entry = self.registry.entry(name)?;
         let component = self.registry.component(name, &entry)?;
-        let manifest = component.manifest();
-        if manifest.persists != Persists::Target {
+        if component.manifest().persists != Persists::Target {
             return Ok(false);
         }
-        let schema = manifest.config_schema().map_err(|error| about(instance, Refusal::Manifest(error)))?;
-        check_config(name, &schema, instance)?;
+        check_config(name, component.config(), instance)?;
         Ok(true)
     }
 }

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use artifacts_digest::Sha256;
 
-use crate::{BackendManifest, Inspection, Refusal, imports, inspect};
+use crate::inspect::inspect_with_schema;
+use crate::{BackendManifest, ConfigSchema, Inspection, Refusal, imports};
 
 /// Holds a component that this host would run: its bytes, read once, and what they say.
 #[derive(Clone)]
@@ -11,6 +12,7 @@ pub struct Component {
     bytes: Arc<[u8]>,
     sha256: Sha256,
     manifest: Arc<BackendManifest>,
+    config: Arc<ConfigSchema>,
     imports: Vec<String>,
     exports: Vec<String>,
     compiled: Option<&'static [u8]>,
@@ -23,17 +25,24 @@ impl Component {
     /// When this host would not run them.
     pub fn read(bytes: impl Into<Vec<u8>>) -> Result<Self, Refusal> {
         let bytes = bytes.into();
-        let Inspection { sha256, manifest, imports, exports, refusal, .. } = inspect(&bytes);
+        let (found, config) = inspect_with_schema(&bytes);
+        let Inspection { sha256, manifest, imports, exports, refusal, .. } = found;
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
-        let manifest = Arc::new(manifest.ok_or(Refusal::NoManifest)?);
-        Ok(Self { bytes: bytes.into(), sha256, manifest, imports, exports, compiled: None })
+        let (manifest, config) = manifest.zip(config).ok_or(Refusal::NoManifest)?;
+        let (manifest, config) = (Arc::new(manifest), Arc::new(config));
+        Ok(Self { bytes: bytes.into(), sha256, manifest, config, imports, exports, compiled: None })
     }
 
     /// Returns what it says of itself.
     pub fn manifest(&self) -> &BackendManifest {
         &self.manifest
+    }
+
+    /// Returns the schema of what it takes as the configuration of a target.
+    pub fn config(&self) -> &Arc<ConfigSchema> {
+        &self.config
     }
 
     /// Returns the SHA-256 of its bytes.

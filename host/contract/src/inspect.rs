@@ -2,7 +2,7 @@ use artifacts_digest::Sha256;
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::imports::{STORAGE, other_storage, unavailable};
-use crate::{BackendManifest, LARGEST, Refusal, SECTION, imports};
+use crate::{BackendManifest, ConfigSchema, LARGEST, Refusal, SECTION, imports};
 
 /// How many imports and exports are read, and how long a name may be: a backend has some twenty of forty bytes.
 const MOST_NAMES: usize = 1000;
@@ -29,6 +29,11 @@ pub struct Inspection {
 
 /// Reads what can be read, never fails: what is wrong is in `refusal`.
 pub fn inspect(bytes: &[u8]) -> Inspection {
+    inspect_with_schema(bytes).0
+}
+
+/// The same with the schema of configurations of what is not refused.
+pub(crate) fn inspect_with_schema(bytes: &[u8]) -> (Inspection, Option<ConfigSchema>) {
     let mut found = Inspection {
         sha256: Sha256::digest(bytes),
         size: bytes.len(),
@@ -37,27 +42,29 @@ pub fn inspect(bytes: &[u8]) -> Inspection {
         manifest: None,
         refusal: None,
     };
-    found.refusal = fill(&mut found, bytes).err();
-    found
+    match fill(&mut found, bytes) {
+        Ok(schema) => (found, Some(schema)),
+        Err(refusal) => (Inspection { refusal: Some(refusal), ..found }, None),
+    }
 }
 
-fn fill(found: &mut Inspection, bytes: &[u8]) -> Result<(), Refusal> {
+fn fill(found: &mut Inspection, bytes: &[u8]) -> Result<ConfigSchema, Refusal> {
     kind(bytes)?;
     let mut manifests = Vec::new();
     walk(bytes, found, &mut manifests)?;
     let manifest = match manifests.as_slice() {
         [] => Err(Refusal::NoManifest),
-        [one] => BackendManifest::parse(one).map_err(Refusal::Manifest),
+        [one] => BackendManifest::parse_with_schema(one).map_err(Refusal::Manifest),
         _ => Err(Refusal::ManyManifests),
     };
-    found.manifest = manifest.as_ref().ok().cloned();
+    found.manifest = manifest.as_ref().ok().map(|(manifest, _)| manifest.clone());
     if let Some((import, why)) = found.imports.iter().find_map(|name| Some((name.clone(), unavailable(name)?))) {
         return Err(Refusal::Import { import, why });
     }
     if !found.exports.iter().any(|name| imports::exports(name, STORAGE)) {
         return Err(Refusal::World { found: listed(&found.exports), other: other_storage(&found.exports) });
     }
-    manifest.map(|_| ())
+    manifest.map(|(_, schema)| schema)
 }
 
 pub(super) fn kind(bytes: &[u8]) -> Result<(), Refusal> {

@@ -121,6 +121,11 @@ impl BackendManifest {
     /// # Errors
     /// When a field is unknown, missing or wrong; the error names it.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        Self::parse_with_schema(bytes).map(|(manifest, _)| manifest)
+    }
+
+    /// The same with the schema of configurations, which is compiled to check the examples.
+    pub(crate) fn parse_with_schema(bytes: &[u8]) -> Result<(Self, ConfigSchema), ManifestError> {
         if bytes.len() > LARGEST {
             return Err(ManifestError::TooLarge(bytes.len()));
         }
@@ -141,8 +146,8 @@ impl BackendManifest {
         if let Some(field) = unknown {
             return Err(ManifestError::Unknown(plain(&field)));
         }
-        manifest.validate()?;
-        Ok(manifest)
+        let schema = manifest.validate()?;
+        Ok((manifest, schema))
     }
 
     /// Returns the JSON that goes into the section.
@@ -150,7 +155,7 @@ impl BackendManifest {
         serde_json::json!(self).to_string()
     }
 
-    fn validate(&self) -> Result<(), ManifestError> {
+    fn validate(&self) -> Result<ConfigSchema, ManifestError> {
         let clean = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         expect(
             (1..=64).contains(&self.name.len()) && self.name.bytes().all(clean),
@@ -172,24 +177,17 @@ impl BackendManifest {
         self.check_examples()
     }
 
-    /// Checks that the schema of configurations is one, and that each example fits it.
-    fn check_examples(&self) -> Result<(), ManifestError> {
-        let schema = self.config_schema()?;
-        self.examples.iter().enumerate().try_for_each(|(index, example)| {
+    /// Checks that the schema of configurations is one, and that each example fits it; returns it.
+    fn check_examples(&self) -> Result<ConfigSchema, ManifestError> {
+        let schema = ConfigSchema::new(&self.config).map_err(ManifestError::Config)?;
+        for (index, example) in self.examples.iter().enumerate() {
             schema.check(&Value::Object(example.clone())).map_err(|misfit| ManifestError::Example {
                 index,
                 place: misfit.place,
                 why: misfit.why,
-            })
-        })
-    }
-
-    /// Returns the schema of configurations, ready to be used.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn config_schema(&self) -> Result<ConfigSchema, ManifestError> {
-        ConfigSchema::new(&self.config).map_err(ManifestError::Config)
+            })?;
+        }
+        Ok(schema)
     }
 }
 

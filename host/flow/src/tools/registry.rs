@@ -132,8 +132,7 @@ impl Registry {
             return Err(not_accepted(name, &component, &rights));
         }
         let EffectiveGrants { grants, limits, .. } = rights.clone();
-        let terms = Terms::new(&component, rights)
-            .map_err(|e| Failure::about(name.to_string(), artifacts_contract::Refusal::Manifest(e)))?;
+        let terms = Terms::new(&component, rights);
         if !stores_here(&component) && !self.on_target {
             return Ok(ReadyBackend::new(terms, entry.storage, None));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use artifacts_contract::{Component, ConfigSchema, Grants, ManifestError, Persists, raised_limits};
+use artifacts_contract::{Component, ConfigSchema, Grants, Persists, raised_limits};
 use artifacts_digest::Sha256;
 use artifacts_seam::Limits;
 
@@ -50,13 +50,10 @@ pub struct Terms {
 
 impl Terms {
     /// Returns those of a component that gets these rights.
-    ///
-    /// # Errors
-    /// When its schema of configurations is none.
-    pub fn new(component: &Component, rights: EffectiveGrants) -> Result<Self, ManifestError> {
+    pub fn new(component: &Component, rights: EffectiveGrants) -> Self {
         let manifest = component.manifest();
         let EffectiveGrants { grants, limits, bundled } = rights;
-        Ok(Self {
+        Self {
             component: manifest.name.clone(),
             version: manifest.version.clone(),
             sha256: component.sha256(),
@@ -65,8 +62,8 @@ impl Terms {
             requests_plaintext: manifest.requests.plaintext,
             grants,
             limits,
-            config: Arc::new(manifest.config_schema()?),
-        })
+            config: Arc::clone(component.config()),
+        }
     }
 }
 
