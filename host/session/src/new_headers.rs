@@ -7,6 +7,14 @@ use artifacts_declared::Recipients;
 use artifacts_digest::HeaderHash;
 use artifacts_seam::EntryFiles;
 
+/// The age headers in each stored file.
+pub(crate) type StoredHeaders = BTreeMap<String, BTreeSet<HeaderHash>>;
+
+/// Finds the age headers of an entry.
+pub(crate) fn stored_headers(files: &EntryFiles) -> StoredHeaders {
+    files.iter().map(|(name, bytes)| (name.clone(), headers(bytes))).collect()
+}
+
 /// What the host encrypted in one call, by the header.
 #[derive(Default)]
 pub(crate) struct SealedHeaders(BTreeMap<HeaderHash, Sealed>);
@@ -23,28 +31,29 @@ impl SealedHeaders {
     }
 
     /// The files that each of these headers is for.
-    pub(crate) fn files_in(self, stored: &BTreeSet<HeaderHash>) -> BTreeMap<HeaderHash, BTreeSet<String>> {
+    pub(crate) fn files_in(self, stored: &StoredHeaders) -> BTreeMap<HeaderHash, BTreeSet<String>> {
+        let stored: BTreeSet<&HeaderHash> = stored.values().flatten().collect();
         let stored = self.0.into_iter().filter(|(header, _)| stored.contains(header));
         stored.map(|(header, sealed)| (header, sealed.files)).collect()
     }
 
     /// What is wrong with a new entry, without a word of the component's: a header in it that is neither of this call nor was in
     /// the same stored file before, or a file of these, whose plaintext the component did not take, that is not under headers for
-    /// exactly its recipients.
+    /// exactly its recipients. `stored` has the headers of the new entry.
     pub(crate) fn fault(
         &self,
         before: &EntryFiles,
         after: &EntryFiles,
+        stored: &StoredHeaders,
         unread: &[&str],
         recipients: &Recipients,
     ) -> Option<String> {
         let mut found = BTreeSet::new();
-        for (stored, bytes) in after {
-            let old = before.get(stored);
-            if old == Some(bytes) {
+        for (name, now) in stored {
+            let old = before.get(name);
+            if old == after.get(name) {
                 continue;
             }
-            let now = headers(bytes);
             let old = old.map(|bytes| headers(bytes)).unwrap_or_default();
             if now.iter().any(|header| !self.0.contains_key(header) && !old.contains(header)) {
                 return Some(
@@ -116,7 +125,8 @@ mod tests {
                 ("b".parse().unwrap(), self.keys.iter().cloned().collect()),
                 ("one".parse().unwrap(), one),
             ]);
-            self.sealed.fault(&files(before), &files(after), unread, &recipients)
+            let after = files(after);
+            self.sealed.fault(&files(before), &after, &stored_headers(&after), unread, &recipients)
         }
     }
 

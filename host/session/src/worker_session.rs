@@ -11,6 +11,7 @@ use artifacts_seam::{
 
 use crate::connection::Connection;
 use crate::host_calls::{HostCalls, Phase};
+use crate::new_headers::{StoredHeaders, stored_headers};
 use crate::plain::stored_in_plain;
 use crate::recipients::verified;
 use crate::{DecryptAttempt, Error, Verified, WorkerStart};
@@ -200,11 +201,15 @@ impl WorkerSession {
         let unread = host_calls.unread();
         let (sealed, saw_plaintext) = host_calls.finish();
         let (events, usage) = (reply.events, reply.usage);
+        let stored = match &reply.outcome {
+            Ok(Outcome::Serialized(files)) => stored_headers(files),
+            _ => StoredHeaders::default(),
+        };
         let fault = match &reply.outcome {
             // On the target, what is made is put into its place in RAM as it is.
-            Ok(Outcome::Serialized(files)) if self.component.manifest().persists == Persists::Storage => {
-                sealed.fault(&before, files, &unread, recipients).or_else(|| plain(items, &told, recipients, files))
-            }
+            Ok(Outcome::Serialized(files)) if self.component.manifest().persists == Persists::Storage => sealed
+                .fault(&before, files, &stored, &unread, recipients)
+                .or_else(|| plain(items, &told, recipients, files)),
             _ => None,
         };
         let by_host = fault.is_some();
@@ -218,11 +223,7 @@ impl WorkerSession {
             Err(error) => Err(told_in_our_words(error)),
         };
         match files {
-            Ok(files) => {
-                let stored: BTreeSet<HeaderHash> =
-                    files.values().flat_map(|bytes| artifacts_age::headers(bytes)).collect();
-                Ok(Serialized { files, sealed: sealed.files_in(&stored), events, usage, saw_plaintext })
-            }
+            Ok(files) => Ok(Serialized { files, sealed: sealed.files_in(&stored), events, usage, saw_plaintext }),
             Err(error) => Err(CallFailed { error, by_host, events, usage, saw_plaintext, openings: Vec::new() }),
         }
     }
