@@ -32,6 +32,7 @@ mod limited_input;
 mod messages;
 mod operator;
 mod person;
+mod recipient_question;
 mod registered;
 mod sandboxes;
 mod signals;

@@ -6,14 +6,14 @@ use artifacts_declared::{InstanceName, Name, Prompt};
 use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
-use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
+use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_text::{Explain, counted, shell_word};
 
 use crate::audit_log::TERMINAL;
 use crate::console::Console;
 use crate::global::{AcceptedDigest, Global};
 use crate::messages::Messages;
-use crate::{person, terminal};
+use crate::{person, recipient_question, terminal};
 
 /// Holds what was accepted on the command line.
 #[derive(Debug, Clone, Default)]
@@ -65,13 +65,17 @@ impl TerminalOperator {
         !self.flags.no_input && person::terminal().is_some()
     }
 
-    fn recipients(&self, unshown: &[RecipientChange], digest: &str) -> Result<Answer, Failure> {
-        self.console.painted(&recipient_questions(unshown));
-        match accepted_beforehand(&self.flags.accept_recipients, digest) {
-            Some(true) => Ok(Answer::Yes { by: "--accept-recipients" }),
-            Some(false) => Ok(Answer::No),
-            None => self.ask("Encrypt to these recipients?"),
-        }
+    fn recipients(&self, changes: &[RecipientChange], names: &RecipientNames, digest: &str) -> Result<Answer, Failure> {
+        let accepted = accepted_beforehand(&self.flags.accept_recipients, digest);
+        let terminal = person::terminal().filter(|_| accepted.is_none() && !self.flags.no_input);
+        let Some(mut terminal) = terminal else {
+            recipient_question::show(self.console, changes, names);
+            // A digest of others accepts nothing, and whoever passed it is not there to be asked.
+            let is_yes = accepted.unwrap_or_default();
+            return Ok(if is_yes { Answer::Yes { by: "--accept-recipients" } } else { Answer::NoOne });
+        };
+        let is_yes = recipient_question::ask(self.console, &mut terminal, changes, names)?;
+        Ok(if is_yes { Answer::Yes { by: TERMINAL } } else { Answer::No })
     }
 
     fn new_values(&self, former: &[FormerValue]) -> Result<Answer, Failure> {
@@ -97,7 +101,7 @@ impl TerminalOperator {
 impl Operator for TerminalOperator {
     fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure> {
         match question {
-            Question::Recipients { unshown, digest } => self.recipients(unshown, digest),
+            Question::Recipients { changes, names, digest } => self.recipients(changes, names, digest),
             Question::ReadAccess(readings) => {
                 self.console.painted(&artifacts_report::read_requests(readings));
                 if self.flags.accept_reading {
@@ -156,9 +160,9 @@ impl Operator for TerminalOperator {
                 console.warning(weaker, Some("pass `--require-sandbox` to make this an error"));
             }
             RunEvent::Backend(messages) => self.messages.show(messages),
-            RunEvent::RecipientChanges { changes, preview } => {
+            RunEvent::RecipientChanges { changes, names, preview } => {
                 if !(*preview && console.json()) {
-                    console.painted(&recipient_changes(changes));
+                    recipient_question::show(console, changes, names);
                 }
             }
             RunEvent::Adoption(adoption) => show_adoption(console, adoption),
@@ -185,7 +189,7 @@ impl Operator for TerminalOperator {
             RunEvent::Preview(report) => {
                 // Programs find it in the report.
                 if !console.json() {
-                    console.painted(&report.preview());
+                    console.painted(&report.preview(console.style()));
                     console.painted(&artifacts_report::read_requests(&report.read_requests));
                 }
             }

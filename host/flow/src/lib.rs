@@ -22,6 +22,7 @@ pub use chain::{Agreed, Change, Locked, Surveyed, Written};
 pub use failure::{declared, not_serialized};
 pub use look::adoptable::Adoption;
 pub use look::configured::check_config;
+pub use look::names::DeclaredKeys;
 pub use look::survey::{Survey, SurveyedInstance};
 pub use progress::Tally;
 pub use read::RetrievedFiles;

@@ -12,6 +12,7 @@ use artifacts_text::shell_word;
 use crate::failure;
 use crate::look::changes::{Writing, changes};
 use crate::look::foreseeable::unreadable;
+use crate::look::names::DeclaredKeys;
 use crate::look::orphans::{Orphan, Orphans, orphans};
 use crate::look::survey::{Survey, survey};
 use crate::read::{RetrievedFiles, retrieve};
@@ -91,6 +92,7 @@ impl Run {
     fn declare(&mut self, declared: Declared) {
         let Declared { spec, failures, unevaluated, unseen, system, .. } = declared;
         let resolved = artifacts_plan::instances(&spec, system.as_deref());
+        self.tools.keys = DeclaredKeys::new(&spec);
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
         let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
         let faulty: BTreeSet<InstanceName> = problems.iter().map(|problem| problem.instance.clone()).collect();
