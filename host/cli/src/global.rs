@@ -48,7 +48,8 @@ pub struct Global {
     #[arg(long, global = true, hide_short_help = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Private key to decrypt with: an SSH key or a file of age identities; repeatable [default: `$ARTIFACTS_IDENTITY`,
-    /// otherwise `~/.ssh/id_ed25519`, `~/.ssh/id_rsa` and `$XDG_CONFIG_HOME/sops/age/keys.txt`]
+    /// otherwise `$SOPS_AGE_KEY`, `$SOPS_AGE_KEY_FILE`, the output of `$SOPS_AGE_KEY_CMD`, `~/.ssh/id_ed25519`, `~/.ssh/id_rsa`
+    /// and `$XDG_CONFIG_HOME/sops/age/keys.txt`]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
     /// Allow an age plugin, for example `yubikey` for `age-plugin-yubikey`; repeatable
