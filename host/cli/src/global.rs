@@ -68,7 +68,7 @@ pub struct Global {
     /// Accept new and changed recipients without asking; with DIGEST, which a refused run prints, only those that it showed
     #[arg(long, alias = "accept-readers", global = true, value_name = "DIGEST", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     pub accept_recipients: Vec<AcceptedDigest>,
-    /// Let generators read the secrets of their dependencies without asking
+    /// Let generators read the secrets of their dependencies, and use answers that they could pass on, without asking
     #[arg(long, global = true)]
     pub accept_reading: bool,
     /// Accept without asking that this checkout is a clone of one whose secrets this machine encrypted

@@ -141,9 +141,8 @@ impl Interview {
                 InterviewEffect::Skipped(at)
             }
             DialogEffect::Back => self.go_back(),
-            DialogEffect::Line(LineEffect::Interrupted) if self.answered() > 0 => self.stop(),
+            DialogEffect::Line(LineEffect::Interrupted | LineEffect::Ended) if self.answered() > 0 => self.stop(),
             DialogEffect::Line(LineEffect::Interrupted) => InterviewEffect::Quit,
-            DialogEffect::Line(LineEffect::Ended) if self.answered() > 0 => self.stop(),
             DialogEffect::Line(LineEffect::Ended) => InterviewEffect::Ended,
             effect => InterviewEffect::Dialog(effect),
         }
