@@ -67,8 +67,9 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     let ran = fleet.run(["generate", "--dry-run"])?.ends(3).says("First use of 2 recipients on this machine");
     ran.says(&host).says(&admin).says("key: secret, 2 recipients").never_says("stored");
     let ran = fleet.run(["--json", "generate", "--dry-run"])?.ends(3);
+    let labels = json!({&host: "web1"});
     let readers = sorted(vec![host, admin]);
-    let key = json!({"secret": true, "size": null, "recipients": readers});
+    let key = json!({"secret": true, "size": null, "recipients": readers, "labels": labels});
     assert_eq!(
         files(&ran, PAIR),
         [
@@ -83,7 +84,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     ran.says(&format!("key: secret, 2 recipients, {stored} bytes stored")).says("pub: public, 9 bytes stored");
     let ran = fleet.run(["--json", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("hidden");
     let all = files(&ran, PAIR);
-    assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "recipients": readers}));
+    assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "recipients": readers, "labels": labels}));
     assert_eq!(all[1]["before"], json!({"secret": false, "size": 9, "text": "same\nold\n"}));
     // What is declared no more goes.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("key");

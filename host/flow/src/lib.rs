@@ -4,6 +4,7 @@
 
 mod agree;
 pub mod chain;
+mod declared_keys;
 mod failure;
 mod look;
 mod naming;
@@ -19,10 +20,10 @@ pub use artifacts_audit::{AuditLog, Operation};
 pub use artifacts_report::Report;
 
 pub use chain::{Agreed, Change, Locked, Surveyed, Written};
+pub use declared_keys::DeclaredKeys;
 pub use failure::{declared, not_serialized};
 pub use look::adoptable::Adoption;
 pub use look::configured::check_config;
-pub use look::names::DeclaredKeys;
 pub use look::survey::{Survey, SurveyedInstance};
 pub use progress::Tally;
 pub use read::RetrievedFiles;

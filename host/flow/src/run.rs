@@ -9,10 +9,10 @@ use artifacts_report::{Failure, FileChange, InstanceRow, Report};
 use artifacts_seam::Secret;
 use artifacts_text::shell_word;
 
+use crate::declared_keys::DeclaredKeys;
 use crate::failure;
 use crate::look::changes::{Writing, changes};
 use crate::look::foreseeable::unreadable;
-use crate::look::names::DeclaredKeys;
 use crate::look::orphans::{Orphan, Orphans, orphans};
 use crate::look::survey::{Survey, survey};
 use crate::read::{RetrievedFiles, retrieve};

@@ -15,7 +15,6 @@ use super::read_access::ReadRequests;
 use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::ticket::{Allows, Ticket};
 use crate::chain::Base;
-use crate::look::names::Names;
 use crate::tools::{Answer, Question, RunEvent, Tools};
 
 /// Holds the tickets of a chain, by instance and storage.
@@ -142,7 +141,7 @@ pub(crate) fn recipients(
     }
     base.report.recipients_digest = digest.filter(|_| !answer.is_yes());
     let labels = {
-        let names = Names { declared: &base.run.tools.keys, survey: &base.survey, accepted: Some(&known) };
+        let names = base.survey.names(&base.run.tools, Some(&known));
         asked.labels(|key| names.label(key), answer.is_yes())
     };
     let consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;

@@ -6,7 +6,6 @@ use artifacts_declared::InstanceName;
 use artifacts_report::{RecipientChange, Report};
 use artifacts_trust::AcceptedRecipients;
 
-use crate::look::names::Names;
 use crate::look::staged;
 use crate::look::survey::Survey;
 use crate::progress::Progress;
@@ -31,7 +30,7 @@ impl Base<'_> {
 
     /// Adds to the report who the recipients of these changes are, and those of its rows.
     pub(crate) fn name(&mut self, changes: &[RecipientChange], accepted: Option<&AcceptedRecipients>) {
-        let names = Names { declared: &self.run.tools.keys, survey: &self.survey, accepted };
+        let names = self.survey.names(&self.run.tools, accepted);
         let mut known = names.of_changes(changes);
         known.extend(names.of(&self.report.recipient_keys()));
         self.report.names.extend(known);

@@ -14,7 +14,6 @@ use super::configured::check_config;
 use super::elsewhere::Storages;
 use super::extras;
 use super::facts::facts;
-use super::names::name_reasons;
 use crate::failure;
 use crate::tools::{HeaderMemory, Tools};
 
@@ -107,7 +106,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
         ask(tools, &mut survey, backend, &instances, &generations, &storages);
     }
     survey.generations = generations;
-    name_reasons(tools, &mut survey);
+    survey.name_recipients(tools);
     survey
 }
 

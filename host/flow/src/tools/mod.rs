@@ -28,7 +28,7 @@ use artifacts_seam::{CallContext, SandboxLayer};
 use artifacts_store::{Git, Root, Warning, WriterOptions};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
-use crate::look::names::DeclaredKeys;
+use crate::declared_keys::DeclaredKeys;
 
 pub use artifacts_session::{RetrieveCall, SerializeCall, Session};
 pub use backend_messages::BackendMessages;
