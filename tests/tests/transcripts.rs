@@ -80,7 +80,7 @@ fn the_help_of_every_command() -> Result<()> {
         "set",
         "edit",
         "rekey",
-        "export",
+        "provision",
         "adopt",
         "sops-config",
         "activate",
