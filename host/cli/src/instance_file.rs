@@ -8,7 +8,7 @@ use artifacts_text::{listed, shell_word};
 use clap::Args;
 
 /// `INSTANCE FILE`, `INSTANCE/FILE`, or `INSTANCE` alone if it has one file.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct InstanceFile {
     /// Instance, or artifact with one instance; INSTANCE/FILE also works
     #[arg(value_name = "INSTANCE")]
@@ -31,6 +31,11 @@ pub enum FileUse {
 type Found = Result<(InstanceName, Name), Vec<Failure>>;
 
 impl InstanceFile {
+    /// Takes one word for it.
+    pub fn named(word: &str) -> Self {
+        Self { instance: word.to_owned(), file: None }
+    }
+
     /// What is to be evaluated for it.
     pub fn selectors(&self, of: FileUse) -> Vec<Selector> {
         let other = self.split().filter(|_| of == FileUse::Replace).map(|(instance, _)| instance);

@@ -40,6 +40,9 @@ pub fn candidates(
         }
     }
     let names = || known(line.flake).unwrap_or_default();
+    if line.only_positionals && line.command.get_positionals().any(Arg::is_last_set) {
+        return Candidates::Files;
+    }
     let words = if let Some((argument, _)) = line.open {
         match value(argument, &line, current, names) {
             Candidates::Files => return Candidates::Files,
@@ -256,6 +259,8 @@ mod tests {
             ("get -vi ", "FILES"),
             ("get -i key at", "attic"),
             ("get -- at", "attic"),
+            ("run at", "attic"),
+            ("run attic -- e", "FILES"),
             ("--override-input a b get at", "attic"),
             ("graph --format ", "dot, mermaid"),
             ("get --spec=", "FILES"),

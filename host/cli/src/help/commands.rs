@@ -102,6 +102,19 @@ pub const TEXTS: &[CommandText] = &[
         see_also: &["artifacts-set(1)", "artifacts-edit(1)", "artifacts-environment(7)"],
     },
     CommandText {
+        command: "run",
+        description: &[
+            "All files of the selected artifacts are decrypted into a RAM-backed directory that is removed when the command ends. \
+             `--env` sets a variable to one file instead. The command sees no variable that leads to a private key.",
+        ],
+        examples: &[
+            ("artifacts run web1/attic -- sh -c 'cat \"$ARTIFACTS_DIR\"/web1/attic/env'", "with a file"),
+            ("artifacts run --env TOKEN=web1/attic/token -- ./deploy", "with a variable"),
+        ],
+        exit: "0 success, 1 failure before the command, 2 usage error; otherwise that of the command",
+        see_also: &["artifacts-get(1)", "artifacts-environment(7)"],
+    },
+    CommandText {
         command: "set",
         description: &[
             "Replaces one file. The value is asked for at the terminal; otherwise it is standard input, byte for byte. The other \

@@ -186,13 +186,19 @@ pub fn usage(command: &Command, path: &[&str]) -> String {
     if command.has_subcommands() {
         words.push_str(" COMMAND");
     }
-    for argument in command.get_positionals().filter(|one| !one.is_hide_set()) {
+    let (last, others): (Vec<_>, Vec<_>) =
+        arguments(command).filter(|one| one.is_positional()).partition(|one| one.is_last_set());
+    for argument in others {
         let name = term(argument);
         let name = if argument.is_required_set() { name } else { format!("[{name}]") };
         let many = matches!(argument.get_action(), ArgAction::Append);
         let _ = write!(words, " {name}{}", if many { "..." } else { "" });
     }
-    words + " [OPTIONS]"
+    words.push_str(" [OPTIONS]");
+    for argument in last {
+        let _ = write!(words, " -- {}...", term(argument));
+    }
+    words
 }
 
 fn sentence(about: &str) -> Block {
