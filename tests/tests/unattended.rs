@@ -172,7 +172,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["adopt"], 0, ""),
         (&["prune"], 0, "no entry is orphaned"),
         (&["graph"], 0, "digraph"),
-        (&["export", "web1", &place], 1, "nothing to export"),
+        (&["provision", "web1", &place], 1, "nothing to provision"),
         (&["audit"], 0, ""),
         (&["backend", "list"], 0, "agenix"),
         (&["backend", "explain", "agenix"], 0, ""),

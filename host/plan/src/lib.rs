@@ -7,6 +7,7 @@
 mod admins;
 mod draw;
 mod elsewhere;
+mod glob;
 mod instance;
 mod order;
 mod owners;
@@ -14,7 +15,9 @@ mod problem;
 mod reason;
 mod resolve;
 mod select;
+mod selector;
 mod state;
+mod suggestion;
 
 pub use draw::{dot, mermaid};
 pub use elsewhere::Elsewhere;
@@ -24,5 +27,7 @@ pub use owners::{EntryOwners, Owner, TargetName};
 pub use problem::Problem;
 pub use reason::{Cause, Reason, ReasonKind, RecipientDelta};
 pub use resolve::{Resolved, instances};
-pub use select::{Selector, reach, select};
+pub use select::{reach, select, select_strictly};
+pub use selector::{Selector, SelectorError, SelectorForm, SelectorKind, SelectorMeaning};
 pub use state::{Facts, InstanceState, RECIPIENTS, Said, state, validation_hash};
+pub use suggestion::suggestion;
