@@ -148,14 +148,18 @@ impl DeclaredKeys {
         }
     }
 
-    pub(crate) fn source(&self, key: &str) -> String {
+    /// Where a recipient of this label is declared.
+    pub(crate) fn source(&self, key: &str, label: Option<&Label>) -> String {
         let Some(declared) = self.by_key.get(key) else { return String::new() };
         let host = |id: &TargetId| format!("{} {}", id.kind.as_str(), visible_ascii(id.name.as_str()));
         let users = declared.hosts.first.iter().all(|id| id.kind == TargetKind::HomeManager);
         let own = (declared.hosts.count > 0)
             .then(|| format!("{} of {}", if users { "key" } else { "host key" }, declared.hosts.named(host)));
         let name = |id: &TargetId| visible_ascii(id.name.as_str()).into_owned();
-        let options = declared.options.iter().map(|(option, places)| format!("{option} of {}", places.named(name)));
+        // Where the position is the name, it tells the same of one target.
+        let is_position = |places: &Places| places.count == 1 && matches!(label, Some(Label::Position(_)));
+        let options = declared.options.iter().filter(|(_, places)| !is_position(places));
+        let options = options.map(|(option, places)| format!("{option} of {}", places.named(name)));
         own.into_iter().chain(options).collect::<Vec<_>>().join("; ")
     }
 
@@ -229,8 +233,8 @@ mod tests {
             ["alice", "web1", "\"says so\"", "\"says so\"", "\"says so\""]
         );
         assert_eq!(
-            all.map(|key| keys.source(key)),
-            ["recipients of web1", "host key of nixos web1", "publicUserKeys of web1", "publicUserKeys of web1", ""]
+            all.map(|key| keys.source(key, keys.label(key, None).as_ref())),
+            ["recipients of web1", "host key of nixos web1", "publicUserKeys of web1", "", ""]
         );
     }
 
@@ -261,10 +265,10 @@ mod tests {
             )
         };
         let few = keys(&[target(1), target(2), target(3)].join(","));
-        assert_eq!(few.source("age1alice"), "recipients of web1, web2 and web3");
+        assert_eq!(few.source("age1alice", None), "recipients of web1, web2 and web3");
         assert_eq!(shown(&few, "age1alice", None), "alice, root", "one key of two names");
         let many = keys(&(1..=9).map(target).collect::<Vec<_>>().join(","));
-        assert_eq!(many.source("age1alice"), "recipients of web1, web2, web3 and 6 more");
+        assert_eq!(many.source("age1alice", None), "recipients of web1, web2, web3 and 6 more");
     }
 
     #[test]
@@ -274,11 +278,11 @@ mod tests {
                {"kind": "home-manager", "name": "alice", "hostKey": "age1user"}"#,
         );
         assert_eq!(
-            (shown(&keys, "age1host", None), keys.source("age1host")),
+            (shown(&keys, "age1host", None), keys.source("age1host", None)),
             ("web1".into(), "host key of nixos web1".into())
         );
         assert_eq!(
-            (shown(&keys, "age1user", None), keys.source("age1user")),
+            (shown(&keys, "age1user", None), keys.source("age1user", None)),
             ("alice".into(), "key of home-manager alice".into())
         );
     }

@@ -15,7 +15,7 @@ const NAMED: usize = 3;
 /// So many recipients are named in one line.
 const LISTED: usize = 5;
 /// The name column is as wide as its longest name up to this, in columns.
-const NAME: usize = 24;
+const NAME: usize = 32;
 
 /// What happens to a recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

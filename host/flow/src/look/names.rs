@@ -47,7 +47,8 @@ impl Names<'_> {
             let shown = visible_ascii(key);
             if is_sentence { format!("\"{shown}\"") } else { shown.into_owned() }
         });
-        KnownRecipient { label, source: self.declared.source(key), shown, earlier }
+        let source = self.declared.source(key, label.as_ref());
+        KnownRecipient { label, source, shown, earlier }
     }
 
     /// What is known of these recipients.
