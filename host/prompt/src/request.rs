@@ -11,4 +11,6 @@ pub struct PromptRequest {
     pub description: Option<String>,
     /// How the value is typed.
     pub kind: PromptKind,
+    /// Whether an empty value is rejected.
+    pub required: bool,
 }

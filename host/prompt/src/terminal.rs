@@ -7,7 +7,7 @@ use artifacts_text::terminal;
 use rustix::termios::isatty;
 use zeroize::Zeroizing;
 
-use crate::answers::is_missing;
+use crate::answers::is_blank;
 use crate::decoder::Decoder;
 use crate::error::Error;
 use crate::event::Event;
@@ -130,11 +130,11 @@ impl Terminal {
         result
     }
 
-    /// Reads one value, which is not empty where it is hidden.
+    /// Reads one value, which is not blank where one is required.
     fn read_filled(&mut self, question: &PromptRequest, name: &str) -> Result<Secret, Error> {
         for _ in 0..TRIES {
             let value = self.read(question, name)?;
-            if !is_missing(question.kind, &value) {
+            if !(question.required && is_blank(&value)) {
                 return Ok(value);
             }
             self.say("A value is required.\n")?;
@@ -145,7 +145,7 @@ impl Terminal {
     /// Reads one value.
     fn read(&mut self, question: &PromptRequest, name: &str) -> Result<Secret, Error> {
         let kind = LineKind {
-            hidden: matches!(question.kind, PromptKind::Hidden | PromptKind::MultilineHidden),
+            hidden: question.kind.is_hidden(),
             lines: matches!(question.kind, PromptKind::Multiline | PromptKind::MultilineHidden),
         };
         self.enter(name, kind, Some(question))?.ok_or_else(|| {
@@ -220,8 +220,14 @@ fn introduction(question: &PromptRequest, position: Option<(usize, usize)>) -> S
         PromptKind::Multiline => "multiple lines; finish with Ctrl-D",
         PromptKind::MultilineHidden => "hidden, multiple lines; finish with Ctrl-D",
     };
+    // What is shown may be empty, unless it is said otherwise; what is hidden may not.
+    let empty = match (question.kind.is_hidden(), question.required) {
+        (true, false) => "may be left empty",
+        (false, true) => "a value is required",
+        _ => "",
+    };
     let lines = question.description.as_deref().unwrap_or_default().lines().map(terminal);
-    for line in lines.chain([how.into()]).filter(|line| !line.is_empty()) {
+    for line in lines.chain([how.into(), empty.into()]).filter(|line| !line.is_empty()) {
         text.push_str(&indent);
         text.push_str(&line);
         text.push('\n');

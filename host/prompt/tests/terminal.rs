@@ -78,8 +78,12 @@ impl Desk {
 
     /// Asks in another thread what `play` answers.
     fn asked(&mut self, kind: PromptKind, play: impl FnOnce(&mut Self)) -> Result<Vec<u8>, Error> {
+        self.asked_for(question(kind), play)
+    }
+
+    fn asked_for(&mut self, question: PromptRequest, play: impl FnOnce(&mut Self)) -> Result<Vec<u8>, Error> {
         let mut terminal = self.terminal();
-        let questions = [question(kind)];
+        let questions = [question];
         let asking = std::thread::spawn(move || ask_all(&questions, None, Some(&mut terminal)));
         play(self);
         let values = asking.join().unwrap()?;
@@ -93,6 +97,7 @@ fn question(kind: PromptKind) -> PromptRequest {
         prompt: "pin".parse().unwrap(),
         description: Some("The PIN\nof the \u{1b}[31mkey".to_owned()),
         kind,
+        required: kind.is_hidden(),
     }
 }
 
@@ -156,6 +161,30 @@ fn what_differs_is_asked_again_three_times_in_all() {
     assert!(matches!(error, Error::Mismatch { tries: 3, .. }), "{error}");
     assert!(desk.echoes());
     assert!(!desk.all().contains("s3cret"));
+}
+
+#[test]
+fn whether_a_value_may_be_empty_is_declared() {
+    let mut desk = Desk::new();
+    let optional = PromptRequest { required: false, ..question(PromptKind::Hidden) };
+    let value = desk.asked_for(optional, |desk| {
+        desk.sees("may be left empty");
+        desk.sees("pin: ");
+        desk.types("\n");
+        desk.sees("again: ");
+        desk.types("\n");
+    });
+    assert_eq!(value.unwrap(), b"");
+    let required = PromptRequest { required: true, ..question(PromptKind::Line) };
+    let value = desk.asked_for(required, |desk| {
+        desk.sees("a value is required");
+        desk.sees("pin: ");
+        desk.types(" \n");
+        desk.sees("A value is required.");
+        desk.sees("pin: ");
+        desk.types("x\n");
+    });
+    assert_eq!(value.unwrap(), b"x");
 }
 
 #[test]

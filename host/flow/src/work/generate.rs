@@ -130,7 +130,10 @@ impl Planned for Generate {
         base.progress.keep_chained(instances, |instance| state.inputs.unread_dependency(instance));
         keep_answered(base, false);
         if !base.progress.is_empty() {
-            base.run.tools.generators.ready()?;
+            let names = base.progress.names();
+            if base.run.among(&names).any(|instance| !instance.artifact.is_typed()) {
+                base.run.tools.generators.ready()?;
+            }
             let requests = requests(base);
             details.prompts = base.run.tools.operator.enter(&requests)?;
         }
@@ -262,6 +265,7 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
             prompt: name.clone(),
             description: prompt.description.clone(),
             kind: prompt.kind,
+            required: prompt.is_required(),
         };
         instance.artifact.prompts.iter().map(request).collect::<Vec<_>>()
     };

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use artifacts_declared::{InstanceName, Name, Spec};
+use artifacts_declared::{InstanceName, Name, Prompt, Spec};
 use artifacts_flow::{
     Answer, AuditLog, Backends, Cancel, Declared, Evaluate, GenerationFailure, Generators, HeaderMemory, Identities,
     Operator, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
@@ -295,7 +295,10 @@ impl Operator for FakeOperator {
         Ok(self.answers.borrow_mut().pop_front().unwrap_or(Answer::Yes { by: "test" }))
     }
 
-    fn check_answers<'a>(&self, _: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name)>) -> Result<(), Failure> {
+    fn check_answers<'a>(
+        &self,
+        _: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name, &'a Prompt)>,
+    ) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -308,9 +311,11 @@ impl Operator for FakeOperator {
     }
 
     fn enter(&mut self, prompts: &[RequestedPrompt]) -> Result<PromptValues, Failure> {
+        // As a person who leaves empty what may be.
         self.note(format!("enter {}", prompts.len()));
         let value = |one: &RequestedPrompt| {
-            ((one.instance.clone(), one.prompt.clone()), Secret::new(format!("typed {}", one.prompt).into_bytes()))
+            let text = if one.required { format!("typed {}", one.prompt) } else { String::new() };
+            ((one.instance.clone(), one.prompt.clone()), Secret::new(text.into_bytes()))
         };
         Ok(prompts.iter().map(value).collect())
     }
