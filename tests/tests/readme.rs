@@ -306,7 +306,12 @@ fn pages() -> Result<Vec<PathBuf>> {
 fn the_front_page_is_short() -> Result<()> {
     let page = fs::read_to_string(&pages()?[0])?;
     ensure!(page.starts_with("# artifacts\n"), "the first page is the front page");
-    ensure!(page.lines().count() <= 150 && page.len() <= 12_000, "{} lines, {} bytes", page.lines().count(), page.len());
+    ensure!(
+        page.lines().count() <= 150 && page.len() <= 12_000,
+        "{} lines, {} bytes",
+        page.lines().count(),
+        page.len()
+    );
     Ok(())
 }
 
