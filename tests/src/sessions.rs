@@ -88,7 +88,7 @@ mod tests {
     fn what_nobody_ran_is_an_error() {
         let error = |page: &str| format!("{:#}", rewritten(page, &recorded()).unwrap_err());
         assert!(error("```console a day\n$ four\n```\n").contains("$ four"));
-        assert!(error("```console a day\n$ one\n$ three\n```\n").contains("not in the story"));
+        assert!(error("```console a day\n$ two\n$ three\n```\n").contains("not in the story"));
         assert!(error("```console a day\nno command\n```\n").contains("not in the story"));
         assert!(error("```console a night\n$ one\n```\n").contains("a night"));
         assert!(error("```console\n$ one\n```\n").contains("no story"));

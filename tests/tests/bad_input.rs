@@ -76,7 +76,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
     (
         "a receipt that knows of nothing sealed",
         |s| receipt(s, |r| r["headers"] = json!({})),
-        "it asked the host to decrypt what was not sealed for this instance",
+        "it tried to decrypt a file that was not encrypted for this artifact",
     ),
     ("a receipt of another format", |s| receipt(s, |r| r["schema"] = json!(9)), "schema 9"),
     (

@@ -16,7 +16,15 @@ pub fn request(run: &Run, instance: &InstanceName, file: &Name) -> PromptRequest
     let artifact = run.instances().get(instance).map(|one| &one.artifact).filter(|artifact| artifact.is_typed());
     let Prompt { description, kind, .. } = artifact.and_then(|one| one.prompts.get(file)).cloned().unwrap_or_default();
     // An empty value has a question of its own.
-    PromptRequest { instance: instance.clone(), prompt: file.clone(), description, kind, required: false }
+    PromptRequest {
+        instance: instance.clone(),
+        prompt: file.clone(),
+        description,
+        details: Vec::new(),
+        earlier: None,
+        kind,
+        required: false,
+    }
 }
 
 /// Reads standard input as it is; at a terminal, asks. An empty value needs a flag or, there, a second yes.

@@ -11,7 +11,11 @@ use crate::{environment, signals};
 
 /// The terminal that a person sits at, whatever the standard streams are.
 pub fn terminal() -> Option<Terminal> {
-    let options = TerminalOptions { dumb: environment::is_dumb_terminal(), interrupted: signals::interrupt };
+    let options = TerminalOptions {
+        dumb: environment::is_dumb_terminal(),
+        plain: environment::is_plain(),
+        interrupted: signals::interrupt,
+    };
     Terminal::new(tty()?, options).ok()
 }
 

@@ -1,5 +1,6 @@
 //! What a person reads, and the JSON that programs read. Renders; never prints.
 
+mod answer_requests;
 mod diff;
 mod failure;
 mod files;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
 
+pub use answer_requests::{AnswerRequest, answer_requests};
 pub use diff::diff;
 pub use failure::Failure;
 pub use files::{FileChange, Side};
@@ -40,6 +42,8 @@ pub struct Report {
     pub recipients_digest: Option<String>,
     /// Secrets that are read for others for the first time, or would be.
     pub read_requests: Vec<ReadRequest>,
+    /// Generators that get what a person enters, and could pass it on, for the first time.
+    pub answer_requests: Vec<AnswerRequest>,
     /// Slices without an owner that were removed, or would be.
     pub trashed: Vec<TrashedEntry>,
     /// Entries that no declaration owns.
@@ -178,6 +182,7 @@ impl Report {
         self.recipients.extend(later.recipients);
         self.recipients_digest = later.recipients_digest.or(self.recipients_digest.take());
         self.read_requests.extend(later.read_requests);
+        self.answer_requests.extend(later.answer_requests);
     }
 
     /// 1 when something failed, else 3 when work is left, else 0.
