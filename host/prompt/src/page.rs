@@ -37,9 +37,9 @@ pub(crate) fn introduction(request: &PromptRequest, position: Position) -> Vec<S
         PromptKind::Multiline => "multiple lines; finish with Ctrl-D",
         PromptKind::MultilineHidden => "hidden, multiple lines; finish with Ctrl-D",
     };
-    // What is shown may be empty, unless it is declared otherwise; what is hidden may not.
+    // What is shown may be empty, unless it is declared otherwise; what is hidden may not. Who asks alone has a question about that.
     let empty = match (request.kind.is_hidden(), request.required) {
-        (true, false) => "may be left empty",
+        (true, false) if position.is_some() => "may be left empty",
         (false, true) => "a value is required",
         _ => "",
     };
@@ -209,7 +209,8 @@ mod tests {
             ]
         );
         smtp.required = false;
-        assert_eq!(introduction(&smtp, None).last().map(String::as_str), Some("  may be left empty"));
+        assert_eq!(introduction(&smtp, Some((2, 5))).last().map(|line| line.trim()), Some("may be left empty"));
+        assert_eq!(introduction(&smtp, None).last().map(|line| line.trim()), Some("hidden; enter it twice"));
         let alone = introduction(&request("shared/ca", "key", PromptKind::Line), None);
         assert_eq!(alone, ["shared/ca   key"]);
     }
