@@ -156,6 +156,7 @@ let
     "description"
     "type"
     "testValue"
+    "required"
   ];
 
   fields = [

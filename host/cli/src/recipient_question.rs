@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_page_is_split_where_the_screen_ends_and_nothing_of_it_is_lost() {
-        let page: String = (0..20).map(|line| format!("\u{1b}[1mline {line}\u{1b}[0m\n")).collect();
+        let page = (0..20).map(|line| format!("\u{1b}[1mline {line}\u{1b}[0m\n")).collect::<Vec<_>>().concat();
         let split = parts(&page, 9);
         assert_eq!(split.iter().map(|part| part.lines().count()).collect::<Vec<_>>(), [7, 7, 6]);
         assert_eq!(split.concat(), page);

@@ -14,6 +14,7 @@ mod recipient_name;
 mod recipients;
 mod schema;
 mod twice;
+mod typed;
 mod types;
 
 pub use artifact::Disagreement;

@@ -96,7 +96,7 @@ impl DeclaredKeys {
             self.add(text, converted, |key| key.hosts.add(&id));
         }
         for config in target.config.values() {
-            each_key(config, String::new(), &mut |path, text| {
+            each_key(config, "", &mut |path, text| {
                 if named.contains(&without_comment(text)) {
                     return;
                 }
@@ -180,20 +180,20 @@ impl DeclaredKeys {
 }
 
 /// Each text in a configuration that looks like a public key, with its path: `publicUserKeys[1]`.
-fn each_key(value: &Value, path: String, found: &mut impl FnMut(&str, &str)) {
+fn each_key(value: &Value, path: &str, found: &mut impl FnMut(&str, &str)) {
     match value {
         Value::String(text) if ["age1", "ssh-"].iter().any(|begin| text.trim_start().starts_with(begin)) => {
-            found(&path, text);
+            found(path, text);
         }
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                each_key(item, format!("{path}[{at}]"), found);
+                each_key(item, &format!("{path}[{at}]"), found);
             }
         }
         Value::Object(fields) => {
             for (field, value) in fields {
                 let path = if path.is_empty() { field.clone() } else { format!("{path}.{field}") };
-                each_key(value, path, found);
+                each_key(value, &path, found);
             }
         }
         _ => {}

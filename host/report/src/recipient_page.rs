@@ -56,9 +56,9 @@ pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, detai
     }
     let others = [of(Move::Joins), of(Move::Leaves)].concat();
     if !others.is_empty() {
-        let changed: BTreeSet<&str> =
+        let secrets: BTreeSet<&str> =
             changes.iter().filter(|change| !change.before.is_empty()).map(|change| change.instance.as_str()).collect();
-        page.heading(&mut text, &format!("Recipients change in {}", counted(changed.len(), "secret")));
+        page.heading(&mut text, &format!("Recipients change in {}", counted(secrets.len(), "secret")));
         page.section(&mut text, &others);
     }
     text
@@ -66,12 +66,12 @@ pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, detai
 
 /// Names in one line who joins and leaves, with the number of secrets: `+mail1 (3), -admin2 (12)`.
 pub fn recipient_summary(changes: &[RecipientChange], names: &RecipientNames) -> String {
-    let named = |row: &Row<'_>| {
+    let one = |row: &Row<'_>| {
         let sign = if row.step == Move::Leaves { '-' } else { '+' };
-        let changed = if row.step == Move::Replaces { ", KEY CHANGED" } else { "" };
-        format!("{sign}{} ({}{changed})", names.name(row.key), row.secrets.len())
+        let mark = if row.step == Move::Replaces { ", KEY CHANGED" } else { "" };
+        format!("{sign}{} ({}{mark})", names.name(row.key), row.secrets.len())
     };
-    listed(rows(changes, names).iter().map(named).collect())
+    listed(rows(changes, names).iter().map(one).collect())
 }
 
 /// Returns how many secrets these changes are about.
@@ -124,7 +124,9 @@ impl Page<'_> {
         let width = rows.iter().map(|row| display_width(&self.names.name(row.key))).max().unwrap_or_default().min(NAME);
         let digits = rows.iter().map(|row| row.secrets.len().to_string().len()).max().unwrap_or_default();
         let does = rows.iter().map(|row| row.does(digits).len()).max().unwrap_or_default();
-        rows.iter().for_each(|row| self.row(text, row, (width, does, digits)));
+        for row in rows {
+            self.row(text, row, (width, does, digits));
+        }
     }
 
     /// `+ mail1   joins 3   host key of nixos mail1`, and below it the key and the secrets.

@@ -38,8 +38,8 @@ impl AcceptedLabels {
 
     /// The label of a recipient, what was declared first.
     pub(crate) fn of(&self, key: &str) -> Option<Label> {
-        let named = self.0.iter().filter(|(_, named)| named.keys.contains(key));
-        let (declared, claimed): (Vec<_>, Vec<_>) = named.partition(|(_, named)| named.declared);
+        let all = self.0.iter().filter(|(_, of_name)| of_name.keys.contains(key));
+        let (declared, claimed): (Vec<_>, Vec<_>) = all.partition(|(_, of_name)| of_name.declared);
         let names: BTreeSet<String> = declared.into_iter().map(|(name, _)| name.clone()).collect();
         if names.is_empty() {
             claimed.first().map(|(name, _)| Label::Claimed((*name).clone()))
