@@ -114,8 +114,8 @@ fn what_is_skipped_stays_absent_and_everything_else_is_generated() -> Result<()>
     desk.sees("2 of 2")?.sees("p: ")?.types("x\r")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(3), "{shown}");
-    let states = fleet.run(["--json", "status"])?;
-    let state = |name: &str| states.state(&format!("per-machine/web1/{name}"));
+    let now = fleet.run(["--json", "status"])?;
+    let state = |name: &str| now.state(&format!("per-machine/web1/{name}"));
     assert_eq!(["a", "b", "c"].map(state), ["absent", "present", "absent"], "{shown}");
     Ok(())
 }
@@ -129,8 +129,8 @@ fn what_is_complete_is_generated_after_ctrl_c() -> Result<()> {
     desk.sees("g  generate the 1 complete artifact now")?.sees("Choice [q]: ")?.types("g")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(3), "{shown}");
-    let states = fleet.run(["--json", "status"])?;
-    let state = |name: &str| states.state(&format!("per-machine/web1/{name}"));
+    let now = fleet.run(["--json", "status"])?;
+    let state = |name: &str| now.state(&format!("per-machine/web1/{name}"));
     assert_eq!(["a", "b", "c"].map(state), ["present", "absent", "present"], "{shown}");
     Ok(())
 }
@@ -235,5 +235,41 @@ fn standard_input_has_one_reader() -> Result<()> {
     }
     // A preview takes no value.
     fleet.run(["-i", "-", "set", "--dry-run", "a", "f"])?.never_says("standard input");
+    Ok(())
+}
+
+#[test]
+fn all_wrong_answers_of_a_file_are_reported_at_once_and_everything_else_is_generated() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let typed = json!({"backend": "agenix", "files": {"f": {}}, "prompts": {"f": {"type": "hidden"}}});
+    let all: serde_json::Map<String, Value> = (0..200).map(|number| (format!("a{number:03}"), typed.clone())).collect();
+    let fleet = fleet.machine("web1", &Value::Object(all))?;
+    let mut text = String::new();
+    for number in 0..200 {
+        let answer = match number {
+            149 => "f = 5",
+            150 => "f = \"\"",
+            151 => "g = \"s3cret\"",
+            _ => "f = \"s3cret\"",
+        };
+        text += &format!("[\"per-machine/web1/a{number:03}\"]\n{answer}\n");
+    }
+    let answers = fleet.home().join("answers.toml");
+    fs::write(&answers, text)?;
+    let ran = fleet.run([
+        "--json",
+        "generate",
+        "--no-input",
+        "--accept-recipients",
+        "--answers",
+        answers.to_str().unwrap(),
+    ])?;
+    let ran = ran.ends(1).never_says("s3cret");
+    let json = ran.json();
+    let subjects: Vec<&str> =
+        json["errors"].as_array().unwrap().iter().filter_map(|error| error["subject"].as_str()).collect();
+    assert_eq!(subjects, [149, 150, 151].map(|number| format!("per-machine/web1/a{number}")), "{ran}");
+    let generated = json["instances"].as_array().unwrap().iter().filter(|row| row["state"] == "present").count();
+    assert_eq!(generated, 197, "{ran}");
     Ok(())
 }

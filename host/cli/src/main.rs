@@ -15,6 +15,7 @@ mod declarations;
 mod draft;
 mod editing;
 mod editor;
+mod editor_copies;
 mod environment;
 mod evaluator;
 mod exit;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use artifacts_declared::{InstanceName, Name, PromptKind};
+use artifacts_declared::{InstanceName, Name, Prompt, PromptKind};
 use artifacts_plan::Instance;
 use artifacts_report::{AnswerRequest, Failure, FileChange, ReadRequest, RecipientChange, Report, TrashedEntry};
 use artifacts_seam::Secret;
@@ -19,12 +19,9 @@ pub trait Operator {
     /// When the terminal fails.
     fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure>;
 
-    /// Checks that every prepared answer belongs to one of these prompts.
-    ///
-    /// # Errors
-    /// When one does not.
-    fn check_answers<'a>(&self, prompts: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name)>)
-    -> Result<(), Failure>;
+    /// Returns all that is wrong with the prepared answers, and with those of which instance: each has to be a value, to belong to one of
+    /// these prompts, and not to be empty where a value is required. None for the prompts where they are not known yet.
+    fn answer_faults(&self, prompts: Option<&[DeclaredPrompt<'_>]>) -> Vec<(Option<InstanceName>, Failure)>;
 
     /// Returns the prompts of an instance that have no prepared answer.
     fn open_prompts(&self, instance: &Instance) -> Vec<Name>;
@@ -46,6 +43,9 @@ pub trait Operator {
     fn notify(&mut self, event: &RunEvent<'_>);
 }
 
+/// A prompt of an instance, as it is declared.
+pub type DeclaredPrompt<'a> = (&'a InstanceName, &'a Name, &'a Prompt);
+
 /// The values of prompts, by instance and prompt.
 pub type PromptValues = BTreeMap<(InstanceName, Name), Secret>;
 
@@ -64,6 +64,8 @@ pub struct RequestedPrompt {
     pub details: Vec<String>,
     /// How it is entered.
     pub kind: PromptKind,
+    /// Whether an empty value is rejected.
+    pub required: bool,
 }
 
 /// A question that the admin answers with yes or no.
