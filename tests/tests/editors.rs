@@ -93,15 +93,15 @@ fn an_editor_that_keeps_copies_is_named_once_before_it_gets_a_secret() -> Result
 
 /// All files below a directory that contain a text.
 fn containing(dir: &Path, text: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    let of = |path: PathBuf| match path.is_dir() {
-        true => containing(&path, text),
-        false => {
-            let has = fs::read(&path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text));
-            if has { vec![path] } else { Vec::new() }
+    let mut found = Vec::new();
+    for path in fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            found.extend(containing(&path, text));
+        } else if fs::read(&path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text)) {
+            found.push(path);
         }
-    };
-    entries.flat_map(of).collect()
+    }
+    found
 }
 
 /// A vim that keeps all copies that it can.

@@ -210,7 +210,7 @@ fn what_nothing_would_use_is_said_once_and_costs_no_other() -> Result<()> {
     for key in ["web1", "admin"] {
         checkout.key(key)?;
     }
-    let store = r#"artifacts.store.good.files.f = { }; artifacts.store.bare = { files.f = { }; prompts.p = { }; };"#;
+    let store = "artifacts.store.good.files.f = { }; artifacts.store.bare = { files.f = { }; prompts.p = { }; };";
     checkout.flake(&machine(&checkout, "web1", "agenix", store)?)?;
     let ran = checkout.run(&["--json", "status"])?.ends(1);
     let errors = ran.json()["errors"].clone();
@@ -254,10 +254,16 @@ impl Story {
 
 #[test]
 fn a_sops_users_six_secrets_take_two_commands() -> Result<()> {
-    let files =
-        ["smtp.files.password", "attic.files.token", "borg.files.passphrase", "wifi.files.psk", "dns.files.key"];
-    let store: String = files.iter().map(|file| format!("artifacts.store.{file} = {{ }};\n")).collect();
-    let mut story = Story::new("sops-nix", &(store + "artifacts.store.smtp.files.user = { };"))?;
+    let files = [
+        "smtp.files.password",
+        "smtp.files.user",
+        "attic.files.token",
+        "borg.files.passphrase",
+        "wifi.files.psk",
+        "dns.files.key",
+    ];
+    let declared: Vec<String> = files.iter().map(|file| format!("artifacts.store.{file} = {{ }};")).collect();
+    let mut story = Story::new("sops-nix", &declared.join("\n"))?;
     let mut desk = Desk::start(&story.command(&["generate"])?)?;
     desk.sees("Encrypt to these recipients?")?.types("y\r")?;
     for (number, file) in (1..).zip(["token", "passphrase", "key", "password", "user", "psk"]) {
@@ -274,8 +280,8 @@ fn a_sops_users_six_secrets_take_two_commands() -> Result<()> {
 
 #[test]
 fn an_agenix_users_twelve_secrets_take_two_commands_and_an_answers_file() -> Result<()> {
-    let store: String = (1..=12).map(|number| format!("artifacts.store.s{number}.files.f = {{ }};\n")).collect();
-    let mut story = Story::new("agenix", &store)?;
+    let declared: Vec<String> = (1..=12).map(|number| format!("artifacts.store.s{number}.files.f = {{ }};")).collect();
+    let mut story = Story::new("agenix", &declared.join("\n"))?;
     // They are in age files. A loop of a shell makes answers of them, which no disk sees.
     let old: serde_json::Map<String, serde_json::Value> = (1..=12)
         .map(|number| (format!("per-machine/web1/s{number}"), json!({"f": format!("s3cret {number}\n")})))

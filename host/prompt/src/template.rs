@@ -14,21 +14,26 @@ pub(crate) fn template(questions: &[&PromptRequest]) -> String {
         tables.entry(&question.instance).or_default().push(question);
     }
     let of = |(instance, questions): (&InstanceName, Vec<&PromptRequest>)| {
-        let lines = questions.iter().map(|question| answer(question));
-        format!("[{}]\n{}", quoted(&instance.to_string()), lines.collect::<String>())
+        let answers = questions.into_iter().flat_map(answer);
+        let lines: Vec<String> =
+            std::iter::once(format!("[{}]", quoted(&instance.to_string()))).chain(answers).collect();
+        lines.join("\n") + "\n"
     };
     tables.into_iter().map(of).collect::<Vec<_>>().join("\n")
 }
 
-fn answer(question: &PromptRequest) -> String {
+/// The lines of one answer, below what is asked for.
+fn answer(question: &PromptRequest) -> Vec<String> {
     let description = question.description.as_deref().unwrap_or_default();
-    let mut text: String = description.lines().map(|line| format!("# {}\n", terminal(line))).collect();
+    let mut lines: Vec<String> = description.lines().map(|line| format!("# {}", terminal(line))).collect();
     let key = key(question.prompt.as_str());
-    text += &match question.kind {
-        PromptKind::Hidden | PromptKind::Line => format!("# {key} = \"\"\n"),
-        PromptKind::Multiline | PromptKind::MultilineHidden => format!("# {key} = \"\"\"\n# \"\"\"\n"),
-    };
-    text
+    match question.kind {
+        PromptKind::Hidden | PromptKind::Line => lines.push(format!("# {key} = \"\"")),
+        PromptKind::Multiline | PromptKind::MultilineHidden => {
+            lines.extend([format!("# {key} = \"\"\""), "# \"\"\"".to_owned()]);
+        }
+    }
+    lines
 }
 
 /// Quotes a key where TOML v1.0, "Keys", demands it.

@@ -58,7 +58,7 @@ pub(crate) fn run(
 /// What is done for one instance.
 enum Task {
     /// Its generator runs.
-    Run(Instance, Job),
+    Run(Box<(Instance, Job)>),
     /// These files are stored, as a person typed them.
     Store(BTreeMap<Name, Secret>),
 }
@@ -91,7 +91,8 @@ impl Generation<'_> {
                     let Some(step) = self.next() else { break };
                     match self.task(&step.name) {
                         Ok(Task::Store(files)) => self.end(&step, Ok(files)),
-                        Ok(Task::Run(instance, job)) => {
+                        Ok(Task::Run(run)) => {
+                            let (instance, job) = *run;
                             self.tools.operator.notify(&RunEvent::Generating(&step.name));
                             running += 1;
                             let (done, generators, cancel) = (done.clone(), &generators, &cancel);
@@ -122,6 +123,7 @@ impl Generation<'_> {
     }
 
     /// Stores the files of a step, where it has any.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn end(&mut self, step: &Step, files: Result<BTreeMap<Name, Secret>, StoreFailure>) {
         match files.and_then(|files| self.store(&step.name, files)) {
             Ok(public) => self.finish(step, public),
@@ -154,7 +156,7 @@ impl Generation<'_> {
         // Without a generator each prompt is a file, and each file a prompt.
         let Some(job) = Job::new(name.clone(), &instance.artifact) else { return Ok(Task::Store(answers)) };
         let inputs = self.inputs.files_for(instance)?;
-        Ok(Task::Run(instance.clone(), Job { prompts: answers, inputs, ..job }))
+        Ok(Task::Run(Box::new((instance.clone(), Job { prompts: answers, inputs, ..job }))))
     }
 
     fn known(&self, name: &InstanceName) -> Result<(&Instance, &SurveyedInstance), Failure> {
