@@ -80,9 +80,9 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
         .says("this one is broken")
         .says("generated per-machine/web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
-    let export = |target| checkout.run(&["export", "--dry-run", target, "/dev/shm/nowhere"]);
-    export("web1")?.ends(1).says("nothing to export").never_says("this one is broken");
-    export("web2")?.ends(1).says("this one is broken");
+    let provision = |target| checkout.run(&["provision", "--dry-run", target, "/dev/shm/nowhere"]);
+    provision("web1")?.ends(1).says("nothing to provision").never_says("this one is broken");
+    provision("web2")?.ends(1).says("this one is broken");
     checkout.run(&["sops-config", "per-machine/web1/"])?.ends(0);
     checkout.run(&["backend", "list"])?.ends(1).says("agenix").says("this one is broken");
     Ok(())

@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind};
+use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind, SelectorError};
 use artifacts_report::Failure;
 use artifacts_seam::CallError;
 use artifacts_session::CallFailed;
@@ -135,4 +135,9 @@ pub fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Failure {
 /// A problem of the declarations.
 pub fn declared(problem: Problem) -> Failure {
     Failure::new(problem.instance.to_string(), problem.message).hint(Some(problem.hint))
+}
+
+/// A selector that means nothing, or several things.
+pub fn selector(error: &SelectorError) -> Failure {
+    Failure::about(error.selector().to_string(), error)
 }

@@ -10,7 +10,7 @@ use artifacts_report::{Failure, Report};
 
 use crate::chain::Written;
 use crate::look::blocked;
-use crate::run::Run;
+use crate::run::{Run, Selection};
 use crate::tools::{DeclaredPrompt, Question, RunEvent};
 use crate::work::generate::Generate;
 use crate::work::prompts;
@@ -18,7 +18,7 @@ use crate::work::prompts;
 /// Returns what would be generated.
 pub fn preview(run: &mut Run, selectors: &[Selector], change: &Generate) -> Report {
     let faults = answer_faults(run);
-    let selection = run.select(selectors);
+    let selection = select(run, selectors, *change);
     let mut report = run.survey(&selection).preview(change);
     blocked::explain(run, &mut report);
     add(&mut report.errors, faults);
@@ -29,7 +29,7 @@ pub fn preview(run: &mut Run, selectors: &[Selector], change: &Generate) -> Repo
 pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: NonZeroUsize) -> Report {
     let mut whole = Whole::default();
     let declared = loop {
-        let selection = run.select(selectors);
+        let selection = select(run, selectors, *change);
         whole.faults = answer_faults(run);
         let round = Round::new(run.survey(&selection).lock(*change).agree().generate(jobs));
         whole.take(round);
@@ -55,6 +55,11 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
         }
     };
     whole.end(declared)
+}
+
+/// What replaces values takes no selector that may mean another thing.
+fn select(run: &Run, selectors: &[Selector], change: Generate) -> Selection {
+    if change.regenerate { run.select_strictly(selectors) } else { run.select(selectors) }
 }
 
 /// Finds all that is wrong with prepared answers, before anything is asked or generated. What has a wrong answer is not generated. An

@@ -6,6 +6,7 @@
 
 mod draw;
 mod elsewhere;
+mod glob;
 mod instance;
 mod order;
 mod owners;
@@ -13,7 +14,9 @@ mod problem;
 mod reason;
 mod resolve;
 mod select;
+mod selector;
 mod state;
+mod suggestion;
 
 pub use draw::{dot, mermaid};
 pub use elsewhere::Elsewhere;
@@ -23,5 +26,7 @@ pub use owners::{EntryOwners, Owner, TargetName};
 pub use problem::Problem;
 pub use reason::{Cause, Reason, ReasonKind};
 pub use resolve::{Resolved, instances};
-pub use select::{Selector, reach, select};
+pub use select::{reach, select, select_strictly};
+pub use selector::{Selector, SelectorError, SelectorForm, SelectorKind, SelectorMeaning};
 pub use state::{Facts, InstanceState, RECIPIENTS, Said, state, validation_hash};
+pub use suggestion::suggestion;

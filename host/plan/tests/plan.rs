@@ -4,9 +4,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::Recipients;
-use artifacts_plan::{
-    Facts, InstanceState, Resolved, Said, Selector, instances, order, select, state, validation_hash,
-};
+use artifacts_plan::{Facts, InstanceState, Resolved, Said, instances, order, state, validation_hash};
 use artifacts_seam as seam;
 use serde_json::{Value, json};
 
@@ -257,24 +255,6 @@ fn undeclared_and_private_dependencies_are_refused() {
             "a shared artifact cannot depend on `own`, which is per-machine/a/own alone"
         ]
     );
-}
-
-#[test]
-fn selectors_mean_instances_prefixes_and_artifacts() {
-    let resolved = resolve(&[
-        ("web1", json!({"t": artifact(&json!({})), "u": artifact(&json!({}))})),
-        ("web10", json!({"t": artifact(&json!({}))})),
-    ]);
-    let chosen = |text: &str| {
-        let (set, idle) = select(&resolved.instances.keys().collect(), &[Selector::new(text)]);
-        assert_eq!(idle.is_empty(), !set.is_empty());
-        set.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!(chosen("per-machine/web1/"), ["per-machine/web1/t", "per-machine/web1/u"]);
-    assert_eq!(chosen("t"), ["per-machine/web1/t", "per-machine/web10/t"]);
-    assert_eq!(chosen("per-machine/web1/u"), ["per-machine/web1/u"]);
-    assert!(chosen("per-machine/web1").is_empty(), "a prefix ends at a slash");
-    assert!(chosen("").is_empty());
 }
 
 fn one() -> artifacts_plan::Instance {
