@@ -244,16 +244,16 @@ fn all_wrong_answers_of_a_file_are_reported_at_once_and_everything_else_is_gener
     let typed = json!({"backend": "agenix", "files": {"f": {}}, "prompts": {"f": {"type": "hidden"}}});
     let all: serde_json::Map<String, Value> = (0..200).map(|number| (format!("a{number:03}"), typed.clone())).collect();
     let fleet = fleet.machine("web1", &Value::Object(all))?;
-    let mut text = String::new();
-    for number in 0..200 {
+    let of = |number| {
         let answer = match number {
             149 => "f = 5",
             150 => "f = \"\"",
             151 => "g = \"s3cret\"",
             _ => "f = \"s3cret\"",
         };
-        text += &format!("[\"per-machine/web1/a{number:03}\"]\n{answer}\n");
-    }
+        format!("[\"per-machine/web1/a{number:03}\"]\n{answer}\n")
+    };
+    let text: String = (0..200).map(of).collect();
     let answers = fleet.home().join("answers.toml");
     fs::write(&answers, text)?;
     let ran = fleet.run([

@@ -91,6 +91,7 @@ impl TerminalOperator {
             prompt: request.prompt.clone(),
             description: request.description.clone(),
             details: request.details.clone(),
+            needs: request.needs.clone(),
             earlier: request.earlier.clone(),
             kind: request.kind,
             required: request.required,

@@ -25,6 +25,7 @@ fn question(of: &str, prompt: &str, description: Option<&str>, kind: PromptKind)
         prompt: name(prompt),
         description,
         details: Vec::new(),
+        needs: std::collections::BTreeSet::new(),
         earlier: None,
         kind,
         required: kind.is_hidden(),
@@ -157,17 +158,16 @@ fn everything_that_is_wrong_is_found_at_once() {
     let names: Vec<InstanceName> = (0..200).map(|number| instance(&format!("shared/a{number}"))).collect();
     let prompt = name("p");
     let known: Vec<_> = names.iter().map(|instance| (instance, &prompt, true)).collect();
-    let mut text = String::new();
-    for (number, instance) in names.iter().enumerate() {
+    let of = |(number, instance): (usize, &InstanceName)| {
         let answer = match number {
             149 => "p = 5",
             150 => "p = \"\"",
             151 => "q = \"s3cret\"",
             _ => "p = \"s3cret\"",
         };
-        text += &format!("[\"{instance}\"]\n{answer}\n");
-    }
-    text += "[\"shared/b\"]\np = \"s3cret\"\n";
+        format!("[\"{instance}\"]\n{answer}\n")
+    };
+    let text = names.iter().enumerate().map(of).collect::<String>() + "[\"shared/b\"]\np = \"s3cret\"\n";
     let file = AnswersFile::parse(&text).unwrap();
     let found = faults(&file, &known);
     let subjects: Vec<Option<&str>> = found.iter().map(|(name, _)| name.as_deref()).collect();

@@ -1,6 +1,6 @@
 //! The admin: asked before anything is written, and told what happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Prompt, PromptKind};
 use artifacts_plan::Instance;
@@ -60,6 +60,8 @@ pub struct RequestedPrompt {
     pub description: Option<String>,
     /// The answer that the instance was tried with before.
     pub earlier: Option<Secret>,
+    /// All instances that the instance depends on: where one is skipped, no answer is asked for.
+    pub needs: BTreeSet<InstanceName>,
     /// What becomes of the answer, a line each.
     pub details: Vec<String>,
     /// How it is entered.
