@@ -72,7 +72,7 @@ fn completes(checkout: &Checkout, desk: Desk) -> Result<()> {
     for (typed, given) in LINES {
         desk.types(typed)?.sees(given)?;
     }
-    desk.types("artifacts get web1/\t\t")?.sees("touch")?.types("\u{3}\nexit\n")?;
+    desk.types("artifacts get web1/\t\t")?.sees("touch")?.types("\u{15}exit\n")?;
     desk.ends()?;
     ensure!(!checkout.path().join("ran").exists(), "a name was run");
     ensure!(!checkout.home().join("ran").exists(), "a name was run");

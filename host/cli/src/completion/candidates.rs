@@ -184,7 +184,7 @@ fn selectors(names: &KnownNames, current: &str) -> Vec<String> {
     }
     if slashes == 0 {
         // A name that is also a target's would be an error.
-        begun.iter().for_each(|target| drop(whole.remove(target)));
+        whole.retain(|artifact| !begun.contains(artifact));
     }
     let begun = begun.into_iter().filter(|name| name.starts_with(current)).map(|name| format!("{name}/"));
     let whole = whole.into_iter().filter(|name| name.starts_with(current)).map(str::to_owned);
