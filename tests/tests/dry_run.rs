@@ -276,8 +276,8 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().extend(artifacts.as_object().unwrap().clone());
     let dry = fleet.run(["generate", "--dry-run"])?.ends(1);
     let dry = dry.says("cannot read its dependency per-machine/web1/dummy: generated on the target");
-    let dry = dry.says("no generator").says("skipped: its dependency per-machine/web1/from-dummy failed");
-    let dry = dry.says("prompts for `word`").says("3 would generate");
+    let dry = dry.says("prompts for `f`").says("skipped: its dependency per-machine/web1/from-dummy failed");
+    let dry = dry.says("prompts for `word`").says("4 would generate");
     dry.says("would generate per-machine/web1/asks").says("blocked per-machine/web1/from-waits");
     fleet
         .run(["generate", "--dry-run", "--no-input"])?

@@ -59,8 +59,8 @@ fn a_standalone_users_files_are_made_though_home_manager_checks_all_before_it_gi
     assert!(error.contains("run: artifacts generate per-user/alice/ssh"), "{error}");
     checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("generated per-user/alice/ssh");
     built()?;
-    checkout.flake(&home("artifacts.store.bare.files.f = { };"))?;
-    let fault = "artifacts.store.bare.generator: no generator";
+    checkout.flake(&home("artifacts.store.bare = { files.f = { }; prompts.p = { }; };"))?;
+    let fault = "artifacts.store.bare.prompts.p: nothing uses the answer";
     checkout.run(&["status"])?.says(fault).says("present per-user/alice/ssh");
     let error = built().unwrap_err().to_string();
     assert!(error.contains(fault), "{error}");

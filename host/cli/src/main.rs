@@ -16,6 +16,7 @@ mod declarations;
 mod draft;
 mod editing;
 mod editor;
+mod editor_copies;
 mod environment;
 mod evaluator;
 mod exit;

@@ -44,12 +44,6 @@ pub fn on_target(instance: &Instance) -> Failure {
         .hint(Some("declare a backend that stores it"))
 }
 
-/// What nothing makes.
-pub fn no_generator(instance: &Instance) -> Failure {
-    let hint = format!("set `artifacts.store.{}.generator`", instance.name.artifact());
-    for_instance(instance, "no generator").hint(Some(hint))
-}
-
 /// A failure of what depends on another one that cannot be read, and why that cannot.
 pub fn unread_dependency(instance: &Instance, dependency: &InstanceName, why: &Failure) -> Failure {
     let message = format!("cannot read its dependency {dependency}: {}", why.message);

@@ -74,8 +74,10 @@ fn check_answers(run: &Run) -> Result<(), Failure> {
     if run.is_in_part() || run.instances.values().any(|instance| instance.artifact.blocked) {
         return Ok(());
     }
-    let prompts =
-        run.instances.values().flat_map(|one| one.artifact.prompts.keys().map(move |prompt| (&one.name, prompt)));
+    let prompts = run
+        .instances
+        .values()
+        .flat_map(|one| one.artifact.prompts.iter().map(move |(name, prompt)| (&one.name, name, prompt)));
     run.tools.operator.check_answers(&mut prompts.into_iter())
 }
 

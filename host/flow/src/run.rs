@@ -96,7 +96,10 @@ impl Run {
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
         let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
         let faulty: BTreeSet<InstanceName> = problems.iter().map(|problem| problem.instance.clone()).collect();
-        let problems = problems.into_iter().map(|p| (vec![p.instance.clone()], failure::declared(p)));
+        // What Nix reports of a declaration is not said a second time.
+        let reported: BTreeSet<InstanceName> = failures.iter().flat_map(|(names, _)| names).cloned().collect();
+        let problems = problems.into_iter().filter(|problem| !reported.contains(&problem.instance));
+        let problems = problems.map(|problem| (vec![problem.instance.clone()], failure::declared(problem)));
         self.errors = failures.into_iter().chain(problems).collect();
         self.instances = resolved.instances.into_iter().filter(|(name, _)| !faulty.contains(name)).collect();
         (self.ordered, self.spec, self.unevaluated, self.unseen) = (ordered, spec, unevaluated, unseen);

@@ -32,7 +32,7 @@ impl Options {
             let selection = run.select_one(&set.instance);
             return Ok(console.report(&run.survey(&selection).preview(&set)));
         }
-        let editor = Editor::new(context.environment(), global.no_input)?;
+        let editor = Editor::new(context.environment(), &context.trust()?, global.no_input)?;
         Ok(console.report(&editing::edit(&mut run, &set, &editor, context.ram(), console)?))
     }
 }

@@ -13,7 +13,7 @@ use crate::instance_file::{FileUse, InstanceFile};
 pub struct Options {
     #[command(flatten)]
     file: InstanceFile,
-    /// Store an empty value
+    /// Store an empty value without a question
     #[arg(long)]
     allow_empty: bool,
     /// Show what would be written; read and write nothing
@@ -29,9 +29,10 @@ impl Options {
             Ok(meant) => meant,
             Err(errors) => return Ok(console.errors(errors)),
         };
+        let request = given_value::request(&run, &instance, &file);
         let selection = run.select_one(&instance);
         let surveyed = run.survey(&selection);
-        let set = Set { instance: instance.clone(), file: file.clone(), opens: false };
+        let set = Set { instance, file, opens: false };
         if self.dry_run {
             // The value stays where it is: standard input may be no one's to take, or have no end yet.
             return Ok(console.report(&surveyed.preview(&set)));
@@ -40,7 +41,7 @@ impl Options {
         if !agreed.is_open() {
             return Ok(console.report(&agreed.give_up()));
         }
-        let value = given_value::read(global.no_input, self.allow_empty, &instance, &file)?;
+        let value = given_value::read(global.no_input, self.allow_empty, &request)?;
         Ok(console.report(&agreed.set(value).finish()))
     }
 }
