@@ -167,14 +167,16 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
         #[test]
         fn a_shell_reads_what_is_inserted_as_the_candidate(name in "[a-c '\"$`!*?~#&;()<>{}|\\[\\]é=^-]{1,8}") {
-            for open in ["", "'", "\""] {
+            let word = |open: &&str| {
                 let typed = TypedLine::new(&format!("artifacts get {open}"), BREAKS);
-                let word = format!("{open}{}{open}", typed.replacement(&name));
-                let said = Command::new("bash").args(["-c", &format!("printf %s {word}")]).output().unwrap();
-                prop_assert_eq!(String::from_utf8_lossy(&said.stdout), name.as_str(), "{}", word);
-            }
+                format!("{open}{}{open}", typed.replacement(&name))
+            };
+            let words = ["", "'", "\""].iter().map(word).collect::<Vec<_>>().join(" ");
+            let said = Command::new("bash").args(["-c", &format!("printf '%s\\n' {words}")]).output().unwrap();
+            prop_assert_eq!(String::from_utf8_lossy(&said.stdout), format!("{name}\n{name}\n{name}\n"), "{}", words);
         }
     }
 }
