@@ -21,6 +21,7 @@ pub fn request(run: &Run, instance: &InstanceName, file: &Name) -> PromptRequest
         prompt: file.clone(),
         description,
         details: Vec::new(),
+        needs: std::collections::BTreeSet::new(),
         earlier: None,
         kind,
         required: false,

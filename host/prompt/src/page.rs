@@ -186,6 +186,7 @@ mod tests {
             prompt: prompt.parse().unwrap(),
             description: None,
             details: Vec::new(),
+            needs: std::collections::BTreeSet::new(),
             earlier: None,
             kind,
             required: kind.is_hidden(),

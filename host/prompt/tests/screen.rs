@@ -19,6 +19,7 @@ fn request(instance: &str, prompt: &str, kind: PromptKind) -> PromptRequest {
         prompt: prompt.parse().unwrap(),
         description: None,
         details: Vec::new(),
+        needs: std::collections::BTreeSet::new(),
         earlier: None,
         kind,
         required: kind.is_hidden(),

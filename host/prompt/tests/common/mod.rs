@@ -156,6 +156,7 @@ pub fn question(kind: PromptKind) -> PromptRequest {
         instance: "per-machine/web1/attic".parse().unwrap(),
         prompt: "pin".parse().unwrap(),
         details: Vec::new(),
+        needs: std::collections::BTreeSet::new(),
         earlier: None,
         description: Some("The PIN\nof the \u{1b}[31mkey".to_owned()),
         kind,
