@@ -18,6 +18,7 @@ pub fn request(run: &Run, instance: &InstanceName, file: &Name) -> PromptRequest
     // An empty value has a question of its own.
     PromptRequest {
         instance: instance.clone(),
+        shown: instance.to_string(),
         prompt: file.clone(),
         description,
         details: Vec::new(),

@@ -88,6 +88,7 @@ impl TerminalOperator {
     fn questions(requests: &[RequestedPrompt]) -> Vec<artifacts_prompt::PromptRequest> {
         let question = |request: &RequestedPrompt| artifacts_prompt::PromptRequest {
             instance: request.instance.clone(),
+            shown: request.instance.to_string(),
             prompt: request.prompt.clone(),
             description: request.description.clone(),
             details: request.details.clone(),

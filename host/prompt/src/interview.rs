@@ -219,6 +219,7 @@ mod tests {
     fn interview() -> Interview {
         let request = |instance: &str, prompt: &str| PromptRequest {
             instance: format!("shared/{instance}").parse().unwrap(),
+            shown: instance.to_owned(),
             prompt: prompt.parse().unwrap(),
             description: None,
             details: Vec::new(),

@@ -8,6 +8,8 @@ use artifacts_seam::Secret;
 pub struct PromptRequest {
     /// Instance that needs the value.
     pub instance: InstanceName,
+    /// Name of the instance as a person reads it.
+    pub shown: String,
     /// Name of the prompt.
     pub prompt: Name,
     /// Text that is shown.

@@ -22,6 +22,7 @@ fn question(of: &str, prompt: &str, description: Option<&str>, kind: PromptKind)
     let description = description.map(str::to_owned);
     PromptRequest {
         instance: instance(of),
+        shown: of.to_owned(),
         prompt: name(prompt),
         description,
         details: Vec::new(),

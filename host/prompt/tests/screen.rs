@@ -16,6 +16,7 @@ type Values = Result<BTreeMap<(InstanceName, Name), Secret>, Error>;
 fn request(instance: &str, prompt: &str, kind: PromptKind) -> PromptRequest {
     PromptRequest {
         instance: format!("shared/{instance}").parse().unwrap(),
+        shown: format!("shared/{instance}"),
         prompt: prompt.parse().unwrap(),
         description: None,
         details: Vec::new(),

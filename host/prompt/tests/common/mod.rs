@@ -154,6 +154,7 @@ fn nonzero(size: u16) -> NonZeroU16 {
 pub fn question(kind: PromptKind) -> PromptRequest {
     PromptRequest {
         instance: "per-machine/web1/attic".parse().unwrap(),
+        shown: "web1/attic".to_owned(),
         prompt: "pin".parse().unwrap(),
         details: Vec::new(),
         needs: std::collections::BTreeSet::new(),
