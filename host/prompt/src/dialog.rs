@@ -191,16 +191,6 @@ mod tests {
     }
 
     #[test]
-    fn whether_a_value_may_be_empty_is_declared() {
-        let mut optional = PromptDialog::new(PromptKind::Hidden, false, None);
-        assert_eq!(types(&mut optional, "\n"), DialogEffect::Again);
-        assert_eq!(types(&mut optional, "\n"), answered(""));
-        let mut required = PromptDialog::new(PromptKind::Line, true, None);
-        assert_eq!(types(&mut required, " \n"), DialogEffect::Missing);
-        assert_eq!(types(&mut required, "x\n"), answered("x"));
-    }
-
-    #[test]
     fn an_earlier_value_is_accepted_as_it_is_or_replaced_as_a_whole() {
         let earlier = Secret::new(b"before".to_vec());
         let new = || PromptDialog::new(PromptKind::Hidden, true, Some(&earlier));
