@@ -135,7 +135,7 @@ fn set_and_edit_tell_what_generate_tells() -> Result<()> {
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("pub");
     fs::remove_dir_all(fleet.path().join("secrets").join(PAIR))?;
     let ran = fleet.run(["set", "--dry-run", "pair", "key"])?.ends(3);
-    ran.says("recipients of new secrets: web1");
+    ran.says("recipients of new secrets: publicUserKeys[0] of web1, web1");
     assert!(before.len() > fleet.stored()?.len());
     Ok(())
 }

@@ -164,8 +164,7 @@ impl Report {
             }
         }
         for (recipients, files) in new {
-            let named: Vec<String> = recipients.iter().map(|key| self.names.name(key)).collect();
-            let _ = writeln!(text, "recipients of new secrets: {}", named.join(", "));
+            let _ = writeln!(text, "recipients of new secrets: {}", self.names.sorted(recipients).join(", "));
             let _ = writeln!(text, "    {}", terminal(&listed(&files)));
         }
         for (name, row) in &self.rows {

@@ -42,6 +42,13 @@ impl RecipientNames {
         }
     }
 
+    /// Returns the names of recipients, sorted.
+    pub fn sorted<'k>(&self, keys: impl IntoIterator<Item = &'k String>) -> Vec<String> {
+        let mut names: Vec<String> = keys.into_iter().map(|key| self.name(key)).collect();
+        names.sort();
+        names
+    }
+
     /// Returns the labels of these recipients, by key: as they are shown, for programs that show them. A position is no label.
     pub(crate) fn labels<'k>(&self, keys: impl IntoIterator<Item = &'k String>) -> BTreeMap<&'k str, String> {
         let label = |key: &'k String| {
@@ -55,7 +62,7 @@ impl RecipientNames {
     pub fn changed(&self, joined: &BTreeSet<String>, left: &BTreeSet<String>, all: bool) -> String {
         let signed = |sign: char, keys: &BTreeSet<String>| {
             if all || joined.len() + left.len() <= NAMED {
-                keys.iter().map(|key| format!("{sign}{}", self.name(key))).collect::<Vec<_>>()
+                self.sorted(keys).iter().map(|name| format!("{sign}{name}")).collect::<Vec<_>>()
             } else {
                 (!keys.is_empty()).then(|| format!("{sign}{}", keys.len())).into_iter().collect()
             }
@@ -98,6 +105,6 @@ mod tests {
         assert_eq!(changed(&["k3", "k4"], &[], false), "+\"eve\" +ssh-ed25519 SHA256:x");
         assert_eq!(changed(&["k1", "k3", "k4"], &["k2"], false), "+3 -1");
         assert_eq!(changed(&[], &["k1", "k2", "k3", "k4"], false), "-4");
-        assert_eq!(changed(&["k1", "k3", "age1\u{1b}"], &["k2"], true), "+age1\\u{1b} +mail1 +\"eve\" -admin2");
+        assert_eq!(changed(&["k1", "k3", "age1\u{1b}"], &["k2"], true), "+\"eve\" +age1\\u{1b} +mail1 -admin2");
     }
 }

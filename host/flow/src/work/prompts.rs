@@ -24,6 +24,8 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
     let state = &base.run.state;
     let of = |instance: &Instance| {
         let details = details(instance, &base.survey, &base.run.tools);
+        let mut needs = base.run.with_dependencies(&BTreeSet::from([instance.name.clone()]));
+        needs.remove(&instance.name);
         let answer = |name: &Name| state.answers.get(&(instance.name.clone(), name.clone()));
         let is_retried = state.retried.contains(&instance.name);
         let request = |(name, prompt): (&Name, &Prompt)| RequestedPrompt {
@@ -32,6 +34,7 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
             description: prompt.description.clone(),
             earlier: answer(name).cloned(),
             details: details.clone(),
+            needs: needs.clone(),
             kind: prompt.kind,
             required: prompt.is_required(),
         };
@@ -55,7 +58,7 @@ fn details(instance: &Instance, survey: &Survey, tools: &Tools) -> Vec<String> {
         files.entry(of_file).or_default().push(file.as_str());
     }
     let names = survey.names(tools, None).of(files.keys().copied().flatten());
-    let who = |to: &BTreeSet<String>| listed(&to.iter().map(|key| names.name(key)).collect::<Vec<_>>());
+    let who = |to: &BTreeSet<String>| listed(&names.sorted(to));
     let secret = files.iter().map(|(to, files)| format!("{}: {}", files.join(", "), who(to)));
     let public = instance.public_files().map(|file| format!("{file}: public"));
     let stored: Vec<String> = secret.chain(public).collect();
