@@ -257,10 +257,14 @@ fn a_new_machine() -> Result<String> {
     let ended = told.at_terminal("artifacts provision web1 \"$XDG_RUNTIME_DIR/web1\"", &mut provision, &[])?;
     ensure!(ended == Some(0), "{}", told.text());
     let public = fs::read_to_string(checkout.path().join("secrets/per-machine/web1/host-key/public/public"))?;
-    let key = public.split(' ').nth(1).unwrap();
+    let file = ram.path().join("key.pub");
+    fs::write(&file, &public)?;
+    let fingerprint = std::process::Command::new("ssh-keygen").arg("-lf").arg(&file).output()?;
+    let fingerprint = String::from_utf8(fingerprint.stdout)?;
+    let fingerprint = fingerprint.split(' ').nth(1).unwrap();
     let admin = fs::read_to_string(checkout.key_file("admin"))?;
     let admin = admin.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
-    Ok(told.text().replace(key, "AAAA…").replace(&admin, "age1admin"))
+    Ok(told.text().replace(fingerprint, "SHA256:…").replace(&admin, "age1admin"))
 }
 
 #[test]
