@@ -124,7 +124,8 @@ impl Operator for TerminalOperator {
                     return Ok(Answer::NoOne);
                 }
                 self.console.failures(failures);
-                self.ask("Enter its answers again? All other answers are kept.")
+                self.console.message("all answers are kept in memory");
+                self.ask(if failures.len() == 1 { "Enter its answers again?" } else { "Enter their answers again?" })
             }
             Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) if self.flags.yes => {
                 Ok(Answer::Yes { by: "--yes" })
