@@ -104,6 +104,26 @@ fn what_is_ambiguous_shows_both_forms_and_replaces_nothing() -> Result<()> {
 }
 
 #[test]
+fn what_is_removed_is_named_without_doubt() -> Result<()> {
+    let mut fleet = fleet()?;
+    // First the machine, then the user of that name.
+    for name in ["bob2", "bob3"] {
+        let bob = fleet.of("bob");
+        (bob["artifacts"], bob["name"]) = (json!({}), json!(name));
+    }
+    let before = fleet.stored()?;
+    let forms = "pass `per-machine/bob/ssh` for the machine's artifact, or `per-user/bob/ssh` for the user's artifact";
+    fleet.run(["prune", "--yes", "bob/ssh"])?.ends(1).says(forms);
+    fleet.run(["prune", "--yes", "bob"])?.ends(1).says("pass `per-machine/bob/` for the machine");
+    fleet.run(["prune", "--yes", "bbo/"])?.ends(1).says("no orphaned entry matches this selector").says("`bob/`");
+    assert!(fleet.stored()? == before);
+    fleet.run(["prune", "--yes", "per-user/bob/"])?.ends(0);
+    let left: Vec<String> = fleet.stored()?.into_keys().filter(|path| path.contains("bob")).collect();
+    assert!(!left.is_empty() && left.iter().all(|path| path.starts_with("per-machine/bob/ssh/")), "{left:?}");
+    Ok(())
+}
+
+#[test]
 fn verbs_of_other_tools_and_the_old_name_of_a_command() -> Result<()> {
     let fleet = Fleet::new()?.machine("web1", &json!({}))?;
     let verb = |line: &[&str]| fleet.run(line.iter().copied());

@@ -80,6 +80,7 @@ in
       description = "Artifacts of this target: named sets of files with prompts and a generator.";
       example = literalExpression ''
         {
+          smtp.files.password = { };
           attic = {
             files.env.owner = "atticd";
             generator = pkgs.writers.writeBash "attic" '''

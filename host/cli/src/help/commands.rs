@@ -114,7 +114,7 @@ pub const TEXTS: &[CommandText] = &[
             ("artifacts run web1/attic -- sh -c 'cat \"$ARTIFACTS_DIR\"/web1/attic/env'", "with a file"),
             ("artifacts run --env TOKEN=web1/attic/token -- ./deploy", "with a variable"),
         ],
-        exit: "0 success, 1 failure before the command, 2 usage error; otherwise that of the command",
+        exit: "0 success, 1 failure, 2 usage error; otherwise that of CMD",
         see_also: &["artifacts-get(1)", "artifacts-environment(7)"],
     },
     CommandText {
