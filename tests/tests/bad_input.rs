@@ -120,7 +120,7 @@ fn a_damaged_slice_is_named_left_as_it_lies_and_no_matter_to_the_others() -> Res
         assert_eq!(ran.status, Some(1), "{name}: {ran}");
         // Whose it is that lies with two instances is remembered from when it was sealed.
         let ran = ran.says(words).says("1 decrypted, 1 re-encrypted");
-        assert!(ran.stderr.contains("per-machine/web1/bad"), "{name}: {ran}");
+        assert!(ran.stderr.contains("error: web1/bad (agenix): "), "{name}: {ran}");
         for command in [&["get", "bad", "one"][..], &["set", "bad", "two"], &["edit", "bad", "one"]] {
             let mut arguments = vec!["-i", key];
             arguments.extend(command);

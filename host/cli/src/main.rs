@@ -32,6 +32,7 @@ mod limited_input;
 mod messages;
 mod operator;
 mod person;
+mod progress;
 mod registered;
 mod sandboxes;
 mod signals;
@@ -50,14 +51,17 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use commands::Cli;
 use console::Console;
 use exit::Exit;
+use global::Global;
 
 fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
     artifacts_worker::worker_main();
     let cli = arguments();
-    let console = Console::new(cli.global.json, cli.global.verbose, cli.global.show_output);
+    let Global { json, verbose, show_output, color, .. } = cli.global;
+    console::choose_color(color);
+    let console = Console::new(json, verbose, show_output, commands::stores(&cli));
     let status = run(&cli, &console).unwrap_or_else(|error| console.failure(failure(error)));
-    console.end(status, commands::stores(&cli)).into()
+    console.end(status).into()
 }
 
 /// Parses the arguments. Ends the program with its help, or with what is wrong with them.

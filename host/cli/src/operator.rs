@@ -7,7 +7,7 @@ use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptValues, Ques
 use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
 use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
-use artifacts_text::{Explain, counted, shell_word};
+use artifacts_text::{Explain, agreeing, counted, shell_word};
 
 use crate::audit_log::TERMINAL;
 use crate::console::Console;
@@ -115,8 +115,9 @@ impl Operator for TerminalOperator {
             }
             Question::NewValues(former) => self.new_values(former),
             Question::Trash(rows) => {
-                self.console.painted(&artifacts_report::trashed(rows));
-                self.ask("Move these to the trash?")
+                self.console.trashed(rows);
+                let (count, entries) = (rows.len(), agreeing(rows.len(), "entry", "entries"));
+                self.ask(&format!("Move {count} {entries} to the trash?"))
             }
         }
     }
@@ -162,13 +163,24 @@ impl Operator for TerminalOperator {
                 }
             }
             RunEvent::Adoption(adoption) => show_adoption(console, adoption),
-            RunEvent::Generating(name) => console.progress(&format!("generating {name}")),
+            RunEvent::Checking { count, total } => console.phase("checking", *count, *total),
+            RunEvent::Decrypting { count, total } => console.phase("decrypting", *count, *total),
+            RunEvent::Generating { name, count, total } => {
+                console.phase("generating", *count, *total);
+                console.begin(name);
+            }
+            RunEvent::NotGenerated(name) => drop(console.finish(name)),
+            RunEvent::Idle => console.idle(),
             RunEvent::Generated { name, count, total } => {
-                console.progress(&format!("generated {name} ({count} of {total})"));
+                let took = console.finish(name).map(|took| format!(", {took}")).unwrap_or_default();
+                console.phase("generating", *count, *total);
+                console.detail(&format!("generated {name} ({count} of {total}{took})"));
             }
             RunEvent::GeneratorOutput { name, output: printed } => show_output(console, name, printed.expose()),
-            RunEvent::Reencrypted(name) => console.progress(&format!("re-encrypted {name}")),
-            RunEvent::PublicChange { name, change } => console.painted(&change.diff(&name.to_string())),
+            RunEvent::Reencrypted { name, count, total } => {
+                console.phase("re-encrypting", *count, *total);
+                console.detail(&format!("re-encrypted {name} ({count} of {total})"));
+            }
             RunEvent::Staged(warnings) => {
                 for warning in *warnings {
                     console.warning(&warning.to_string(), warning.hint().as_deref());
@@ -194,7 +206,7 @@ impl Operator for TerminalOperator {
                     console.line("no entry is orphaned");
                 }
             }
-            RunEvent::EvaluatingAgain => console.progress("public files changed; evaluating again"),
+            RunEvent::EvaluatingAgain => console.detail("public files changed; evaluating again"),
             RunEvent::Note(text) => console.message(text),
             RunEvent::Warning(text, hint) => console.warning(text, *hint),
         }

@@ -19,4 +19,4 @@ mod store;
 pub use error::Error;
 pub use evaluate::{Evaluation, EvaluationError, TargetFailure};
 pub use flake::{Flake, TargetRef};
-pub use nix::{Nix, NixOptions};
+pub use nix::{EvaluationObserver, EvaluationStep, Nix, NixOptions};

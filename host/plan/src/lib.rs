@@ -13,6 +13,7 @@ mod problem;
 mod reason;
 mod resolve;
 mod select;
+mod short_names;
 mod state;
 
 pub use draw::{dot, mermaid};
@@ -24,4 +25,5 @@ pub use problem::Problem;
 pub use reason::{Cause, Reason, ReasonKind};
 pub use resolve::{Resolved, instances};
 pub use select::{Selector, reach, select};
+pub use short_names::ShortNames;
 pub use state::{Facts, InstanceState, RECIPIENTS, Said, state, validation_hash};

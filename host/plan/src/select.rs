@@ -21,7 +21,7 @@ impl Selector {
 
     /// Whether it means this instance, and not as one of all that a prefix may cover.
     pub fn names(&self, name: &InstanceName) -> bool {
-        name.to_string() == self.0 || name.artifact().as_str() == self.0
+        name.artifact().as_str() == self.0 || name.short() == self.0 || name.to_string() == self.0
     }
 }
 

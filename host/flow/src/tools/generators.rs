@@ -10,7 +10,6 @@ use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
-use artifacts_text::Explain;
 
 use super::{Cancel, program};
 use crate::failure;
@@ -96,7 +95,7 @@ impl Generators for SandboxedGenerators {
             job.closure.dedup();
         }
         sandbox.run(&job, cancel.flag()).map_err(|error| GenerationFailure {
-            failure: failure::for_instance(instance, error.to_string()).hint(error.hint()),
+            failure: failure::about(instance, &error),
             output: error.output().cloned().map(Box::new),
         })
     }

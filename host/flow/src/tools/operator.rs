@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, FileChange, ReadRequest, RecipientChange, Report, TrashedEntry};
+use artifacts_report::{Failure, ReadRequest, RecipientChange, Report, TrashedEntry};
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
@@ -126,8 +126,31 @@ pub enum RunEvent<'a> {
     },
     /// What would be accepted of an entry.
     Adoption(&'a Adoption),
+    /// Backends are asked about instances.
+    Checking {
+        /// How many were checked by one backend.
+        count: usize,
+        /// How many it is asked about.
+        total: usize,
+    },
+    /// Secrets are decrypted.
+    Decrypting {
+        /// How many instances were decrypted.
+        count: usize,
+        /// How many are to be.
+        total: usize,
+    },
     /// A generator starts.
-    Generating(&'a InstanceName),
+    Generating {
+        /// The instance.
+        name: &'a InstanceName,
+        /// How many of this round are generated.
+        count: usize,
+        /// How many this round generates.
+        total: usize,
+    },
+    /// A generator failed, or what it wrote was not stored.
+    NotGenerated(&'a InstanceName),
     /// An instance was generated and stored.
     Generated {
         /// The instance.
@@ -145,14 +168,16 @@ pub enum RunEvent<'a> {
         output: &'a Secret,
     },
     /// An instance was encrypted again.
-    Reencrypted(&'a InstanceName),
-    /// A public file changed.
-    PublicChange {
+    Reencrypted {
         /// The instance.
         name: &'a InstanceName,
-        /// The change.
-        change: &'a FileChange,
+        /// How many are encrypted again.
+        count: usize,
+        /// How many are to be.
+        total: usize,
     },
+    /// Checking, decrypting, generating or encrypting is over for now.
+    Idle,
     /// New entries were staged; the warnings tell of those that were not.
     Staged(&'a [Warning]),
     /// What would be written.

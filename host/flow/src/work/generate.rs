@@ -73,7 +73,8 @@ impl Planned for Generate {
     fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, plan: &Plan<GeneratePlan>) -> Report {
         let names = selection.names.union(&plan.details.sought).cloned().collect();
         let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
-        let mut report = Report { errors, ..run.rows(&names, survey) };
+        let is_complete = selection.selectors.is_empty();
+        let mut report = Report { errors, is_complete, ..run.rows(&names, survey) };
         blocked::mark(&plan.details.waiting, &mut report);
         if self.stale {
             add_hints(run, survey, &mut report);
@@ -273,9 +274,10 @@ fn note_prompts(base: &mut Base<'_>) {
     let names = base.progress.names();
     for instance in names.iter().filter_map(|name| base.run.instances.get(name)) {
         let open = base.run.tools.operator.open_prompts(instance);
-        let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
         if let Some(row) = base.report.rows.get_mut(&instance.name).filter(|_| !open.is_empty()) {
-            row.notes.push(format!("prompts for {}", open.join(", ")));
+            let quoted: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
+            row.sentences.push(format!("prompts for {}", quoted.join(", ")));
+            row.prompts = open.iter().map(ToString::to_string).collect();
         }
     }
 }

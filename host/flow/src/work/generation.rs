@@ -52,6 +52,7 @@ pub(crate) fn run(
         changes,
     };
     generation.run(jobs);
+    generation.tools.operator.notify(&RunEvent::Idle);
     generation.changes
 }
 
@@ -83,7 +84,8 @@ impl Generation<'_> {
                     let Some(step) = self.next() else { break };
                     match self.job(&step.name) {
                         Ok((instance, job)) => {
-                            self.tools.operator.notify(&RunEvent::Generating(&step.name));
+                            let (count, total) = (self.progress.done().len(), self.total);
+                            self.tools.operator.notify(&RunEvent::Generating { name: &step.name, count, total });
                             running += 1;
                             let (done, generators, cancel) = (done.clone(), &generators, &cancel);
                             scope.spawn(move || {
@@ -148,14 +150,10 @@ impl Generation<'_> {
     }
 
     fn finish(&mut self, step: &Step, public: Vec<FileChange>) {
-        let Step { name, again, .. } = step;
+        let name = &step.name;
         self.progress.finish(name.clone());
         let (count, total) = (self.progress.done().len(), self.total);
         self.tools.operator.notify(&RunEvent::Generated { name, count, total });
-        // What is generated for the first time changes nothing.
-        for change in public.iter().filter(|_| *again) {
-            self.tools.operator.notify(&RunEvent::PublicChange { name, change });
-        }
         if !public.is_empty() {
             self.changes.insert(name.clone(), public);
         }
@@ -165,6 +163,7 @@ impl Generation<'_> {
         if let Some(output) = &stopped.output {
             self.tools.operator.notify(&RunEvent::GeneratorOutput { name, output });
         }
+        self.tools.operator.notify(&RunEvent::NotGenerated(name));
         self.failed.insert(name.clone());
         self.progress.drop_out(stopped.failure);
     }

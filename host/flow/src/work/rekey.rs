@@ -131,6 +131,7 @@ impl<'r> Agreed<'r, Rekey> {
                 written += store(&mut base, unchecked);
             }
         }
+        base.run.tools.operator.notify(&RunEvent::Idle);
         show_rekeyed(&mut base);
         base.report.counts = Some((opened, written));
         Written::new(base)
@@ -249,8 +250,9 @@ fn store(base: &mut Base<'_>, rewritten: Vec<Rewritten>) -> u64 {
         match ended {
             Ok(()) => {
                 count += 1;
-                tools.operator.notify(&RunEvent::Reencrypted(&instance.name));
                 progress.finish(instance.name.clone());
+                let (count, total) = (progress.tally().done, progress.tally().steps);
+                tools.operator.notify(&RunEvent::Reencrypted { name: &instance.name, count, total });
             }
             Err(failure) => progress.drop_out(failure),
         }

@@ -323,8 +323,7 @@ impl Operator for FakeOperator {
             RunEvent::Adoption(adoption) => self.note(format!("adopt {}", adoption.name)),
             RunEvent::Generated { name, .. } => self.note(format!("generated {name}")),
             RunEvent::GeneratorOutput { name, .. } => self.note(format!("output of {name}")),
-            RunEvent::Reencrypted(name) => self.note(format!("re-encrypted {name}")),
-            RunEvent::PublicChange { name, .. } => self.note(format!("public change of {name}")),
+            RunEvent::Reencrypted { name, .. } => self.note(format!("re-encrypted {name}")),
             RunEvent::RecipientChanges { changes, preview: false } => {
                 self.note(format!("recipient changes {}", changes.len()));
             }
