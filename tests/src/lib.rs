@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod home_switch;
 pub mod nix;
 pub mod script;
+pub mod sessions;
 pub mod sops;
 pub mod systemd;
 pub mod transcript;

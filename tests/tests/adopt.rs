@@ -135,7 +135,7 @@ fn what_is_broken_is_not_adopted() -> Result<()> {
     fs::write(&file, &whole[..whole.len() / 2])?;
     fleet.run(["adopt", "s"])?.ends(1).says("cannot adopt: `secret.sops`: the file is cut short");
     fs::remove_file(&file)?;
-    fleet.run(["adopt", "s"])?.ends(1).says("`secret.sops` is declared and not there");
+    fleet.run(["adopt", "s"])?.ends(1).says("`secret.sops` is declared but not stored");
     // What shows only with the key: adopted, and then not read.
     fs::write(&file, whole.replacen("data:", "data:AAAA", 1))?;
     fleet.run(["adopt", "s"])?.ends(0);

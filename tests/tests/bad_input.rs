@@ -66,7 +66,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
     (
         "another's receipt",
         |s| Ok(fs::copy(s.join("../good/receipt.json"), s.join("receipt.json")).map(drop)?),
-        "receipt.json belongs to per-machine/web1/good",
+        "receipt.json belongs to web1/good",
     ),
     (
         "a receipt that lies about a file",
@@ -76,7 +76,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
     (
         "a receipt that knows of nothing sealed",
         |s| receipt(s, |r| r["headers"] = json!({})),
-        "it asked the host to decrypt what was not sealed for this instance",
+        "it tried to decrypt a file that was not encrypted for this artifact",
     ),
     ("a receipt of another format", |s| receipt(s, |r| r["schema"] = json!(9)), "schema 9"),
     (

@@ -114,7 +114,7 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
         (&["get", "a", "other"][..], "no file `other` hint: its files: empty, secret, seen"),
         (&["get", "b", "secret"], "b: no artifact matches this selector"),
         (&["get", "a"], "no file specified"),
-        (&["get", "per-machine/web1/a"], "per-machine/web1/a: no file specified"),
+        (&["get", "per-machine/web1/a"], "web1/a: no file specified"),
         (&["get", "per-machine/web1/a"], "its files: empty, secret, seen"),
         (&["get", "per-machine/web1/b"], "per-machine/web1: no artifact matches this selector"),
     ] {
@@ -410,7 +410,7 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     // What it does when it is asked to read is stored with the entry.
     fleet.configure("web1", "hostile", config("open-shipped", &theirs));
     fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
-    fleet.run(get)?.ends(1).says("it asked the host to decrypt what was not sealed for this instance");
+    fleet.run(get)?.ends(1).says("it tried to decrypt a file that was not encrypted for this artifact");
     // Planted into the entry by somebody else, it is not even called.
     let own = fleet.path().join("secrets/per-machine/web1/a2/secret.age");
     fleet.configure("web1", "hostile", config("", ""));
@@ -425,7 +425,7 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     let earlier = fs::read(&own)?;
     fleet.configure("web1", "hostile", config("open-shipped", &String::from_utf8(earlier)?));
     fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
-    fleet.run(get)?.ends(1).says("it asked the host to decrypt what was not sealed for this instance");
+    fleet.run(get)?.ends(1).says("it tried to decrypt a file that was not encrypted for this artifact");
     // And without a receipt nothing is.
     fs::remove_file(slice.join("receipt.json"))?;
     fleet.run(get)?.ends(1).says("it has no receipt.json");

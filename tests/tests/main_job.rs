@@ -66,7 +66,7 @@ fn what_is_present_or_stale_is_made_again_only_when_the_person_says_so() -> Resu
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (recipients)");
     fleet.run(["generate"])?.ends(3);
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["generate", "--stale", "--accept-recipients"])?.ends(3).says("artifacts rekey web1/a");
+    fleet.run(["generate", "--stale", "--accept-recipients"])?.ends(3).says("1 recipients artifacts rekey");
     assert_eq!(fleet.stored()?, before, "other recipients are no reason for a new value");
     fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(3).says("would regenerate");
     assert_eq!(fleet.stored()?, before);

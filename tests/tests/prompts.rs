@@ -52,7 +52,7 @@ fn no_line_of_a_paste_reaches_the_shell_or_another_prompt() -> Result<()> {
     for (before, after) in [("\u{1b}[200~", "\u{1b}[201~"), ("", "")] {
         let mut desk = Desk::start(&shell(&fleet, "")?)?;
         desk.sees("p: ")?.types(&format!("{before}{}{after}", key()))?;
-        desk.sees("Pasted 11 lines")?.sees("d discard (default)")?.types("\r")?.sees("discarded")?;
+        desk.sees("pasted 11 lines")?.sees("d discard (default)")?.types("\r")?.sees("discarded")?;
         desk.types("\u{3}")?
             .sees("^C\r\n")?
             .sees("Stopped at prompt 1 of 2.")?
@@ -85,8 +85,65 @@ fn ctrl_c_says_what_is_kept_and_ends_the_line() -> Result<()> {
     desk.sees("1 of 3")?.sees("p1: ")?.types("x\r")?.sees("2 of 3")?.sees("p2: ")?.types("y\r")?;
     desk.sees("3 of 3")?.sees("p3: ")?.types("\u{3}")?;
     desk.sees("^C\r\n")?
-        .sees("Stopped at prompt 3 of 3. Nothing is generated from here on; 2 answers are discarded.\r\n")?;
+        .sees("Stopped at prompt 3 of 3. No answer is stored yet; 2 answers are kept in memory.\r\n")?;
+    desk.sees("Choice [q]: ")?.types("\u{3}")?.sees("2 answers were discarded.\r\n")?;
     assert_eq!(desk.ends()?.0, Some(130));
+    assert!(fleet.stored()?.is_empty());
+    Ok(())
+}
+
+/// One machine with two artifacts that ask for a line each, and one that depends on the first.
+fn two_asking() -> Result<Fleet> {
+    let fleet = Fleet::new()?;
+    let generator = fleet.generator("make", MAKE)?;
+    let asking =
+        json!({"backend": "agenix", "files": {"f": {}}, "prompts": {"p": {"type": "line"}}, "generator": generator});
+    let mut behind = asking.clone();
+    behind["prompts"] = json!({});
+    behind["generator"] = fleet.generator("behind", "#!/bin/bash\ncat $in/a/f > \"$out/f\"\n")?;
+    behind["dependencies"] = json!(["a"]);
+    fleet.machine("web1", &json!({"a": asking, "b": asking, "c": behind}))
+}
+
+#[test]
+fn what_is_skipped_stays_absent_and_everything_else_is_generated() -> Result<()> {
+    let fleet = two_asking()?;
+    let mut desk = Desk::start(&fleet.command(["generate", "--accept-recipients", "--accept-reading"])?)?;
+    desk.sees("1 of 2")?.sees("p: ")?.types("\u{e}")?;
+    desk.sees("skipped; per-machine/web1/a is not generated in this run")?;
+    desk.sees("2 of 2")?.sees("p: ")?.types("x\r")?;
+    let (status, shown) = desk.ends()?;
+    assert_eq!(status, Some(3), "{shown}");
+    let states = fleet.run(["--json", "status"])?;
+    let state = |name: &str| states.state(&format!("per-machine/web1/{name}"));
+    assert_eq!(["a", "b", "c"].map(state), ["absent", "present", "absent"], "{shown}");
+    Ok(())
+}
+
+#[test]
+fn what_is_complete_is_generated_after_ctrl_c() -> Result<()> {
+    let fleet = two_asking()?;
+    let mut desk = Desk::start(&fleet.command(["generate", "--accept-recipients", "--accept-reading"])?)?;
+    desk.sees("1 of 2")?.sees("p: ")?.types("x\r")?;
+    desk.sees("2 of 2")?.sees("p: ")?.types("half\u{3}")?;
+    desk.sees("g  generate the 1 complete artifact now")?.sees("Choice [q]: ")?.types("g")?;
+    let (status, shown) = desk.ends()?;
+    assert_eq!(status, Some(3), "{shown}");
+    let states = fleet.run(["--json", "status"])?;
+    let state = |name: &str| states.state(&format!("per-machine/web1/{name}"));
+    assert_eq!(["a", "b", "c"].map(state), ["present", "absent", "present"], "{shown}");
+    Ok(())
+}
+
+#[test]
+fn prompts_are_asked_at_the_terminal_whoever_reads_the_output() -> Result<()> {
+    let fleet = asking(&json!({"p": {"type": "line"}}))?;
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "\"$@\" 2>/dev/null | true; echo \"status ${PIPESTATUS[0]}\"", "bash"]);
+    let mut desk = Desk::start(&through(shell, &fleet.command(["generate", "--accept-recipients"])?))?;
+    desk.sees("p: ")?.types("typed\r")?.sees("status 0")?;
+    desk.ends()?;
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/a/f.age")?, b"typed");
     Ok(())
 }
 

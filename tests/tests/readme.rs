@@ -1,15 +1,16 @@
-//! What the README shows is what a person sees: each of its sessions is run here, at a terminal.
+//! What README.md and the pages below `docs` show is what a person sees: each of their sessions is run here, at a terminal.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
 use artifacts_tests::checkout::Checkout;
 use artifacts_tests::fleet::Fleet;
 use artifacts_tests::transcript::Transcript;
-use artifacts_tests::{script, sops};
+use artifacts_tests::{script, sessions, sops};
 use serde_json::{Value, json};
 
 const YES: &[(&str, &str)] = &[("[y/N]", "y")];
@@ -262,15 +263,8 @@ fn a_new_machine() -> Result<String> {
     Ok(told.text().replace(key, "AAAA…").replace(&admin, "age1admin"))
 }
 
-/// The sessions in a text in Markdown, without the fences.
-fn sessions(markdown: &str) -> Vec<&str> {
-    let mut parts = markdown.split("\n```console\n");
-    parts.next();
-    parts.filter_map(|part| part.split_once("\n```")).map(|(session, _)| session).collect()
-}
-
 #[test]
-fn the_readme_shows_what_a_person_sees() -> Result<()> {
+fn the_pages_show_what_a_person_sees() -> Result<()> {
     let mut told = Transcript::default();
     let stories: [(&str, Story); 9] = [
         ("the first day", first_day),
@@ -283,17 +277,57 @@ fn the_readme_shows_what_a_person_sees() -> Result<()> {
         ("unattended", unattended),
         ("the record", the_record),
     ];
+    let mut recorded = BTreeMap::new();
     for (title, story) in stories {
+        let text = story()?;
         told.tell(title);
-        told.says(&story()?);
+        told.says(&text);
         told.ends();
+        recorded.insert(title.to_owned(), text);
     }
     told.is_kept_as("readme.txt")?;
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"))?;
-    let sessions = sessions(&readme);
-    ensure!(sessions.len() >= 10, "{} sessions are in the README", sessions.len());
-    for session in sessions {
-        ensure!(told.text().contains(&format!("{session}\n")), "nobody sees this of the README:\n{session}");
+    let shown: usize = pages()?.iter().map(|page| sessions::compare(page, &recorded)).sum::<Result<_>>()?;
+    ensure!(shown >= 12, "{shown} sessions are in the pages");
+    Ok(())
+}
+
+/// README.md, and the pages below `docs`.
+fn pages() -> Result<Vec<PathBuf>> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut pages = vec![top.join("README.md")];
+    for entry in fs::read_dir(top.join("docs"))? {
+        pages.push(entry?.path());
     }
+    pages.sort();
+    Ok(pages)
+}
+
+#[test]
+fn the_front_page_is_short() -> Result<()> {
+    let page = fs::read_to_string(&pages()?[0])?;
+    ensure!(page.starts_with("# artifacts\n"), "the first page is the front page");
+    ensure!(
+        page.lines().count() <= 150 && page.len() <= 12_000,
+        "{} lines, {} bytes",
+        page.lines().count(),
+        page.len()
+    );
+    Ok(())
+}
+
+#[test]
+fn the_pages_link_to_files() -> Result<()> {
+    let mut missing = Vec::new();
+    for page in pages()? {
+        let text = fs::read_to_string(&page)?;
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, _) = link.split_once('#').unwrap_or((link, ""));
+            if !page.parent().unwrap().join(file).exists() {
+                missing.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    ensure!(missing.is_empty(), "{}", missing.join("\n"));
     Ok(())
 }

@@ -80,6 +80,7 @@ fn the_help_of_every_command() -> Result<()> {
         "set",
         "edit",
         "rekey",
+        "run",
         "export",
         "adopt",
         "sops-config",
@@ -154,8 +155,10 @@ fn the_life_of_a_secret() -> Result<()> {
         "generate --stale --dry-run per-machine/web1/",
         "rekey --dry-run",
         "rekey",
+        "run",
         "rekey --accept-recipients",
         "rekey",
+        "run",
     ])?;
     story.fleet.of("web2")["artifacts"].as_object_mut().unwrap().remove("tls");
     story.transcript.tell("web2 has no tls any more");

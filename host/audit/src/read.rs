@@ -54,6 +54,7 @@ impl Record {
                 ConsentSubject::Grants { backend, .. } => Some(backend),
                 ConsentSubject::Recipients { .. }
                 | ConsentSubject::ReadAccess { .. }
+                | ConsentSubject::Answers { .. }
                 | ConsentSubject::Clone { .. } => None,
             },
             RecordKind::Run(_) => None,
@@ -66,9 +67,9 @@ impl Record {
             RecordKind::Begun(CallStart { observed, .. }) => observed.instances.iter().map(String::as_str).collect(),
             RecordKind::Ended(ended) => ended.observed.asked.instances.iter().map(String::as_str).collect(),
             RecordKind::Consent(consent) => match &consent.subject {
-                ConsentSubject::Recipients { instance, .. } | ConsentSubject::ReadAccess { instance, .. } => {
-                    vec![instance]
-                }
+                ConsentSubject::Recipients { instance, .. }
+                | ConsentSubject::ReadAccess { instance, .. }
+                | ConsentSubject::Answers { instance, .. } => vec![instance],
                 ConsentSubject::Grants { .. } | ConsentSubject::Clone { .. } => Vec::new(),
             },
             RecordKind::Run(_) => Vec::new(),

@@ -96,6 +96,23 @@ pub enum ConsentSubject {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
     },
+    /// A generator that could pass them on may use what a person enters.
+    Answers {
+        /// The instance that is generated.
+        instance: String,
+        /// Its prompts.
+        prompts: Vec<String>,
+        /// Path of the generator.
+        generator: String,
+        /// SHA-256 of the generator, where its path does not determine it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+        /// Whether the generator has the network.
+        network: bool,
+        /// The public files that it writes.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        public: Vec<String>,
+    },
     /// The grants of a third-party component, and its limits above the defaults.
     Grants {
         /// The backend.

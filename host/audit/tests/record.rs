@@ -205,6 +205,14 @@ fn consents_are_lines_of_their_own() {
             generator: None,
             sha256: None,
         },
+        ConsentSubject::Answers {
+            instance: "shared/wg".into(),
+            prompts: vec!["pin".into()],
+            generator: "/g".into(),
+            sha256: None,
+            network: true,
+            public: Vec::new(),
+        },
         ConsentSubject::Grants {
             backend: "mine".into(),
             sha256: "00".into(),
@@ -223,8 +231,9 @@ fn consents_are_lines_of_their_own() {
             |record| if let RecordKind::Consent(consent) = &record.line.entry { Some(consent.clone()) } else { None },
         )
         .collect();
-    assert_eq!((found.records.len(), kept), (4, consents));
+    assert_eq!((found.records.len(), kept), (5, consents));
     assert_eq!(found.records[2].instances(), ["shared/leaf"]);
+    assert_eq!(found.records[3].instances(), ["shared/wg"]);
     let text = std::fs::read_to_string(&path).unwrap();
     let line: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
     assert_eq!((&line["kind"], &line["about"]), (&json!("consent"), &json!("recipients")));

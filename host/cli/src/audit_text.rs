@@ -241,6 +241,13 @@ fn of_consent(ConsentRecord { by, subject }: &ConsentRecord) -> String {
             let generator = generator.as_deref().unwrap_or("none");
             format!("that the generator of {instance} reads {dependency}; it is {generator}")
         }
+        ConsentSubject::Answers { instance, prompts, generator, network, public, .. } => {
+            let network = network.then(|| "has network access".to_owned());
+            let public = (!public.is_empty()).then(|| format!("publishes {}", public.join(", ")));
+            let can: Vec<String> = network.into_iter().chain(public).collect();
+            let prompts = prompts.join(", ");
+            format!("that the generator of {instance} uses {prompts}; it is {generator}, and {}", can.join(" and "))
+        }
         ConsentSubject::Grants { backend, sha256, grants, limits } => {
             let limits = limits.iter().map(|(name, value)| format!("{name} up to {}", limit_text(name, *value)));
             let all: Vec<String> = std::iter::once(granted(grants)).chain(limits).collect();

@@ -1,7 +1,7 @@
 //! A run from the options and the environment.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -141,7 +141,8 @@ impl Context {
             evaluator: Box::new(evaluator),
             generators: Arc::new(self.generators()),
             operator: Box::new(TerminalOperator::new(flags, self.console, answers, owner)),
-            identities: identities::IdentityOptions::new(&self.global, &self.environment).identities(),
+            identities: identities::IdentityOptions::new(&self.global, &self.environment, repository(&root))
+                .identities(),
             headers: HeaderMemory::new(headers(&self.environment)?, checkout.clone(), confirm),
             root,
             checkout,
@@ -184,6 +185,13 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
         Ok(None) | Err(artifacts_store::Error::RepositoryOwner { .. }) => Ok(Checkout::at_path(root)),
         Err(error) => Err(Failure::about("", error)),
     }
+}
+
+/// Returns the directories whose programs are the repository's: the root, and each work tree that it lies in.
+fn repository(root: &Root) -> Vec<PathBuf> {
+    let Ok(root) = root.path().canonicalize() else { return vec![root.path().to_owned()] };
+    let work_trees = root.ancestors().filter(|dir| dir.join(".git").exists()).map(Path::to_owned);
+    std::iter::once(root.clone()).chain(work_trees).collect()
 }
 
 /// How the processes are made that components run in.

@@ -18,25 +18,45 @@ pub fn is_utf8() -> bool {
     (locale.contains("utf-8") || locale.contains("utf8")) && !is_dumb_terminal()
 }
 
+/// Returns whether the caller wants no color.
+pub fn is_plain() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
 /// Memory that the evaluation of a large target takes, in bytes.
 const OF_ONE_EVALUATION: u64 = 1 << 30;
+
+/// Variables that hold private keys or say where they are, by the begin of their names.
+const KEYS: [&str; 3] = ["SOPS_AGE_KEY", "SOPS_AGE_SSH_PRIVATE_KEY", "ARTIFACTS_IDENTITY"];
 
 /// What the environment says.
 #[derive(Clone)]
 pub struct Environment {
     variables: Vec<(OsString, OsString)>,
+    /// Those that lead to private keys.
+    keys: Vec<(OsString, OsString)>,
 }
 
 impl Environment {
     pub fn read() -> Self {
-        Self { variables: std::env::vars_os().collect() }
+        Self::of(std::env::vars_os())
+    }
+
+    /// Takes these variables for the environment.
+    pub fn of(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let is_key = |(name, _): &(OsString, OsString)| {
+            KEYS.iter().any(|begin| name.as_encoded_bytes().starts_with(begin.as_bytes()))
+        };
+        let (keys, variables) = variables.into_iter().partition(is_key);
+        Self { variables, keys }
     }
 
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.variables.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_os_str())
+        let mut all = self.variables.iter().chain(&self.keys);
+        all.find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_os_str())
     }
 
-    /// All of it, for Nix and git, which have settings of their own there.
+    /// Returns all that other programs see: Nix and git have settings of their own there. No variable leads to a private key.
     pub fn variables(&self) -> &[(OsString, OsString)] {
         &self.variables
     }
@@ -128,6 +148,14 @@ fn available_memory(table: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_variable_that_leads_to_a_key_is_for_another_program() {
+        let names = ["PATH", "SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "ARTIFACTS_IDENTITY"];
+        let environment = Environment::of(names.map(|name| (name.into(), "x".into())));
+        assert_eq!(environment.variables(), [("PATH".into(), "x".into())]);
+        assert!(names.iter().all(|name| environment.get(name).is_some()));
+    }
 
     #[test]
     fn memory_is_read_off_the_kernels_table() {

@@ -22,6 +22,8 @@ pub fn read(no_input: bool, allow_empty: bool, instance: &InstanceName, file: &N
             instance: instance.clone(),
             prompt: file.clone(),
             description: None,
+            details: Vec::new(),
+            earlier: None,
             kind: PromptKind::Hidden,
         };
         return terminal.ask(&question).map_err(|e| failed(e.to_string()).hint(e.hint()));

@@ -48,7 +48,8 @@ pub struct Global {
     #[arg(long, global = true, hide_short_help = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
     /// Private key to decrypt with: an SSH key or a file of age identities; repeatable [default: `$ARTIFACTS_IDENTITY`,
-    /// otherwise `~/.ssh/id_ed25519`, `~/.ssh/id_rsa` and `$XDG_CONFIG_HOME/sops/age/keys.txt`]
+    /// otherwise `$SOPS_AGE_KEY`, `$SOPS_AGE_KEY_FILE`, the output of `$SOPS_AGE_KEY_CMD`, `~/.ssh/id_ed25519`, `~/.ssh/id_rsa`
+    /// and `$XDG_CONFIG_HOME/sops/age/keys.txt`]
     #[arg(short, long, global = true, value_name = "FILE")]
     pub identity: Vec<PathBuf>,
     /// Allow an age plugin, for example `yubikey` for `age-plugin-yubikey`; repeatable
@@ -67,7 +68,7 @@ pub struct Global {
     /// Accept new and changed recipients without asking; with DIGEST, which a refused run prints, only those that it showed
     #[arg(long, alias = "accept-readers", global = true, value_name = "DIGEST", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     pub accept_recipients: Vec<AcceptedDigest>,
-    /// Let generators read the secrets of their dependencies without asking
+    /// Let generators read the secrets of their dependencies, and use answers that they could pass on, without asking
     #[arg(long, global = true)]
     pub accept_reading: bool,
     /// Accept without asking that this checkout is a clone of one whose secrets this machine encrypted

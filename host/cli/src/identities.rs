@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use artifacts_age::{IdentityError, Opener, Plugins};
 use artifacts_flow::Identities;
 use artifacts_report::Failure;
+use artifacts_seam::Secret;
 
 use crate::environment::Environment;
 use crate::global::Global;
+use crate::key_command::KeyCommand;
 use crate::limited_input;
 use crate::person::person;
 
@@ -23,25 +25,66 @@ const FOR_PLUGINS: [&str; 4] = ["PATH", "HOME", "LANG", "XDG_RUNTIME_DIR"];
 pub struct IdentityOptions {
     /// Files that were named: each must be there.
     named: Vec<PathBuf>,
+    /// What the environment gives, as sops takes it.
+    given: GivenKeys,
     /// Where keys usually are.
     usual: Vec<PathBuf>,
     plugins: Plugins,
     no_input: bool,
 }
 
+/// Private keys that the environment gives, as sops takes them.
+#[derive(Clone, Default)]
+struct GivenKeys {
+    /// `$SOPS_AGE_KEY`: the keys themselves.
+    text: Option<Secret>,
+    /// `$SOPS_AGE_KEY_FILE`.
+    file: Option<PathBuf>,
+    /// `$SOPS_AGE_KEY_CMD`.
+    command: Option<KeyCommand>,
+}
+
+impl GivenKeys {
+    fn new(environment: &Environment, repository: Vec<PathBuf>) -> Self {
+        Self {
+            text: environment.get("SOPS_AGE_KEY").map(|keys| Secret::new(keys.as_encoded_bytes().to_vec())),
+            file: environment.get("SOPS_AGE_KEY_FILE").map(PathBuf::from),
+            command: environment.get("SOPS_AGE_KEY_CMD").map(|line| KeyCommand::new(line, environment, repository)),
+        }
+    }
+
+    /// Adds them. One that cannot be used is no reason not to try the next, but never of no interest: a person set it.
+    fn add(&self, opener: &mut Opener) {
+        if let Some(text) = &self.text {
+            add_content(opener, "SOPS_AGE_KEY", Ok(text.clone()));
+        }
+        if let Some(file) = &self.file {
+            let content = limited_input::read(file, LARGEST).map_err(|error| error.to_string());
+            add_content(opener, &format!("SOPS_AGE_KEY_FILE ({})", file.display()), content);
+        }
+        if let Some(command) = &self.command {
+            add_content(opener, "SOPS_AGE_KEY_CMD", command.output(LARGEST));
+        }
+    }
+}
+
 impl IdentityOptions {
-    pub fn new(global: &Global, environment: &Environment) -> Self {
+    /// Takes what was passed, and what the environment says. Files that are passed with `-i` are the only ones, then
+    /// `$ARTIFACTS_IDENTITY`; else what sops would take and the usual files, all of them. Programs of the `repository` are not run.
+    pub fn new(global: &Global, environment: &Environment, repository: Vec<PathBuf>) -> Self {
         let mut named = global.identity.clone();
         if named.is_empty() {
             named.extend(environment.get("ARTIFACTS_IDENTITY").map(PathBuf::from));
         }
-        let usual = [
-            environment.home(".ssh/id_ed25519"),
-            environment.home(".ssh/id_rsa"),
-            environment.config("sops/age/keys.txt"),
-        ];
-        let usual = if named.is_empty() { usual.into_iter().flatten().collect() } else { Vec::new() };
-        Self { named, usual, plugins: plugins(global, environment), no_input: global.no_input }
+        let (mut given, mut usual) = (GivenKeys::default(), Vec::new());
+        if named.is_empty() {
+            given = GivenKeys::new(environment, repository);
+            // sops, too, looks there only where no other file is named.
+            let keys = environment.config("sops/age/keys.txt").filter(|_| given.file.is_none());
+            let ssh = [environment.home(".ssh/id_ed25519"), environment.home(".ssh/id_rsa")];
+            usual.extend(ssh.into_iter().chain([keys]).flatten());
+        }
+        Self { named, given, usual, plugins: plugins(global, environment), no_input: global.no_input }
     }
 
     /// The keys, read when they are needed.
@@ -66,6 +109,7 @@ impl IdentityOptions {
                 opener.leave_out(error);
             }
         }
+        self.given.add(&mut opener);
         for file in &self.usual {
             add(&mut opener, file);
         }
@@ -81,6 +125,18 @@ fn add(opener: &mut Opener, file: &Path) {
         Ok(content) => opener.add(&name, &content),
         Err(_) if !file.exists() => Ok(()),
         Err(error) => Err(IdentityError::Unreadable { name, why: error.to_string() }),
+    };
+    if let Err(error) = added {
+        opener.leave_out(error);
+    }
+}
+
+/// Adds what a variable of the environment gives.
+fn add_content(opener: &mut Opener, name: &str, content: Result<Secret, String>) {
+    opener.searched(name.to_owned());
+    let added = match content {
+        Ok(content) => opener.add(name, &content),
+        Err(why) => Err(IdentityError::Unreadable { name: name.to_owned(), why }),
     };
     if let Err(error) = added {
         opener.leave_out(error);

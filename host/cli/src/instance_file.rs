@@ -9,7 +9,7 @@ use artifacts_report::Failure;
 use clap::Args;
 
 /// `INSTANCE FILE`, or `INSTANCE/FILE`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct InstanceFile {
     /// Instance, or artifact with one instance; INSTANCE/FILE also works
     #[arg(value_name = "INSTANCE")]
@@ -20,6 +20,11 @@ pub struct InstanceFile {
 }
 
 impl InstanceFile {
+    /// Takes one word for it.
+    pub fn named(word: &str) -> Self {
+        Self { instance: word.to_owned(), file: None }
+    }
+
     /// What is to be evaluated for it.
     pub fn selector(&self) -> Selector {
         Selector::new(self.instance.as_str())

@@ -88,6 +88,8 @@ impl TerminalOperator {
             instance: request.instance.clone(),
             prompt: request.prompt.clone(),
             description: request.description.clone(),
+            details: request.details.clone(),
+            earlier: request.earlier.clone(),
             kind: request.kind,
         };
         requests.iter().map(question).collect()
@@ -104,6 +106,20 @@ impl Operator for TerminalOperator {
                     return Ok(Answer::Yes { by: "--accept-reading" });
                 }
                 self.ask("Allow this access?")
+            }
+            Question::AnswerAccess(requests) => {
+                self.console.painted(&artifacts_report::answer_requests(requests));
+                if self.flags.accept_reading {
+                    return Ok(Answer::Yes { by: "--accept-reading" });
+                }
+                self.ask("Allow this use?")
+            }
+            Question::TryAgain(failures) => {
+                if !self.can_ask() {
+                    return Ok(Answer::NoOne);
+                }
+                self.console.failures(failures);
+                self.ask("Enter its answers again? All other answers are kept.")
             }
             Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) if self.flags.yes => {
                 Ok(Answer::Yes { by: "--yes" })
@@ -150,6 +166,10 @@ impl Operator for TerminalOperator {
         artifacts_prompt::ask_all(&questions, self.answers.as_ref(), terminal.as_mut()).map_err(|e| failed(&e))
     }
 
+    fn waits(&self) -> bool {
+        !self.flags.no_input
+    }
+
     fn notify(&mut self, event: &RunEvent<'_>) {
         let console = self.console;
         match event {
@@ -171,6 +191,12 @@ impl Operator for TerminalOperator {
             }
             RunEvent::NotGenerated(name) => drop(console.finish(name)),
             RunEvent::Idle => console.idle(),
+            RunEvent::Waiting { storage, pid } => {
+                let process = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+                console.message(&format!(
+                    "waiting for another artifacts{process}, which holds the lock of storage {storage}; Ctrl-C stops"
+                ));
+            }
             RunEvent::Generated { name, count, total } => {
                 let took = console.finish(name).map(|took| format!(", {took}")).unwrap_or_default();
                 console.phase("generating", *count, *total);
@@ -199,6 +225,7 @@ impl Operator for TerminalOperator {
                 if !console.json() {
                     console.painted(&report.preview());
                     console.painted(&artifacts_report::read_requests(&report.read_requests));
+                    console.painted(&artifacts_report::answer_requests(&report.answer_requests));
                 }
             }
             RunEvent::NothingOrphaned => {

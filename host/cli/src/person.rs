@@ -12,7 +12,11 @@ use crate::{environment, progress, signals};
 /// The terminal that a person sits at, whatever the standard streams are.
 pub fn terminal() -> Option<Terminal> {
     progress::end();
-    let options = TerminalOptions { dumb: environment::is_dumb_terminal(), interrupted: signals::interrupt };
+    let options = TerminalOptions {
+        dumb: environment::is_dumb_terminal(),
+        plain: environment::is_plain(),
+        interrupted: signals::interrupt,
+    };
     Terminal::new(tty()?, options).ok()
 }
 

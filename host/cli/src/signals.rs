@@ -54,7 +54,7 @@ const MARK: u8 = 0;
 /// Whose affair Ctrl-C at the terminal is, besides the run's.
 #[derive(Debug)]
 struct Held {
-    /// The editor that a person works in. As long as it is here, its process id is no one else's.
+    /// The editor, or another program, that a person works in. As long as it is here, its process id is no one else's.
     editor: Option<Pid>,
     /// Whether a person wrote something that is nowhere else: the first Ctrl-C is answered by saying so.
     unsaved: bool,
@@ -66,9 +66,17 @@ fn held() -> MutexGuard<'static, Held> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs an editor. Until it ends, Ctrl-C at the terminal is its affair, and what ends this program ends the editor first. What was
-/// written is protected as long as there is an [`Unsaved`].
+/// Runs an editor, as [`run`] does. What was written is protected as long as there is an [`Unsaved`].
 pub fn edit(command: &mut Command) -> io::Result<ExitStatus> {
+    attend(command, true)
+}
+
+/// Runs a program at the terminal. Until it ends, Ctrl-C there is its affair, and what ends this program ends the other one first.
+pub fn run(command: &mut Command) -> io::Result<ExitStatus> {
+    attend(command, false)
+}
+
+fn attend(command: &mut Command, unsaved: bool) -> io::Result<ExitStatus> {
     let mut held_now = held();
     let mut child = command.spawn()?;
     let id = Pid::from_child(&child);
@@ -80,7 +88,7 @@ pub fn edit(command: &mut Command) -> io::Result<ExitStatus> {
     if let Some(watch) = WATCH.get() {
         watch.catch_up();
     }
-    *held() = Held { editor: None, unsaved: true };
+    *held() = Held { editor: None, unsaved };
     ended?;
     child.wait()
 }

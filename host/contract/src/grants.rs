@@ -33,7 +33,7 @@ impl Grants {
             Grant {
                 name: "plaintext",
                 given: plaintext,
-                meaning: "see every secret that it stores, and hide it in what it writes",
+                meaning: "read every secret that it stores; it could leak them through its output",
             },
             Grant {
                 name: "identities",
@@ -132,9 +132,7 @@ impl Explain for GrantError {
     }
 
     fn hint(&self) -> Option<String> {
-        Some(
-            "correct `grants` or `limits` in the backend's registration; what this host cannot enforce it does not grant".to_owned(),
-        )
+        Some("fix `grants` or `limits` of this backend; `artifacts` gives only what it can enforce".to_owned())
     }
 }
 

@@ -140,7 +140,7 @@ pub(crate) fn unavailable(name: &str) -> Option<Unavailable> {
 /// What an allowed interface reaches.
 fn reached(interface: &str) -> &'static str {
     match interface.split_once('/') {
-        Some(("wasi:cli", _)) => "an empty command line and environment, and output that is captured",
+        Some(("wasi:cli", _)) => "an empty command line and environment, captured output",
         Some(("wasi:clocks", _)) => "the time",
         Some(("wasi:filesystem", _)) => "the one directory /entry",
         Some(("wasi:io", _)) => "streams of what it has open",

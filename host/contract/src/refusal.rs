@@ -84,7 +84,7 @@ impl Explain for Refusal {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::CoreModule => {
-                "build it for wasm32-wasip2, or make a component of it with `wasm-tools component new`".to_owned()
+                "build it for wasm32-wasip2, or convert the module: `wasm-tools component new`".to_owned()
             }
             Self::Precompiled => "give the component itself (.wasm); this host compiles it".to_owned(),
             Self::Import { why, .. } => import_hint(*why),
@@ -117,7 +117,7 @@ fn import_hint(why: Unavailable) -> String {
         Unavailable::Wasi(_) => "build it for WASI 0.2 (`wasm32-wasip2`), or without WASI".to_owned(),
         Unavailable::Contract(other) => contract_hint(other),
         Unavailable::Service | Unavailable::Unknown => {
-            "leave out the code or the library that imports it; nothing grants it".to_owned()
+            "remove the code or the library that imports it; no grant allows it".to_owned()
         }
     }
 }

@@ -155,6 +155,27 @@ impl Progress {
         });
     }
 
+    /// Drops each step out that the admin skipped, and what depends on one: that is no failure. Returns them, each with the dependency
+    /// that it drops out for.
+    pub(crate) fn decline_chained(
+        &mut self,
+        instances: &BTreeMap<InstanceName, Instance>,
+        is_skipped: impl Fn(&Instance) -> bool,
+    ) -> BTreeMap<InstanceName, Option<InstanceName>> {
+        let mut out: BTreeMap<InstanceName, Option<InstanceName>> = BTreeMap::new();
+        self.steps.retain(|step| {
+            let Some(instance) = instances.get(&step.name) else { return true };
+            let behind = instance.dependencies.values().find(|dependency| out.contains_key(*dependency)).cloned();
+            let is_out = behind.is_some() || is_skipped(instance);
+            if is_out {
+                out.insert(step.name.clone(), behind);
+            }
+            !is_out
+        });
+        self.dropped += out.len();
+        out
+    }
+
     /// Leaves the chain on purpose: what is left is not reached, and that is no failure.
     pub(crate) fn abandon(&mut self) {
         self.is_abandoned = true;

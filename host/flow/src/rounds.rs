@@ -11,8 +11,9 @@ use artifacts_report::{Failure, Report};
 use crate::chain::Written;
 use crate::look::blocked;
 use crate::run::Run;
-use crate::tools::RunEvent;
+use crate::tools::{Question, RunEvent};
 use crate::work::generate::Generate;
+use crate::work::prompts;
 
 /// Returns what would be generated.
 pub fn preview(run: &mut Run, selectors: &[Selector], change: &Generate) -> Report {
@@ -38,9 +39,13 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
             break selection.errors;
         }
         let round = Round::new(run.survey(&selection).lock(*change).agree().generate(jobs));
-        let is_published = round.is_published;
         whole.take(round);
-        if !is_published || !(whole.is_open() || run.is_in_part() || !selection.errors.is_empty()) {
+        if whole.has_another_try(run) {
+            continue;
+        }
+        if !std::mem::take(&mut whole.is_published)
+            || !(whole.is_open() || run.is_in_part() || !selection.errors.is_empty())
+        {
             blocked::explain(run, &mut whole.report);
             break selection.errors;
         }
@@ -100,6 +105,10 @@ struct Whole {
     report: Report,
     unclear: Vec<Failure>,
     has_round: bool,
+    /// Whether public files were generated since the last evaluation.
+    is_published: bool,
+    /// What failed and is not tried again.
+    given_up: BTreeSet<InstanceName>,
 }
 
 impl Whole {
@@ -110,12 +119,34 @@ impl Whole {
 
     /// Takes a round in. What a later one finds takes the place of what an earlier one did.
     fn take(&mut self, round: Round) {
-        let Round { report, unclear, surveyed, .. } = round;
+        let Round { report, unclear, surveyed, is_published } = round;
+        self.is_published |= is_published;
         self.has_round = true;
         let again: BTreeSet<String> = surveyed.iter().map(ToString::to_string).collect();
         self.unclear.retain(|failure| !again.contains(&failure.subject));
         self.unclear.extend(unclear);
         self.report.merge(report);
+    }
+
+    /// Offers another try at what failed although a person answered its prompts: an answer may be what was wrong. All answers stay; what
+    /// they enter takes the place of theirs. Returns whether there is another try.
+    fn has_another_try(&mut self, run: &mut Run) -> bool {
+        let mut answered = prompts::answered_failures(run);
+        answered.retain(|name| !self.given_up.contains(name));
+        let subjects: BTreeSet<String> = answered.iter().map(ToString::to_string).collect();
+        let failures = self.report.errors.iter().filter(|failure| subjects.contains(&failure.subject));
+        let failures: Vec<Failure> = failures.cloned().collect();
+        let question = Question::TryAgain(&failures);
+        if failures.is_empty() || run.is_canceled() {
+            return false;
+        }
+        if !run.tools.operator.confirm(&question).is_ok_and(|answer| answer.is_yes()) {
+            self.given_up.extend(answered);
+            return false;
+        }
+        let again: BTreeSet<String> = run.state.try_again(answered).iter().map(ToString::to_string).collect();
+        self.report.errors.retain(|failure| !again.contains(&failure.subject));
+        true
     }
 
     /// Returns the report of all rounds, with the configuration errors of the last one.

@@ -11,7 +11,7 @@ use crate::failure;
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::read::retrieve;
-use crate::tools::Tools;
+use crate::tools::{PromptValues, Tools};
 
 /// What a run knows of what it did before.
 #[derive(Default)]
@@ -24,6 +24,12 @@ pub struct RunState {
     pub settled: BTreeSet<InstanceName>,
     /// What failed: it is not tried twice in a run, even where something that could be evaluated only later depends on it.
     pub failed: BTreeSet<InstanceName>,
+    /// What the admin skipped at a prompt, and what depends on it.
+    pub skipped: BTreeSet<InstanceName>,
+    /// What failed and is tried once more: its prompts are asked again, with the answers that it had.
+    pub retried: BTreeSet<InstanceName>,
+    /// What the admin entered: nothing is asked twice in a run, whatever fails in between.
+    pub answers: PromptValues,
 }
 
 impl RunState {
@@ -33,6 +39,20 @@ impl RunState {
         let waiting = instances.values().filter(|instance| !self.settled.contains(&instance.name));
         let needed: BTreeSet<&InstanceName> = waiting.flat_map(|instance| instance.dependencies.values()).collect();
         self.inputs.files.retain(|name, _| needed.contains(name));
+    }
+
+    /// Lets everything that failed be tried once more, these with other answers. Returns all of it.
+    pub fn try_again(&mut self, retried: BTreeSet<InstanceName>) -> BTreeSet<InstanceName> {
+        let failed = std::mem::take(&mut self.failed);
+        self.settled.retain(|name| !failed.contains(name));
+        self.retried = retried;
+        failed
+    }
+
+    /// Forgets the answers of what is tried once more: others take their place.
+    pub fn forget_retried(&mut self) {
+        let retried = std::mem::take(&mut self.retried);
+        self.answers.retain(|(name, _), _| !retried.contains(name));
     }
 
     /// Why an instance is not tried again.

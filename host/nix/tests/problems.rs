@@ -149,7 +149,7 @@ artifacts.store.good = { backend = "sops-nix"; files.f = { neededFor = "users"; 
     (
         r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good = { backend = "sops-nix"; files.sops = { }; };
 artifacts.config.sops-nix = { publicHostKey = "age1host"; format = "yaml"; };"#,
-        "artifacts.store.good.files.sops: a yaml file of sops cannot have the key `sops`; rename it, or set artifacts.config.sops-nix.format = \"binary\"",
+        "artifacts.store.good.files.sops: `sops` cannot be a key in a yaml file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\"",
     ),
     (
         "artifacts.root = lib.mkForce null;",
@@ -227,12 +227,12 @@ const USERS: &[(&str, &str)] = &[
     (
         r#"artifacts.store.good = { backend = "sops-nix"; files."<<" = { }; };
 artifacts.config.sops-nix = { publicUserKeys = [ "age1user" ]; format = "yaml"; };"#,
-        "artifacts.store.good.files.\"<<\": a yaml file of sops cannot have the key `<<`; rename it, or set artifacts.config.sops-nix.format = \"binary\"",
+        "artifacts.store.good.files.\"<<\": `<<` cannot be a key in a yaml file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\"",
     ),
     (
         r#"artifacts.store.good = { backend = "sops-nix"; files.x_unencrypted = { }; };
 artifacts.config.sops-nix = { publicUserKeys = [ "age1user" ]; format = "json"; };"#,
-        "artifacts.store.good.files.x_unencrypted: a json file of sops cannot have the key `x_unencrypted`; rename it, or set artifacts.config.sops-nix.format = \"binary\"",
+        "artifacts.store.good.files.x_unencrypted: `x_unencrypted` cannot be a key in a json file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\"",
     ),
     (
         r#"artifacts.store.good.files.f.path = "$HOME/f";"#,

@@ -62,9 +62,9 @@ fn the_check_of_the_reference_tells_an_old_one() {
 }
 
 #[test]
-fn what_the_readme_names_is_there() {
-    let readme = fs::read_to_string(Path::new(TOP).join("README.md")).unwrap();
-    let section = readme.split("\n## The flake\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+fn what_the_page_names_is_there() {
+    let page = fs::read_to_string(Path::new(TOP).join("docs/install.md")).unwrap();
+    let section = page.split("\n## The flake\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
     let outputs = section.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
     let mut named: Vec<String> = Vec::new();
     for output in outputs {

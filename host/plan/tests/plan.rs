@@ -309,8 +309,8 @@ fn the_host_knows_from_its_receipt_which_files_were_stored() {
     assert_eq!(is(None, present()), Vec::<&str>::new(), "where no receipt tells, the backend does");
     // What both tell is reported once.
     let said = |text: &str| seam::CheckState::Stale(vec![("files".to_owned(), text.to_owned())]);
-    assert_eq!(is(Some(&[]), said("`f.age` is declared and not there")), ["files"]);
-    assert_eq!(is(Some(&["f"]), said("`f.age` is declared and not there")), ["files"]);
+    assert_eq!(is(Some(&[]), said("`f.age` is declared but not stored")), ["files"]);
+    assert_eq!(is(Some(&["f"]), said("`f.age` is declared but not stored")), ["files"]);
     assert_eq!(is(Some(&[]), said("`g.age` is damaged")), ["files", "files"]);
 }
 

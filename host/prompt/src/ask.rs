@@ -6,6 +6,7 @@ use artifacts_text::terminal;
 
 use crate::answers::{AnswersFile, quoted};
 use crate::error::Error;
+use crate::interview::Interview;
 use crate::request::PromptRequest;
 use crate::terminal::Terminal;
 
@@ -29,11 +30,12 @@ fn unanswered(open: &[&PromptRequest]) -> Error {
     Error::Unanswered { questions: names.collect(), snippet: snippet(open) }
 }
 
-/// Answers every prompt: from the answers file if it has the value, otherwise at the terminal.
+/// Answers every prompt: from the answers file if it has the value, otherwise at the terminal. There the person may skip artifacts, and
+/// stop before the last prompt: what they leave out has no value.
 ///
 /// # Errors
 /// If a prompt has no answer and no terminal is available: one error for all of them, before anything is asked.
-/// Otherwise if no value is entered.
+/// Otherwise if the input ends, or the person wants out.
 pub fn ask_all(
     questions: &[PromptRequest],
     answers: Option<&AnswersFile>,
@@ -47,11 +49,9 @@ pub fn ask_all(
         return Ok(values);
     }
     let terminal = terminal.ok_or_else(|| unanswered(&open))?;
-    for (number, question) in (1..).zip(&open) {
-        terminal.counts(Some((number, open.len())));
-        values.insert(key(question), terminal.ask(question)?);
-    }
-    terminal.counts(None);
+    let mut interview = Interview::new(open.into_iter().cloned().collect());
+    terminal.interview(&mut interview)?;
+    values.extend(interview.into_values());
     Ok(values)
 }
 

@@ -200,6 +200,9 @@ fn key(byte: u8) -> Event {
         0x05 => Event::End,
         0x08 | 0x7f => Event::Backspace,
         b'\n' | b'\r' => Event::Enter,
+        0x0e => Event::Skip,
+        0x10 => Event::Back,
+        0x12 => Event::Show,
         0x15 => Event::ClearLine,
         0x17 => Event::ClearWord,
         0x1a => Event::Suspend,
@@ -245,7 +248,8 @@ mod tests {
     #[test]
     fn keys_are_told_from_characters() {
         use Event::*;
-        let keys = events(&[b"a\x1b[D\x1b[1;5C\x1bOH\x1b[4~\x1b[3~\x1b[A\x1bx\x7f\x15\x17\x03\x04\x1a\r\x07z"]);
+        let keys =
+            events(&[b"a\x1b[D\x1b[1;5C\x1bOH\x1b[4~\x1b[3~\x1b[A\x1bx\x7f\x15\x17\x03\x04\x1a\x0e\x10\x12\r\x07z"]);
         let expected = [
             Character('a'),
             Left,
@@ -261,6 +265,9 @@ mod tests {
             Interrupt,
             EndOfInput,
             Suspend,
+            Skip,
+            Back,
+            Show,
             Enter,
             Control('\u{7}'),
             Character('z'),

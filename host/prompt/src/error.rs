@@ -53,26 +53,6 @@ pub enum Error {
     /// The file that was given as the terminal is not one.
     #[error("not a terminal")]
     NoTerminal,
-    /// The repetition of a hidden value differed.
-    #[error("{instance}: `{prompt}`: the entries did not match in {tries} attempts")]
-    Mismatch {
-        /// Instance that needs the value.
-        instance: InstanceName,
-        /// Name of the prompt.
-        prompt: Name,
-        /// Number of times that it was asked.
-        tries: u32,
-    },
-    /// A hidden value was empty.
-    #[error("{instance}: `{prompt}`: no value entered in {tries} attempts")]
-    Empty {
-        /// Instance that needs the value.
-        instance: InstanceName,
-        /// Name of the prompt.
-        prompt: Name,
-        /// Number of times that it was asked.
-        tries: u32,
-    },
     /// The input ended before an answer.
     #[error("{instance}: `{prompt}`: input ended before a value was entered")]
     Ended {
@@ -112,12 +92,7 @@ impl Explain for Error {
             ))
             }
             Self::Twice { .. } | Self::Unknown { .. } => Some("fix the answers file".to_owned()),
-            Self::NoTerminal
-            | Self::Mismatch { .. }
-            | Self::Empty { .. }
-            | Self::Ended { .. }
-            | Self::Interrupted
-            | Self::Io(_) => None,
+            Self::NoTerminal | Self::Ended { .. } | Self::Interrupted | Self::Io(_) => None,
         }
     }
 }

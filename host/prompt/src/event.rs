@@ -37,6 +37,12 @@ pub enum Event {
     EndOfInput,
     /// Ctrl-Z.
     Suspend,
+    /// Ctrl-N: skips what is asked for.
+    Skip,
+    /// Ctrl-P: goes back to what was asked before.
+    Back,
+    /// Ctrl-R: shows what is hidden, until the next key.
+    Show,
     /// A key that does nothing here.
     Ignored,
 }

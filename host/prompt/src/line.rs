@@ -60,17 +60,32 @@ pub struct LineEditor {
     /// A byte offset into the text, at a character.
     cursor: usize,
     held: Option<Zeroizing<String>>,
+    /// Whether what is hidden is shown, until the next key.
+    is_shown: bool,
 }
 
 impl LineEditor {
     /// Begins with an empty value.
     pub fn new(kind: LineKind) -> Self {
-        Self { kind, text: Zeroizing::default(), cursor: 0, held: None }
+        Self { kind, text: Zeroizing::default(), cursor: 0, held: None, is_shown: false }
     }
 
-    /// Returns how the value is entered.
+    /// Begins with a value that was entered before; the cursor is behind it.
+    pub(crate) fn with_text(kind: LineKind, text: &str) -> Self {
+        let mut editor = Self::new(kind);
+        insert(&mut editor.text, 0, text);
+        editor.cursor = text.len();
+        editor
+    }
+
+    /// Returns how the value is entered, and whether it is hidden now.
     pub fn kind(&self) -> LineKind {
-        self.kind
+        LineKind { hidden: self.kind.hidden && !self.is_shown, ..self.kind }
+    }
+
+    /// Whether Enter ends the value now.
+    pub fn takes_enter(&self) -> bool {
+        !self.kind.lines && self.held.is_none()
     }
 
     /// Returns what was entered so far.
@@ -111,14 +126,20 @@ impl LineEditor {
 
     /// Takes an event, and says what follows from it.
     pub fn handle(&mut self, event: Event) -> LineEffect {
-        match event {
+        let was_shown = take(&mut self.is_shown);
+        let effect = match event {
             Event::Interrupt => LineEffect::Interrupted,
             Event::Suspend => LineEffect::Suspended,
+            Event::Show if self.kind.hidden && self.held.is_none() => {
+                self.is_shown = !was_shown;
+                LineEffect::Changed
+            }
             event => match self.held.take() {
                 Some(held) => self.decide(held, &event),
                 None => self.edit(event),
             },
-        }
+        };
+        if was_shown && effect == LineEffect::Nothing { LineEffect::Changed } else { effect }
     }
 
     fn edit(&mut self, event: Event) -> LineEffect {
@@ -132,7 +153,13 @@ impl LineEditor {
             Event::Enter => LineEffect::Accepted,
             Event::EndOfInput if self.kind.lines => LineEffect::Accepted,
             Event::EndOfInput if self.text.is_empty() => LineEffect::Ended,
-            Event::EndOfInput | Event::Ignored | Event::Interrupt | Event::Suspend => LineEffect::Nothing,
+            Event::EndOfInput
+            | Event::Ignored
+            | Event::Interrupt
+            | Event::Suspend
+            | Event::Skip
+            | Event::Back
+            | Event::Show => LineEffect::Nothing,
             Event::Backspace => self.remove(self.previous()..self.cursor),
             Event::Delete => self.remove(self.cursor..self.next()),
             Event::Left => self.move_to(self.previous().max(self.line().start)),
@@ -336,6 +363,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_hidden_is_shown_until_the_next_key() {
+        let mut editor = after(LineKind { hidden: true, lines: false }, typed("pw"));
+        assert!(editor.kind().hidden);
+        assert_eq!(editor.handle(Event::Show), LineEffect::Changed);
+        assert!(!editor.kind().hidden);
+        // The next key does what it does, and hides the value.
+        assert_eq!(editor.handle(Event::Left), LineEffect::Changed);
+        assert!(editor.kind().hidden);
+        editor.handle(Event::Show);
+        assert_eq!(editor.handle(Event::Ignored), LineEffect::Changed);
+        assert!(editor.kind().hidden);
+        assert_eq!(after(LINE, typed("a")).handle(Event::Show), LineEffect::Nothing, "nothing is hidden");
+        assert_eq!(editor.text(), "pw");
+    }
+
+    #[test]
     fn a_value_has_a_limit() {
         let mut editor = after(LINES, [paste(&"x".repeat(LARGEST))]);
         assert!(matches!(editor.handle(Event::Character('x')), LineEffect::Declined(_)));
@@ -351,7 +394,7 @@ mod tests {
             2 => "[a-cé漢 \\n\\t]{0,9}|\\PC{0,5}|(?s:.){0,5}".prop_map(|text| paste(&text)),
             5 => proptest::sample::select(vec![
                 Enter, Backspace, Delete, Left, Right, Home, End, ClearLine, ClearWord, Interrupt, EndOfInput, Suspend,
-                Ignored, Unreadable("no"),
+                Ignored, Unreadable("no"), Skip, Back, Show,
             ]),
         ]
     }

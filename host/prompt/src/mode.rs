@@ -6,7 +6,9 @@ use std::mem::take;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
+};
 
 use crate::error::Error;
 
@@ -15,6 +17,9 @@ const PASTE_ON: &[u8] = b"\x1b[?2004h";
 
 /// Turns them off.
 const PASTE_OFF: &[u8] = b"\x1b[?2004l";
+
+/// Clears all that is at and behind the cursor.
+const CLEAR: &[u8] = b"\x1b[J";
 
 /// What has to be undone, wherever the program is when it ends.
 struct Changed {
@@ -53,6 +58,12 @@ impl Active {
         let _ = tcsetattr(&self.tty, OptionalActions::Flush, &self.before);
     }
 
+    /// The row of the question stays as it is; what stands below it goes.
+    fn leave_row(&self) {
+        let _ = rustix::io::write(&self.tty, b"\r\n");
+        self.mark(CLEAR);
+    }
+
     fn mark(&self, sequence: &[u8]) {
         if self.escapes {
             let _ = rustix::io::write(&self.tty, sequence);
@@ -72,8 +83,7 @@ pub fn restore() -> bool {
     changed.ending = true;
     let Some(active) = changed.now.take() else { return false };
     active.end();
-    // The row of the question stays as it is.
-    let _ = rustix::io::write(&active.tty, b"\r\n");
+    active.leave_row();
     true
 }
 
@@ -87,7 +97,7 @@ pub fn suspend(stop: impl FnOnce()) {
     let mut changed = changed();
     if let Some(active) = &changed.now {
         active.end();
-        let _ = rustix::io::write(&active.tty, b"\r\n");
+        active.leave_row();
     }
     stop();
     if let Some(active) = &mut changed.now {
@@ -122,6 +132,13 @@ impl Mode {
         active.begin()?;
         changed.now = Some(active);
         Ok(Self)
+    }
+
+    /// Discards what was typed and not read: it was meant for what was asked before.
+    pub(crate) fn flush() {
+        if let Some(active) = &changed().now {
+            let _ = tcflush(&active.tty, QueueSelector::IFlush);
+        }
     }
 
     /// Makes sure that the mode is still what was set.

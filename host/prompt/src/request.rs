@@ -1,4 +1,5 @@
 use artifacts_declared::{InstanceName, Name, PromptKind};
+use artifacts_seam::Secret;
 
 /// Describes a prompt of an instance that needs a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +10,10 @@ pub struct PromptRequest {
     pub prompt: Name,
     /// Text that is shown.
     pub description: Option<String>,
+    /// Value that was entered before, to be accepted or replaced.
+    pub earlier: Option<Secret>,
+    /// What becomes of the value: who uses it, and for whom it is stored. A line each.
+    pub details: Vec<String>,
     /// How the value is typed.
     pub kind: PromptKind,
 }

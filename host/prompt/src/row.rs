@@ -23,18 +23,26 @@ pub struct PromptRow {
 }
 
 impl PromptRow {
-    /// Draws the line that is edited, behind `name`, for so many columns. What is hidden is shown as masks and counts.
-    pub fn draw(editor: &LineEditor, name: &str, columns: usize, mask: char) -> Self {
-        Self::draw_line(editor, editor.line(), name, columns, mask)
+    /// Draws the line that is edited, behind `name`, for so many columns. What is hidden is shown as masks and counts; `words` stand in
+    /// place of the count.
+    pub fn draw(editor: &LineEditor, name: &str, words: Option<&str>, columns: usize, mask: char) -> Self {
+        Self::draw_line(editor, editor.line(), name, words, columns, mask)
     }
 
     /// Draws another line of the text, as it stands on the screen once the cursor has left it.
-    pub fn draw_line(editor: &LineEditor, line: Range<usize>, name: &str, columns: usize, mask: char) -> Self {
+    pub fn draw_line(
+        editor: &LineEditor,
+        line: Range<usize>,
+        name: &str,
+        words: Option<&str>,
+        columns: usize,
+        mask: char,
+    ) -> Self {
         // The last column stays empty: what is written there makes some terminals begin a new row.
         let columns = columns.saturating_sub(1);
         let name = fitting(name, columns);
         let left = columns - name.width();
-        let count = count(editor);
+        let count = words.map_or_else(|| count(editor), str::to_owned);
         let count = if count.len() + GAP < left { count } else { String::new() };
         let room = if count.is_empty() { left } else { left - count.len() - GAP };
         let (cells, cursor) = cells(editor, line, mask, room);
@@ -146,8 +154,9 @@ mod tests {
 
     #[test]
     fn a_line_shows_its_text_and_what_is_hidden_its_masks_and_count() {
-        let row =
-            |text: &str, hidden, lines| PromptRow::draw(&editor(text, hidden, lines), "pin: ", 80, '*').all.to_string();
+        let row = |text: &str, hidden, lines| {
+            PromptRow::draw(&editor(text, hidden, lines), "pin: ", None, 80, '*').all.to_string()
+        };
         assert_eq!(row("añ漢", false, false), "pin: añ漢");
         assert_eq!(row("a\u{202e}\u{7}", false, false), "pin: a\\u{202e}\\u{7}");
         assert_eq!(row("", true, false), "pin: ");
@@ -159,9 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn words_stand_in_place_of_the_count() {
+        let row = PromptRow::draw(&editor("1234", true, false), "pin: ", Some("matches"), 80, '*');
+        assert_eq!(row.all.as_str(), "pin: ****  matches");
+    }
+
+    #[test]
     fn a_narrow_row_shows_what_is_around_the_cursor() {
         let mut line = editor("0123456789abcdef", false, false);
-        let row = |line: &LineEditor| PromptRow::draw(line, "pin: ", 16, '*');
+        let row = |line: &LineEditor| PromptRow::draw(line, "pin: ", None, 16, '*');
         assert_eq!((row(&line).all.as_str(), row(&line).before.as_str()), ("pin: 6789abcdef", "pin: 6789abcdef"));
         line.handle(Event::Home);
         assert_eq!((row(&line).all.as_str(), row(&line).before.as_str()), ("pin: 0123456789", "pin: "));
@@ -176,7 +191,7 @@ mod tests {
             for _ in 0..back {
                 editor.handle(Event::Left);
             }
-            let row = PromptRow::draw(&editor, "P: ", columns, '*');
+            let row = PromptRow::draw(&editor, "P: ", None, columns, '*');
             prop_assert!(row.all.width() <= columns.saturating_sub(1), "{:?}", row);
             prop_assert!(row.all.starts_with(row.before.as_str()));
             let digits = |letter: char| letter.is_ascii_digit() || " P:*".contains(letter);

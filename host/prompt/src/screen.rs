@@ -1,63 +1,82 @@
 use std::fs::File;
 use std::io::Write;
 
-use artifacts_declared::PromptKind;
-use artifacts_text::terminal;
-use rustix::process::{Signal, kill_current_process_group};
-use rustix::termios::{InputModes, tcgetattr, tcgetwinsize};
+use rustix::termios::{InputModes, Winsize, tcgetattr, tcgetwinsize};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::line::{LineEditor, LineEffect, LineKind};
-use crate::mode::suspend;
-use crate::request::PromptRequest;
+use crate::line::LineEditor;
 use crate::row::PromptRow;
 
 /// The most completed lines of a paste that are shown.
 const SHOWN: usize = 50;
 
-/// The columns of a terminal that does not say how many it has.
-const USUAL: usize = 80;
+/// The size of a terminal that does not say it.
+const USUAL: (usize, usize) = (80, 24);
 
 /// Moves the cursor back by one column.
 const BACK: &str = "\u{8}";
 
-/// How asking for a value ended.
-pub(crate) enum Outcome {
-    Accepted,
-    /// The input ended instead.
-    Ended,
+/// Clears all that is at and behind the cursor.
+const CLEAR: &str = "\u{1b}[J";
+
+/// How a terminal is written to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScreenOptions {
+    /// It knows no escape sequences.
+    pub dumb: bool,
+    /// Nothing is dim.
+    pub plain: bool,
 }
 
-/// The row that a value is entered in. Needs no escape sequences: it is written over what was there.
+/// What a prompt shows: lines, below them the row that a value is entered in, below that the keys. Without escape sequences the row is
+/// written over what was there, and the keys are a line above.
 pub(crate) struct Screen<'a> {
     tty: &'a File,
-    name: String,
+    options: ScreenOptions,
     mask: char,
-    kind: LineKind,
-    /// What stands there.
+    /// What the row begins with.
+    name: String,
+    /// What stands in the row.
     shown: PromptRow,
+    keys: String,
+    /// Whether the keys stand below the row.
+    has_keys: bool,
+    /// The rows of the terminal above the row that belong to the prompt.
+    above: usize,
+    /// The size of the terminal when the prompt began. None once the prompt no longer stands as it was written.
+    size: Option<(usize, usize)>,
+    /// For how many columns the row was drawn.
+    drawn_for: usize,
 }
 
 impl<'a> Screen<'a> {
-    pub(crate) fn new(tty: &'a File, name: &str, dumb: bool, kind: LineKind) -> Result<Self, Error> {
-        let unicode = tcgetattr(tty)?.input_modes.contains(InputModes::IUTF8) && !dumb;
+    pub(crate) fn new(tty: &'a File, options: ScreenOptions) -> Result<Self, Error> {
+        let unicode = tcgetattr(tty)?.input_modes.contains(InputModes::IUTF8) && !options.dumb;
         let mask = if unicode { '•' } else { '*' };
-        let mut screen = Self { tty, name: name.to_owned(), mask, kind, shown: PromptRow::default() };
-        // A long name is no part of the row, nor is that of several lines.
-        if kind.lines || name.width() > screen.columns() / 2 {
-            screen.name.clear();
-            screen.write(&format!("{}\n", name.trim_end()))?;
-        }
+        let (name, keys, shown) = (String::new(), String::new(), PromptRow::default());
+        let (has_keys, above, size, drawn_for) = (false, 0, None, 0);
+        let mut screen = Self { tty, options, mask, name, shown, keys, has_keys, above, size, drawn_for };
+        screen.begin();
         Ok(screen)
     }
 
-    fn columns(&self) -> usize {
+    /// Begins a prompt: what stands above does not belong to it.
+    pub(crate) fn begin(&mut self) {
+        self.above = 0;
+        self.size = Some(self.size_now());
+    }
+
+    fn size_now(&self) -> (usize, usize) {
         match tcgetwinsize(self.tty) {
-            Ok(size) if size.ws_col > 0 => usize::from(size.ws_col),
+            Ok(Winsize { ws_col, ws_row, .. }) if ws_col > 0 && ws_row > 0 => (ws_col.into(), ws_row.into()),
             _ => USUAL,
         }
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.size_now().0
     }
 
     fn write(&mut self, text: &str) -> Result<(), Error> {
@@ -65,18 +84,61 @@ impl<'a> Screen<'a> {
         Ok(tty.write_all(text.as_bytes())?)
     }
 
-    fn row(&self, editor: &LineEditor) -> PromptRow {
-        PromptRow::draw(editor, &self.name, self.columns(), self.mask)
+    /// Writes a line above the row.
+    pub(crate) fn line(&mut self, text: &str) -> Result<(), Error> {
+        self.above += rows(text, self.columns());
+        self.write(&format!("{text}\n"))
     }
 
-    /// Draws the row, where it differs from what is there.
-    pub(crate) fn draw(&mut self, editor: &LineEditor) -> Result<(), Error> {
-        self.put(&self.row(editor))
+    /// Begins the row. A long name is no part of it, nor is that of several lines.
+    pub(crate) fn row(&mut self, name: &str, has_lines: bool) -> Result<(), Error> {
+        name.clone_into(&mut self.name);
+        if has_lines || name.width() > self.columns() / 2 {
+            self.name.clear();
+            return self.line(name.trim_end());
+        }
+        Ok(())
     }
 
-    /// Draws again next time: what is there is another user's.
+    /// Returns how far the value is indented.
+    pub(crate) fn indent(&self) -> usize {
+        self.name.width().max(2)
+    }
+
+    /// Shows these keys from now on.
+    pub(crate) fn keys(&mut self, keys: String) -> Result<(), Error> {
+        if self.options.dumb {
+            return if keys.is_empty() { Ok(()) } else { self.line(&keys) };
+        }
+        self.keys = keys;
+        Ok(())
+    }
+
+    /// Draws the row, where it differs from what is there; `words` stand in place of the count of what is hidden.
+    pub(crate) fn draw(&mut self, editor: &LineEditor, words: Option<&str>) -> Result<(), Error> {
+        let columns = self.columns();
+        if std::mem::replace(&mut self.drawn_for, columns) != columns
+            && !self.shown.all.is_empty()
+            && !self.options.dumb
+        {
+            // The terminal may have broken the row, or cut it.
+            self.forget()?;
+            self.write(CLEAR)?;
+        }
+        if !self.has_keys && !self.keys.is_empty() {
+            let keys = if self.options.plain { self.keys.clone() } else { format!("\u{1b}[2m{}\u{1b}[0m", self.keys) };
+            self.has_keys = true;
+            // Below the row, which nothing stands in yet.
+            self.write(&format!("\n{keys}\u{1b}[A\r"))?;
+        }
+        self.put(&PromptRow::draw(editor, &self.name, words, columns, self.mask))
+    }
+
+    /// Draws again next time: what is there is another program's.
     pub(crate) fn forget(&mut self) -> Result<(), Error> {
         self.shown = PromptRow::default();
+        self.has_keys = false;
+        self.size = None;
         self.write("\r")
     }
 
@@ -98,68 +160,81 @@ impl<'a> Screen<'a> {
         Ok(())
     }
 
-    /// Leaves the row as it is, and goes to the next.
-    fn leave(&mut self, row: &PromptRow) -> Result<(), Error> {
-        self.put(row)?;
+    /// Clears the keys; the cursor is behind the row then.
+    pub(crate) fn clear_keys(&mut self) -> Result<(), Error> {
+        if !std::mem::take(&mut self.has_keys) {
+            return Ok(());
+        }
+        let whole = PromptRow { all: self.shown.all.clone(), before: self.shown.all.clone() };
+        self.put(&whole)?;
+        self.write(CLEAR)
+    }
+
+    /// Leaves the row as it was drawn, and goes to the next.
+    pub(crate) fn leave(&mut self) -> Result<(), Error> {
+        self.clear_keys()?;
+        self.above += rows(&self.shown.all, self.columns());
         self.shown = PromptRow::default();
         self.write("\n")
     }
 
-    fn remark(&mut self, editor: &LineEditor, text: &str) -> Result<(), Error> {
-        self.leave(&self.row(editor))?;
-        self.write(&format!("{text}\n"))
-    }
-
-    /// Shows what follows from an event. Some when nothing more is asked.
-    pub(crate) fn show(
-        &mut self,
-        effect: &LineEffect,
-        editor: &LineEditor,
-        question: Option<&PromptRequest>,
-    ) -> Result<Option<Outcome>, Error> {
-        match effect {
-            LineEffect::Completed(from) if !self.kind.hidden => self.completed(editor, *from)?,
-            LineEffect::Nothing | LineEffect::Changed | LineEffect::Completed(_) => {}
-            LineEffect::Refused(letter) => self.remark(editor, &refusal(*letter))?,
-            LineEffect::Declined(why) => self.remark(editor, why)?,
-            LineEffect::Held { lines, characters } => self.remark(editor, &held(*lines, *characters, question))?,
-            LineEffect::Discarded => self.remark(editor, "The paste was discarded.")?,
-            LineEffect::Suspended => {
-                suspend(|| {
-                    let _ = kill_current_process_group(Signal::TSTP);
-                });
-                self.forget()?;
-            }
-            LineEffect::Accepted => {
-                self.leave(&self.row(editor))?;
-                return Ok(Some(Outcome::Accepted));
-            }
-            LineEffect::Ended => {
-                self.write("\n")?;
-                return Ok(Some(Outcome::Ended));
-            }
-            LineEffect::Interrupted => {
-                self.write("^C\n")?;
-                return Err(Error::Interrupted);
-            }
-        }
-        Ok(None)
+    /// Leaves the row, and says something below it; what is entered goes on below that.
+    pub(crate) fn remark(&mut self, editor: &LineEditor, lines: &[String]) -> Result<(), Error> {
+        self.draw(editor, None)?;
+        self.leave()?;
+        lines.iter().try_for_each(|line| self.line(line))
     }
 
     /// Leaves completed lines behind, as they would stand there had they been typed.
-    fn completed(&mut self, editor: &LineEditor, from: usize) -> Result<(), Error> {
+    pub(crate) fn completed(&mut self, editor: &LineEditor, from: usize) -> Result<(), Error> {
         let end = editor.line().start;
         let done = editor.text().get(from..end).unwrap_or_default();
         let count = done.matches('\n').count();
         let mut start = from;
         for line in done.split_inclusive('\n').take(SHOWN) {
-            let row =
-                PromptRow::draw_line(editor, start..start + line.len() - 1, &self.name, self.columns(), self.mask);
-            self.leave(&row)?;
+            let range = start..start + line.len() - 1;
+            let row = PromptRow::draw_line(editor, range, &self.name, None, self.columns(), self.mask);
+            self.put(&row)?;
+            self.leave()?;
             start += line.len();
         }
-        if count > SHOWN { self.write(&format!("… and {} more lines\n", count - SHOWN)) } else { Ok(()) }
+        if count > SHOWN { self.line(&format!("… and {} more lines", count - SHOWN)) } else { Ok(()) }
     }
+
+    /// Ends the row without what was entered, as Ctrl-C does.
+    pub(crate) fn break_off(&mut self, words: &str) -> Result<(), Error> {
+        self.clear_keys()?;
+        self.shown = PromptRow::default();
+        self.line(words)
+    }
+
+    /// Replaces the prompt by these lines, where it still stands as it was written; else they stand below it. Lines that say nothing new
+    /// are left out where nothing can be replaced.
+    pub(crate) fn shrink(&mut self, lines: &[String], is_new: bool) -> Result<(), Error> {
+        if self.options.dumb && !is_new {
+            return Ok(());
+        }
+        let size = self.size_now();
+        let above = std::mem::take(&mut self.above);
+        if self.size == Some(size) && above < size.1 && !self.options.dumb {
+            self.write(&format!("\u{1b}[{above}A\r{CLEAR}"))?;
+        }
+        lines.iter().try_for_each(|line| self.line(line))
+    }
+}
+
+/// How many rows of so many columns a line takes.
+fn rows(line: &str, columns: usize) -> usize {
+    let (mut rows, mut used) = (1, 0);
+    for letter in line.chars() {
+        let width = letter.width().unwrap_or(0);
+        if used + width > columns && used > 0 {
+            rows += 1;
+            used = 0;
+        }
+        used += width;
+    }
+    rows
 }
 
 /// How many bytes two rows have in common at their begin. What joins the character before it is not told from that.
@@ -173,21 +248,16 @@ fn common(one: &str, two: &str) -> usize {
     same
 }
 
-fn refusal(letter: char) -> String {
-    let name = match u8::try_from(letter) {
-        Ok(b'\t') => "A tab".to_owned(),
-        Ok(0x1b) => "Escape".to_owned(),
-        Ok(byte) if byte < 0x20 => format!("Ctrl-{}", char::from(byte + 0x40)),
-        _ => terminal(&letter.to_string()).into_owned(),
-    };
-    format!("{name} is not allowed in a value. Ctrl-V inserts it literally.")
-}
+#[cfg(test)]
+mod tests {
+    use super::rows;
 
-fn held(lines: usize, characters: usize, question: Option<&PromptRequest>) -> String {
-    let what = format!("Pasted {lines} lines, {characters} characters; one line is expected.");
-    let keys = "  d discard (default)   k keep all lines";
-    let Some(question) = question else { return format!("{what}\n{keys}") };
-    let kind = if question.kind == PromptKind::Hidden { "multiline-hidden" } else { "multiline" };
-    let name = terminal(question.prompt.as_str());
-    format!("{what}\n{keys}\n  To avoid this question, set prompts.{name}.type = \"{kind}\".")
+    #[test]
+    fn a_line_takes_as_many_rows_as_the_terminal_breaks_it_into() {
+        for (line, columns, expected) in
+            [("", 5, 1), ("12345", 5, 1), ("123456", 5, 2), ("漢字漢", 5, 2), ("漢字漢字漢", 5, 3), ("漢字", 1, 2)]
+        {
+            assert_eq!(rows(line, columns), expected, "{line} {columns}");
+        }
+    }
 }

@@ -1,36 +1,29 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 
-use artifacts_declared::PromptKind;
 use artifacts_seam::Secret;
 use artifacts_text::terminal;
+use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::isatty;
-use zeroize::Zeroizing;
 
-use crate::answers::is_missing;
-use crate::decoder::Decoder;
+use crate::dialog::{DialogEffect, PromptDialog, line_kind};
 use crate::error::Error;
 use crate::event::Event;
-use crate::keyboard::{Input, PIECE, input, rest_of_paste};
-use crate::line::{LineEditor, LineKind};
-use crate::mode::{Found, Mode};
+use crate::interview::{Interview, InterviewEffect};
+use crate::keyboard::Keyboard;
+use crate::line::{LineEditor, LineEffect, LineKind};
+use crate::mode::{Found, Mode, suspend};
+use crate::page;
 use crate::request::PromptRequest;
-use crate::screen::{Outcome, Screen};
-
-/// How often a hidden value is asked for when its repetition differs.
-const TRIES: u32 = 3;
-
-/// How often the size and the mode of the terminal are looked at, in milliseconds.
-const TICK: i64 = 250;
-
-/// After how many ticks without input a paste is taken to be over.
-const PATIENCE: u32 = 8;
+use crate::screen::{Screen, ScreenOptions};
 
 /// How a terminal is used.
 #[derive(Debug, Clone, Copy)]
 pub struct TerminalOptions {
     /// It knows no escape sequences, as with `TERM=dumb`.
     pub dumb: bool,
+    /// Nothing is dim, as with `NO_COLOR`.
+    pub plain: bool,
     /// Called when a person presses Ctrl-C, once the terminal is as it was. When it returns, the question fails.
     pub interrupted: fn(),
 }
@@ -40,8 +33,58 @@ pub struct TerminalOptions {
 pub struct Terminal {
     tty: File,
     options: TerminalOptions,
-    /// Which prompt this is, from 1, and of how many.
-    position: Option<(usize, usize)>,
+}
+
+/// What a person enters something into.
+trait Asked {
+    /// What stands in the row; none when there is no row.
+    fn shown(&self) -> Option<(&LineEditor, Option<&'static str>)>;
+
+    fn editor_mut(&mut self) -> &mut LineEditor;
+}
+
+impl Asked for LineEditor {
+    fn shown(&self) -> Option<(&LineEditor, Option<&'static str>)> {
+        Some((self, None))
+    }
+
+    fn editor_mut(&mut self) -> &mut LineEditor {
+        self
+    }
+}
+
+impl Asked for PromptDialog {
+    fn shown(&self) -> Option<(&LineEditor, Option<&'static str>)> {
+        Some((PromptDialog::shown(self), self.words()))
+    }
+
+    fn editor_mut(&mut self) -> &mut LineEditor {
+        PromptDialog::editor_mut(self)
+    }
+}
+
+impl Asked for Interview {
+    fn shown(&self) -> Option<(&LineEditor, Option<&'static str>)> {
+        Asked::shown(self.dialog()).filter(|_| !self.is_stopped())
+    }
+
+    fn editor_mut(&mut self) -> &mut LineEditor {
+        self.dialog_mut().editor_mut()
+    }
+}
+
+/// How a prompt of an interview is left.
+enum Left {
+    /// The next one is asked, if there is one.
+    Next,
+    /// The person chooses what becomes of the answers.
+    Stopped,
+    /// What is complete is generated.
+    Generate,
+    /// The person wants out.
+    Quit,
+    /// The input ended.
+    Ended,
 }
 
 impl Terminal {
@@ -50,42 +93,78 @@ impl Terminal {
     /// # Errors
     /// When it is no terminal.
     pub fn new(tty: File, options: TerminalOptions) -> Result<Self, Error> {
-        if isatty(&tty) { Ok(Self { tty, options, position: None }) } else { Err(Error::NoTerminal) }
-    }
-
-    /// Says which prompt is asked next, from 1, and of how many.
-    pub(crate) fn counts(&mut self, position: Option<(usize, usize)>) {
-        self.position = position;
+        if isatty(&tty) { Ok(Self { tty, options }) } else { Err(Error::NoTerminal) }
     }
 
     /// Asks one question, a hidden one twice. The terminal is as it was before when this returns.
     ///
     /// # Errors
-    /// When the input ends, or the person wants out, or a hidden value is empty or not repeated.
+    /// When the input ends, or the person wants out.
     pub fn ask(&mut self, question: &PromptRequest) -> Result<Secret, Error> {
-        let result = self.ask_in_mode(question);
-        self.leave_if_interrupted(result)
+        let result = self.ask_alone(question);
+        self.leave_if_interrupted(result, "Stopped.")
     }
 
-    fn ask_in_mode(&mut self, question: &PromptRequest) -> Result<Secret, Error> {
+    fn ask_alone(&self, question: &PromptRequest) -> Result<Secret, Error> {
         // First the mode, then the words: who answers at once is not echoed.
         let _mode = Mode::set(&self.tty, !self.options.dumb)?;
-        self.say(&introduction(question, self.position))?;
-        let name = format!("{}: ", terminal(question.prompt.as_str()));
-        let mut value = self.read_filled(question, &name)?;
-        if question.kind == PromptKind::Hidden {
-            let mut tries = 1;
-            while self.read(question, "again: ")? != value {
-                if tries == TRIES {
-                    let (instance, prompt) = (question.instance.clone(), question.prompt.clone());
-                    return Err(Error::Mismatch { instance, prompt, tries });
-                }
-                tries += 1;
-                self.say("The entries do not match. Try again.\n")?;
-                value = self.read_filled(question, &name)?;
+        let mut screen = self.screen()?;
+        page::introduction(question, None).iter().try_for_each(|line| screen.line(line))?;
+        screen.keys(page::keys(question.kind, None, screen.columns()))?;
+        screen.row(&row_name(question), line_kind(question.kind).lines)?;
+        let mut dialog = PromptDialog::new(question.kind, None);
+        let mut keyboard = Keyboard::new(&self.tty);
+        let value =
+            self.read(&mut screen, &mut keyboard, &mut dialog, |dialog, event, screen| match dialog.handle(event) {
+                DialogEffect::Answered(value) => screen.leave().map(|()| Some(Some(value))),
+                DialogEffect::Line(LineEffect::Ended) => screen.leave().map(|()| Some(None)),
+                effect => show_dialog(screen, &effect, dialog, question, false).map(|()| None),
+            });
+        value?.flatten().ok_or_else(|| ended(question))
+    }
+
+    /// Asks all prompts of an interview. The terminal is as it was before when this returns.
+    ///
+    /// # Errors
+    /// When the input ends, or the person wants out.
+    pub(crate) fn interview(&mut self, interview: &mut Interview) -> Result<(), Error> {
+        let result = self.ask_each(interview);
+        let words = page::discarded(interview);
+        self.leave_if_interrupted(result, &words)
+    }
+
+    fn ask_each(&self, interview: &mut Interview) -> Result<(), Error> {
+        let _mode = Mode::set(&self.tty, !self.options.dumb)?;
+        let mut screen = self.screen()?;
+        let mut keyboard = Keyboard::new(&self.tty);
+        let all = interview.requests().len();
+        while let Some((at, question, _)) = interview.current() {
+            let question = question.clone();
+            screen.begin();
+            page::introduction(&question, Some((at + 1, all))).iter().try_for_each(|line| screen.line(line))?;
+            screen.keys(page::keys(question.kind, Some(interview), screen.columns()))?;
+            screen.row(&row_name(&question), line_kind(question.kind).lines)?;
+            let mut turn = |interview: &mut Interview, event: Event, screen: &mut Screen<'_>| {
+                take_turn(screen, interview, event, &question)
+            };
+            let mut left = self.read(&mut screen, &mut keyboard, interview, &mut turn)?;
+            keyboard.forget();
+            if let Some(Left::Stopped) = left {
+                page::stopped(interview).iter().try_for_each(|line| screen.line(line))?;
+                // What was typed before the question does not answer it.
+                Mode::flush();
+                self.say("Choice [q]: ")?;
+                left = self.read(&mut screen, &mut keyboard, interview, &mut turn)?;
+                keyboard.forget();
+            }
+            match left {
+                Some(Left::Next) => Mode::flush(),
+                Some(Left::Generate) => return Ok(()),
+                Some(Left::Stopped | Left::Quit) => return Err(Error::Interrupted),
+                Some(Left::Ended) | None => return Err(ended(&question)),
             }
         }
-        Ok(value)
+        Ok(())
     }
 
     /// Asks something that is answered with yes or no. Whatever is no clear yes is no; what was typed before the question could
@@ -109,9 +188,24 @@ impl Terminal {
     }
 
     fn ask_line(&mut self, what: &str, end: &str, kind: LineKind) -> Result<Option<Secret>, Error> {
-        let result = Mode::set(&self.tty, !self.options.dumb)
-            .and_then(|_mode| self.enter(&format!("{}{end}", terminal(what)), kind, None));
-        self.leave_if_interrupted(result)
+        let result = self.enter(&format!("{}{end}", terminal(what)), kind);
+        self.leave_if_interrupted(result, "Stopped.")
+    }
+
+    /// Lets a person enter a line in a row that begins with `name`. None when the input ends.
+    fn enter(&self, name: &str, kind: LineKind) -> Result<Option<Secret>, Error> {
+        let _mode = Mode::set(&self.tty, !self.options.dumb)?;
+        let mut screen = self.screen()?;
+        screen.row(name, kind.lines)?;
+        let mut editor = LineEditor::new(kind);
+        let mut keyboard = Keyboard::new(&self.tty);
+        let accepted =
+            self.read(&mut screen, &mut keyboard, &mut editor, |editor, event, screen| match editor.handle(event) {
+                LineEffect::Accepted => screen.leave().map(|()| Some(true)),
+                LineEffect::Ended => screen.leave().map(|()| Some(false)),
+                effect => show_line(screen, &effect, editor, None).map(|()| None),
+            })?;
+        Ok(accepted.filter(|accepted| *accepted).map(|_| editor.into_value()))
     }
 
     /// Shows a message on a line of its own.
@@ -122,109 +216,174 @@ impl Terminal {
         self.say(&format!("{}\n", terminal(text)))
     }
 
-    fn leave_if_interrupted<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+    fn leave_if_interrupted<T>(&mut self, result: Result<T, Error>, words: &str) -> Result<T, Error> {
         if let Err(Error::Interrupted) = result {
-            self.say(&left(self.position))?;
+            self.say(&format!("{words}\n"))?;
             (self.options.interrupted)();
         }
         result
     }
 
-    /// Reads one value, which is not empty where it is hidden.
-    fn read_filled(&mut self, question: &PromptRequest, name: &str) -> Result<Secret, Error> {
-        for _ in 0..TRIES {
-            let value = self.read(question, name)?;
-            if !is_missing(question.kind, &value) {
-                return Ok(value);
-            }
-            self.say("A value is required.\n")?;
-        }
-        Err(Error::Empty { instance: question.instance.clone(), prompt: question.prompt.clone(), tries: TRIES })
-    }
-
-    /// Reads one value.
-    fn read(&mut self, question: &PromptRequest, name: &str) -> Result<Secret, Error> {
-        let kind = LineKind {
-            hidden: matches!(question.kind, PromptKind::Hidden | PromptKind::MultilineHidden),
-            lines: matches!(question.kind, PromptKind::Multiline | PromptKind::MultilineHidden),
-        };
-        self.enter(name, kind, Some(question))?.ok_or_else(|| {
-            let (instance, prompt) = (question.instance.clone(), question.prompt.clone());
-            Error::Ended { instance, prompt }
-        })
-    }
-
-    /// Lets a person enter a value in a row that begins with `name`. None when the input ends.
-    fn enter(&mut self, name: &str, kind: LineKind, question: Option<&PromptRequest>) -> Result<Option<Secret>, Error> {
-        let mut screen = Screen::new(&self.tty, name, self.options.dumb, kind)?;
-        let (mut editor, mut decoder) = (LineEditor::new(kind), Decoder::default());
-        let mut buffer = Zeroizing::new(vec![0; PIECE]);
-        let mut quiet = 0;
+    /// Hands events on until something comes of one. None when the terminal hung up.
+    fn read<S: Asked, T>(
+        &self,
+        screen: &mut Screen<'_>,
+        keyboard: &mut Keyboard<'_>,
+        state: &mut S,
+        mut turn: impl FnMut(&mut S, Event, &mut Screen<'_>) -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
         loop {
-            screen.draw(&editor)?;
-            let size = match input(&self.tty, &mut buffer, TICK)? {
-                Input::Closed => return Ok(None),
-                Input::Bytes(size) => size,
-                Input::Nothing => 0,
-            };
-            quiet = if size > 0 { 0 } else { quiet + 1 };
+            draw(screen, state)?;
+            if !keyboard.wait()? {
+                return Ok(None);
+            }
             match Mode::check() {
                 Found::AsSet => {}
                 Found::SetAgain => screen.forget()?,
                 Found::Ending => return Err(Error::Io(ErrorKind::Interrupted.into())),
             }
-            let mut bytes = &buffer[..size];
-            let late = size == 0 && (!decoder.is_pasting() || quiet > PATIENCE);
-            let mut next = if late { decoder.give_up() } else { decoder.next(&mut bytes) };
-            while let Some(mut event) = next {
-                if event == Event::Enter && !kind.lines && !editor.is_holding() {
-                    event = rest_of_paste(&self.tty, &mut editor, &mut decoder, std::mem::take(&mut bytes))?;
+            while let Some(mut event) = keyboard.next() {
+                if event == Event::Enter && state.editor_mut().takes_enter() {
+                    event = keyboard.rest_of_paste(state.editor_mut())?;
                 }
-                match screen.show(&editor.handle(event), &editor, question)? {
-                    Some(Outcome::Accepted) => return Ok(Some(editor.into_value())),
-                    Some(Outcome::Ended) => return Ok(None),
-                    None => next = decoder.next(&mut bytes),
+                // What is entered is complete now, and stands there.
+                if matches!(event, Event::Enter | Event::EndOfInput) {
+                    draw(screen, state)?;
+                }
+                if let Some(end) = turn(state, event, screen)? {
+                    return Ok(Some(end));
                 }
             }
         }
     }
 
-    fn say(&mut self, text: &str) -> Result<(), Error> {
-        self.tty.write_all(text.as_bytes())?;
-        Ok(self.tty.flush()?)
+    fn screen(&self) -> Result<Screen<'_>, Error> {
+        Screen::new(&self.tty, ScreenOptions { dumb: self.options.dumb, plain: self.options.plain })
+    }
+
+    fn say(&self, text: &str) -> Result<(), Error> {
+        let mut tty = &self.tty;
+        tty.write_all(text.as_bytes())?;
+        Ok(tty.flush()?)
     }
 }
 
-/// What is kept when a person wants out.
-fn left(position: Option<(usize, usize)>) -> String {
-    let Some((number, all)) = position else { return "Stopped.\n".to_owned() };
-    let before = match number - 1 {
-        0 => String::new(),
-        1 => "; 1 answer is discarded".to_owned(),
-        answers => format!("; {answers} answers are discarded"),
-    };
-    format!("Stopped at prompt {number} of {all}. Nothing is generated from here on{before}.\n")
+fn row_name(question: &PromptRequest) -> String {
+    format!("{}: ", terminal(question.prompt.as_str()))
 }
 
-fn introduction(question: &PromptRequest, position: Option<(usize, usize)>) -> String {
-    let instance = question.instance.to_string();
-    let (instance, prompt) = (terminal(&instance), terminal(question.prompt.as_str()));
-    let (count, indent) = match position {
-        Some((number, all)) => (format!("{number} of {all}   "), " ".repeat(9)),
-        None => (String::new(), " ".repeat(2)),
+fn ended(question: &PromptRequest) -> Error {
+    Error::Ended { instance: question.instance.clone(), prompt: question.prompt.clone() }
+}
+
+fn draw(screen: &mut Screen<'_>, state: &impl Asked) -> Result<(), Error> {
+    let Some((editor, words)) = state.shown() else { return Ok(()) };
+    screen.draw(editor, words)
+}
+
+/// Shows what follows from an event for all prompts. Some when the current one is left.
+fn take_turn(
+    screen: &mut Screen<'_>,
+    interview: &mut Interview,
+    event: Event,
+    question: &PromptRequest,
+) -> Result<Option<Left>, Error> {
+    let was_stopped = interview.is_stopped();
+    let effect = interview.handle(event);
+    let shrink = |screen: &mut Screen<'_>, index: usize, what: &str, is_new: bool| {
+        screen.leave()?;
+        let lines = page::summary(interview, index, what, screen.columns());
+        screen.shrink(&lines, is_new).map(|()| Some(Left::Next))
     };
-    let mut text = format!("\n{count}{instance}   {prompt}\n");
-    let how = match question.kind {
-        PromptKind::Hidden => "hidden; enter it twice",
-        PromptKind::Line => "",
-        PromptKind::Multiline => "multiple lines; finish with Ctrl-D",
-        PromptKind::MultilineHidden => "hidden, multiple lines; finish with Ctrl-D",
-    };
-    let lines = question.description.as_deref().unwrap_or_default().lines().map(terminal);
-    for line in lines.chain([how.into()]).filter(|line| !line.is_empty()) {
-        text.push_str(&indent);
-        text.push_str(&line);
-        text.push('\n');
+    match effect {
+        InterviewEffect::Dialog(DialogEffect::Line(LineEffect::Suspended)) if was_stopped => {
+            stop();
+            screen.line("Choice [q]:").map(|()| None)
+        }
+        InterviewEffect::Dialog(effect) => {
+            show_dialog(screen, &effect, interview.dialog(), question, true).map(|()| None)
+        }
+        InterviewEffect::Answered(index) => {
+            let what = interview.value(index).map(|value| page::entered(question.kind, value));
+            shrink(screen, index, &what.unwrap_or_default(), false)
+        }
+        InterviewEffect::Skipped(index) => shrink(screen, index, &page::skipped(question), true),
+        InterviewEffect::Returned => screen.leave().and_then(|()| screen.shrink(&[], false)).map(|()| Some(Left::Next)),
+        InterviewEffect::Stopped => screen.break_off("^C").map(|()| Some(Left::Stopped)),
+        InterviewEffect::Resumed => screen.line("b").map(|()| Some(Left::Next)),
+        InterviewEffect::Generate => screen.line("g").map(|()| Some(Left::Generate)),
+        InterviewEffect::Quit if was_stopped => screen.line("q").map(|()| Some(Left::Quit)),
+        InterviewEffect::Quit => screen.break_off("^C").map(|()| Some(Left::Quit)),
+        InterviewEffect::Ended => screen.leave().map(|()| Some(Left::Ended)),
     }
-    text
+}
+
+/// Shows what follows from an event for one prompt.
+fn show_dialog(
+    screen: &mut Screen<'_>,
+    effect: &DialogEffect,
+    dialog: &PromptDialog,
+    question: &PromptRequest,
+    can_skip: bool,
+) -> Result<(), Error> {
+    let lines = line_kind(question.kind).lines;
+    match effect {
+        DialogEffect::Line(effect) => {
+            return show_line(screen, effect, PromptDialog::shown(dialog), Some((question, can_skip)));
+        }
+        DialogEffect::Again => {
+            screen.leave()?;
+            let name = row_name(question);
+            return screen.row(&format!("{:<1$}", "again: ", name.chars().count()), lines);
+        }
+        DialogEffect::Mismatch => remark(screen, "The entries do not match. Try again.")?,
+        DialogEffect::Missing => remark(screen, "A value is required.")?,
+        // Alone, there is nothing to skip, and nothing before.
+        DialogEffect::Answered(_) | DialogEffect::Skip | DialogEffect::Back => return Ok(()),
+    }
+    screen.row(&row_name(question), lines)
+}
+
+/// Leaves the row as it was drawn, and says something below it.
+fn remark(screen: &mut Screen<'_>, text: &str) -> Result<(), Error> {
+    screen.leave()?;
+    screen.line(&format!("{}{text}", " ".repeat(screen.indent())))
+}
+
+/// Shows what follows from an event for the line that is edited.
+fn show_line(
+    screen: &mut Screen<'_>,
+    effect: &LineEffect,
+    editor: &LineEditor,
+    question: Option<(&PromptRequest, bool)>,
+) -> Result<(), Error> {
+    let indented = |screen: &Screen<'_>, text: &str| vec![format!("{}{text}", " ".repeat(screen.indent()))];
+    match effect {
+        LineEffect::Completed(from) if !editor.kind().hidden => screen.completed(editor, *from),
+        LineEffect::Nothing
+        | LineEffect::Changed
+        | LineEffect::Completed(_)
+        | LineEffect::Accepted
+        | LineEffect::Ended => Ok(()),
+        LineEffect::Refused(letter) => screen.remark(editor, &indented(screen, &page::refusal(*letter))),
+        LineEffect::Declined(why) => screen.remark(editor, &indented(screen, why)),
+        LineEffect::Held { lines, characters } => screen.remark(editor, &page::held(*lines, *characters, question)),
+        LineEffect::Discarded => screen.remark(editor, &indented(screen, "The paste was discarded.")),
+        LineEffect::Suspended => {
+            screen.clear_keys()?;
+            stop();
+            screen.forget()
+        }
+        LineEffect::Interrupted => {
+            screen.break_off("^C")?;
+            Err(Error::Interrupted)
+        }
+    }
+}
+
+/// Stops the program until it is continued, as Ctrl-Z does elsewhere.
+fn stop() {
+    suspend(|| {
+        let _ = kill_current_process_group(Signal::TSTP);
+    });
 }

@@ -18,7 +18,14 @@ fn name(text: &str) -> Name {
 
 fn question(of: &str, prompt: &str, description: Option<&str>, kind: PromptKind) -> PromptRequest {
     let description = description.map(str::to_owned);
-    PromptRequest { instance: instance(of), prompt: name(prompt), description, kind }
+    PromptRequest {
+        instance: instance(of),
+        prompt: name(prompt),
+        description,
+        details: Vec::new(),
+        earlier: None,
+        kind,
+    }
 }
 
 fn value(answers: &AnswersFile, of: &str, prompt: &str) -> Option<String> {

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::diff::readable;
 use crate::errors::likes;
 use crate::{
-    Effect, Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange, Report, RowAction, Side,
-    TrashedEntry, Way,
+    AnswerRequest, Effect, Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange, Report,
+    RowAction, Side, TrashedEntry, Way,
 };
 
 /// Version of this format.
@@ -49,6 +49,9 @@ struct ReportView<'a> {
     /// Instances whose secrets a generator reads for the first time, or would.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     read_requests: &'a [ReadRequest],
+    /// Instances whose generator gets what a person enters, and could pass it on, for the first time, or would.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    answer_requests: &'a [AnswerRequest],
     /// Orphaned entries that were moved to the trash, or would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     trashed: Vec<TrashedView<'a>>,
@@ -258,6 +261,7 @@ impl<'a> From<&'a Report> for ReportView<'a> {
             recipients: &report.recipients,
             recipients_digest: report.recipients_digest.as_deref(),
             read_requests: &report.read_requests,
+            answer_requests: &report.answer_requests,
             trashed: report.trashed.iter().map(TrashedView::from).collect(),
             orphaned: report.orphaned.iter().map(OrphanedView::from).collect(),
             decrypted: report.counts.map(|(decrypted, _)| decrypted),

@@ -1,5 +1,6 @@
 //! What a person reads, and the JSON that programs read. Renders; never prints.
 
+mod answer_requests;
 mod diff;
 mod errors;
 mod failure;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
 
+pub use answer_requests::{AnswerRequest, answer_requests};
 pub use diff::diff;
 pub use errors::failures;
 pub use failure::Failure;
@@ -53,6 +55,8 @@ pub struct Report {
     pub recipients_digest: Option<String>,
     /// Secrets that are read for others for the first time, or would be.
     pub read_requests: Vec<ReadRequest>,
+    /// Generators that get what a person enters, and could pass it on, for the first time.
+    pub answer_requests: Vec<AnswerRequest>,
     /// Slices without an owner that were removed, or would be.
     pub trashed: Vec<TrashedEntry>,
     /// Entries that no declaration owns.
@@ -254,6 +258,7 @@ impl Report {
         self.now_stale.extend(later.now_stale);
         self.now_stale.retain(|stale| self.rows.get(&stale.name).is_none_or(|row| row.done.is_none()));
         self.is_complete |= later.is_complete;
+        self.answer_requests.extend(later.answer_requests);
     }
 
     /// 1 when something failed, else 3 when work is left, else 0.

@@ -3,5 +3,5 @@ pub const MOST_REFUSALS: usize = 16_384;
 
 /// Says why a component is ended that was refused more than that.
 pub fn too_many_refusals() -> String {
-    "it was refused more different file-system calls than can be recorded".to_owned()
+    "it was stopped: too many denied file-system calls".to_owned()
 }

@@ -64,7 +64,7 @@ impl SandboxLayer {
                 "entries being worked on are in a directory that this user's other programs can open, without a quota"
             }
             Self::OwnRoot => {
-                "the worker's root is this machine's: a component that breaks out of WebAssembly could read names, sizes and times of this user's files, and set their times"
+                "the worker's root is this machine's: a component that escapes WebAssembly could read names, sizes and times of this user's files, and set their times"
             }
             Self::OwnRootBehindFilter => {
                 "the worker's root is this machine's: only the filter, which allows this component no system call that takes a path, keeps it from names, sizes and times of files"
@@ -75,16 +75,16 @@ impl SandboxLayer {
             Self::ProcessNamespace => {
                 "only the system-call filter keeps the worker from this machine's other processes"
             }
-            Self::NoCapabilities => "a component that breaks out of WebAssembly keeps capabilities",
-            Self::Landlock => "a component that breaks out of WebAssembly could open this user's files",
+            Self::NoCapabilities => "a component that escapes WebAssembly keeps capabilities",
+            Self::Landlock => "a component that escapes WebAssembly could open this user's files",
             Self::NewerLandlock => {
                 "this kernel is older than Linux 6.12: only the system-call filter keeps the worker from the network, devices and other processes"
             }
-            Self::Seccomp => "a component that breaks out of WebAssembly could use the network and run programs",
+            Self::Seccomp => "a component that escapes WebAssembly could use the network and run programs",
             Self::NoCoreDumps => {
-                "a crash could write secrets to a core dump, and other programs of this user could read them"
+                "a crash could write secrets to a core dump, which other programs of this user could read"
             }
-            Self::DiesWithParent => "a worker could live on for a while when this program is killed",
+            Self::DiesWithParent => "a worker could outlive this program for a short time",
         }
     }
 

@@ -82,13 +82,13 @@ impl<'a> HeaderGate<'a> {
         };
         let (answer, identity, error) = match (header, files) {
             _ if !grants.identities => {
-                (denied("it asked the host to decrypt without the grant `identities`"), None, Some("denied"))
+                (denied("it tried to decrypt without the grant `identities`"), None, Some("denied"))
             }
             (Err(why), _) => {
                 (HostReply::Failed(crate::age_failure::age_failure(FailureKind::Corrupt, &why)), None, Some("corrupt"))
             }
             (Ok(_), None) => {
-                (denied("it asked the host to decrypt what was not sealed for this instance"), None, Some("denied"))
+                (denied("it tried to decrypt a file that was not encrypted for this artifact"), None, Some("denied"))
             }
             (Ok(_), Some(files)) => self.open_ours(file, files),
         };
@@ -104,7 +104,7 @@ impl<'a> HeaderGate<'a> {
                 self.opened.push(Opened { secret: opened.secret, files });
                 (answer, Some(opened.identity), None)
             }
-            (Ok(_), Err(_)) => (denied("it asked the host to decrypt too much"), None, Some("denied")),
+            (Ok(_), Err(_)) => (denied("it tried to decrypt more than the limit"), None, Some("denied")),
             (Err(error), _) => {
                 let failure = failure(&error);
                 if failure.kind == FailureKind::NoIdentity {

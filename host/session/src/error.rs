@@ -13,7 +13,7 @@ pub enum Error {
     #[error("the worker process for the backend cannot be used: {0}")]
     Worker(String),
     /// Walls are missing, and all were required.
-    #[error("the worker process cannot be locked down as required: {}", weaker(.0))]
+    #[error("the sandbox is incomplete: {}", weaker(.0))]
     Unprotected(Vec<SandboxLayer>),
     /// Memory is short.
     #[error("there is too little memory for the backend's worker process: {0}")]
@@ -35,7 +35,7 @@ impl Explain for Error {
             Self::Refused(refusal) => return refusal.hint(),
             Self::Machine(shortage) => return shortage.hint(),
             Self::Unprotected(_) => {
-                "Linux 6.12 or newer, with Landlock and with user namespaces for this user, has it all; or leave `--require-sandbox` out"
+                "use Linux 6.12 or newer with Landlock and user namespaces, or drop `--require-sandbox`"
             }
             Self::Worker(_) => return None,
         };

@@ -77,7 +77,7 @@ impl<'a> HostCalls<'a> {
 
     fn bytes(&mut self, id: SecretId) -> HostReply {
         if !self.grants.plaintext {
-            return HostReply::Denied("it asked for the bytes of a secret without the grant `plaintext`".to_owned());
+            return HostReply::Denied("it requested plaintext without the grant `plaintext`".to_owned());
         }
         let opened = if let Phase::Retrieve(gate) = &self.phase { gate.opened(id) } else { None };
         let opened = opened.map(|opened| &opened.secret);
@@ -95,7 +95,7 @@ impl<'a> HostCalls<'a> {
         match &mut self.phase {
             Phase::Retrieve(gate) => gate.open(file, self.grants, saw_plaintext),
             Phase::Check | Phase::Serialize => {
-                HostReply::Denied("it asked the host to decrypt outside of `retrieve`".to_owned())
+                HostReply::Denied("it tried to decrypt outside of `retrieve`".to_owned())
             }
         }
     }
@@ -159,19 +159,19 @@ impl<'a> HostCalls<'a> {
         'a: 'v,
     {
         if !matches!(self.phase, Phase::Serialize) {
-            return Err("it asked the host to encrypt outside of `serialize`".to_owned());
+            return Err("it tried to encrypt outside of `serialize`".to_owned());
         }
         match value {
             PlaintextRef::Kept(id) => {
                 let (own, secret) = self.secrets.get(id).ok_or(UNKNOWN)?;
                 if files.iter().ne([own]) {
-                    return Err(format!("it asked the host to encrypt `{own}` as another file"));
+                    return Err(format!("it tried to encrypt `{own}` as another file"));
                 }
                 Ok(secret)
             }
             PlaintextRef::Made(secret) if self.grants.plaintext => Ok(secret),
             PlaintextRef::Made(_) => {
-                Err("it asked the host to encrypt what it made up without the grant `plaintext`".to_owned())
+                Err("it tried to encrypt bytes of its own without the grant `plaintext`".to_owned())
             }
         }
     }
@@ -179,15 +179,14 @@ impl<'a> HostCalls<'a> {
     /// To whom these files are encrypted.
     fn readers(&self, files: &[String], to: SealTo) -> Result<Vec<String>, String> {
         let shown = |file: &String| escaped(file, 200);
-        let (first, others) = files.split_first().ok_or("it asked the host to encrypt for no file")?;
-        let undeclared =
-            |file: &String| format!("it asked the host to encrypt for `{}`, which is not declared", shown(file));
+        let (first, others) = files.split_first().ok_or("it tried to encrypt for no file")?;
+        let undeclared = |file: &String| format!("it tried to encrypt for `{}`, which is not declared", shown(file));
         let recipients = self.recipients.get(first).ok_or_else(|| undeclared(first))?;
         for other in others {
             if self.recipients.get(other).ok_or_else(|| undeclared(other))? != recipients {
                 let (first, other) = (shown(first), shown(other));
                 return Err(format!(
-                    "it asked the host to encrypt for `{first}` and `{other}` at once, which have different recipients"
+                    "it tried to encrypt for `{first}` and `{other}` at once, which have different recipients"
                 ));
             }
         }
@@ -195,7 +194,7 @@ impl<'a> HostCalls<'a> {
             SealTo::All => Ok(recipients.iter().cloned().collect()),
             SealTo::One(key) if recipients.contains(&key) => Ok(vec![key]),
             SealTo::One(key) => Err(format!(
-                "it asked the host to encrypt `{}` to `{}`, which `recipients` did not give",
+                "it tried to encrypt `{}` to `{}`, which `recipients` did not return",
                 shown(first),
                 escaped(&key, 80)
             )),
@@ -216,10 +215,10 @@ impl Host for HostCalls<'_> {
 }
 
 fn too_many() -> HostReply {
-    HostReply::Denied("it asked the host too many questions".to_owned())
+    HostReply::Denied("it exceeded the limit of calls to the host".to_owned())
 }
 
-const UNKNOWN: &str = "it asked for a secret that this call does not have";
+const UNKNOWN: &str = "it requested a secret that this call does not have";
 
 fn unknown() -> HostReply {
     HostReply::Denied(UNKNOWN.to_owned())

@@ -40,7 +40,7 @@ pub(crate) fn verified(
     if !given.iter().map(|of_file| of_file.file.as_str()).eq(declared.iter().copied()) {
         let named: Vec<String> = given.iter().take(20).map(|of_file| escaped(&of_file.file, 200)).collect();
         return Err(CallError::Broken(format!(
-            "its `recipients` names the files [{}]; expected each declared file once: [{}]",
+            "`recipients` returned the files [{}]; expected each declared file once: [{}]",
             named.join(", "),
             declared.into_iter().collect::<Vec<_>>().join(", "),
         )));
@@ -64,7 +64,7 @@ fn plausible(file: &str, recipients: &[RecipientView]) -> Result<(), CallError> 
     }
     match recipients.iter().find(|recipient| odd(&recipient.key)) {
         Some(recipient) => Err(CallError::Broken(format!(
-            "its `recipients` gives `{}` for `{file}`, which is no recipient",
+            "`recipients` returned an invalid recipient for `{file}`: `{}`",
             escaped(&recipient.key, 80)
         ))),
         None => Ok(()),

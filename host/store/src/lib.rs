@@ -11,6 +11,7 @@ mod error;
 mod file_kind;
 mod git;
 mod hex_digits;
+mod lock;
 mod names;
 mod receipt;
 mod repository;

@@ -1,18 +1,11 @@
 //! `<storage>/.artifacts`: the lock, entries that are being written, and the trash. Git ignores all of it.
 
-use std::io::{Read, Seek, Write};
-use std::os::fd::AsFd;
-
-use cap_std::fs::File;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
-use rustix::io::Errno;
-
 use crate::disk::{Disk, set_mode};
+use crate::lock::StorageLock;
 use crate::names::WORK_DIR;
 use crate::store_dir::StoreDir;
 use crate::{Error, FileKind, Storage, Time, TrashPolicy, attributes};
 
-const LOCK: &str = "lock";
 const IGNORE: &str = ".gitignore";
 const IGNORE_ALL: &[u8] = b"*\n";
 const PRIVATE: u32 = 0o700;
@@ -30,16 +23,6 @@ pub(crate) struct WorkDir {
     _lock: StorageLock,
 }
 
-/// Holds the lock and releases it when it is dropped, even while a forked child still holds a copy of the file.
-struct StorageLock(File);
-
-impl Drop for StorageLock {
-    fn drop(&mut self) {
-        // Closing the file would do the same, only later.
-        let _ = flock(self.0.as_fd(), FlockOperation::Unlock);
-    }
-}
-
 impl WorkDir {
     /// Takes the lock, removes what crashed runs left, and tries what a commit needs.
     pub fn open(disk: &Disk, storage: &Storage, now: Time, keep: TrashPolicy) -> Result<Self, Error> {
@@ -51,7 +34,7 @@ impl WorkDir {
         let home = home.ok_or_else(|| Error::StorageName { storage: String::new(), why: "it is empty".to_owned() })?;
         let work_dir = disk.make_lasting("make the host's directory", &home, WORK_DIR, PRIVATE)?;
         set_mode(work_dir.fd(), PRIVATE, work_dir.path())?;
-        let lock = lock(disk, &work_dir, storage)?;
+        let lock = StorageLock::take(disk, &work_dir, storage)?;
         ignore(disk, &work_dir)?;
         let staging = disk.make("make the staging directory", &work_dir, "staging", PRIVATE)?;
         let trash = disk.make_lasting("make the trash", &work_dir, "trash", PRIVATE)?;
@@ -64,33 +47,6 @@ impl WorkDir {
         attributes::make(disk, &home, &staging)?;
         Ok(Self { storage: home, staging, trash, expired, _lock: lock })
     }
-}
-
-fn lock(disk: &Disk, work_dir: &StoreDir, storage: &Storage) -> Result<StorageLock, Error> {
-    let path = work_dir.at(LOCK);
-    let failed = |errno: Errno| Error::io(path.clone(), "lock", errno);
-    let flags = OFlags::RDWR | OFlags::CREATE;
-    let (file, stat) = work_dir.open_file(LOCK, flags, Mode::RUSR | Mode::WUSR)?.ok_or_else(|| failed(Errno::NOENT))?;
-    if stat.st_nlink != 1 {
-        return Err(Error::HardLinks { path, links: stat.st_nlink });
-    }
-    match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            let mut text = String::new();
-            let pid = (&file).take(16).read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-            return Err(Error::Locked { storage: storage.path().to_owned(), pid });
-        }
-        Err(errno) => return Err(failed(errno)),
-    }
-    let mut lock = StorageLock(file);
-    (disk.hooks.step)("note who holds the lock").map_err(|error| Error::io(path.clone(), "lock", error))?;
-    let pid = std::process::id();
-    (lock.0.set_len(0))
-        .and_then(|()| lock.0.rewind())
-        .and_then(|()| writeln!(lock.0, "{pid}"))
-        .map_err(|error| Error::io(path, "lock", error))?;
-    Ok(lock)
 }
 
 /// Lets git ignore the directory. A `.gitignore` with other bytes is replaced, not written to.

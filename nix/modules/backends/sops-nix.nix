@@ -136,7 +136,7 @@ let
             "files"
             file.name
           ]
-          "a ${cfg.format} file of sops cannot have the key `${file.name}`; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+          "`${file.name}` cannot be a key in a ${cfg.format} file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\""
       )
       (
         lib.filter (

@@ -17,10 +17,10 @@ pub fn check(instance: &Instance, entry: &Entry) -> Result<State, Failure> {
     }
     let mut reasons = Vec::new();
     for name in declared.difference(&lying) {
-        reasons.push(Reason::new(ReasonKind::Files, format!("`{name}` is declared and not there")));
+        reasons.push(Reason::new(ReasonKind::Files, format!("`{name}` is declared but not stored")));
     }
     for name in lying.difference(&declared) {
-        reasons.push(Reason::new(ReasonKind::Files, format!("`{name}` is there and not declared")));
+        reasons.push(Reason::new(ReasonKind::Files, format!("`{name}` is stored but not declared")));
     }
     for name in declared.intersection(&lying) {
         if let Some(fault) = entry.read(name)?.and_then(|file| armor::fault(&file)) {

@@ -9,7 +9,7 @@ pub fn read(text: &str) -> Result<String, Failure> {
     let text = text.trim();
     if text.contains("PRIVATE KEY") || text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
         return Err(Failure::config("is a private key; expected a public one")
-            .hint("Put the public key there, and make a new pair: this one is in the Nix store now."));
+            .hint("use the public key, and replace the key pair: the private key is in the Nix store now"));
     }
     if text.lines().count() > 1 {
         return Err(Failure::config(format!("has {} lines; expected one key", text.lines().count())));
@@ -25,9 +25,9 @@ pub fn read(text: &str) -> Result<String, Failure> {
 fn hint(words: &[&str]) -> &'static str {
     match words {
         [_, "ssh-ed25519" | "ssh-rsa", blob, ..] if is_base64(blob) => {
-            "Leave out the name in front of it, as `ssh-keyscan -t ed25519 HOST | cut -d' ' -f2-` does."
+            "remove the host name before the key: `ssh-keyscan -t ed25519 HOST | cut -d' ' -f2-`"
         }
-        _ => "A public key is `age1…`, `ssh-ed25519 AAAA…` or `ssh-rsa AAAA…`.",
+        _ => "a public key is `age1…`, `ssh-ed25519 AAAA…` or `ssh-rsa AAAA…`",
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn what_ssh_keyscan_prints_is_told_how_to_be_a_key() {
         for (text, told) in [(format!("web1 {SSH}"), true), (format!("<put a key here> {SSH}"), false)] {
-            assert_eq!(read(&text).unwrap_err().hint.unwrap().contains("in front of it"), told, "{text}");
+            assert_eq!(read(&text).unwrap_err().hint.unwrap().contains("host name before the key"), told, "{text}");
         }
     }
 

@@ -70,8 +70,8 @@ fn no_key(backend: &str, target: &Target, user: bool) -> Failure {
     } else {
         ("publicHostKey", "builtins.readFile ./ssh_host_ed25519_key.pub")
     };
-    Failure::config(format!("{} `{}` has no key to read with: `{field}` is not set", target.id.kind, target.id.name))
-        .hint(format!("Set artifacts.config.{backend}.{field} = {example};"))
+    Failure::config(format!("{} `{}` has no public key: `{field}` is not set", target.id.kind, target.id.name))
+        .hint(format!("set artifacts.config.{backend}.{field} = {example};"))
 }
 
 fn admins(backend: &str, targets: &[(&Target, TargetKeys)], file: &str) -> Result<BTreeSet<String>, Failure> {
@@ -79,10 +79,10 @@ fn admins(backend: &str, targets: &[(&Target, TargetKeys)], file: &str) -> Resul
     if recipients.is_empty() {
         let names: Vec<String> = targets.iter().map(|(target, _)| format!("`{}`", target.id.name)).collect();
         return Err(Failure::config(format!(
-            "`{file}` is not deployed, and there is no admin to read it: `publicUserKeys` of {} is empty",
+            "`{file}` has `deploy = false`, but {} declares no admin keys (`publicUserKeys`)",
             names.join(", ")
         ))
-        .hint(format!("Set artifacts.config.{backend}.publicUserKeys, or let the file be deployed.")));
+        .hint(format!("set `artifacts.config.{backend}.publicUserKeys`, or remove `deploy = false`")));
     }
     Ok(recipients)
 }

@@ -18,12 +18,12 @@ pub fn check(layout: &Layout, entry: &Entry) -> Result<State, Failure> {
     let mut reasons = Vec::new();
     for stored in layout.stored() {
         match entry.read(&stored.name)? {
-            None => reasons.push(files(format!("`{}` is declared and not there", stored.name))),
+            None => reasons.push(files(format!("`{}` is declared but not stored", stored.name))),
             Some(bytes) => reasons.extend(faults(stored, &bytes)),
         }
     }
     for name in lying.iter().filter(|name| !layout.stored().iter().any(|stored| stored.name == **name)) {
-        reasons.push(files(format!("`{name}` is there and not declared")));
+        reasons.push(files(format!("`{name}` is stored but not declared")));
     }
     Ok(State::stored(reasons))
 }

@@ -63,7 +63,7 @@ fn recipient(key: String) -> Result<String, Failure> {
         return Ok(key);
     }
     recipient_of_ssh(&key).map_err(|error| {
-        Failure::config(format!("cannot be converted to an age key: {error}")).hint("Copy the public key again, whole.")
+        Failure::config(format!("cannot be converted to an age key: {error}")).hint("copy the public key again, whole")
     })
 }
 
@@ -76,5 +76,5 @@ fn useless(target: &Target) -> Failure {
         "{} `{}` has no key that sops-nix can read with: an ssh-rsa key cannot be converted to age",
         target.id.kind, target.id.name
     ))
-    .hint("Name an ssh-ed25519 key (/etc/ssh/ssh_host_ed25519_key.pub on a machine) or an age recipient.")
+    .hint("use an ssh-ed25519 key (on a machine: /etc/ssh/ssh_host_ed25519_key.pub) or an age recipient")
 }

@@ -26,10 +26,10 @@ impl StorageFailure {
             Self::Host(failure) => failure,
             Self::StorageFormat(error @ (Error::NotText { .. } | Error::Key { .. })) => {
                 Failure::new("unsupported", format!("`{stored}` cannot be written: {error}"))
-                    .hint("Set artifacts.config.sops-nix.format = \"binary\", which holds any bytes.")
+                    .hint("set artifacts.config.sops-nix.format = \"binary\", which holds any bytes")
             }
             Self::StorageFormat(error) => {
-                Failure::internal(format!("`{stored}` cannot be written: {error}")).hint(error.help())
+                Failure::internal(format!("`{stored}` cannot be written: {error}")).hint(error.hint())
             }
         }
     }
@@ -37,5 +37,5 @@ impl StorageFailure {
 
 /// Describes a stored file that cannot be read.
 pub fn reading(stored: &str, error: &Error) -> Failure {
-    Failure::corrupt(format!("`{stored}`: {error}")).hint(error.help())
+    Failure::corrupt(format!("`{stored}`: {error}")).hint(error.hint())
 }

@@ -104,10 +104,10 @@ fn form(instance: &Instance) -> Result<Form, Failure> {
         let (target, other) = other?;
         if other != form {
             return Err(Failure::config(format!(
-                "`{}` is shared, and its targets disagree about `format`: {form} for `{}`, {other} for `{}`",
+                "`format` differs between the targets of the shared artifact `{}`: {form} for `{}`, {other} for `{}`",
                 instance.artifact, first.id.name, target.id.name
             ))
-            .hint("Set the same artifacts.config.sops-nix.format on all of them."));
+            .hint("set the same artifacts.config.sops-nix.format on all of them"));
         }
     }
     Ok(form)
@@ -118,7 +118,7 @@ fn holdable(instance: &Instance, form: Form, name: &str) -> Result<(), Failure> 
         None => Ok(()),
         Some(why) => {
             Err(Failure::config(format!("`{name}` of `{}` cannot be a key of a {form} file: {why}", instance.artifact))
-                .hint("Rename the file, or set artifacts.config.sops-nix.format = \"binary\"."))
+                .hint("rename the file, or set artifacts.config.sops-nix.format = \"binary\""))
         }
     }
 }

@@ -57,7 +57,7 @@ fn fault(stored: &EntryFile, name: &str, kinds: &BTreeMap<&str, Kind>) -> Option
         return Some(Failure::corrupt(format!("`{}` has no `{name}`", stored.name)));
     };
     let sentence = not_a_string(stored, stored.key(name), *kind)?;
-    Some(Failure::corrupt(sentence).hint("Change it with `sops edit`."))
+    Some(Failure::corrupt(sentence).hint("change it with `sops edit`"))
 }
 
 fn value(stored: &EntryFile, name: &str, values: &Result<Vec<LeafValue>, OpenError>) -> Result<LeafValue, OpenError> {

@@ -318,7 +318,7 @@ fn missing_and_extra_files_and_keys_are_stale() {
     case.put("c", b"");
     assert_eq!(
         case.stale().into_iter().map(|(_, sentence)| sentence).collect::<Vec<_>>(),
-        ["`b.sops` is declared and not there", "`c` is there and not declared"]
+        ["`b.sops` is declared but not stored", "`c` is stored but not declared"]
     );
     assert_eq!(failed(case.retrieve(ALICE, &["b"])).kind, "corrupt");
 
@@ -342,7 +342,7 @@ fn a_wrong_tag_shows_when_it_is_read() {
     assert_eq!(case.check(), State::Present);
     let failure = failed(case.retrieve(ALICE, &["a"]));
     assert_eq!(failure.kind, "corrupt");
-    assert!(failure.message.contains("`a.sops`: `data` does not open"), "{}", failure.message);
+    assert!(failure.message.contains("`a.sops`: cannot decrypt `data`"), "{}", failure.message);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub enum Error {
         found: usize,
     },
     /// A value does not open: it was altered, moved to another key, or sealed under another data key.
-    #[error("`{path}` does not open: its ciphertext, its tag or its place was altered, or it has another data key")]
+    #[error("cannot decrypt `{path}`: it was modified or moved, or it belongs to another data key")]
     Tag {
         /// The value's path.
         path: String,
@@ -24,17 +24,13 @@ pub enum Error {
     #[error("`mac` does not open: it was altered, or it has another data key")]
     MacSealed,
     /// The MAC fits the values, its tag does not fit `lastmodified`.
-    #[error(
-        "`lastmodified` ({found}) or the tag of `mac` was altered: the values are those that the file was written with"
-    )]
+    #[error("`lastmodified` ({found}) or `mac` was modified; the values are intact")]
     MacTime {
         /// What `lastmodified` says.
         found: String,
     },
     /// The MAC is intact and does not fit the values.
-    #[error(
-        "the MAC does not fit the values: some were added, removed, reordered or altered since the file was written"
-    )]
+    #[error("MAC mismatch: values were added, removed, reordered or modified")]
     Mac,
     /// A value that a structured file cannot hold.
     #[error("`{key}` is not UTF-8; a {form} file holds texts only")]
@@ -78,7 +74,7 @@ pub enum FormatError {
         form: Form,
     },
     /// It is not of that form at all.
-    #[error("the file is not of the {form} form: {why}")]
+    #[error("not a valid {form} file: {why}")]
     Syntax {
         /// Which form was expected.
         form: Form,
@@ -171,31 +167,31 @@ pub enum FormatError {
 }
 
 impl Error {
-    /// What to do about it.
-    pub fn help(&self) -> &'static str {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> &'static str {
         match self {
-            Self::Format(format) => format.help(),
+            Self::Format(format) => format.hint(),
             Self::DataKey { .. } | Self::Tag { .. } | Self::MacSealed | Self::MacTime { .. } | Self::Mac => {
-                "Restore the file from the last good commit or from a backup."
+                "restore the file from the last good commit or from a backup"
             }
-            Self::NotText { .. } | Self::Key { .. } => "Store it in the binary form, or under another name.",
-            Self::Nobody => "Name at least one public key.",
-            Self::Time(_) => "Set the clock.",
-            Self::Random | Self::Seal(_) => "Try again; nothing was written.",
+            Self::NotText { .. } | Self::Key { .. } => "store it in the binary form, or under another name",
+            Self::Nobody => "name at least one public key",
+            Self::Time(_) => "set the clock",
+            Self::Random | Self::Seal(_) => "try again; nothing was written",
         }
     }
 }
 
 impl FormatError {
-    /// What to do about it.
-    pub fn help(&self) -> &'static str {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> &'static str {
         match self {
             Self::NoReader { .. } | Self::KeyGroups { .. } => {
-                "Re-encrypt it with sops to age recipients in one key group."
+                "re-encrypt it with sops to age recipients in one key group"
             }
-            Self::Rule { .. } => "Re-encrypt it with sops with at most one suffix or regular expression.",
-            Self::Scalar { .. } => "Put the value between quotes, and let sops write the MAC again.",
-            _ => "Restore the file from the last good commit or from a backup.",
+            Self::Rule { .. } => "re-encrypt it with sops with at most one suffix or regular expression",
+            Self::Scalar { .. } => "put the value in quotes and save the file with `sops`",
+            _ => "restore the file from the last good commit or from a backup",
         }
     }
 }

@@ -53,7 +53,7 @@ fn texts() -> Vec<(String, String)> {
         let help: String = read(path).lines().filter_map(|line| line.trim_start().strip_prefix("///")).collect();
         texts.push((path.clone(), help));
     }
-    for (tree, ending) in [("nix", "nix"), ("nix", "md"), (".", "md")] {
+    for (tree, ending) in [("nix", "nix"), ("nix", "md"), ("docs", "md"), (".", "md")] {
         for file in files_ending(&top().join(tree), ending, tree != ".") {
             let text = std::fs::read_to_string(&file).unwrap();
             let is_text = |line: &&str| ending == "md" || !line.trim_start().starts_with('#');

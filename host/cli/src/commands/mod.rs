@@ -13,6 +13,7 @@ pub mod graph;
 pub mod man;
 pub mod prune;
 pub mod rekey;
+pub mod run;
 pub mod schema;
 pub mod set;
 pub mod sops_config;
@@ -50,6 +51,11 @@ pub enum Command {
     Generate(generate::Options),
     /// Print one file, decrypted
     Get(get::Options),
+    /// Run a command with decrypted files; the plaintext stays in RAM
+    ///
+    /// The files are at `$ARTIFACTS_DIR/INSTANCE/FILE` while the command runs, for example
+    /// `$ARTIFACTS_DIR/web1/attic/token`. The exit status is that of the command.
+    Run(run::Options),
     /// Set one file from a prompt or standard input
     Set(set::Options),
     /// Edit one file in $EDITOR; the plaintext stays in RAM
@@ -106,6 +112,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Status(options) => options.run(&cli.global, console),
         Command::Generate(options) => options.run(&cli.global, console),
         Command::Get(options) => options.run(&cli.global, console),
+        Command::Run(options) => options.run(&cli.global, console),
         Command::Set(options) => options.run(&cli.global, console),
         Command::Edit(options) => options.run(&cli.global, console),
         Command::Rekey(options) => options.run(&cli.global, console),

@@ -1,12 +1,13 @@
 //! Questions, and the tickets that follow from a yes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::{ConsentRecord, ConsentSubject};
 use artifacts_declared::InstanceName;
-use artifacts_report::{Failure, ReadRequest, RecipientChange};
+use artifacts_report::{AnswerRequest, Failure, ReadRequest, RecipientChange};
 
 use super::allowed::Allowed;
+use super::answer_access::AnswerRequests;
 use super::read_access::ReadRequests;
 use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::ticket::{Allows, Ticket};
@@ -166,6 +167,24 @@ pub(crate) fn read_access(tools: &mut Tools, asked: ReadRequests) -> Result<(All
     Ok((asked.settle(&tools.trust, answer.is_yes())?, unknown))
 }
 
+/// Shows which generators would get answers for the first time and could pass them on, asks, and stores the answer. Returns the
+/// instances whose generators get none, and what was asked about.
+pub(crate) fn answer_access(
+    tools: &mut Tools,
+    asked: AnswerRequests,
+) -> Result<(BTreeSet<InstanceName>, Vec<AnswerRequest>), Failure> {
+    let unknown = asked.unknown(&tools.trust)?;
+    let answer = if unknown.is_empty() {
+        Answer::Yes { by: "" }
+    } else {
+        tools.operator.confirm(&Question::AnswerAccess(&unknown))?
+    };
+    if let Answer::Yes { by } = answer {
+        record(tools, unknown.iter().map(|request| accepted_answers(request, by)).collect())?;
+    }
+    Ok((asked.settle(&tools.trust, answer.is_yes())?, unknown))
+}
+
 fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {
     let failed = |e: artifacts_audit::Error| Failure::about("audit", e);
     tools.audit.as_ref().map_or(Ok(()), |log| log.consent(consents).map_err(failed))
@@ -187,5 +206,11 @@ fn accepted_reading(reading: &ReadRequest, by: &str) -> ConsentRecord {
         generator: reading.generator.clone(),
         sha256: reading.sha256.clone(),
     };
+    ConsentRecord { by: by.to_owned(), subject }
+}
+
+fn accepted_answers(request: &AnswerRequest, by: &str) -> ConsentRecord {
+    let AnswerRequest { instance, prompts, generator, sha256, network, public } = request.clone();
+    let subject = ConsentSubject::Answers { instance, prompts, generator, sha256, network, public };
     ConsentRecord { by: by.to_owned(), subject }
 }

@@ -1,6 +1,7 @@
 //! What the admin accepts, before anything is decrypted or written.
 
 pub(crate) mod allowed;
+pub(crate) mod answer_access;
 pub(crate) mod ask;
 pub(crate) mod read_access;
 pub(crate) mod recipients;

@@ -128,7 +128,7 @@ fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, eval
 }
 
 /// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.
-fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
+pub(super) fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
     let path = &generator.path;
     let file = artifacts_generate::executable(path).ok()?;
     let up = path.components().any(|part| part == Component::ParentDir);

@@ -55,7 +55,8 @@ impl<'r> Surveyed<'r> {
         let locks = change.locks(self.run, &self.selection);
         let has_work = !plan.steps.is_empty() || is_unstaged(&self.run.tools, self.run.among(&locks));
         if has_work && !locks.is_empty() {
-            writers = StorageWriters::lock(&self.run.tools, self.run.among(&locks));
+            let Run { tools, instances, .. } = &mut *self.run;
+            writers = StorageWriters::lock(tools, locks.iter().filter_map(|name| instances.get(name)));
             self.survey = self.run.survey_instances(&locks);
             plan = change.plan(self.run, &self.selection, &mut self.survey);
         }

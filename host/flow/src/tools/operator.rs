@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, ReadRequest, RecipientChange, Report, TrashedEntry};
+use artifacts_report::{AnswerRequest, Failure, ReadRequest, RecipientChange, Report, TrashedEntry};
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
@@ -33,11 +33,14 @@ pub trait Operator {
     /// only counts whether that is forbidden.
     fn without_terminal(&self, prompts: &[RequestedPrompt], is_preview: bool) -> Option<String>;
 
-    /// Returns values for these prompts, all of them or none.
+    /// Returns values for these prompts. What the admin skips has none, nor has what they did not come to before they stopped.
     ///
     /// # Errors
-    /// When one has no value.
+    /// When they want out, or cannot be asked.
     fn enter(&mut self, prompts: &[RequestedPrompt]) -> Result<PromptValues, Failure>;
+
+    /// Returns whether the lock of another run is waited for.
+    fn waits(&self) -> bool;
 
     /// Takes note of what happens.
     fn notify(&mut self, event: &RunEvent<'_>);
@@ -55,6 +58,10 @@ pub struct RequestedPrompt {
     pub prompt: Name,
     /// The declared description.
     pub description: Option<String>,
+    /// The answer that the instance was tried with before.
+    pub earlier: Option<Secret>,
+    /// What becomes of the answer, a line each.
+    pub details: Vec<String>,
     /// How it is entered.
     pub kind: PromptKind,
 }
@@ -71,6 +78,10 @@ pub enum Question<'a> {
     },
     /// May these generators read these secrets?
     ReadAccess(&'a [ReadRequest]),
+    /// May these generators, which could pass them on, use what the admin enters?
+    AnswerAccess(&'a [AnswerRequest]),
+    /// Shall these, whose prompts the admin answered, be tried once more?
+    TryAgain(&'a [Failure]),
     /// May so many stored instances be generated again?
     Replace(usize),
     /// May new values be generated although old ones may exist?
@@ -126,6 +137,13 @@ pub enum RunEvent<'a> {
     },
     /// What would be accepted of an entry.
     Adoption(&'a Adoption),
+    /// Another run holds the lock of a storage, and is waited for.
+    Waiting {
+        /// The storage.
+        storage: &'a str,
+        /// The other process, as it wrote it into the lock.
+        pid: Option<u32>,
+    },
     /// Backends are asked about instances.
     Checking {
         /// How many were checked by one backend.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use artifacts_report::Failure;
 use artifacts_store::{Storage, Warning, Writer};
 use artifacts_text::Explain;
 
-use super::Tools;
+use super::{RunEvent, Tools};
 use crate::failure;
 use crate::look::index::{self, compare_index};
 
@@ -30,8 +30,9 @@ pub struct StorageWriters {
 
 impl StorageWriters {
     /// Locks every storage that these instances are in, before anything is asked or made, and stages what an earlier run could
-    /// not. An instance whose backend is unknown has no storage; that it fails is reported where it is asked about.
-    pub fn lock<'a>(tools: &Tools, instances: impl Iterator<Item = &'a Instance>) -> Self {
+    /// not. Where another run holds a lock it is waited for, if the admin does. An instance whose backend is unknown has no storage;
+    /// that it fails is reported where it is asked about.
+    pub fn lock<'a>(tools: &mut Tools, instances: impl Iterator<Item = &'a Instance>) -> Self {
         let mut writers = Self::default();
         let instances: Vec<&Instance> = instances.collect();
         let indexed = compare_index(tools, instances.iter().copied());
@@ -40,9 +41,12 @@ impl StorageWriters {
             writers.refused.extend(fault.map(|fault| (instance.name.clone(), fault)));
         }
         // Where nothing may be stored, not even a lock is: `git submodule update` expects an empty directory.
-        for instance in instances.iter().filter(|instance| !writers.refused.contains_key(&instance.name)) {
-            let Some(name) = tools.storage_of(instance) else { continue };
-            writers.by_storage.entry(name).or_insert_with_key(|name| lock(tools, name));
+        let writable = instances.iter().filter(|instance| !writers.refused.contains_key(&instance.name));
+        // In one order in every run: two that wait for each other would wait forever.
+        let storages: BTreeSet<String> = writable.filter_map(|instance| tools.storage_of(instance)).collect();
+        for name in storages {
+            let locked = lock_in_turn(tools, &name);
+            writers.by_storage.insert(name, locked);
         }
         writers.paths = index::unstaged(tools, &instances, &indexed);
         if !writers.paths.is_empty() {
@@ -116,7 +120,40 @@ impl StorageWriters {
     }
 }
 
+/// Locks a storage as soon as no other run holds its lock. Who waits for nothing fails at once.
+fn lock_in_turn(tools: &mut Tools, name: &str) -> Result<Rc<Writer>, Failure> {
+    let mut is_reported = false;
+    loop {
+        let pid = match try_lock(tools, name)? {
+            Ok(writer) => return Ok(writer),
+            Err(error) => match &error {
+                artifacts_store::Error::Locked { pid, .. } if tools.operator.waits() => *pid,
+                _ => return Err(failed(name, error)),
+            },
+        };
+        if !std::mem::replace(&mut is_reported, true) {
+            tools.operator.notify(&RunEvent::Waiting { storage: name, pid });
+        }
+        let storage = Storage::open(&tools.root, name).map_err(|error| failed(name, error))?;
+        let cancel = tools.cancel.clone();
+        storage.wait_for_lock(|| cancel.is_set()).map_err(|error| failed(name, error))?;
+        if tools.cancel.is_set() {
+            let why = "interrupted while another artifacts held the lock; nothing was changed";
+            return Err(Failure::new(format!("storage {name}"), why));
+        }
+    }
+}
+
+/// A storage that is not locked yet, while others are: no one waits for it, since the other run may wait for those.
 fn lock(tools: &Tools, name: &str) -> Result<Rc<Writer>, Failure> {
+    try_lock(tools, name)?.map_err(|error| failed(name, error))
+}
+
+fn failed(name: &str, error: artifacts_store::Error) -> Failure {
+    Failure::about(format!("storage {name}"), error)
+}
+
+fn try_lock(tools: &Tools, name: &str) -> Result<Result<Rc<Writer>, artifacts_store::Error>, Failure> {
     // Who may write there, as root may, would change what Nix takes for fixed.
     let root = tools.root.path();
     if tools.evaluator.is_in_store(root) {
@@ -126,8 +163,5 @@ fn lock(tools: &Tools, name: &str) -> Result<Rc<Writer>, Failure> {
         );
     }
     let storage = Storage::open(&tools.root, name);
-    storage
-        .and_then(|storage| storage.lock(tools.storing.clone()))
-        .map(Rc::new)
-        .map_err(|error| Failure::about(format!("storage {name}"), error))
+    Ok(storage.and_then(|storage| storage.lock(tools.storing.clone())).map(Rc::new))
 }

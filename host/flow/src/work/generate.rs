@@ -6,9 +6,9 @@ use std::num::NonZeroUsize;
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, InstanceState};
 use artifacts_report::{Failure, Report, RowAction};
-use artifacts_text::{agreeing, counted};
+use artifacts_text::counted;
 
-use super::generation;
+use super::{generation, prompts};
 use crate::agree::read_access::ReadRequests;
 use crate::agree::recipients::WriteKind;
 use crate::agree::{Tickets, ask};
@@ -22,10 +22,7 @@ use crate::look::steps::{GenerateScope, Step, steps, waiting};
 use crate::look::survey::Survey;
 use crate::look::{blocked, preview};
 use crate::run::{Run, Selection};
-use crate::tools::{Answer, FormerValue, PromptValues, Question, RequestedPrompt, RunEvent};
-
-/// Of all but the first that lacks an answer.
-const SAME_FILE: &str = "add its answers to the same file";
+use crate::tools::{Answer, FormerValue, Question, RunEvent};
 
 /// Generates what is absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,7 +42,6 @@ pub struct GeneratePlan {
     waiting: BTreeMap<InstanceName, InstanceName>,
     /// What was to be generated, before anything dropped out.
     sought: BTreeSet<InstanceName>,
-    prompts: PromptValues,
 }
 
 impl Generate {
@@ -67,7 +63,7 @@ impl Planned for Generate {
         let steps = steps(&run.instances, &run.ordered, &ready, survey, self.wanted());
         survey.mark_blocked(&waiting, self.wanted());
         let sought = steps.iter().map(|step| step.name.clone()).collect();
-        Plan { steps, failures: Vec::new(), details: GeneratePlan { waiting, sought, prompts: PromptValues::new() } }
+        Plan { steps, failures: Vec::new(), details: GeneratePlan { waiting, sought } }
     }
 
     fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, plan: &Plan<GeneratePlan>) -> Report {
@@ -92,9 +88,10 @@ impl Planned for Generate {
             let former = former_values(base);
             keep_new(base, &former);
         }
-        keep_answered(base, true);
+        prompts::keep_answered(base, true);
         base.report.recipients = ask::preview_recipients(base, WriteKind::New)?;
         base.report.read_requests = readings(base)?.unknown(&base.run.tools.trust)?;
+        prompts::preview_access(base)?;
         let steps: BTreeMap<InstanceName, bool> =
             base.progress.steps().into_iter().map(|step| (step.name, step.again)).collect();
         let done = |name: &InstanceName| match steps.get(name) {
@@ -102,12 +99,13 @@ impl Planned for Generate {
             _ => RowAction::WouldGenerate,
         };
         preview::describe(base, Writing::All, done);
-        note_prompts(base);
+        prompts::note(base);
         base.run.tools.operator.notify(&RunEvent::Preview(&base.report));
         Ok(())
     }
 
-    fn ask(&mut self, base: &mut Base<'_>, details: &mut GeneratePlan) -> Result<Tickets, Failure> {
+    fn ask(&mut self, base: &mut Base<'_>, _: &mut GeneratePlan) -> Result<Tickets, Failure> {
+        prompts::leave_skipped(base);
         // What is agreed to from here on does not count as known before.
         let known = base.run.tools.recipients()?;
         keep_makeable(base);
@@ -129,11 +127,11 @@ impl Planned for Generate {
         base.progress.keep_chained(instances, |instance| state.inputs.denied_access(instance));
         state.inputs.read(tools, instances, &base.survey, &base.progress.steps());
         base.progress.keep_chained(instances, |instance| state.inputs.unread_dependency(instance));
-        keep_answered(base, false);
+        prompts::agree(base)?;
+        prompts::keep_answered(base, false);
         if !base.progress.is_empty() {
             base.run.tools.generators.ready()?;
-            let requests = requests(base);
-            details.prompts = base.run.tools.operator.enter(&requests)?;
+            prompts::enter(base)?;
         }
         Ok(tickets)
     }
@@ -168,9 +166,9 @@ impl<'r> Agreed<'r, Generate> {
     /// Runs the generators, up to `jobs` at once, and stores what they write.
     pub fn generate(self, jobs: NonZeroUsize) -> Written<'r> {
         let Self { mut base, details, tickets, .. } = self;
-        let GeneratePlan { waiting, sought, prompts } = details;
+        let GeneratePlan { waiting, sought } = details;
         let steps = base.progress.steps();
-        let changes = generation::run(&mut base, tickets, &prompts, jobs);
+        let changes = generation::run(&mut base, tickets, jobs);
         base.take_failures();
         let generated = base.progress.done().clone();
         base.survey.made(&generated, &base.run.instances);
@@ -193,7 +191,9 @@ impl<'r> Agreed<'r, Generate> {
         };
         let settled = base.selection.names.iter().filter(|name| !is_error(name) && !waiting.contains_key(*name));
         base.run.state.settled.extend(settled.cloned());
-        base.run.state.failed.extend(sought.difference(&generated).cloned());
+        let failed = sought.difference(&generated).filter(|name| !base.run.state.skipped.contains(*name));
+        let failed: Vec<InstanceName> = failed.cloned().collect();
+        base.run.state.failed.extend(failed);
         Written::new(base)
     }
 }
@@ -251,53 +251,4 @@ fn readings(base: &Base<'_>) -> Result<ReadRequests, Failure> {
     let Run { tools, instances, state, .. } = &*base.run;
     let known = tools.recipients()?;
     Ok(ReadRequests::new(tools, &known, instances, &base.survey, &base.progress.steps(), &state.inputs))
-}
-
-/// The prompts of all steps.
-fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
-    let steps = base.progress.steps();
-    let instances = steps.iter().filter_map(|step| base.run.instances.get(&step.name));
-    let of = |instance: &Instance| {
-        let request = |(name, prompt): (&artifacts_declared::Name, &artifacts_declared::Prompt)| RequestedPrompt {
-            instance: instance.name.clone(),
-            prompt: name.clone(),
-            description: prompt.description.clone(),
-            kind: prompt.kind,
-        };
-        instance.artifact.prompts.iter().map(request).collect::<Vec<_>>()
-    };
-    instances.flat_map(of).collect()
-}
-
-/// Notes what a person would be asked.
-fn note_prompts(base: &mut Base<'_>) {
-    let names = base.progress.names();
-    for instance in names.iter().filter_map(|name| base.run.instances.get(name)) {
-        let open = base.run.tools.operator.open_prompts(instance);
-        if let Some(row) = base.report.rows.get_mut(&instance.name).filter(|_| !open.is_empty()) {
-            let quoted: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
-            row.sentences.push(format!("prompts for {}", quoted.join(", ")));
-            row.prompts = open.iter().map(ToString::to_string).collect();
-        }
-    }
-}
-
-/// Leaves what needs no answer, or has one, where no one can be asked.
-fn keep_answered(base: &mut Base<'_>, is_preview: bool) {
-    let requests = requests(base);
-    let Base { run, progress, .. } = base;
-    let Some(hint) = run.tools.operator.without_terminal(&requests, is_preview) else { return };
-    // There is one file to fill in, for all of them.
-    let mut file = Some(hint).filter(|hint| !hint.is_empty());
-    progress.keep_chained(&run.instances, |instance| {
-        let open = run.tools.operator.open_prompts(instance);
-        if open.is_empty() {
-            return None;
-        }
-        let prompts = agreeing(open.len(), "prompt", "prompts");
-        let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
-        let why = format!("no answer for {prompts} {}, and no terminal is available", open.join(", "));
-        let hint = file.take().unwrap_or_else(|| SAME_FILE.to_owned());
-        Some(failure::for_instance(instance, why).hint(Some(hint)))
-    });
 }

@@ -30,12 +30,12 @@ use crate::tools::{PromptValues, RunEvent, Tools};
 pub(crate) fn run(
     base: &mut Base<'_>,
     tickets: Tickets,
-    prompts: &PromptValues,
     jobs: NonZeroUsize,
 ) -> BTreeMap<InstanceName, Vec<FileChange>> {
     let Base { run, survey, writers, progress, .. } = base;
     let Run { instances, tools, state, .. } = &mut **run;
-    let (wanted, total, inputs) = (progress.names(), progress.len(), &mut state.inputs);
+    let (wanted, total) = (progress.names(), progress.len());
+    let (inputs, prompts) = (&mut state.inputs, &state.answers);
     let (failed, changes) = (BTreeSet::new(), BTreeMap::new());
     let mut generation = Generation {
         instances,

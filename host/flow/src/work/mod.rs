@@ -4,6 +4,7 @@ pub(crate) mod adopt;
 pub(crate) mod commit;
 pub(crate) mod generate;
 pub(crate) mod generation;
+pub(crate) mod prompts;
 pub(crate) mod prune;
 pub(crate) mod receipt;
 pub(crate) mod rekey;

@@ -61,6 +61,11 @@ impl Fleet {
     }
 
     #[must_use]
+    pub fn network(self) -> Self {
+        self.with(|artifact| artifact["network"] = json!(true))
+    }
+
+    #[must_use]
     pub fn depends_on(self, name: &str) -> Self {
         self.with(|artifact| match artifact["dependencies"].as_array_mut() {
             Some(all) => all.push(json!(name)),

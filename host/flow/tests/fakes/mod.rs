@@ -4,7 +4,7 @@
 mod fleet;
 mod session;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -41,6 +41,12 @@ pub struct Desk {
     pub said: Rc<RefCell<Vec<String>>>,
     /// Done while the operator is asked next.
     pub meanwhile: Meanwhile,
+    /// Done when the operator is asked a question that begins so.
+    pub at_question: AtQuestion,
+    /// Whether a held lock is waited for.
+    pub waits: Rc<Cell<bool>>,
+    /// The instances that the operator skips at their prompts.
+    pub skip: Rc<RefCell<BTreeSet<String>>>,
     /// What generators do.
     pub generators: Arc<FakeGenerators>,
     /// Ends a run.
@@ -61,6 +67,9 @@ impl Desk {
             answers: Rc::default(),
             said: Rc::default(),
             meanwhile: Rc::default(),
+            at_question: Rc::default(),
+            waits: Rc::default(),
+            skip: Rc::default(),
             generators: Arc::new(generators),
             cancel,
             now: SystemTime::UNIX_EPOCH + Duration::from_hours(500_000),
@@ -114,6 +123,9 @@ impl Desk {
                 answers: self.answers.clone(),
                 said: self.said.clone(),
                 meanwhile: self.meanwhile.clone(),
+                skip: self.skip.clone(),
+                waits: self.waits.clone(),
+                at_question: self.at_question.clone(),
             }),
             identities: Identities::none(),
             headers: HeaderMemory::new(known, checkout, Box::new(|_| Ok(true))),
@@ -265,12 +277,16 @@ impl Generators for FakeGenerators {
     }
 }
 
+type AtQuestion = Rc<RefCell<Option<(String, Box<dyn FnOnce()>)>>>;
 type Meanwhile = Rc<RefCell<Option<Box<dyn FnOnce()>>>>;
 
 struct FakeOperator {
     answers: Rc<RefCell<VecDeque<Answer>>>,
     said: Rc<RefCell<Vec<String>>>,
     meanwhile: Meanwhile,
+    skip: Rc<RefCell<BTreeSet<String>>>,
+    waits: Rc<Cell<bool>>,
+    at_question: AtQuestion,
 }
 
 impl FakeOperator {
@@ -281,13 +297,19 @@ impl FakeOperator {
 
 impl Operator for FakeOperator {
     fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure> {
-        self.note(match question {
+        let text = match question {
             Question::Recipients { unshown, .. } => format!("recipients {}?", unshown.len()),
             Question::ReadAccess(readings) => format!("read access {}?", readings.len()),
+            Question::AnswerAccess(requests) => format!("answer access {}?", requests.len()),
+            Question::TryAgain(failures) => format!("try again {}?", failures.len()),
             Question::Replace(count) => format!("replace {count}?"),
             Question::NewValues(former) => format!("new values {}?", former.len()),
             Question::Trash(rows) => format!("trash {}?", rows.len()),
-        });
+        };
+        self.note(text.clone());
+        if let Some((_, act)) = self.at_question.borrow_mut().take_if(|(begin, _)| text.starts_with(begin.as_str())) {
+            act();
+        }
         let meanwhile = self.meanwhile.borrow_mut().take();
         if let Some(act) = meanwhile {
             act();
@@ -310,13 +332,30 @@ impl Operator for FakeOperator {
     fn enter(&mut self, prompts: &[RequestedPrompt]) -> Result<PromptValues, Failure> {
         self.note(format!("enter {}", prompts.len()));
         let value = |one: &RequestedPrompt| {
-            ((one.instance.clone(), one.prompt.clone()), Secret::new(format!("typed {}", one.prompt).into_bytes()))
+            let again = if one.earlier.is_some() { " again" } else { "" };
+            let typed = format!("typed {}{again}", one.prompt).into_bytes();
+            ((one.instance.clone(), one.prompt.clone()), Secret::new(typed))
         };
-        Ok(prompts.iter().map(value).collect())
+        for one in prompts {
+            self.note(format!("prompt {}/{}: {}", one.instance, one.prompt, one.details.join("; ")));
+        }
+        let skip = self.skip.borrow();
+        Ok(prompts.iter().filter(|one| !skip.contains(&one.instance.to_string())).map(value).collect())
+    }
+
+    fn waits(&self) -> bool {
+        self.waits.get()
     }
 
     fn notify(&mut self, event: &RunEvent<'_>) {
         match event {
+            RunEvent::Waiting { storage, .. } => {
+                self.note(format!("waiting for {storage}"));
+                let meanwhile = self.meanwhile.borrow_mut().take();
+                if let Some(act) = meanwhile {
+                    act();
+                }
+            }
             RunEvent::Backend(messages) if messages.denials > 0 || messages.failure.is_some() => {
                 self.note(format!("{} denials, failed: {}", messages.denials, messages.failure.is_some()));
             }

@@ -57,7 +57,7 @@ fn every_damage_has_its_own_error() {
     let mut seen = Vec::new();
     let mut expect = |error: Error, matches: bool| {
         assert!(matches, "{error:?}");
-        assert!(!error.help().is_empty());
+        assert!(!error.hint().is_empty());
         seen.push(error.to_string());
     };
     let tag = case.after(|json| spoil(&mut json["a"], "tag:"));

@@ -1,0 +1,150 @@
+//! `$SOPS_AGE_KEY_CMD`: a program that prints private keys.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use artifacts_seam::Secret;
+
+use crate::environment::Environment;
+use crate::limited_input;
+
+/// A program that prints private keys: run at most once, without a shell, and never from the repository.
+#[derive(Clone)]
+pub struct KeyCommand {
+    /// The program and its arguments.
+    words: Vec<OsString>,
+    /// Where a program without a path is looked for.
+    dirs: Vec<PathBuf>,
+    /// What it sees of the environment: no private key.
+    environment: Vec<(OsString, OsString)>,
+    /// Directories that it must not come from.
+    repository: Vec<PathBuf>,
+    printed: Arc<OnceLock<Result<Secret, String>>>,
+}
+
+impl KeyCommand {
+    /// Takes a command line, which is split at blanks. `repository` holds the checkout.
+    pub fn new(line: &OsStr, environment: &Environment, repository: Vec<PathBuf>) -> Self {
+        let words = line.to_string_lossy().split_whitespace().map(OsString::from).collect();
+        let dirs = std::env::split_paths(environment.search_path()).filter(|dir| dir.is_absolute()).collect();
+        let environment = environment.variables().to_vec();
+        Self { words, dirs, environment, repository, printed: Arc::default() }
+    }
+
+    /// Returns what the program prints. It runs when that is wanted first.
+    pub fn output(&self, largest: usize) -> Result<Secret, String> {
+        self.printed.get_or_init(|| self.run(largest)).clone()
+    }
+
+    fn run(&self, largest: usize) -> Result<Secret, String> {
+        let Some((program, arguments)) = self.words.split_first() else { return Err("it is empty".to_owned()) };
+        let program = self.find(Path::new(program))?;
+        let failed = |error: std::io::Error| format!("cannot run {}: {error}", program.display());
+        let mut command = Command::new(&program);
+        command.args(arguments).env_clear().envs(self.environment.iter().cloned());
+        // A relative path would name something in the repository.
+        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(failed)?;
+        let printed = child.stdout.take().map(|output| limited_input::read_from(output, largest));
+        if !matches!(printed, Some(Ok(_))) {
+            let _ = child.kill();
+        }
+        let status = child.wait().map_err(failed)?;
+        let printed = printed.ok_or("it has no output")?.map_err(|error| format!("cannot read its output: {error}"))?;
+        if status.success() { Ok(printed) } else { Err(format!("{} failed: {status}", program.display())) }
+    }
+
+    /// Finds the program: by its absolute path, or in the directories of `PATH`.
+    fn find(&self, program: &Path) -> Result<PathBuf, String> {
+        if program.is_absolute() {
+            return match program.canonicalize() {
+                Ok(real) if self.is_ours(&real) => Ok(program.to_owned()),
+                Ok(_) => {
+                    Err(format!("{} is in the repository, whose programs are not run for keys", program.display()))
+                }
+                Err(error) => Err(format!("cannot run {}: {error}", program.display())),
+            };
+        }
+        if program.components().count() > 1 {
+            return Err(format!("{} is not an absolute path", program.display()));
+        }
+        let candidates = self.dirs.iter().filter(|dir| dir.canonicalize().is_ok_and(|dir| self.is_ours(&dir)));
+        candidates
+            .map(|dir| dir.join(program))
+            .find(|path| path.is_file() && path.canonicalize().is_ok_and(|real| self.is_ours(&real)))
+            .ok_or_else(|| format!("no program `{}` in PATH, outside of the repository", program.display()))
+    }
+
+    /// Whether it lies outside of the repository.
+    fn is_ours(&self, real: &Path) -> bool {
+        !self.repository.iter().any(|top| real.starts_with(top))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn program(path: &Path, script: &str) {
+        std::fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn command(line: &str, path: &[&Path], repository: &Path) -> KeyCommand {
+        let path = std::env::join_paths(path.iter().chain(&[Path::new("/usr/bin"), Path::new("/bin")])).unwrap();
+        let environment = Environment::of([("PATH".into(), path), ("SOPS_AGE_KEY".into(), "s3cret".into())]);
+        KeyCommand::new(OsStr::new(line), &environment, vec![repository.canonicalize().unwrap()])
+    }
+
+    fn text(output: Result<Secret, String>) -> String {
+        output.map_or_else(|why| why, |secret| String::from_utf8_lossy(secret.expose()).into_owned())
+    }
+
+    #[test]
+    fn it_runs_once_without_a_shell_and_sees_no_key() {
+        let (bin, repository) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let count = bin.path().join("count");
+        program(
+            &bin.path().join("keys"),
+            &format!("echo x >> {}; echo \"$1 $2 ${{SOPS_AGE_KEY-none}} $(pwd)\"", count.display()),
+        );
+        let command = command("keys  $(id) `id`", &[bin.path()], repository.path());
+        for _ in 0..2 {
+            assert_eq!(text(command.clone().output(100)), "$(id) `id` none /\n");
+        }
+        assert_eq!(std::fs::read_to_string(count).unwrap(), "x\n");
+    }
+
+    #[test]
+    fn it_never_comes_from_the_repository() {
+        let (bin, repository) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let here = repository.path().join("keys");
+        program(&here, "echo mine");
+        symlink(&here, bin.path().join("linked")).unwrap();
+        let said = |line: &str, path: &[&Path]| text(command(line, path, repository.path()).output(100));
+        assert!(said(here.to_str().unwrap(), &[]).contains("is in the repository"));
+        assert!(said("keys", &[repository.path()]).contains("no program `keys` in PATH"));
+        assert!(said("linked", &[bin.path()]).contains("no program `linked`"));
+        assert!(said(bin.path().join("linked").to_str().unwrap(), &[]).contains("is in the repository"));
+        assert!(said("./keys", &[]).contains("not an absolute path"));
+        assert!(said(" ", &[]).contains("empty"));
+        // Of the same name, elsewhere.
+        program(&bin.path().join("keys"), "echo theirs");
+        assert_eq!(said("keys", &[repository.path(), bin.path()]), "theirs\n");
+    }
+
+    #[test]
+    fn what_fails_or_never_ends_gives_no_key() {
+        let (bin, repository) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        program(&bin.path().join("fails"), "echo s3cret; exit 3");
+        program(&bin.path().join("long"), "yes");
+        let said = |line: &str| text(command(line, &[bin.path()], repository.path()).output(100));
+        assert!(said("fails").contains("failed: exit status: 3") && !said("fails").contains("s3cret"));
+        assert!(said("long").contains("too large"));
+    }
+}
