@@ -91,7 +91,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
             let other: Value = serde_json::from_str(&fs::read_to_string(s.join("../good/receipt.json"))?)?;
             receipt(s, |r| r["files"]["one.age"] = other["files"]["one.age"].clone())
         },
-        "these files were encrypted for per-machine/web1/good",
+        "these files were encrypted for web1/good",
     ),
     (
         "a link",

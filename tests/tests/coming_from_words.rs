@@ -124,7 +124,8 @@ fn words_of_clan_vars() -> Result<()> {
     assert_eq!(value(&checkout, "artifacts.store.login.files.password.path")?, "/run/artifacts/login/password");
     let changed = fs::read_to_string(checkout.path().join("flake.nix"))?.replace("example.org", "example.com");
     checkout.write("flake.nix", &changed)?;
-    checkout.run(&["generate", "--answers", "../answers.toml"])?.ends(3).says("stale shared/ca");
+    checkout.run(&["generate", "--answers", "../answers.toml"])?.ends(3).says("1 stale");
+    checkout.run(&["status"])?.ends(3).says("stale shared/ca");
     Ok(())
 }
 

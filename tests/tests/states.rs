@@ -238,8 +238,8 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
         fleet.of(from)["name"] = json!(to);
         let name = format!("per-machine/{to}/{artifact}");
         let before = fleet.stored()?;
-        let status = fleet.run(["status"])?.ends(3).says("orphaned web1/a agenix");
-        status.says(&format!("new value: `artifacts generate --yes {name}`"));
+        let status = fleet.run(["status"])?.ends(3).says("orphaned web1/a no longer declared");
+        status.says(&format!("new value artifacts generate --yes {to}/{artifact}"));
         assert_eq!(fleet.run(["--json", "status"])?.json()["orphaned"][0]["name"], A);
         for words in [&["generate"][..], &["generate", "--stale"], &["generate", "--dry-run"], &["generate", &name]] {
             fleet.run(words)?.ends(1).says("`secrets/per-machine/web1/a` has the same files and is no longer declared");
@@ -268,7 +268,8 @@ fn what_lies_below_another_root_is_left_alone() -> Result<()> {
     fs::rename(fleet.path().join("secrets"), fleet.path().join("sub/secrets"))?;
     let other = fleet.path().join("sub/secrets").join(A);
     let before = fs::read(other.join("f.age"))?;
-    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(3).says("stored in `sub/secrets`");
+    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(3).says("1 stale");
+    fleet.run(["status"])?.ends(3).says("stored in `sub/secrets`");
     let note = "the entry in `sub/secrets` is left unchanged";
     fleet.run(["generate", "--regenerate", "--accept-recipients", "a"])?.ends(0).says(note);
     assert_eq!(fs::read(other.join("f.age"))?, before);
@@ -281,7 +282,7 @@ fn an_artifact_that_becomes_shared_gets_no_new_value_unasked() -> Result<()> {
     let mut fleet = made("agenix")?;
     fleet.of("web1")["artifacts"]["a"]["shared"] = json!(true);
     let before = fleet.stored()?;
-    fleet.run(["status"])?.ends(3).says("keep: declare it as `web1/a` again");
+    fleet.run(["status"])?.ends(3).says("1 absent, keep shared/a: declare it as `per-machine/web1/a` again");
     fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(1).says("has the same files");
     assert_eq!(fleet.stored()?, before);
     Ok(())
@@ -293,7 +294,7 @@ fn an_entry_of_another_program_with_a_part_missing_has_a_way_on() -> Result<()> 
     fs::remove_file(entry(&fleet).join("receipt.json"))?;
     fleet.of("web1")["artifacts"]["a"]["files"]["more"] = json!({});
     let way = "store what is missing in `secrets/per-machine/web1/a`, encrypted to the same recipients, then run \
-               `artifacts adopt per-machine/web1/a`";
+               `artifacts adopt web1/a`";
     let before = fleet.stored()?;
     for (words, status) in [(&["status"][..], 3), (&["adopt", "a"], 1), (&["get", "a", "f"], 1)] {
         fleet.run(words)?.ends(status).says(way);

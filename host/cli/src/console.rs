@@ -13,9 +13,9 @@ use artifacts_report::{Failure, Page, ProgressLine, Report, RowFilter, Style, Tr
 use artifacts_text::{size, terminal};
 use serde_json::{Value, json};
 
-use crate::environment::is_dumb_terminal;
 use crate::exit::Exit;
 use crate::progress;
+use crate::width::width_of;
 
 /// Where a command's words go: one JSON object or a table to standard output, everything else to standard error.
 #[derive(Debug, Clone, Copy)]
@@ -37,31 +37,11 @@ static NAMES: Mutex<Option<Arc<ShortNames>>> = Mutex::new(None);
 /// Why standard output did not take everything. What a command did has to end well all the same, so this is reported last.
 static LOST: OnceLock<Error> = OnceLock::new();
 
-/// Lines are as wide as the terminal, but not wider than this: longer ones are hard to read.
-const WIDEST: usize = 120;
-/// Lines are not narrower than this.
-const NARROWEST: usize = 40;
 /// From so long on it is told how long something took.
 const LONG: Duration = Duration::from_secs(2);
-/// The width where the terminal does not tell.
-const USUAL: usize = 80;
 
 /// So many lines of another program's words, unless the person asks for more.
 const FOREIGN: usize = 20;
-
-/// Returns how wide help texts are, in columns.
-pub fn width() -> usize {
-    terminal_size::terminal_size().map_or(USUAL, |(width, _)| usize::from(width.0).clamp(NARROWEST, 100))
-}
-
-/// Returns how wide lines on a stream are, in columns. What is no terminal gets whole lines.
-pub fn width_of(stream: &(impl AsFd + IsTerminal)) -> usize {
-    if !stream.is_terminal() {
-        return usize::MAX;
-    }
-    let size = terminal_size::terminal_size_of(stream).filter(|_| !is_dumb_terminal());
-    size.map_or(USUAL, |(width, _)| usize::from(width.0).clamp(NARROWEST, WIDEST))
-}
 
 /// Sets whether text is painted, for each stream by itself where that is left open.
 pub fn choose_color(color: clap::ColorChoice) {

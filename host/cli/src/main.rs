@@ -40,6 +40,7 @@ mod sandboxes;
 mod signals;
 mod standard_input;
 mod terminal;
+mod width;
 mod writing;
 
 use std::process::ExitCode;
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
 
 /// Parses the arguments. Ends the program with its help, or with what is wrong with them.
 fn arguments() -> Cli {
-    let mut command = Cli::command().term_width(console::width());
+    let mut command = Cli::command().term_width(width::of_help());
     let matches = command.get_matches_mut();
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Err(why) = standard_input::check(&cli.global, cli.command.standard_input()) {

@@ -3,7 +3,9 @@
 use std::io::Write as _;
 
 use artifacts_declared::{InstanceName, Name, Prompt};
-use artifacts_flow::{Adoption, Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
+use artifacts_flow::{
+    Adoption, Answer, FormerValue, Operator, Phase, PromptValues, Question, RequestedPrompt, RunEvent,
+};
 use artifacts_plan::Instance;
 use artifacts_prompt::AnswersFile;
 use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
@@ -170,6 +172,14 @@ impl Operator for TerminalOperator {
         !self.flags.no_input
     }
 
+    fn phase(&mut self, phase: Phase) {
+        match phase {
+            Phase::Checking { count, total } => self.console.phase("checking", count, total),
+            Phase::Decrypting { count, total } => self.console.phase("decrypting", count, total),
+            Phase::Idle => self.console.idle(),
+        }
+    }
+
     fn notify(&mut self, event: &RunEvent<'_>) {
         let console = self.console;
         match event {
@@ -183,30 +193,17 @@ impl Operator for TerminalOperator {
                 }
             }
             RunEvent::Adoption(adoption) => show_adoption(console, adoption),
-            RunEvent::Checking { count, total } => console.phase("checking", *count, *total),
-            RunEvent::Decrypting { count, total } => console.phase("decrypting", *count, *total),
-            RunEvent::Generating { name, count, total } => {
-                console.phase("generating", *count, *total);
-                console.begin(name);
-            }
-            RunEvent::NotGenerated(name) => drop(console.finish(name)),
-            RunEvent::Idle => console.idle(),
+            RunEvent::Generating { .. }
+            | RunEvent::Generated { .. }
+            | RunEvent::NotGenerated(_)
+            | RunEvent::Reencrypted { .. } => show_work(console, event),
             RunEvent::Waiting { storage, pid } => {
                 let process = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
                 console.message(&format!(
                     "waiting for another artifacts{process}, which holds the lock of storage {storage}; Ctrl-C stops"
                 ));
             }
-            RunEvent::Generated { name, count, total } => {
-                let took = console.finish(name).map(|took| format!(", {took}")).unwrap_or_default();
-                console.phase("generating", *count, *total);
-                console.detail(&format!("generated {name} ({count} of {total}{took})"));
-            }
             RunEvent::GeneratorOutput { name, output: printed } => show_output(console, name, printed.expose()),
-            RunEvent::Reencrypted { name, count, total } => {
-                console.phase("re-encrypting", *count, *total);
-                console.detail(&format!("re-encrypted {name} ({count} of {total})"));
-            }
             RunEvent::Staged(warnings) => {
                 for warning in *warnings {
                     console.warning(&warning.to_string(), warning.hint().as_deref());
@@ -252,6 +249,27 @@ fn accepted_beforehand(flags: &[AcceptedDigest], digest: &str) -> Option<bool> {
         AcceptedDigest::Exactly(theirs) => theirs == digest,
     };
     (!flags.is_empty()).then(|| flags.iter().any(accepts))
+}
+
+/// Shows how far generating and encrypting is.
+fn show_work(console: Console, event: &RunEvent<'_>) {
+    match event {
+        RunEvent::Generating { name, count, total } => {
+            console.phase("generating", *count, *total);
+            console.begin(name);
+        }
+        RunEvent::NotGenerated(name) => drop(console.finish(name)),
+        RunEvent::Generated { name, count, total } => {
+            let took = console.finish(name).map(|took| format!(", {took}")).unwrap_or_default();
+            console.phase("generating", *count, *total);
+            console.detail(&format!("generated {name} ({count} of {total}{took})"));
+        }
+        RunEvent::Reencrypted { name, count, total } => {
+            console.phase("re-encrypting", *count, *total);
+            console.detail(&format!("re-encrypted {name} ({count} of {total})"));
+        }
+        _ => {}
+    }
 }
 
 /// Shows what would be accepted of an entry.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use artifacts_report::ProgressLine;
 
-use crate::console::width_of;
 use crate::environment::is_utf8;
+use crate::width::width_of;
 
 /// The line is written at most once in this time.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -29,9 +29,9 @@ pub use rounds::{generate, preview};
 pub use run::{FileSelection, Run, Selection};
 pub use tools::{
     Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, EffectiveGrants,
-    Evaluate, FormerValue, GenerationFailure, Generators, HeaderMemory, Identities, Operator, PromptValues, Question,
-    ReadyBackend, Recorded, Registry, RequestedPrompt, RetrieveCall, RunEvent, SandboxedGenerators, SerializeCall,
-    Session, Terms, Tools,
+    Evaluate, FormerValue, GenerationFailure, Generators, HeaderMemory, Identities, Operator, Phase, PromptValues,
+    Question, ReadyBackend, Recorded, Registry, RequestedPrompt, RetrieveCall, RunEvent, SandboxedGenerators,
+    SerializeCall, Session, Terms, Tools,
 };
 pub use work::adopt::Adopt;
 pub use work::generate::Generate;

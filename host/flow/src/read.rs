@@ -15,7 +15,7 @@ use crate::look::hints;
 use crate::tools::RetrieveCall;
 use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
 use crate::tools::headers::{self, EntryHeaders};
-use crate::tools::{RunEvent, Tools};
+use crate::tools::{Phase, Tools};
 
 /// Files of one instance, as they were stored.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub fn retrieve(
     while !open.is_empty() {
         let mut waiting = Vec::new();
         for mut reading in open {
-            tools.operator.notify(&RunEvent::Decrypting { count: done.len(), total: wanted.len() });
+            tools.operator.phase(Phase::Decrypting { count: done.len(), total: wanted.len() });
             match reading.call(tools) {
                 Ok(()) => {
                     done.insert(reading.instance.name.clone(), Ok(reading.read));
@@ -92,7 +92,7 @@ pub fn retrieve(
         }
     }
     tools.identities.forget_decrypted();
-    tools.operator.notify(&RunEvent::Idle);
+    tools.operator.phase(Phase::Idle);
     done
 }
 

@@ -144,7 +144,7 @@ mod tests {
     use artifacts_text::Comparison;
 
     use super::*;
-    use crate::text::tests::{plain, style};
+    use crate::testing::{plain, style};
 
     fn shown(list: &[Failure]) -> String {
         plain(&failures(list, &style(80)))

@@ -111,7 +111,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::tests::{plain, style};
+    use crate::testing::{plain, style};
 
     fn line(word: &'static str, name: &str, last: &str) -> Line {
         Line { word, name: name.to_owned(), last: last.to_owned(), ..Line::default() }

@@ -17,6 +17,8 @@ mod result_page;
 mod status_page;
 mod style;
 mod summary;
+#[cfg(test)]
+mod testing;
 mod text;
 mod trashed;
 

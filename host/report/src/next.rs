@@ -247,7 +247,7 @@ mod tests {
     use artifacts_plan::Reason;
 
     use super::*;
-    use crate::text::tests::style;
+    use crate::testing::style;
     use crate::{Effect, Need, Orphaned, Unstaged};
 
     fn row(name: &str, state: InstanceState, hints: Vec<Hint>) -> (InstanceName, InstanceRow) {

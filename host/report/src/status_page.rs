@@ -70,12 +70,18 @@ impl Report {
         lines
     }
 
-    /// What a command left because it waits, or because git does not know it.
+    /// What a command left because it waits, keeps its value by another command, or because git does not know it.
     pub(crate) fn left(&self, style: &Style) -> Vec<Line> {
         let failures = BTreeMap::new();
-        let blocked = self.rows.iter().filter(|(_, row)| row.done.is_none() && row.state == InstanceState::Blocked);
-        let blocked = blocked.map(|(name, row)| (name.clone(), self.work_line(name, row, &failures, style)));
-        let mut lines = alike(blocked.collect(), style);
+        let is_told = |name: &InstanceName| self.now_stale.iter().any(|stale| stale.name == *name);
+        let of = |word: &str| {
+            let left = self.rows.iter().filter(|(_, row)| row.done.is_none() && row.state.as_str() == word);
+            // Without hints no one asked about what is stale.
+            let left = left.filter(|(name, row)| word == "blocked" || (!row.hints.is_empty() && !is_told(name)));
+            left.map(|(name, row)| (name.clone(), self.work_line(name, row, &failures, style))).collect::<Vec<_>>()
+        };
+        let mut lines = alike(of("stale"), style);
+        lines.extend(alike(of("blocked"), style));
         lines.extend(alike(self.unstaged(style), style));
         lines
     }

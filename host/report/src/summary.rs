@@ -89,7 +89,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::Failure;
-    use crate::text::tests::style;
+    use crate::testing::style;
 
     fn row(
         name: &str,

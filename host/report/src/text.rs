@@ -153,24 +153,9 @@ fn word_end(line: &str) -> usize {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::sync::Arc;
-
-    use artifacts_plan::ShortNames;
-
+mod tests {
     use super::*;
-
-    /// A page of so many columns.
-    pub(crate) fn style(width: usize) -> Style {
-        Style { width, foreign: 2, verbose: false, names: Arc::new(ShortNames::default()) }
-    }
-
-    /// The text without its colors.
-    pub(crate) fn plain(text: &str) -> String {
-        let mut parts = text.split('\u{1b}');
-        let first = parts.next().unwrap_or_default().to_owned();
-        parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
-    }
+    use crate::testing::{plain, style};
 
     fn error(failure: &Failure) -> String {
         plain(&crate::failures(std::slice::from_ref(failure), &style(24)))

@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
     use crate::Side;
-    use crate::text::tests::{plain, style};
+    use crate::testing::{plain, style};
 
     fn entry(storage: &str, trash: Option<&str>) -> TrashedEntry {
         let recipients = Some(BTreeSet::from(["a".to_owned(), "b".to_owned()]));

@@ -9,6 +9,7 @@ use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
 use super::backend_messages::BackendMessages;
+use super::phase::Phase;
 use crate::look::adoptable::Adoption;
 
 /// Asks the admin, or answers for them by what they passed on the command line.
@@ -41,6 +42,9 @@ pub trait Operator {
 
     /// Returns whether the lock of another run is waited for.
     fn waits(&self) -> bool;
+
+    /// Takes note of what takes a while.
+    fn phase(&mut self, phase: Phase);
 
     /// Takes note of what happens.
     fn notify(&mut self, event: &RunEvent<'_>);
@@ -144,20 +148,6 @@ pub enum RunEvent<'a> {
         /// The other process, as it wrote it into the lock.
         pid: Option<u32>,
     },
-    /// Backends are asked about instances.
-    Checking {
-        /// How many were checked by one backend.
-        count: usize,
-        /// How many it is asked about.
-        total: usize,
-    },
-    /// Secrets are decrypted.
-    Decrypting {
-        /// How many instances were decrypted.
-        count: usize,
-        /// How many are to be.
-        total: usize,
-    },
     /// A generator starts.
     Generating {
         /// The instance.
@@ -194,8 +184,6 @@ pub enum RunEvent<'a> {
         /// How many are to be.
         total: usize,
     },
-    /// Checking, decrypting, generating or encrypting is over for now.
-    Idle,
     /// New entries were staged; the warnings tell of those that were not.
     Staged(&'a [Warning]),
     /// What would be written.

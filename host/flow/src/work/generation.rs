@@ -23,7 +23,7 @@ use crate::progress::Progress;
 use crate::run::Run;
 use crate::run_state::Inputs;
 use crate::tools::storages::{PAUSE, StorageWriters};
-use crate::tools::{PromptValues, RunEvent, Tools};
+use crate::tools::{Phase, PromptValues, RunEvent, Tools};
 
 /// Runs the generators of the steps, up to `jobs` at once, each after what it depends on; what they wrote is serialized and stored
 /// one by one. A failure stops what depends on it and nothing else. Returns what changed in public files.
@@ -52,7 +52,7 @@ pub(crate) fn run(
         changes,
     };
     generation.run(jobs);
-    generation.tools.operator.notify(&RunEvent::Idle);
+    generation.tools.operator.phase(Phase::Idle);
     generation.changes
 }
 

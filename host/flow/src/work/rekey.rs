@@ -21,7 +21,7 @@ use crate::look::survey::Survey;
 use crate::look::{hints, preview};
 use crate::read::{RetrievedFiles, retrieve};
 use crate::run::{Run, Selection};
-use crate::tools::RunEvent;
+use crate::tools::{Phase, RunEvent};
 
 /// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
 const AT_ONCE: usize = 1000;
@@ -131,7 +131,7 @@ impl<'r> Agreed<'r, Rekey> {
                 written += store(&mut base, unchecked);
             }
         }
-        base.run.tools.operator.notify(&RunEvent::Idle);
+        base.run.tools.operator.phase(Phase::Idle);
         show_rekeyed(&mut base);
         base.report.counts = Some((opened, written));
         Written::new(base)

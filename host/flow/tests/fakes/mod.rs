@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use artifacts_declared::{InstanceName, Name, Spec};
 use artifacts_flow::{
     Answer, AuditLog, Backends, Cancel, Declared, Evaluate, GenerationFailure, Generators, HeaderMemory, Identities,
-    Operator, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
+    Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
 };
 use artifacts_generate::Job;
 use artifacts_plan::Instance;
@@ -346,6 +346,8 @@ impl Operator for FakeOperator {
     fn waits(&self) -> bool {
         self.waits.get()
     }
+
+    fn phase(&mut self, _: Phase) {}
 
     fn notify(&mut self, event: &RunEvent<'_>) {
         match event {
