@@ -146,6 +146,7 @@ let
     "description"
     "type"
     "testValue"
+    "required"
   ];
 
   fields = [

@@ -149,8 +149,8 @@ rec {
     # Nix itself is the user's own. Generators find a shell and the usual tools here, since NixOS has them nowhere else.
     postInstall =
       lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
-        $out/bin/artifacts man > artifacts.1
-        installManPage artifacts.1
+        $out/bin/artifacts man --dir manual
+        installManPage manual/man*/*
         for shell in bash fish zsh; do
           $out/bin/artifacts completions $shell > artifacts.$shell
           installShellCompletion --cmd artifacts --$shell artifacts.$shell

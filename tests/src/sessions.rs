@@ -67,6 +67,7 @@ fn session<'a>(shown: &[&str], story: &'a str) -> Option<Vec<&'a str>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn recorded() -> BTreeMap<String, String> {

@@ -251,13 +251,13 @@ fn export_promises_nothing_that_it_cannot_do() -> Result<()> {
     let mut fleet = fleet()?;
     fleet.of("web1")["artifacts"]["pair"]["files"]["key"] =
         json!({"deploy": false, "path": "/etc/key", "mode": "0600"});
-    let dry = |place: &str| fleet.run(["export", "--dry-run", "web1", place]);
+    let dry = |place: &str| fleet.run(["provision", "--dry-run", "web1", place]);
     let place = "/dev/shm/artifacts-of-nobody";
     dry(place)?.ends(1).says("not generated yet").says("`artifacts generate web1/pair`");
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
     dry(place)?.ends(0).says(&format!("/etc/key 0600 {PAIR}/key would write; {stored} bytes stored"));
-    let json = fleet.run(["--json", "export", "--dry-run", "web1", place])?.ends(0).json();
+    let json = fleet.run(["--json", "provision", "--dry-run", "web1", place])?.ends(0).json();
     assert_eq!((&json["files"][0]["size"], &json["files"][0]["stored"]), (&json!(null), &json!(stored)));
     dry(fleet.path().to_str().unwrap())?.ends(1).says("already exists");
     assert!(!fs::exists(place)?);
@@ -287,11 +287,11 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
     let dry = fleet.run(["generate", "--dry-run"])?.ends(1);
     let dry = dry.says("cannot read its dependency web1/dummy: generated on the target");
     let dry = dry
-        .says("no generator")
+        .says("prompts for f")
         .says("skipped: its dependency web1/from-dummy failed")
         .says("2 blocked")
         .says("blocked web1/from-waits waits for web1/waits");
-    let dry = dry.says("prompts for word").says("would generate 3");
+    let dry = dry.says("prompts for word").says("would generate 4");
     dry.says("would generate web1/asks");
     fleet
         .run(["generate", "--dry-run", "--no-input"])?

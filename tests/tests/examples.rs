@@ -103,7 +103,7 @@ fn a_machine_s_own_key_is_made_first_and_the_rest_for_it() -> Result<()> {
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let place = ram.path().join("web1");
     checkout
-        .run(&["-i", admin, "export", "web1", place.to_str().unwrap()])?
+        .run(&["-i", admin, "provision", "web1", place.to_str().unwrap()])?
         .ends(0)
         .says("/etc/ssh/ssh_host_ed25519_key 0600");
     let mut age = Command::new("age");

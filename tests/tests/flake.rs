@@ -59,8 +59,8 @@ fn a_standalone_users_files_are_made_though_home_manager_checks_all_before_it_gi
     assert!(error.contains("run: artifacts generate per-user/alice/ssh"), "{error}");
     checkout.run(&["generate", "--accept-recipients"])?.ends(0).says("generated alice/ssh");
     built()?;
-    checkout.flake(&home("artifacts.store.bare.files.f = { };"))?;
-    let fault = "artifacts.store.bare.generator: no generator";
+    checkout.flake(&home("artifacts.store.bare = { files.f = { }; prompts.p = { }; };"))?;
+    let fault = "artifacts.store.bare.prompts.p: nothing uses the answer";
     checkout.run(&["status", "--all"])?.says(fault).says("present alice/ssh");
     let error = built().unwrap_err().to_string();
     assert!(error.contains(fault), "{error}");
@@ -80,9 +80,9 @@ fn a_target_that_does_not_evaluate_stops_no_other_and_the_exit_status_tells() ->
         .says("this one is broken")
         .says("generated web1/own");
     assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
-    let export = |target| checkout.run(&["export", "--dry-run", target, "/dev/shm/nowhere"]);
-    export("web1")?.ends(1).says("nothing to export").never_says("this one is broken");
-    export("web2")?.ends(1).says("this one is broken");
+    let provision = |target| checkout.run(&["provision", "--dry-run", target, "/dev/shm/nowhere"]);
+    provision("web1")?.ends(1).says("nothing to provision").never_says("this one is broken");
+    provision("web2")?.ends(1).says("this one is broken");
     checkout.run(&["sops-config", "per-machine/web1/"])?.ends(0);
     checkout.run(&["backend", "list"])?.ends(1).says("agenix").says("this one is broken");
     Ok(())

@@ -116,7 +116,9 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
         (&["get", "a"], "no file specified"),
         (&["get", "per-machine/web1/a"], "web1/a: no file specified"),
         (&["get", "per-machine/web1/a"], "its files: empty, secret, seen"),
-        (&["get", "per-machine/web1/b"], "per-machine/web1: no artifact matches this selector"),
+        (&["get", "per-machine/web1/b"], "per-machine/web1/b: no artifact matches this selector"),
+        (&["get", "web1/a"], "web1/a: no file specified"),
+        (&["get", "web1/a/other"], "no file `other` hint: its files: empty, secret, seen"),
     ] {
         fleet.run(arguments)?.ends(1).says(words);
     }

@@ -58,7 +58,7 @@ fn each_variable_gives_the_key() -> Result<()> {
 fn a_program_of_the_repository_is_not_run_for_keys() -> Result<()> {
     let fleet = fleet()?;
     let program = fleet.path().join("keys");
-    script::write(&program, &format!("#!/bin/sh\ntouch {}\n", fleet.home().join("ran").display()))?;
+    script::write(&program, format!("#!/bin/sh\ntouch {}\n", fleet.home().join("ran").display()))?;
     let path = format!("{}:/usr/bin:/bin", fleet.path().display());
     // The checkout's own path has a blank, which no command line can have.
     let link = fleet.home().join("link");
@@ -78,10 +78,7 @@ fn neither_nix_nor_git_nor_a_generator_sees_a_key() -> Result<()> {
     let (bin, seen) = (fleet.home().join("bin"), fleet.home().join("seen"));
     fs::create_dir(&bin)?;
     for name in ["git", "nix"] {
-        script::write(
-            &bin.join(name),
-            &format!("#!/bin/sh\nenv >> {}\nexec /usr/bin/{name} \"$@\"\n", seen.display()),
-        )?;
+        script::write(&bin.join(name), format!("#!/bin/sh\nenv >> {}\nexec /usr/bin/{name} \"$@\"\n", seen.display()))?;
     }
     assert!(Command::new("git").arg("init").arg("-q").arg(fleet.path()).status()?.success());
     let mut command = fleet.command(["generate", "--accept-recipients", "--regenerate", "--yes"])?;

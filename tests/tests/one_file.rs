@@ -1,4 +1,4 @@
-//! One file: given, edited, exported.
+//! One file: given, edited, provisioned.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
@@ -516,7 +516,7 @@ fn one_ctrl_c_after_the_editor_does_not_lose_what_was_written() -> Result<()> {
     for delay in ["0", "0.005", "0.02", "0.05", "0.1"] {
         let script = format!(
             "printf 'after {delay}' > \"$2\"; top=$(awk '/^PPid/ {{ print $2 }}' /proc/$PPID/status)\n\
-             (sleep {delay}; kill -INT \"$top\") 2> /dev/null & disown"
+             (sleep {delay}; kill -INT \"$top\") 2> /dev/null & disown || true"
         );
         edit(&fleet, &script, "one")?.ends(0);
         assert_eq!(fleet.decrypt("web1", ONE)?, format!("after {delay}").as_bytes());
@@ -572,8 +572,8 @@ fn an_installer_finds_the_host_s_private_key_in_its_place_and_nothing_else() -> 
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let place = ram.path().join("extra");
     let place = place.to_str().unwrap();
-    fleet.run(["export", "--dry-run", "new", place])?.ends(0).says("/etc/ssh/ssh_host_ed25519_key 0600");
-    let ran = fleet.run(["-i", identity, "--json", "export", "new", place])?.ends(0);
+    fleet.run(["provision", "--dry-run", "new", place])?.ends(0).says("/etc/ssh/ssh_host_ed25519_key 0600");
+    let ran = fleet.run(["-i", identity, "--json", "provision", "new", place])?.ends(0);
     assert_eq!(ran.json()["files"].as_array().unwrap().len(), 1, "{ran}");
     let laid = ram.path().join("extra/etc/ssh/ssh_host_ed25519_key");
     assert_eq!(fs::metadata(&laid)?.permissions().mode() & 0o777, 0o600);
@@ -586,19 +586,19 @@ fn an_installer_finds_the_host_s_private_key_in_its_place_and_nothing_else() -> 
         .output()?;
     assert_eq!(output.stdout, b"secret\n", "the machine reads with it what is deployed to it");
     // Nothing is overwritten, nothing goes to a disk, nothing contains `..`.
-    fleet.run(["-i", identity, "export", "new", place])?.ends(1).says("already exists");
+    fleet.run(["-i", identity, "provision", "new", place])?.ends(1).says("already exists");
     let disk = fleet.path().join("extra");
-    let on_disk = fleet.run(["-i", identity, "export", "new", disk.to_str().unwrap()])?;
+    let on_disk = fleet.run(["-i", identity, "provision", "new", disk.to_str().unwrap()])?;
     if on_disk.status != Some(0) {
         on_disk.ends(1).says("not RAM-backed");
         assert!(!disk.exists());
     }
     fleet.of("new")["artifacts"]["host"]["files"]["key"]["path"] = json!("/etc/../../key");
     let other = ram.path().join("other");
-    fleet.run(["-i", identity, "export", "new", other.to_str().unwrap()])?.ends(1).says("contains `..`");
+    fleet.run(["-i", identity, "provision", "new", other.to_str().unwrap()])?.ends(1).says("contains `..`");
     assert!(!other.exists());
     assert_eq!(fs::read_dir(ram.path())?.count(), 1, "nothing is left");
-    fleet.run(["export", "nobody", "/dev/shm/x"])?.ends(1).says("no artifacts are declared for this target");
+    fleet.run(["provision", "nobody", "/dev/shm/x"])?.ends(1).says("no artifacts are declared for this target");
     let _: Value = fleet.spec();
     Ok(())
 }

@@ -114,8 +114,8 @@ fn what_is_skipped_stays_absent_and_everything_else_is_generated() -> Result<()>
     desk.sees("2 of 2")?.sees("p: ")?.types("x\r")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(3), "{shown}");
-    let states = fleet.run(["--json", "status"])?;
-    let state = |name: &str| states.state(&format!("per-machine/web1/{name}"));
+    let after = fleet.run(["--json", "status"])?;
+    let state = |name: &str| after.state(&format!("per-machine/web1/{name}"));
     assert_eq!(["a", "b", "c"].map(state), ["absent", "present", "absent"], "{shown}");
     Ok(())
 }
@@ -129,8 +129,8 @@ fn what_is_complete_is_generated_after_ctrl_c() -> Result<()> {
     desk.sees("g  generate the 1 complete artifact now")?.sees("Choice [q]: ")?.types("g")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(3), "{shown}");
-    let states = fleet.run(["--json", "status"])?;
-    let state = |name: &str| states.state(&format!("per-machine/web1/{name}"));
+    let after = fleet.run(["--json", "status"])?;
+    let state = |name: &str| after.state(&format!("per-machine/web1/{name}"));
     assert_eq!(["a", "b", "c"].map(state), ["present", "absent", "present"], "{shown}");
     Ok(())
 }

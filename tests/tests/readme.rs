@@ -252,9 +252,9 @@ fn a_new_machine() -> Result<String> {
     run_in(&mut told, &checkout, "generate", &[YES[0], YES[0]], 0)?;
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let place = ram.path().join("web1");
-    let mut export = checkout.command(&["export", "web1", place.to_str().unwrap()])?;
-    export.env("ARTIFACTS_IDENTITY", checkout.key_file("admin"));
-    let ended = told.at_terminal("artifacts export web1 \"$XDG_RUNTIME_DIR/web1\"", &mut export, &[])?;
+    let mut provision = checkout.command(&["provision", "web1", place.to_str().unwrap()])?;
+    provision.env("ARTIFACTS_IDENTITY", checkout.key_file("admin"));
+    let ended = told.at_terminal("artifacts provision web1 \"$XDG_RUNTIME_DIR/web1\"", &mut provision, &[])?;
     ensure!(ended == Some(0), "{}", told.text());
     let public = fs::read_to_string(checkout.path().join("secrets/per-machine/web1/host-key/public/public"))?;
     let key = public.split(' ').nth(1).unwrap();

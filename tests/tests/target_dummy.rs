@@ -77,6 +77,14 @@ const CHAIN: &str = r#"
     bindUnits = [ "unlucky.service" ];
   };
   systemd.services.unlucky = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
+  artifacts.store.smtp = {
+    files.password = { owner = "daemon"; };
+    files.user = { secret = false; testValue = "someone"; };
+    files.known.testValue = "known";
+    prompts.known.type = "line";
+    bindUnits = [ "relay.service" ];
+  };
+  systemd.services.relay = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
   artifacts.store.after = {
     files.f = { };
     dependencies = [ "broken" ];
@@ -116,6 +124,10 @@ fn what_is_declared_appears_at_boot_and_what_fails_fails_alone() {
     let text = machine.sh("cat /var/lib/attic/secrets/env").unwrap();
     assert!(text.starts_with("TOKEN=made-up-") && text.ends_with("REALM=test.example"), "{text}");
     assert_eq!(machine.sh("stat -f -L -c %T /var/lib/attic/secrets/env").unwrap(), "tmpfs");
+    // What a person would type is made up, or has its test value.
+    assert_eq!(machine.state("relay.service").unwrap(), "active", "{}", machine.journal());
+    let typed = machine.sh("cd /run/artifacts/smtp && stat -L -c '%a %U' password && cat user known password").unwrap();
+    assert!(typed.starts_with("400 daemon\nsomeoneknownmade-up-"), "{typed}");
     machine.sh("openssl verify -CAfile /run/artifacts/ca/cert /run/artifacts/leaf/cert").unwrap();
     machine.sh("test ! -e /run/artifacts/ca/key").unwrap();
     // Nothing else asks for that file system.

@@ -81,7 +81,7 @@ fn the_help_of_every_command() -> Result<()> {
         "edit",
         "rekey",
         "run",
-        "export",
+        "provision",
         "adopt",
         "sops-config",
         "activate",

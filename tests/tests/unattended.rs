@@ -123,7 +123,7 @@ fn what_nobody_answers_for_stops_no_other() -> Result<()> {
         assert_eq!(of(name)["message"], "no answer for prompt `word`, and no terminal is available");
     }
     // What is to be filled in is told once, for all.
-    assert_eq!(ran.stdout.matches("word\\\" = ").count(), 2, "{ran}");
+    assert_eq!(ran.stdout.matches("# word = ").count(), 2, "{ran}");
     let both = |error: &&Value| {
         ["also", "asks"].iter().all(|name| error["hint"].to_string().contains(&format!("web1/{name}\\\"]")))
     };
@@ -172,7 +172,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["adopt"], 0, ""),
         (&["prune"], 0, "no entry is orphaned"),
         (&["graph"], 0, "digraph"),
-        (&["export", "web1", &place], 1, "nothing to export"),
+        (&["provision", "web1", &place], 1, "nothing to provision"),
         (&["audit"], 0, ""),
         (&["backend", "list"], 0, "agenix"),
         (&["backend", "explain", "agenix"], 0, ""),

@@ -91,6 +91,18 @@ const TOOLS: &[Tool] = &[
         elsewhere: "nix profile install nixpkgs#gnupg",
     },
     Tool {
+        program: "zsh",
+        package: "zsh",
+        what_for: "completes names, as bash and fish do",
+        elsewhere: "nix profile install nixpkgs#zsh",
+    },
+    Tool {
+        program: "fish",
+        package: "fish",
+        what_for: "completes names, as bash and zsh do",
+        elsewhere: "nix profile install nixpkgs#fish",
+    },
+    Tool {
         program: "perl",
         package: "perl",
         what_for: "a generator of the tests is written in it",

@@ -16,7 +16,7 @@ use crate::failure::{backend, failure};
 use crate::inputs::{Instances, inputs};
 use crate::test_values::{STREAM, TestValues};
 
-/// Runs the generator, and has the backend write the secret files into an entry.
+/// Runs the generator, or makes up what a person would type, and has the backend write the secret files into an entry.
 pub(crate) fn generate(
     context: &mut ActivationContext<'_>,
     instances: &Instances<'_>,
@@ -24,11 +24,10 @@ pub(crate) fn generate(
 ) -> Result<BTreeMap<Name, Secret>, Failure> {
     let values = TestValues::new(instance)
         .map_err(|e| failure(instance, format!("cannot get random numbers from the system: {e}")))?;
-    let mut job = job(context, instances, instance, &values)?;
-    let mut files = run(context, instance, &job)?;
-    if job.random.is_some() {
-        check_deterministic(context, instance, &values, &mut job, &files)?;
-    }
+    let mut files = match job(context, instances, instance, &values)? {
+        Some(job) => generated(context, instance, &values, job)?,
+        None => answers(instance, &values),
+    };
     let secrets: Vec<(String, Secret)> =
         instance.secret_files().filter_map(|name| Some((name.to_string(), files.remove(name)?))).collect();
     let stored = serialize(context, instance, &secrets)?;
@@ -38,6 +37,24 @@ pub(crate) fn generate(
                 .hint(Some("report this to the author of the backend"))
         })?;
         files.insert(name.clone(), Secret::new(value.clone()));
+    }
+    Ok(files)
+}
+
+/// The values of the prompts, which are the files where there is no generator.
+fn answers(instance: &Instance, values: &TestValues) -> BTreeMap<Name, Secret> {
+    instance.artifact.prompts.iter().map(|(name, prompt)| (name.clone(), values.answer(name, prompt))).collect()
+}
+
+fn generated(
+    context: &ActivationContext<'_>,
+    instance: &Instance,
+    values: &TestValues,
+    mut job: Job,
+) -> Result<BTreeMap<Name, Secret>, Failure> {
+    let files = run(context, instance, &job)?;
+    if job.random.is_some() {
+        check_deterministic(context, instance, values, &mut job, &files)?;
     }
     Ok(files)
 }
@@ -76,24 +93,21 @@ fn check_deterministic(
     )))
 }
 
+/// What the generator is to do; none where there is none.
 fn job(
     context: &ActivationContext<'_>,
     instances: &Instances<'_>,
     instance: &Instance,
     values: &TestValues,
-) -> Result<Job, Failure> {
-    let mut job = Job::new(instance.name.clone(), &instance.artifact).ok_or_else(|| {
-        failure(instance, "no generator")
-            .hint(Some(format!("set `artifacts.store.{}.generator`", instance.name.artifact())))
-    })?;
+) -> Result<Option<Job>, Failure> {
+    let Some(mut job) = Job::new(instance.name.clone(), &instance.artifact) else { return Ok(None) };
     job.closure = vec![context.store.clone()];
     job.path.clone_from(&context.generator_path);
-    job.prompts =
-        instance.artifact.prompts.iter().map(|(name, prompt)| (name.clone(), values.answer(name, prompt))).collect();
+    job.prompts = answers(instance, values);
     job.inputs = inputs(context, instances, instance)?;
     job.log_level.clone_from(&context.log_level);
     job.random = values.stream(STREAM);
-    Ok(job)
+    Ok(Some(job))
 }
 
 fn run(context: &ActivationContext<'_>, instance: &Instance, job: &Job) -> Result<BTreeMap<Name, Secret>, Failure> {

@@ -77,7 +77,7 @@ mod tests {
 
     fn answer(name: &str, config: &str) -> String {
         let source = TestValues::new(&instance(name, config)).unwrap();
-        let prompt = Prompt { description: None, kind: artifacts_declared::PromptKind::default(), test_value: None };
+        let prompt = Prompt::default();
         String::from_utf8(source.answer(&Name::new("p").unwrap(), &prompt).expose().to_vec()).unwrap()
     }
 
@@ -106,11 +106,7 @@ mod tests {
     #[test]
     fn a_test_value_is_taken_as_it_is() {
         let source = TestValues::new(&instance("m", "{}")).unwrap();
-        let prompt = Prompt {
-            description: None,
-            kind: artifacts_declared::PromptKind::default(),
-            test_value: Some("given\n".to_owned()),
-        };
+        let prompt = Prompt { test_value: Some("given\n".to_owned()), ..Prompt::default() };
         assert_eq!(source.answer(&Name::new("p").unwrap(), &prompt).expose(), b"given\n");
     }
 }

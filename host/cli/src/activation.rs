@@ -47,8 +47,8 @@ impl Activation {
         let mut errors: Vec<Failure> =
             resolved.problems.into_iter().chain(looped).map(artifacts_flow::declared).collect();
         let selectors: Vec<Selector> = selectors.iter().map(Selector::new).collect();
-        let (chosen, idle) = select(&resolved.instances.keys().collect(), &selectors);
-        errors.extend(idle.iter().map(|s| Failure::new(s.to_string(), "no artifact matches this selector")));
+        let (chosen, unclear) = select(&resolved.instances.keys().collect(), &selectors);
+        errors.extend(unclear.iter().map(artifacts_flow::selector));
         Ok(Self { declared, instances: resolved.instances, ordered, chosen, errors })
     }
 

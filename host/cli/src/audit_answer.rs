@@ -1,10 +1,11 @@
 //! What `audit` answers: the records that are asked for, or their summary, and what is wrong with the log.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use artifacts_audit::{Filter, LogContents, Record, Summary, read, summarize};
 use artifacts_declared::InstanceName;
-use artifacts_plan::Selector;
+use artifacts_plan::{Selector, SelectorError, select};
 use artifacts_report::Failure;
 use artifacts_text::shell_word;
 use serde_json::{Value, json};
@@ -28,10 +29,13 @@ impl AuditAnswer {
     pub fn read(path: &Path, filter: &Filter, selectors: &[String]) -> Result<Self, Failure> {
         let mut found = read(path, filter).map_err(|e| audit_log::failure(&e))?;
         let parsed: Vec<Selector> = selectors.iter().map(Selector::new).collect();
-        found.records.retain(|record| parsed.is_empty() || parsed.iter().any(|selector| is_about(record, selector)));
-        let is_idle =
-            |text: &&String| !found.records.iter().any(|record| is_about(record, &Selector::new(text.as_str())));
-        let idle = selectors.iter().filter(is_idle).cloned().collect();
+        let known: BTreeSet<InstanceName> = found.records.iter().flat_map(instances).collect();
+        let (chosen, unclear) = select(&known.iter().collect(), &parsed);
+        if let Some(ambiguous) = unclear.iter().find(|error| matches!(error, SelectorError::Ambiguous { .. })) {
+            return Err(artifacts_flow::selector(ambiguous));
+        }
+        found.records.retain(|record| parsed.is_empty() || instances(record).any(|name| chosen.contains(&name)));
+        let idle = unclear.iter().map(|error| error.selector().to_string()).collect();
         let is_filtered = filter.backend.is_some() || filter.since.is_some() || filter.until.is_some();
         Ok(Self { path: path.to_owned(), summaries: summarize(&found.records), found, idle, is_filtered })
     }
@@ -107,7 +111,6 @@ impl AuditAnswer {
     }
 }
 
-fn is_about(record: &Record, selector: &Selector) -> bool {
-    let mut names = record.instances().into_iter().filter_map(|name| name.parse::<InstanceName>().ok());
-    names.any(|name| selector.matches(&name))
+fn instances(record: &Record) -> impl Iterator<Item = InstanceName> {
+    record.instances().into_iter().filter_map(|name| name.parse().ok())
 }

@@ -98,6 +98,11 @@ impl Context {
         &self.environment
     }
 
+    /// What was accepted on this machine.
+    pub fn trust(&self) -> Result<Trust, Failure> {
+        trust(&self.environment)
+    }
+
     /// Where plaintext may be.
     pub fn ram(&self) -> &Ram {
         &self.ram

@@ -167,7 +167,8 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
     let flake = nix.flake(&global.flake).map_err(failed)?;
     let (evaluation, seen) = evaluate(&flake, selectors).map_err(failed)?;
     let unseen = flake.targets().iter().filter(|target| seen.as_ref().is_some_and(|seen| !seen.contains(*target)));
-    let unseen = unseen.map(|target| (target.kind, target.name.clone())).collect();
+    let unseen: Vec<TargetName> = unseen.map(|target| (target.kind, target.name.clone())).collect();
+    keep_names(nix, &global.flake, &evaluation, &unseen);
     let unevaluated =
         evaluation.failures.iter().map(|f| Failure::about(format!("{} {}", f.kind.as_str(), f.name), &f.error));
     let (warnings, faults): (Vec<&EvaluationError>, Vec<&EvaluationError>) =
@@ -191,28 +192,37 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
     })
 }
 
+/// Keeps the names that were found, for completion. What did not evaluate keeps those that it had.
+fn keep_names(nix: &Nix, reference: &str, evaluation: &Evaluation, unseen: &[TargetName]) {
+    let failed = evaluation.failures.iter().map(|failure| (failure.kind, failure.name.clone()));
+    let unevaluated: Vec<TargetName> = unseen.iter().cloned().chain(failed).collect();
+    nix.keep_names(reference, &evaluation.spec, &unevaluated);
+}
+
 /// Evaluates no more targets than the selectors need. Returns which these are, unless they are all.
 fn evaluate(
     flake: &Flake<'_>,
     selectors: &[Selector],
 ) -> Result<(Evaluation, Option<BTreeSet<TargetRef>>), artifacts_nix::Error> {
-    let named: Option<Vec<_>> = selectors.iter().map(|selector| flake.targets_of(&selector.to_string())).collect();
+    let named: Option<Vec<_>> = selectors.iter().map(|selector| flake.targets_of(selector.as_str())).collect();
     let named: BTreeSet<TargetRef> = named.unwrap_or_default().into_iter().flatten().collect();
     if !named.is_empty() {
         let evaluation = flake.evaluate(&named.iter().cloned().collect::<Vec<_>>())?;
-        if !reach_shared(&evaluation.spec, selectors) {
+        if suffices(&evaluation, selectors) {
             return Ok((evaluation, Some(named)));
         }
     }
     Ok((flake.evaluate(flake.targets())?, None))
 }
 
-/// Whether something shared is among what the selectors need: its recipients are then all targets that declare it.
-fn reach_shared(spec: &Spec, selectors: &[Selector]) -> bool {
-    let instances = artifacts_plan::instances(spec, None).instances;
-    let (chosen, _) = artifacts_plan::select(&instances.keys().collect(), selectors);
+/// Whether nothing more needs to be evaluated: each selector has a meaning, unless a target that may have it is broken; and nothing
+/// shared is among what they need, whose recipients are all targets that declare it.
+fn suffices(evaluation: &Evaluation, selectors: &[Selector]) -> bool {
+    let instances = artifacts_plan::instances(&evaluation.spec, None).instances;
+    let (chosen, unclear) = artifacts_plan::select(&instances.keys().collect(), selectors);
     let reach = artifacts_plan::reach(&instances, &chosen);
-    reach.iter().any(|name| matches!(name, InstanceName::Shared { .. }))
+    let is_complete = unclear.is_empty() || !evaluation.failures.is_empty();
+    is_complete && !reach.iter().any(|name| matches!(name, InstanceName::Shared { .. }))
 }
 
 /// The instance of a target's artifact.

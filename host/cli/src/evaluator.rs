@@ -83,5 +83,5 @@ fn reason(flake: &Flake<'_>, spec: &Spec, name: &InstanceName) -> Option<String>
 /// Returns what the flake exports that has the target: itself, or the machine that a user is in.
 fn exported(flake: &Flake<'_>, target: &Target) -> Option<TargetRef> {
     let scope = if target.kind == TargetKind::HomeManager { "per-user" } else { "per-machine" };
-    flake.targets_of(&format!("{scope}/{}", target.name))?.into_iter().next()
+    flake.targets_named(Some(scope), target.name.as_str()).into_iter().next()
 }

@@ -17,7 +17,7 @@ use artifacts_seam::Secret;
 
 use crate::environment::Environment;
 use crate::exit::Exit;
-use crate::instance_file::InstanceFile;
+use crate::instance_file::{FileUse, InstanceFile};
 use crate::signals;
 
 /// The variable that has the path of the directory with the files.
@@ -53,7 +53,7 @@ pub struct GivenFiles {
 
 /// Returns what is evaluated for these selectors and variables.
 pub fn evaluated(selectors: &[Selector], variables: &[FileVariable]) -> Vec<Selector> {
-    selectors.iter().cloned().chain(variables.iter().map(|one| one.file.selector())).collect()
+    selectors.iter().cloned().chain(variables.iter().flat_map(|one| one.file.selectors(FileUse::Read))).collect()
 }
 
 impl GivenFiles {
@@ -61,7 +61,7 @@ impl GivenFiles {
     pub fn read(run: &mut Run, selectors: &[Selector], variables: &[FileVariable]) -> Result<Self, Vec<Failure>> {
         let mut named = Vec::new();
         for FileVariable { variable, file } in variables {
-            named.push((variable.clone(), file.resolve(run)?));
+            named.push((variable.clone(), file.resolve(run, FileUse::Read)?));
         }
         let mut wanted = FileSelection::new();
         // No selector means all, but not where a variable says what is meant.

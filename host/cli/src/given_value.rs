@@ -2,37 +2,55 @@
 
 use std::io::IsTerminal as _;
 
-use artifacts_declared::{InstanceName, Name, PromptKind};
-use artifacts_prompt::PromptRequest;
+use artifacts_declared::{InstanceName, Name, Prompt};
+use artifacts_flow::Run;
+use artifacts_prompt::{PromptRequest, is_blank};
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_text::Explain;
 
 use crate::{limited_input, person};
 
-/// Reads standard input as it is; at a terminal, asks twice for a hidden line.
-pub fn read(no_input: bool, allow_empty: bool, instance: &InstanceName, file: &Name) -> Result<Secret, Failure> {
-    let failed = |why: String| Failure::new(instance.to_string(), why);
-    if std::io::stdin().is_terminal() {
-        let mut terminal = person::terminal().filter(|_| !no_input).ok_or_else(|| {
-            failed(format!("no value for `{file}`"))
-                .hint(Some("pipe the value in: `COMMAND | artifacts set INSTANCE FILE`"))
-        })?;
-        let question = PromptRequest {
-            instance: instance.clone(),
-            prompt: file.clone(),
-            description: None,
-            details: Vec::new(),
-            earlier: None,
-            kind: PromptKind::Hidden,
+/// Returns how a file is asked for: as it is declared where no generator writes it, else by a hidden line.
+pub fn request(run: &Run, instance: &InstanceName, file: &Name) -> PromptRequest {
+    let artifact = run.instances().get(instance).map(|one| &one.artifact).filter(|artifact| artifact.is_typed());
+    let Prompt { description, kind, .. } = artifact.and_then(|one| one.prompts.get(file)).cloned().unwrap_or_default();
+    // An empty value has a question of its own.
+    PromptRequest {
+        instance: instance.clone(),
+        prompt: file.clone(),
+        description,
+        details: Vec::new(),
+        earlier: None,
+        kind,
+        required: false,
+    }
+}
+
+/// Reads standard input as it is; at a terminal, asks. An empty value needs a flag or, there, a second yes.
+pub fn read(no_input: bool, allow_empty: bool, request: &PromptRequest) -> Result<Secret, Failure> {
+    let failed = |why: String| Failure::new(request.instance.to_string(), why);
+    if !std::io::stdin().is_terminal() {
+        let value = limited_input::read_from(std::io::stdin().lock(), limited_input::VALUE)
+            .map_err(|e| failed(format!("cannot read standard input: {e}")))?;
+        return if value.size() > 0 || allow_empty {
+            Ok(value)
+        } else {
+            Err(failed("standard input is empty".to_owned()).hint(Some(
+                "the command before the pipe may have failed; to store an empty value, pass `--allow-empty`",
+            )))
         };
-        return terminal.ask(&question).map_err(|e| failed(e.to_string()).hint(e.hint()));
     }
-    let value = limited_input::read_from(std::io::stdin().lock(), limited_input::VALUE)
-        .map_err(|e| failed(format!("cannot read standard input: {e}")))?;
-    if value.size() == 0 && !allow_empty {
-        return Err(failed("standard input is empty".to_owned())
-            .hint(Some("the command before the pipe may have failed; to store an empty value, pass `--allow-empty`")));
+    let mut terminal = person::terminal().filter(|_| !no_input).ok_or_else(|| {
+        failed(format!("no value for `{}`", request.prompt))
+            .hint(Some("pipe the value in: `COMMAND | artifacts set INSTANCE FILE`"))
+    })?;
+    let value = terminal.ask(request).map_err(|e| failed(e.to_string()).hint(e.hint()))?;
+    if !is_blank(&value)
+        || allow_empty
+        || terminal.confirm(&format!("Store an empty value as `{}`?", request.prompt))?
+    {
+        return Ok(value);
     }
-    Ok(value)
+    Err(failed("no value entered; nothing was changed".to_owned()))
 }

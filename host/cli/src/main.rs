@@ -8,6 +8,7 @@ mod audit_text;
 mod bundled;
 mod clones;
 mod commands;
+mod completion;
 mod console;
 mod context;
 mod creation_rules;
@@ -15,26 +16,30 @@ mod declarations;
 mod draft;
 mod editing;
 mod editor;
+mod editor_copies;
 mod environment;
 mod evaluator;
 mod exit;
 mod explained_backend;
-mod export_tree;
-mod exported_files;
 mod given_files;
 mod given_value;
 mod global;
 mod grants;
+mod help;
 mod identities;
 mod inspected_component;
 mod instance_file;
 mod invocation;
 mod key_command;
 mod limited_input;
+mod manual;
 mod messages;
 mod operator;
+mod other_verbs;
 mod person;
 mod progress;
+mod provision_tree;
+mod provisioned_files;
 mod registered;
 mod sandboxes;
 mod signals;
@@ -43,12 +48,13 @@ mod terminal;
 mod width;
 mod writing;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use artifacts_report::Failure;
 use artifacts_text::Explain as _;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use commands::Cli;
@@ -59,7 +65,10 @@ use global::Global;
 fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
     artifacts_worker::worker_main();
-    let cli = arguments();
+    let cli = match arguments() {
+        Ok(cli) => cli,
+        Err(status) => return status.into(),
+    };
     let Global { json, verbose, show_output, color, .. } = cli.global;
     console::choose_color(color);
     let console = Console::new(json, verbose, show_output, commands::stores(&cli));
@@ -67,17 +76,40 @@ fn main() -> ExitCode {
     console.end(status).into()
 }
 
-/// Parses the arguments. Ends the program with its help, or with what is wrong with them.
-fn arguments() -> Cli {
+/// Parses the arguments. Ends the program with its help, or with what is wrong with them; what another tool calls otherwise is
+/// answered.
+fn arguments() -> Result<Cli, Exit> {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let console = Console::new(false, 0, false, false);
     let mut command = Cli::command().term_width(width::of_help());
-    let matches = command.get_matches_mut();
+    // A shell asks at each key, and never for help.
+    if typed.get(1).is_none_or(|word| word != "complete") {
+        command = help::install(command, &console);
+    }
+    let matches = match command.try_get_matches_from_mut(&typed) {
+        Ok(matches) => matches,
+        Err(error) => match other_verb(&error, &typed) {
+            Some(answer) => {
+                console.failures(&[answer]);
+                return Err(Exit::USAGE);
+            }
+            None => error.exit(),
+        },
+    };
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Err(why) = standard_input::check(&cli.global, cli.command.standard_input()) {
         command.error(ErrorKind::ArgumentConflict, why).exit();
     }
-    let typed: Vec<_> = std::env::args_os().collect();
     cli.global.invocation = invocation::Invocation::new(&command, &matches, &typed);
-    cli
+    Ok(cli)
+}
+
+/// What to type instead of a command of another tool.
+fn other_verb(error: &clap::Error, typed: &[OsString]) -> Option<Failure> {
+    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(verb))) => other_verbs::answer(verb, typed),
+        _ => None,
+    }
 }
 
 /// Runs the command, after what has to be before anything secret is read.

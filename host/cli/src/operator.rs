@@ -93,6 +93,7 @@ impl TerminalOperator {
             details: request.details.clone(),
             earlier: request.earlier.clone(),
             kind: request.kind,
+            required: request.required,
         };
         requests.iter().map(question).collect()
     }
@@ -142,13 +143,15 @@ impl Operator for TerminalOperator {
 
     fn check_answers<'a>(
         &self,
-        prompts: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name)>,
+        prompts: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name, &'a Prompt)>,
     ) -> Result<(), Failure> {
-        self.answers.as_ref().map_or(Ok(()), |answers| answers.check_used(prompts).map_err(|e| failed(&e)))
+        let known = prompts.map(|(instance, name, prompt)| (instance, name, prompt.is_required()));
+        self.answers.as_ref().map_or(Ok(()), |answers| answers.check(known).map_err(|e| failed(&e)))
     }
 
     fn open_prompts(&self, instance: &Instance) -> Vec<Name> {
-        let given = |name: &Name, prompt: &Prompt| self.answers.as_ref()?.get(&instance.name, name, prompt.kind);
+        let given =
+            |name: &Name, prompt: &Prompt| self.answers.as_ref()?.get(&instance.name, name, prompt.is_required());
         let open = instance.artifact.prompts.iter().filter(|(name, prompt)| given(name, prompt).is_none());
         open.map(|(name, _)| name.clone()).collect()
     }

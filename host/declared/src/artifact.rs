@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_text::shortened;
 
-use crate::{Artifact, DeclaredFile, Name, Prompt};
+use crate::{Artifact, DeclaredFile, Generator, Name, Prompt};
 
 /// So many bytes of a value that differs are shown.
 const SHOWN: usize = 500;
@@ -32,18 +32,20 @@ impl Artifact {
             blocked: _,
             backend,
             files,
-            prompts,
+            // Those that are asked for are compared: some are implicit.
+            prompts: _,
             dependencies,
             validation,
             max_age,
             timeout,
             network,
-            // Compared among the targets of one system: by who resolves them.
-            generator: _,
+            // Which one it is is compared among the targets of one system: by who resolves them.
+            generator,
         } = self;
         let difference = differs("backend", backend.as_ref(), other.backend.as_ref(), optional)
             .or_else(|| files_differ(files, &other.files))
-            .or_else(|| prompts_differ(prompts, &other.prompts))
+            .or_else(|| generators_differ(generator.as_ref(), other.generator.as_ref()))
+            .or_else(|| prompts_differ(&self.asked(), &other.asked()))
             .or_else(|| differs("dependencies", &set(dependencies), &set(&other.dependencies), words))
             .or_else(|| differs("validation", validation, &other.validation, ToString::to_string))
             .or_else(|| differs("maxAge", max_age.as_ref(), other.max_age.as_ref(), optional))
@@ -83,6 +85,15 @@ impl<'a> Files<'a> {
     }
 }
 
+/// Either all targets generate it, or none does.
+fn generators_differ(ours: Option<&Generator>, theirs: Option<&Generator>) -> Option<Disagreement> {
+    let path = |generator: Option<&Generator>| {
+        generator.map_or_else(|| "none".to_owned(), |generator| generator.path.display().to_string())
+    };
+    (ours.is_some() != theirs.is_some()).then_some(())?;
+    differs("generator", ours, theirs, path)
+}
+
 fn prompts_differ(ours: &BTreeMap<Name, Prompt>, theirs: &BTreeMap<Name, Prompt>) -> Option<Disagreement> {
     let names = |prompts: &'_ BTreeMap<Name, Prompt>| prompts.keys().cloned().collect::<BTreeSet<_>>();
     differs("prompts", &names(ours), &names(theirs), words)
@@ -90,11 +101,12 @@ fn prompts_differ(ours: &BTreeMap<Name, Prompt>, theirs: &BTreeMap<Name, Prompt>
 }
 
 fn prompt_differs(name: &Name, ours: &Prompt, theirs: &Prompt) -> Option<Disagreement> {
-    let Prompt { description, kind, test_value } = ours;
+    let Prompt { description, kind, test_value, required: _ } = ours;
     let field = |field: &str| format!("prompts.{name}.{field}");
     differs(&field("type"), kind, &theirs.kind, word)
         .or_else(|| differs(&field("description"), description.as_ref(), theirs.description.as_ref(), quoted))
         .or_else(|| differs(&field("testValue"), test_value.as_ref(), theirs.test_value.as_ref(), quoted))
+        .or_else(|| differs(&field("required"), &ours.is_required(), &theirs.is_required(), ToString::to_string))
 }
 
 /// Compares the values, and puts them into words only when they differ: different values may have the same words.

@@ -11,6 +11,7 @@ mod parse;
 mod recipients;
 mod schema;
 mod twice;
+mod typed;
 mod types;
 
 pub use artifact::Disagreement;

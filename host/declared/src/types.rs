@@ -227,7 +227,7 @@ pub struct Artifact {
     /// Whether its generator may use the network.
     #[serde(default)]
     pub network: bool,
-    /// What makes its files.
+    /// What makes its files; without it a person types them.
     #[serde(default)]
     pub generator: Option<Generator>,
 }
@@ -261,7 +261,7 @@ fn yes() -> bool {
 }
 
 /// A question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Prompt {
     /// What the person is asked for.
@@ -273,6 +273,16 @@ pub struct Prompt {
     /// The value on test machines.
     #[serde(default)]
     pub test_value: Option<String>,
+    /// Whether an empty answer is rejected; by default that of a hidden prompt is.
+    #[serde(default)]
+    pub required: Option<bool>,
+}
+
+impl Prompt {
+    /// Returns whether an empty answer is rejected: what is typed blind is empty by mistake.
+    pub fn is_required(&self) -> bool {
+        self.required.unwrap_or_else(|| self.kind.is_hidden())
+    }
 }
 
 /// How a question is asked.
@@ -288,6 +298,13 @@ pub enum PromptKind {
     Multiline,
     /// Not shown, until end of input.
     MultilineHidden,
+}
+
+impl PromptKind {
+    /// Returns whether what is typed is not shown.
+    pub fn is_hidden(self) -> bool {
+        matches!(self, Self::Hidden | Self::MultilineHidden)
+    }
 }
 
 /// What makes an artifact's files.

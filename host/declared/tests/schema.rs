@@ -14,7 +14,7 @@ fn whole() -> Value {
       "targets": [{"kind": "nixos", "name": "web1", "system": "x86_64-linux", "config": {"agenix": {}},
         "artifacts": {"a": {"description": null, "shared": false, "backend": "agenix", "blocked": false,
           "files": {"f": {"secret": true, "deploy": true, "path": "/p", "mode": "0400", "owner": "root", "group": "root"}},
-          "prompts": {"p": {"description": "d", "type": "hidden", "testValue": null}},
+          "prompts": {"p": {"description": "d", "type": "hidden", "testValue": null, "required": null}},
           "dependencies": [], "validation": null, "maxAge": null, "timeout": null, "network": false,
           "generator": {"path": "/nix/store/x", "drv": null, "system": null}}}}]})
 }
@@ -43,6 +43,7 @@ fn what_one_refuses_the_other_refuses() {
         place("/targets/0/name", json!("")),
         place("/targets/0/kind", json!("bsd")),
         place("/targets/0/artifacts/a/prompts/p/type", json!("loud")),
+        place("/targets/0/artifacts/a/prompts/p/required", json!("no")),
         place("/targets/0/artifacts/a/maxAge", json!("1d")),
         place("/targets/0/artifacts/a/files", json!({"a\u{1b}b": {}})),
         place("/targets/0/artifacts/a/files", json!({"d\u{200b}b": {}})),

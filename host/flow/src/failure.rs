@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind};
+use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind, SelectorError};
 use artifacts_report::Failure;
 use artifacts_seam::CallError;
 use artifacts_session::CallFailed;
@@ -42,12 +42,6 @@ pub fn not_accepted(instance: &Instance) -> Failure {
 pub fn on_target(instance: &Instance) -> Failure {
     for_instance(instance, "generated on the target; nothing is stored here")
         .hint(Some("declare a backend that stores it"))
-}
-
-/// What nothing makes.
-pub fn no_generator(instance: &Instance) -> Failure {
-    let hint = format!("set `artifacts.store.{}.generator`", instance.name.artifact());
-    for_instance(instance, "no generator").hint(Some(hint))
 }
 
 /// A failure of what depends on another one that cannot be read, and why that cannot.
@@ -142,4 +136,9 @@ pub fn not_serialized(instance: &Instance, stopped: &CallFailed) -> Failure {
 /// A problem of the declarations.
 pub fn declared(problem: Problem) -> Failure {
     Failure::new(problem.instance.to_string(), problem.message).hint(Some(problem.hint))
+}
+
+/// A selector that means nothing, or several things.
+pub fn selector(error: &SelectorError) -> Failure {
+    Failure::about(error.selector().to_string(), error)
 }

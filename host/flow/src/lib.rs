@@ -19,7 +19,7 @@ pub use artifacts_audit::{AuditLog, Operation};
 pub use artifacts_report::Report;
 
 pub use chain::{Agreed, Change, Locked, Surveyed, Written};
-pub use failure::{declared, not_serialized};
+pub use failure::{declared, not_serialized, selector};
 pub use look::adoptable::Adoption;
 pub use look::configured::check_config;
 pub use look::survey::{Survey, SurveyedInstance};

@@ -10,7 +10,7 @@ use artifacts_report::{Failure, Report};
 
 use crate::chain::Written;
 use crate::look::blocked;
-use crate::run::Run;
+use crate::run::{Run, Selection};
 use crate::tools::{Question, RunEvent};
 use crate::work::generate::Generate;
 use crate::work::prompts;
@@ -20,7 +20,7 @@ pub fn preview(run: &mut Run, selectors: &[Selector], change: &Generate) -> Repo
     if let Err(failure) = check_answers(run) {
         return Report { errors: vec![failure], ..Report::default() };
     }
-    let selection = run.select(selectors);
+    let selection = select(run, selectors, *change);
     let mut report = run.survey(&selection).preview(change);
     blocked::explain(run, &mut report);
     report
@@ -30,7 +30,7 @@ pub fn preview(run: &mut Run, selectors: &[Selector], change: &Generate) -> Repo
 pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: NonZeroUsize) -> Report {
     let mut whole = Whole::default();
     let declared = loop {
-        let selection = run.select(selectors);
+        let selection = select(run, selectors, *change);
         if let Err(failure) = check_answers(run) {
             if !whole.has_round {
                 return Report { errors: vec![failure], ..Report::default() };
@@ -64,13 +64,20 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
     whole.end(declared)
 }
 
+/// What replaces values takes no selector that may mean another thing.
+fn select(run: &Run, selectors: &[Selector], change: Generate) -> Selection {
+    if change.regenerate { run.select_strictly(selectors) } else { run.select(selectors) }
+}
+
 /// An answer to nothing is a mistake; but the prompts of what is blocked are not known yet.
 fn check_answers(run: &Run) -> Result<(), Failure> {
     if run.is_in_part() || run.instances.values().any(|instance| instance.artifact.blocked) {
         return Ok(());
     }
-    let prompts =
-        run.instances.values().flat_map(|one| one.artifact.prompts.keys().map(move |prompt| (&one.name, prompt)));
+    let prompts = run
+        .instances
+        .values()
+        .flat_map(|one| one.artifact.prompts.iter().map(move |(name, prompt)| (&one.name, name, prompt)));
     run.tools.operator.check_answers(&mut prompts.into_iter())
 }
 

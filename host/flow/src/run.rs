@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::AuditLog;
 use artifacts_declared::{InstanceName, Name, Recipients, Spec};
-use artifacts_plan::{EntryOwners, Instance, Selector, TargetName};
+use artifacts_plan::{EntryOwners, Instance, Selector, SelectorError, SelectorKind, SelectorMeaning, TargetName};
 use artifacts_report::{Failure, FileChange, InstanceRow, Report};
 use artifacts_seam::Secret;
-use artifacts_text::shell_word;
 
 use crate::failure;
 use crate::look::changes::{Writing, changes};
@@ -52,6 +51,9 @@ impl Selection {
     }
 }
 
+/// Finds what selectors mean among names.
+type Choose = fn(&BTreeSet<&InstanceName>, &[Selector]) -> (BTreeSet<InstanceName>, Vec<SelectorError>);
+
 /// The files to read, by instance.
 pub type FileSelection = BTreeMap<InstanceName, Vec<Name>>;
 
@@ -94,32 +96,55 @@ impl Run {
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
         let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
         let faulty: BTreeSet<InstanceName> = problems.iter().map(|problem| problem.instance.clone()).collect();
-        let problems = problems.into_iter().map(|p| (vec![p.instance.clone()], failure::declared(p)));
+        // What Nix reports of a declaration is not said a second time.
+        let reported: BTreeSet<InstanceName> = failures.iter().flat_map(|(names, _)| names).cloned().collect();
+        let problems = problems.into_iter().filter(|problem| !reported.contains(&problem.instance));
+        let problems = problems.map(|problem| (vec![problem.instance.clone()], failure::declared(problem)));
         self.errors = failures.into_iter().chain(problems).collect();
         self.instances = resolved.instances.into_iter().filter(|(name, _)| !faulty.contains(name)).collect();
         (self.ordered, self.spec, self.unevaluated, self.unseen) = (ordered, spec, unevaluated, unseen);
     }
 
-    /// Returns the instances that the selectors mean, without what is settled in this run. A selector that means nothing is an
-    /// error.
+    /// Returns the instances that the selectors mean, without what is settled in this run. A selector that means nothing, or several
+    /// things, is an error.
     pub fn select(&self, selectors: &[Selector]) -> Selection {
-        let faulty = self.errors.iter().flat_map(|(names, _)| names);
-        let all: BTreeSet<&InstanceName> = self.instances.keys().chain(faulty).collect();
-        let (mut names, idle) = artifacts_plan::select(&all, selectors);
+        self.choose(selectors, artifacts_plan::select)
+    }
+
+    /// Does the same for what replaces values: a name that is both a machine's and a user's is an error as well.
+    pub fn select_strictly(&self, selectors: &[Selector]) -> Selection {
+        self.choose(selectors, artifacts_plan::select_strictly)
+    }
+
+    /// Returns what one selector means.
+    ///
+    /// # Errors
+    /// When it means nothing, or several things.
+    pub fn meaning(&self, selector: &Selector, strictly: bool) -> Result<SelectorMeaning, SelectorError> {
+        let names = self.names();
+        if strictly { selector.resolve_strictly(&names) } else { selector.resolve(&names) }
+    }
+
+    /// The instances that selectors name as an instance or an artifact, and not as one of all that something has.
+    pub(crate) fn named(&self, selectors: &[Selector]) -> BTreeSet<InstanceName> {
+        let all = self.names();
+        let meanings = selectors.iter().filter_map(|selector| selector.resolve(&all).ok());
+        let named = meanings.filter(|one| matches!(one.kind, SelectorKind::Instance | SelectorKind::Artifact));
+        named.flat_map(|meaning| meaning.names).collect()
+    }
+
+    fn choose(&self, selectors: &[Selector], choose: Choose) -> Selection {
+        let (mut names, unclear) = choose(&self.names(), selectors);
         let meant = |of: &[InstanceName]| of.is_empty() || of.iter().any(|name| names.contains(name));
-        let declared = self.errors.iter().filter(|(of, _)| meant(of));
-        let idle = idle.iter().map(|selector| {
-            let prefix = Selector::new(format!("{selector}/"));
-            let hint = if all.iter().any(|name| prefix.matches(name)) {
-                format!("did you mean `{}`? A prefix ends at a slash", shell_word(&prefix.to_string()))
-            } else {
-                "`artifacts status` lists all names; a prefix ends at a slash".to_owned()
-            };
-            Failure::new(selector.to_string(), "no artifact matches this selector").hint(Some(hint))
-        });
-        let errors = declared.map(|(_, failure)| failure.clone()).chain(idle).collect();
+        let declared = self.errors.iter().filter(|(of, _)| meant(of)).map(|(_, failure)| failure.clone());
+        let errors = declared.chain(unclear.iter().map(failure::selector)).collect();
         names.retain(|name| !self.state.settled.contains(name));
         Selection { selectors: selectors.to_vec(), names, errors }
+    }
+
+    /// The names of all instances, of those as well that are badly declared.
+    fn names(&self) -> BTreeSet<&InstanceName> {
+        self.instances.keys().chain(self.errors.iter().flat_map(|(names, _)| names)).collect()
     }
 
     /// Returns a selection of one instance.

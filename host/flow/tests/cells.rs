@@ -247,7 +247,7 @@ fn stored_by_another_program_without_a_receipt() {
 
 #[test]
 fn without_a_generator() {
-    check("no generator", [Refused, Refused, Refused, Nothing, Nothing, Nothing, Nothing, NewValue], |_| {
+    check("no generator", [NewValue, NewValue, NewValue, Nothing, Nothing, Nothing, Nothing, NewValue], |_| {
         one().without_generator()
     });
 }

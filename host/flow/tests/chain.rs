@@ -261,14 +261,6 @@ fn without_a_sandbox_no_prompt_is_asked_and_everything_drops_out_at_once() {
 }
 
 #[test]
-fn what_has_no_generator_fails_before_anyone_is_asked() {
-    let desk = Desk::new();
-    let report = generated(&desk, &one().without_generator());
-    assert_eq!(messages(&report), ["no generator"]);
-    assert!(desk.take_said().is_empty());
-}
-
-#[test]
 fn refused_recipients_are_written_to_no_file() {
     let desk = Desk::new();
     desk.answer([Answer::No]);

@@ -113,10 +113,7 @@ impl EvaluationCache {
     /// Writes a file so that a reader sees all of the answer or none.
     fn write(&self, file: &Path, answer: &[u8]) -> io::Result<()> {
         self.forget_old()?;
-        let mut temporary = tempfile::NamedTempFile::new_in(&self.directory)?;
-        io::Write::write_all(&mut temporary, answer)?;
-        temporary.persist(file).map_err(|error| error.error)?;
-        Ok(())
+        replace(file, answer)
     }
 
     fn forget_old(&self) -> io::Result<()> {
@@ -131,9 +128,18 @@ impl EvaluationCache {
     }
 }
 
+/// Replaces a file in its directory in one step.
+pub(crate) fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let directory = file.parent().unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(directory)?;
+    io::Write::write_all(&mut temporary, bytes)?;
+    temporary.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// Returns whether only this user can write the directory, which is created if it does not exist: anyone who can write
 /// there decides what is built and run.
-fn is_own(directory: &Path) -> bool {
+pub(crate) fn is_own(directory: &Path) -> bool {
     let me = rustix::process::geteuid().as_raw();
     // Whose home it is: root makes no directory in another user's.
     let above = directory.ancestors().find_map(|directory| fs::symlink_metadata(directory).ok());

@@ -106,23 +106,36 @@ impl Flake<'_> {
         &self.targets
     }
 
-    /// Returns the configurations that can have the instances of a selector, which is an instance name or a prefix of
-    /// one: `per-machine/web1`, `per-user/alice@laptop/ssh`. `None` if any of them can: a shared artifact needs all
-    /// its targets, and so does its dependent.
+    /// Returns the configurations that can have the instances of a selector that names a machine or user: `web1/`, `web1/attic`,
+    /// `per-machine/web1`, `per-user/alice@laptop/ssh`. `None` if any of them can: a word may be an artifact's name, a pattern
+    /// may match users inside a machine, and a shared artifact needs all its targets, and so does its dependent.
     pub fn targets_of(&self, selector: &str) -> Option<Vec<TargetRef>> {
-        let mut parts = selector.split('/');
-        let (scope, name) = (parts.next()?, parts.next().filter(|name| !name.is_empty())?);
+        const SCOPES: [&str; 3] = ["per-machine", "per-user", "shared"];
+        let (first, rest) = selector.split_once('/')?;
+        let may_be_elsewhere = self.targets.iter().any(|target| SCOPES.contains(&target.name.as_str()));
+        if first == "shared" || may_be_elsewhere || selector.contains(['*', '?', '[', '\\']) {
+            return None;
+        }
+        let (scope, name) = match first {
+            "per-machine" | "per-user" => (Some(first), rest.split('/').next().unwrap_or_default()),
+            _ => (None, first),
+        };
+        (!name.is_empty()).then(|| self.targets_named(scope, name))
+    }
+
+    /// Returns the configurations that can have the machine or user of a name: `per-machine`, `per-user`, or either.
+    pub fn targets_named(&self, scope: Option<&str>, name: &str) -> Vec<TargetRef> {
+        let may_be = |own| scope.is_none_or(|scope| scope == own);
         // A user inside a machine's configuration is `<user>@<machine>`, and both may have an `@`.
         let inside =
             |machine: &str| name.strip_suffix(machine).is_some_and(|user| user.len() > 1 && user.ends_with('@'));
-        let can_have = |target: &&TargetRef| match (scope, target.kind) {
-            ("per-machine", TargetKind::Nixos | TargetKind::Darwin) | ("per-user", TargetKind::HomeManager) => {
-                target.name == name
+        let can_have = |target: &&TargetRef| match target.kind {
+            TargetKind::HomeManager => may_be("per-user") && target.name == name,
+            TargetKind::Nixos | TargetKind::Darwin => {
+                (may_be("per-machine") && target.name == name) || (may_be("per-user") && inside(&target.name))
             }
-            ("per-user", _) => inside(&target.name),
-            _ => false,
         };
-        matches!(scope, "per-machine" | "per-user").then(|| self.targets.iter().filter(can_have).cloned().collect())
+        self.targets.iter().filter(can_have).cloned().collect()
     }
 
     /// Returns the directory in the store from which it is evaluated.

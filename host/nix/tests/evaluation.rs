@@ -541,7 +541,12 @@ fn a_selector_names_the_targets_that_are_needed() {
     assert_eq!(of("per-user/a@b@c/ssh").unwrap(), ["nixosConfigurations.b@c"]);
     assert_eq!(of("per-user/@web1/ssh").unwrap(), Vec::<String>::new());
     assert_eq!(of("per-machine/none").unwrap(), Vec::<String>::new());
-    for any in ["shared/ca", "shared", "attic", "per-machine/", "per-machine", ""] {
+    // Short forms, where a machine and a user may have one name.
+    assert_eq!(of("web1/a").unwrap(), ["nixosConfigurations.web1"]);
+    assert_eq!(of("web1/").unwrap(), ["nixosConfigurations.web1"]);
+    assert_eq!(of("alice@web1/ssh").unwrap(), both);
+    assert_eq!(of("none/a").unwrap(), Vec::<String>::new());
+    for any in ["shared/ca", "shared", "attic", "web1", "per-machine/", "per-machine", "web?/a", "*/", "/", ""] {
         assert_eq!(of(any), None, "{any}");
     }
 }

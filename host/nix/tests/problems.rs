@@ -24,8 +24,12 @@ const FAULTS: &[(&str, &str)] = &[
         "artifacts.store.good.backend: unknown backend `vault`; use one of agenix, dummy, sops-nix, or register it: artifacts.backends.vault.component = …;",
     ),
     (
-        "artifacts.store.bare.files.f = { };",
-        "artifacts.store.bare.generator: no generator; set the program that writes the files to $out",
+        "artifacts.store.bare = { files.f = { }; prompts.p = { }; };",
+        "artifacts.store.bare.prompts.p: nothing uses the answer; set artifacts.store.bare.generator, or declare a file of this name: artifacts.store.bare.files.p = { };",
+    ),
+    (
+        r#"artifacts.store.bare = { files.f = { }; dependencies = [ "good" ]; };"#,
+        "artifacts.store.bare.dependencies: nothing reads `good`; set artifacts.store.bare.generator, or remove it",
     ),
     (
         "artifacts.store.empty = { inherit generator; };",
@@ -489,7 +493,7 @@ fn a_blocked_artifact_hides_no_fault_of_another_one() {
     let bench = Bench::new();
     bench.flake(&faulty(
         "web1",
-        r#"artifacts.store.good.files.f.path = throw "not yet"; artifacts.store.bare.files.f = { };"#,
+        r#"artifacts.store.good.files.f.path = throw "not yet"; artifacts.store.bare = { files.f = { }; prompts.p = { }; };"#,
     ));
     let problems = bench.evaluate().problems;
     assert!(problems.iter().any(|problem| problem.artifacts == ["bare"]), "{problems:?}");
@@ -499,7 +503,7 @@ fn a_blocked_artifact_hides_no_fault_of_another_one() {
 fn a_throwing_backend_and_computed_file_names_hide_no_fault_of_another_artifact() {
     let bench = Bench::new();
     for blocked in ["files.f = { }; backend = throw \"not yet\";", "files = throw \"not yet\";"] {
-        let bare = "artifacts.store.bare.files.f = { };
+        let bare = "artifacts.store.bare = { files.f = { }; prompts.p = { }; };
             artifacts.store.twin = { inherit generator; files.f.path = \"/run/artifacts/good/f\"; };";
         bench.flake(&faulty("web1", &format!("{bare} artifacts.store.blocked = {{ inherit generator; {blocked} }};")));
         let problems = bench.evaluate().problems;
@@ -513,7 +517,7 @@ fn a_throwing_backend_and_computed_file_names_hide_no_fault_of_another_artifact(
 #[test]
 fn faults_that_cannot_be_found_do_not_pass_for_none_and_hide_no_others() {
     let bench = Bench::new();
-    let bare = "artifacts.store.bare.files.f = { };";
+    let bare = "artifacts.store.bare = { files.f = { }; prompts.p = { }; };";
     let broken = r#"{ artifacts = [ ]; warning = false; message = throw "broken"; }"#;
     let whole = "lib.mkForce (throw \"broken\")";
     bench.flake(
@@ -530,7 +534,7 @@ fn faults_that_cannot_be_found_do_not_pass_for_none_and_hide_no_others() {
             "cannot check the configuration of nixosConfigurations.{target}: evaluate its config.artifacts.problems to see why"
         )
     };
-    let bare = "artifacts.store.bare.generator: no generator; set the program that writes the files to $out";
+    let bare = "artifacts.store.bare.prompts.p: nothing uses the answer; set artifacts.store.bare.generator, or declare a file of this name: artifacts.store.bare.files.p = { };";
     let mut one = of("one");
     one.sort_unstable();
     assert_eq!(one, [bare, &untold("one")]);

@@ -8,8 +8,8 @@ use artifacts_seam::InstanceView;
 pub struct Instance {
     /// Its name, which is the path of its entry below the storage.
     pub name: InstanceName,
-    /// Its declaration: of a shared artifact the first target's, with which all others agree. `blocked` if any is, and with a
-    /// generator that this machine can run, if there is one.
+    /// Its declaration: of a shared artifact the first target's, with which all others agree. `blocked` if any is, with a
+    /// generator that this machine can run, if there is one, and with the implicit prompts if there is none.
     pub artifact: Artifact,
     /// The targets that declare it, sorted by name.
     pub targets: Vec<TargetId>,

@@ -6,6 +6,7 @@
 
 mod draw;
 mod elsewhere;
+mod glob;
 mod instance;
 mod order;
 mod owners;
@@ -13,8 +14,10 @@ mod problem;
 mod reason;
 mod resolve;
 mod select;
+mod selector;
 mod short_names;
 mod state;
+mod suggestion;
 
 pub use draw::{dot, mermaid};
 pub use elsewhere::Elsewhere;
@@ -24,6 +27,8 @@ pub use owners::{EntryOwners, Owner, TargetName};
 pub use problem::Problem;
 pub use reason::{Cause, Reason, ReasonKind};
 pub use resolve::{Resolved, instances};
-pub use select::{Selector, reach, select};
+pub use select::{reach, select, select_strictly};
+pub use selector::{Selector, SelectorError, SelectorForm, SelectorKind, SelectorMeaning};
 pub use short_names::ShortNames;
 pub use state::{Facts, InstanceState, RECIPIENTS, Said, state, validation_hash};
+pub use suggestion::suggestion;

@@ -84,13 +84,41 @@ fn resolve(name: &InstanceName, declarations: &[Declaration<'_>], system: Option
             hint: format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", first.name),
         });
     }
+    if !blocked {
+        check_typed(name, first)?;
+    }
     Ok(Instance {
         name: name.clone(),
-        artifact: Artifact { blocked, generator: generator(&open, system), ..artifact.clone() },
+        artifact: Artifact {
+            blocked,
+            generator: generator(&open, system),
+            prompts: artifact.asked(),
+            ..artifact.clone()
+        },
         targets: declarations.iter().map(|d| d.target.id()).collect(),
         dependencies: dependencies(name, first)?,
         for_backend: for_backend(name, first, declarations),
     })
+}
+
+/// Without a generator, nothing uses prompts that are no files, and nothing reads dependencies.
+fn check_typed(name: &InstanceName, d: Declaration<'_>) -> Result<(), Problem> {
+    let problem = |message: String, other: String| Problem {
+        instance: name.clone(),
+        message: format!("{message}: no generator (declared by {})", described(d)),
+        hint: format!("set `artifacts.store.{}.generator`, or {other}", d.name),
+    };
+    if let Some(prompt) = d.artifact.unused_prompts().next() {
+        let other = format!("declare a file of this name: `artifacts.store.{}.files.{prompt} = {{ }};`", d.name);
+        return Err(problem(format!("nothing uses its prompt `{prompt}`"), other));
+    }
+    match d.artifact.dependencies.first() {
+        Some(dependency) if d.artifact.is_typed() => {
+            let other = format!("remove `{dependency}` from `dependencies`");
+            Err(problem(format!("nothing reads its dependency `{dependency}`"), other))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Prefers a generator that this machine can run.

@@ -143,8 +143,8 @@ mod tests {
         let all: Vec<InstanceName> = names.iter().map(|name| name.parse().unwrap()).collect();
         for name in &all {
             let selector = crate::Selector::new(short(&names).shorten(name));
-            let selected: Vec<_> = all.iter().filter(|one| selector.matches(one)).collect();
-            assert_eq!(selected, [name]);
+            let meaning = selector.resolve(&all.iter().collect()).unwrap();
+            assert_eq!(meaning.names.into_iter().collect::<Vec<_>>(), std::slice::from_ref(name));
         }
     }
 

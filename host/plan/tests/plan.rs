@@ -4,9 +4,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::Recipients;
-use artifacts_plan::{
-    Facts, InstanceState, Resolved, Said, Selector, instances, order, select, state, validation_hash,
-};
+use artifacts_plan::{Facts, InstanceState, Resolved, Said, instances, order, state, validation_hash};
 use artifacts_seam as seam;
 use serde_json::{Value, json};
 
@@ -89,6 +87,7 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
         ("prompts.p.description", json!({"prompts": {"p": {"description": ""}}})),
         ("prompts.p.type", json!({"prompts": {"p": {"type": "line"}}})),
         ("prompts.p.testValue", json!({"prompts": {"p": {"testValue": "t"}}})),
+        ("prompts.p.required", json!({"prompts": {"p": {"required": false}}})),
         ("backend", json!({"backend": "sops-nix"})),
         ("description", json!({"description": "other"})),
         ("validation", json!({"validation": 1})),
@@ -111,6 +110,52 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
             ),
         ]));
         assert!(message.starts_with(&format!("`{field}` differs between a (nixos) and b (nixos): ")), "{message}");
+    }
+}
+
+fn typed(extra: &Value) -> Value {
+    let mut value = artifact(&json!({"generator": null}));
+    value.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    value
+}
+
+#[test]
+fn without_a_generator_an_instance_asks_for_its_files() {
+    let files =
+        json!({"files": {"password": {}, "user": {"secret": false}}, "prompts": {"password": {"required": false}}});
+    let resolved = resolve(&[("a", json!({"t": typed(&files)}))]);
+    let prompts = &resolved.instances.values().next().unwrap().artifact.prompts;
+    let asked: Vec<(&str, bool)> = prompts.iter().map(|(name, prompt)| (name.as_str(), prompt.is_required())).collect();
+    assert_eq!(asked, [("password", false), ("user", false)]);
+}
+
+#[test]
+fn shared_declarations_without_a_generator_agree_where_the_same_is_asked() {
+    let of = |more: &Value| {
+        let mut value = typed(more);
+        value["shared"] = json!(true);
+        json!({"t": value})
+    };
+    let resolved = resolve(&[("a", of(&json!({}))), ("b", of(&json!({"prompts": {"f": {"required": true}}})))]);
+    assert_eq!((resolved.problems.len(), resolved.instances.len()), (0, 1), "{:?}", resolved.problems);
+    let other = json!({"prompts": {"f": {"type": "multiline"}}});
+    let message = only_problem(&resolve(&[("a", of(&json!({}))), ("b", of(&other))]));
+    assert!(message.starts_with("`prompts.f.type` differs between a (nixos) and b (nixos)"), "{message}");
+    // On another system, too, where generators are not compared.
+    let made = json!({"generator": {"path": "/nix/store/h", "system": "aarch64-linux"}});
+    let message = only_problem(&resolve(&[("a", of(&json!({}))), ("b", of(&made))]));
+    assert!(message.starts_with("`generator` differs between a (nixos) and b (nixos): none and /nix"), "{message}");
+}
+
+#[test]
+fn without_a_generator_what_nothing_would_use_is_refused() {
+    for (extra, what) in [
+        (json!({"prompts": {"p": {}}}), "nothing uses its prompt `p`: no generator (declared by a (nixos))"),
+        (json!({"dependencies": ["u"]}), "nothing reads its dependency `u`: no generator (declared by a (nixos))"),
+    ] {
+        let resolved = resolve(&[("a", json!({"t": typed(&extra), "u": typed(&json!({}))}))]);
+        let messages: Vec<&str> = resolved.problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(messages, [what]);
     }
 }
 
@@ -210,24 +255,6 @@ fn undeclared_and_private_dependencies_are_refused() {
             "a shared artifact cannot depend on `own`, which is per-machine/a/own alone"
         ]
     );
-}
-
-#[test]
-fn selectors_mean_instances_prefixes_and_artifacts() {
-    let resolved = resolve(&[
-        ("web1", json!({"t": artifact(&json!({})), "u": artifact(&json!({}))})),
-        ("web10", json!({"t": artifact(&json!({}))})),
-    ]);
-    let chosen = |text: &str| {
-        let (set, idle) = select(&resolved.instances.keys().collect(), &[Selector::new(text)]);
-        assert_eq!(idle.is_empty(), !set.is_empty());
-        set.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!(chosen("per-machine/web1/"), ["per-machine/web1/t", "per-machine/web1/u"]);
-    assert_eq!(chosen("t"), ["per-machine/web1/t", "per-machine/web10/t"]);
-    assert_eq!(chosen("per-machine/web1/u"), ["per-machine/web1/u"]);
-    assert!(chosen("per-machine/web1").is_empty(), "a prefix ends at a slash");
-    assert!(chosen("").is_empty());
 }
 
 fn one() -> artifacts_plan::Instance {

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Name, PromptKind};
+use artifacts_declared::{InstanceName, Name};
 use artifacts_seam::Secret;
 use artifacts_text::is_hidden;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ impl AnswersFile {
     /// Reads instance → prompt → value, in TOML or JSON. Only JSON begins with a brace.
     ///
     /// # Errors
-    /// When it is anything else. Whether the names mean something is asked of [`AnswersFile::check_used`].
+    /// When it is anything else. Whether the names mean something is asked of [`AnswersFile::check`].
     pub fn parse(text: &str) -> Result<Self, Error> {
         let format = if text.trim_start().starts_with('{') { AnswersFormat::Json } else { AnswersFormat::Toml };
         let mut answers = BTreeMap::new();
@@ -41,22 +41,27 @@ impl AnswersFile {
         Ok(Self(answers))
     }
 
-    /// Returns the answer to a prompt. An empty answer to a hidden prompt does not count.
-    pub fn get(&self, instance: &InstanceName, prompt: &Name, kind: PromptKind) -> Option<&Secret> {
+    /// Returns the answer to a prompt. One that is blank does not count where a value is required.
+    pub fn get(&self, instance: &InstanceName, prompt: &Name, is_required: bool) -> Option<&Secret> {
         let answer = self.0.get(&instance.to_string())?.get(prompt.as_str())?;
-        (!is_missing(kind, answer)).then_some(answer)
+        (!(is_required && is_blank(answer))).then_some(answer)
     }
 
-    /// Rejects answers to unknown prompts: a misspelt one would be asked for, or missed, elsewhere.
+    /// Rejects answers to unknown prompts: a misspelt one would be asked for, or missed, elsewhere. Rejects blank answers to
+    /// prompts that require a value.
     ///
-    /// `known` are all prompts of the spec, whether they are asked in this run or not.
+    /// `known` are all prompts of the spec, whether they are asked in this run or not, each with whether it requires a value.
     ///
     /// # Errors
-    /// If there are unknown ones; the error lists them, and the known prompts.
-    pub fn check_used<'a>(&self, known: impl IntoIterator<Item = (&'a InstanceName, &'a Name)>) -> Result<(), Error> {
+    /// If there are unknown ones; the error lists them, and the known prompts. If there are blank ones; the error lists them.
+    pub fn check<'a>(&self, known: impl IntoIterator<Item = (&'a InstanceName, &'a Name, bool)>) -> Result<(), Error> {
         let mut all: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-        for (instance, prompt) in known {
-            all.entry(instance.to_string()).or_default().insert(prompt.as_str());
+        let mut blank = Vec::new();
+        for (instance, prompt, is_required) in known {
+            let is_blank = is_required && self.get(instance, prompt, false).is_some_and(is_blank);
+            let instance = instance.to_string();
+            blank.extend(is_blank.then(|| format!("{}.{}", quoted(&instance), quoted(prompt.as_str()))));
+            all.entry(instance).or_default().insert(prompt.as_str());
         }
         let (mut unknown, mut candidates) = (Vec::new(), BTreeSet::new());
         for (instance, prompts) in &self.0 {
@@ -70,16 +75,16 @@ impl AnswersFile {
                 candidates.extend(asked.iter().map(|prompt| format!("{}.{}", quoted(instance), quoted(prompt))));
             }
         }
-        if unknown.is_empty() {
-            return Ok(());
+        if !unknown.is_empty() {
+            return Err(Error::Unknown { unknown, known: candidates.into_iter().collect() });
         }
-        Err(Error::Unknown { unknown, known: candidates.into_iter().collect() })
+        if blank.is_empty() { Ok(()) } else { Err(Error::Blank { places: blank }) }
     }
 }
 
-/// Returns whether an answer to a hidden prompt is empty: who types blind does not see that.
-pub(crate) fn is_missing(kind: PromptKind, answer: &Secret) -> bool {
-    matches!(kind, PromptKind::Hidden | PromptKind::MultilineHidden) && answer.expose().trim_ascii().is_empty()
+/// Returns whether a value has nothing but white space: who types blind does not see that.
+pub fn is_blank(value: &Secret) -> bool {
+    value.expose().trim_ascii().is_empty()
 }
 
 /// Quotes a key as in TOML, for messages as well.

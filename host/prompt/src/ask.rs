@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 
-use artifacts_declared::{InstanceName, Name, PromptKind};
+use artifacts_declared::{InstanceName, Name};
 use artifacts_seam::Secret;
 use artifacts_text::terminal;
 
-use crate::answers::{AnswersFile, quoted};
+use crate::answers::AnswersFile;
 use crate::error::Error;
 use crate::interview::Interview;
 use crate::request::PromptRequest;
+use crate::template::template;
 use crate::terminal::Terminal;
 
 /// Checks whether every prompt has an answer, for when no terminal is available.
@@ -20,14 +21,14 @@ pub fn all_answered(questions: &[PromptRequest], answers: Option<&AnswersFile>) 
 }
 
 fn given<'a>(question: &PromptRequest, answers: Option<&'a AnswersFile>) -> Option<&'a Secret> {
-    answers?.get(&question.instance, &question.prompt, question.kind)
+    answers?.get(&question.instance, &question.prompt, question.required)
 }
 
 fn unanswered(open: &[&PromptRequest]) -> Error {
     let names = open.iter().map(|question| {
         format!("{}: {}", terminal(&question.instance.to_string()), terminal(question.prompt.as_str()))
     });
-    Error::Unanswered { questions: names.collect(), snippet: snippet(open) }
+    Error::Unanswered { questions: names.collect(), template: template(open) }
 }
 
 /// Answers every prompt: from the answers file if it has the value, otherwise at the terminal. There the person may skip artifacts, and
@@ -53,27 +54,4 @@ pub fn ask_all(
     terminal.interview(&mut interview)?;
     values.extend(interview.into_values());
     Ok(values)
-}
-
-/// Renders an answers file for these prompts in which only the values are missing.
-fn snippet(questions: &[&PromptRequest]) -> String {
-    let mut tables: BTreeMap<&InstanceName, Vec<&PromptRequest>> = BTreeMap::new();
-    for question in questions {
-        tables.entry(&question.instance).or_default().push(question);
-    }
-    let mut lines = Vec::new();
-    for (instance, questions) in tables {
-        lines.push(format!("[{}]", quoted(&instance.to_string())));
-        for question in questions {
-            lines.extend(
-                question.description.iter().flat_map(|text| text.lines()).map(|line| format!("# {}", terminal(line))),
-            );
-            let value = match question.kind {
-                PromptKind::Hidden | PromptKind::Line => "\"\"",
-                PromptKind::Multiline | PromptKind::MultilineHidden => "\"\"\"\n\"\"\"",
-            };
-            lines.push(format!("{} = {value}", quoted(question.prompt.as_str())));
-        }
-    }
-    lines.join("\n") + "\n"
 }

@@ -1,7 +1,7 @@
 use artifacts_declared::PromptKind;
 use artifacts_seam::Secret;
 
-use crate::answers::is_missing;
+use crate::answers::is_blank;
 use crate::event::Event;
 use crate::line::{LineEditor, LineEffect, LineKind};
 
@@ -28,6 +28,8 @@ pub enum DialogEffect {
 #[derive(Debug)]
 pub struct PromptDialog {
     kind: PromptKind,
+    /// Whether an empty value is rejected.
+    required: bool,
     /// A hidden value that was entered before. It stays until another one is entered.
     earlier: Option<LineEditor>,
     /// What was entered first, while it is entered again.
@@ -38,9 +40,9 @@ pub struct PromptDialog {
 impl PromptDialog {
     /// Begins with nothing entered, or with what was entered before: a line is edited, anything else is accepted or replaced as a
     /// whole.
-    pub fn new(kind: PromptKind, earlier: Option<&Secret>) -> Self {
+    pub fn new(kind: PromptKind, required: bool, earlier: Option<&Secret>) -> Self {
         let line = line_kind(kind);
-        let mut dialog = Self { kind, earlier: None, first: None, editor: LineEditor::new(line) };
+        let mut dialog = Self { kind, required, earlier: None, first: None, editor: LineEditor::new(line) };
         let Some(text) = earlier.and_then(|value| std::str::from_utf8(value.expose()).ok()) else { return dialog };
         match kind {
             PromptKind::Line => dialog.editor = LineEditor::with_text(line, text),
@@ -115,7 +117,7 @@ impl PromptDialog {
         if let Some(first) = self.first.take() {
             return if first == value { DialogEffect::Answered(value) } else { DialogEffect::Mismatch };
         }
-        if is_missing(self.kind, &value) {
+        if self.required && is_blank(&value) {
             return DialogEffect::Missing;
         }
         if self.kind == PromptKind::Hidden {
@@ -128,10 +130,7 @@ impl PromptDialog {
 
 /// How a value of this kind is entered.
 pub(crate) fn line_kind(kind: PromptKind) -> LineKind {
-    LineKind {
-        hidden: matches!(kind, PromptKind::Hidden | PromptKind::MultilineHidden),
-        lines: matches!(kind, PromptKind::Multiline | PromptKind::MultilineHidden),
-    }
+    LineKind { hidden: kind.is_hidden(), lines: matches!(kind, PromptKind::Multiline | PromptKind::MultilineHidden) }
 }
 
 #[cfg(test)]
@@ -157,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_hidden_line_is_entered_twice_as_often_as_it_takes() {
-        let mut dialog = PromptDialog::new(PromptKind::Hidden, None);
+        let mut dialog = PromptDialog::new(PromptKind::Hidden, true, None);
         for _ in 0..5 {
             assert_eq!(types(&mut dialog, "one\n"), DialogEffect::Again);
             assert!(dialog.is_again());
@@ -169,6 +168,17 @@ mod tests {
     }
 
     #[test]
+    fn whether_a_value_may_be_empty_is_declared() {
+        let new = |kind, required| PromptDialog::new(kind, required, None);
+        let mut optional = new(PromptKind::Hidden, false);
+        assert_eq!(types(&mut optional, "\n"), DialogEffect::Again, "what is typed blind is entered twice");
+        assert_eq!(types(&mut optional, "\n"), answered(""));
+        for (kind, typed) in [(PromptKind::Line, " \n"), (PromptKind::Multiline, "\n\u{4}")] {
+            assert_eq!(types(&mut new(kind, true), typed), DialogEffect::Missing);
+        }
+    }
+
+    #[test]
     fn everything_else_is_entered_once() {
         for (kind, typed, value) in [
             (PromptKind::Line, "a\n", "a"),
@@ -176,14 +186,14 @@ mod tests {
             (PromptKind::Multiline, "a\n\u{4}", "a\n"),
             (PromptKind::MultilineHidden, "a\nb\u{4}", "a\nb"),
         ] {
-            assert_eq!(types(&mut PromptDialog::new(kind, None), typed), answered(value));
+            assert_eq!(types(&mut PromptDialog::new(kind, kind.is_hidden(), None), typed), answered(value));
         }
     }
 
     #[test]
     fn an_earlier_value_is_accepted_as_it_is_or_replaced_as_a_whole() {
         let earlier = Secret::new(b"before".to_vec());
-        let new = || PromptDialog::new(PromptKind::Hidden, Some(&earlier));
+        let new = || PromptDialog::new(PromptKind::Hidden, true, Some(&earlier));
         let mut dialog = new();
         assert_eq!((dialog.shown().text(), dialog.shown().kind().hidden), ("before", true));
         assert_eq!(types(&mut dialog, "\n"), answered("before"), "it is not entered again");
@@ -206,7 +216,7 @@ mod tests {
     fn an_earlier_value_is_shown_until_the_next_key() {
         let earlier = Secret::new(b"one\ntwo".to_vec());
         for kind in [PromptKind::Hidden, PromptKind::MultilineHidden] {
-            let mut dialog = PromptDialog::new(kind, Some(&earlier));
+            let mut dialog = PromptDialog::new(kind, kind.is_hidden(), Some(&earlier));
             dialog.handle(Event::Show);
             assert!(!dialog.shown().kind().hidden);
             dialog.handle(Event::Left);
@@ -217,7 +227,7 @@ mod tests {
     #[test]
     fn an_earlier_line_is_edited() {
         let earlier = Secret::new(b"a.example".to_vec());
-        let mut dialog = PromptDialog::new(PromptKind::Line, Some(&earlier));
+        let mut dialog = PromptDialog::new(PromptKind::Line, false, Some(&earlier));
         dialog.handle(Event::Home);
         dialog.handle(Event::Delete);
         assert_eq!(types(&mut dialog, "b\n"), answered("b.example"));
@@ -226,12 +236,12 @@ mod tests {
     #[test]
     fn skip_and_back_leave_whatever_is_half_entered() {
         for prepare in ["", "half", "whole\nhal"] {
-            let mut dialog = PromptDialog::new(PromptKind::Hidden, None);
+            let mut dialog = PromptDialog::new(PromptKind::Hidden, true, None);
             types(&mut dialog, prepare);
             assert_eq!(dialog.handle(Event::Skip), DialogEffect::Skip);
             assert_eq!(dialog.handle(Event::Back), DialogEffect::Back);
         }
-        let mut dialog = PromptDialog::new(PromptKind::Hidden, None);
+        let mut dialog = PromptDialog::new(PromptKind::Hidden, true, None);
         dialog.handle(Event::Paste(zeroize::Zeroizing::new("a\nb".to_owned())));
         assert_eq!(dialog.handle(Event::Skip), DialogEffect::Skip, "a paste that is held back can be skipped");
     }

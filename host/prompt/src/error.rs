@@ -42,13 +42,19 @@ pub enum Error {
         /// Known prompts that may be meant.
         known: Vec<String>,
     },
+    /// The answers file has blank answers to prompts that require a value.
+    #[error("answers file: no value for {}", .places.join(", "))]
+    Blank {
+        /// Positions of these answers, as "table.key".
+        places: Vec<String>,
+    },
     /// No terminal is available.
     #[error("no answer for {}, and no terminal is available: {}", count(.questions.len()), .questions.join(", "))]
     Unanswered {
         /// Prompts without an answer, each as `instance: prompt`.
         questions: Vec<String>,
-        /// Answers file, in TOML, in which only the values are missing.
-        snippet: String,
+        /// Answers file, in TOML, in which each answer is a comment to be filled in.
+        template: String,
     },
     /// The file that was given as the terminal is not one.
     #[error("not a terminal")]
@@ -86,11 +92,16 @@ impl Explain for Error {
                 "write one table per instance and one quoted string per prompt: `[\"shared/ca\"]`, `passphrase = \"…\"`"
                     .to_owned(),
             ),
-            Self::Unanswered { snippet, .. } => {
+            Self::Unanswered { template, .. } => {
                 Some(format!(
-                "run at a terminal without `--no-input`; or fill in this file and pass it with `--answers FILE`:\n\n{snippet}"
+                "run at a terminal without `--no-input`; or fill in this file and pass it with `--answers FILE`:\n\n{template}"
             ))
             }
+            Self::Blank { .. } => Some(
+                "enter a value; to answer later, make the line a comment; to allow an empty value, set \
+                 `prompts.<prompt>.required = false`"
+                    .to_owned(),
+            ),
             Self::Twice { .. } | Self::Unknown { .. } => Some("fix the answers file".to_owned()),
             Self::NoTerminal | Self::Ended { .. } | Self::Interrupted | Self::Io(_) => None,
         }

@@ -56,7 +56,7 @@ impl Interview {
             skipped: BTreeSet::new(),
             visited: Vec::new(),
             at: 0,
-            dialog: PromptDialog::new(PromptKind::Line, None),
+            dialog: PromptDialog::new(PromptKind::Line, false, None),
             is_stopped: false,
         };
         interview.ask(0);
@@ -152,7 +152,7 @@ impl Interview {
         self.at = at;
         let earlier = self.values.get(at).and_then(Option::as_ref);
         if let Some(request) = self.requests.get(at) {
-            self.dialog = PromptDialog::new(request.kind, earlier);
+            self.dialog = PromptDialog::new(request.kind, request.required, earlier);
         }
     }
 
@@ -213,6 +213,7 @@ mod tests {
             details: Vec::new(),
             earlier: None,
             kind: PromptKind::Line,
+            required: false,
         };
         let instances = ["a", "b", "c"].into_iter();
         Interview::new(instances.flat_map(|name| [request(name, "p"), request(name, "q")]).collect())

@@ -27,10 +27,11 @@ mod page;
 mod request;
 mod row;
 mod screen;
+mod template;
 mod terminal;
 mod wiped;
 
-pub use answers::AnswersFile;
+pub use answers::{AnswersFile, is_blank};
 pub use answers_format::AnswersFormat;
 pub use ask::{all_answered, ask_all};
 pub use decoder::Decoder;

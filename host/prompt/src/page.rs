@@ -37,8 +37,14 @@ pub(crate) fn introduction(request: &PromptRequest, position: Position) -> Vec<S
         PromptKind::Multiline => "multiple lines; finish with Ctrl-D",
         PromptKind::MultilineHidden => "hidden, multiple lines; finish with Ctrl-D",
     };
+    // What is shown may be empty, unless it is declared otherwise; what is hidden may not. Who asks alone has a question about that.
+    let empty = match (request.kind.is_hidden(), request.required) {
+        (true, false) if position.is_some() => "may be left empty",
+        (false, true) => "a value is required",
+        _ => "",
+    };
     let description = request.description.as_deref().unwrap_or_default().lines();
-    let below = description.chain(request.details.iter().map(String::as_str)).chain([how]);
+    let below = description.chain(request.details.iter().map(String::as_str)).chain([how, empty]);
     lines.extend(below.filter(|line| !line.is_empty()).map(|line| format!("{indent}{}", terminal(line))));
     lines
 }
@@ -182,6 +188,7 @@ mod tests {
             details: Vec::new(),
             earlier: None,
             kind,
+            required: kind.is_hidden(),
         }
     }
 
@@ -201,6 +208,9 @@ mod tests {
                 "         hidden; enter it twice"
             ]
         );
+        smtp.required = false;
+        assert_eq!(introduction(&smtp, Some((2, 5))).last().map(|line| line.trim()), Some("may be left empty"));
+        assert_eq!(introduction(&smtp, None).last().map(|line| line.trim()), Some("hidden; enter it twice"));
         let alone = introduction(&request("shared/ca", "key", PromptKind::Line), None);
         assert_eq!(alone, ["shared/ca   key"]);
     }

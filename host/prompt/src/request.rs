@@ -16,4 +16,6 @@ pub struct PromptRequest {
     pub details: Vec<String>,
     /// How the value is typed.
     pub kind: PromptKind,
+    /// Whether an empty value is rejected.
+    pub required: bool,
 }

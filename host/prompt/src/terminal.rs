@@ -112,7 +112,7 @@ impl Terminal {
         page::introduction(question, None).iter().try_for_each(|line| screen.line(line))?;
         screen.keys(page::keys(question.kind, None, screen.columns()))?;
         screen.row(&row_name(question), line_kind(question.kind).lines)?;
-        let mut dialog = PromptDialog::new(question.kind, None);
+        let mut dialog = PromptDialog::new(question.kind, question.required, None);
         let mut keyboard = Keyboard::new(&self.tty);
         let value =
             self.read(&mut screen, &mut keyboard, &mut dialog, |dialog, event, screen| match dialog.handle(event) {

@@ -25,13 +25,12 @@ fn question(of: &str, prompt: &str, description: Option<&str>, kind: PromptKind)
         details: Vec::new(),
         earlier: None,
         kind,
+        required: kind.is_hidden(),
     }
 }
 
 fn value(answers: &AnswersFile, of: &str, prompt: &str) -> Option<String> {
-    answers
-        .get(&instance(of), &name(prompt), PromptKind::Hidden)
-        .map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
+    answers.get(&instance(of), &name(prompt), true).map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
 }
 
 fn refused(text: &str) -> Error {
@@ -60,13 +59,19 @@ fn both_formats_are_read_and_values_taken_as_they_stand() {
 }
 
 #[test]
-fn an_empty_answer_to_a_hidden_prompt_is_none() {
+fn a_blank_answer_is_none_where_a_value_is_required() {
     let answers = AnswersFile::parse("[\"shared/ca\"]\na = \"\"\nb = \" \\n\"\n").unwrap();
     for prompt in ["a", "b"] {
-        let given = |kind| answers.get(&instance("shared/ca"), &name(prompt), kind).is_some();
-        assert!(!given(PromptKind::Hidden) && !given(PromptKind::MultilineHidden), "{prompt}");
-        assert!(given(PromptKind::Line) && given(PromptKind::Multiline), "{prompt}");
+        let given = |is_required| answers.get(&instance("shared/ca"), &name(prompt), is_required).is_some();
+        assert!(!given(true) && given(false), "{prompt}");
     }
+    let (ca, a, b) = (instance("shared/ca"), name("a"), name("b"));
+    let check = |required: [bool; 2]| answers.check([(&ca, &a, required[0]), (&ca, &b, required[1])]);
+    assert!(check([false, false]).is_ok());
+    let error = check([true, true]).unwrap_err();
+    assert_eq!(error.to_string(), "answers file: no value for \"shared/ca\".\"a\", \"shared/ca\".\"b\"");
+    assert!(error.hint().unwrap().contains("make the line a comment"));
+    assert_eq!(check([false, true]).unwrap_err().to_string(), "answers file: no value for \"shared/ca\".\"b\"");
 }
 
 #[test]
@@ -123,8 +128,8 @@ fn refused_plainly(text: &str) -> String {
 #[test]
 fn answers_to_what_nobody_asks_are_refused_with_what_is_known() {
     let (attic, ca, pin, user) = (instance(INSTANCE), instance("shared/ca"), name("pin"), name("user"));
-    let known = [(&attic, &pin), (&attic, &user), (&ca, &pin)];
-    let check = |text: &str| AnswersFile::parse(text).unwrap().check_used(known).map_err(|error| error.to_string());
+    let known = [(&attic, &pin, true), (&attic, &user, false), (&ca, &pin, true)];
+    let check = |text: &str| AnswersFile::parse(text).unwrap().check(known).map_err(|error| error.to_string());
     assert_eq!(check(&format!("[\"{INSTANCE}\"]\npin = \"x\"")), Ok(()));
     assert_eq!(
         check(&format!("[\"{INSTANCE}\"]\npni = \"x\"")).unwrap_err(),
@@ -165,17 +170,29 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
         "{text}"
     );
     assert!(!text.contains("given"));
-    let Error::Unanswered { snippet, .. } = &error else { panic!("{error}") };
+    let Error::Unanswered { template, .. } = &error else { panic!("{error}") };
     let help = error.hint().unwrap();
-    assert!(help.contains(snippet.as_str()) && help.contains("without `--no-input`"), "{help}");
-    let expected = "[\"per-machine/web1/attic\"]\n# The PIN\n# of the key\\u{1b}[2J\n\"pin\" = \"\"\n\"note\" = \"\"\"\n\"\"\"\n[\"shared/ca\"]\n\"odd \\\" name\" = \"\"\n";
-    assert_eq!(snippet, expected);
-    // As it stands it answers all that was asked but what is hidden.
-    let unfilled = AnswersFile::parse(snippet).unwrap();
+    assert!(help.contains(template.as_str()) && help.contains("without `--no-input`"), "{help}");
+    let expected = "[\"per-machine/web1/attic\"]\n# The PIN\n# of the key\\u{1b}[2J\n# pin = \"\"\n# note = \"\"\"\n# \"\"\"\n\n[\"shared/ca\"]\n# \"odd \\\" name\" = \"\"\n";
+    assert_eq!(template, expected);
+    // As it stands it answers nothing.
+    let unfilled = AnswersFile::parse(template).unwrap();
     let error = ask_all(&questions[..3], Some(&unfilled), None).unwrap_err().to_string();
-    assert!(error.starts_with("no answer for one prompt") && error.contains(": pin"), "{error}");
-    let filled = AnswersFile::parse(&snippet.replace("\"pin\" = \"\"", "\"pin\" = \"1\"")).unwrap();
+    assert!(error.starts_with("no answer for 3 prompts"), "{error}");
+    let filled =
+        AnswersFile::parse(&filled(template, &["pin", "note", "\"odd"]).replace("pin = \"\"", "pin = \"1\"")).unwrap();
     assert_eq!(ask_all(&questions[..3], Some(&filled), None).unwrap().len(), 3);
+}
+
+/// Makes answers of the comments whose keys begin so.
+fn filled(template: &str, keys: &[&str]) -> String {
+    let line = |line: &str| match line.strip_prefix("# ") {
+        Some(answer) if answer.starts_with("\"\"\"") || keys.iter().any(|key| answer.starts_with(key)) => {
+            answer.to_owned()
+        }
+        _ => line.to_owned(),
+    };
+    template.lines().map(|one| line(one) + "\n").collect()
 }
 
 proptest! {
@@ -184,9 +201,13 @@ proptest! {
         prop_assume!(Name::new(target.as_str()).is_ok() && Name::new(prompt.as_str()).is_ok());
         let of = format!("per-machine/{target}/x");
         let questions = [question(&of, &prompt, Some(&description), PromptKind::Line)];
-        let Err(Error::Unanswered { snippet, .. }) = ask_all(&questions, None, None) else { panic!() };
-        let filled = AnswersFile::parse(&snippet).unwrap();
-        prop_assert!(filled.get(&instance(&of), &name(&prompt), PromptKind::Line).is_some(), "{}", snippet);
+        let Err(Error::Unanswered { template, .. }) = ask_all(&questions, None, None) else { panic!() };
+        let unfilled = AnswersFile::parse(&template).unwrap();
+        prop_assert!(unfilled.get(&instance(&of), &name(&prompt), false).is_none(), "{}", template);
+        // The answer is the last line.
+        let (before, answer) = template.trim_end_matches('\n').rsplit_once("\n# ").unwrap();
+        let filled = AnswersFile::parse(&format!("{before}\n{answer}\n")).unwrap();
+        prop_assert!(filled.get(&instance(&of), &name(&prompt), false).is_some(), "{}", template);
     }
 
     #[test]

@@ -21,6 +21,7 @@ fn request(instance: &str, prompt: &str, kind: PromptKind) -> PromptRequest {
         details: Vec::new(),
         earlier: None,
         kind,
+        required: kind.is_hidden(),
     }
 }
 

@@ -70,6 +70,30 @@ fn what_differs_is_asked_again_as_often_as_it_takes() {
 }
 
 #[test]
+fn whether_a_value_may_be_empty_is_declared() {
+    let mut desk = Desk::new();
+    let optional = PromptRequest { required: false, ..question(PromptKind::Hidden) };
+    let value = desk.asked_for(optional, |desk| {
+        desk.sees("may be left empty");
+        desk.sees("pin: ");
+        desk.types("\n");
+        desk.sees("again: ");
+        desk.types("\n");
+    });
+    assert_eq!(value.unwrap(), b"");
+    let required = PromptRequest { required: true, ..question(PromptKind::Line) };
+    let value = desk.asked_for(required, |desk| {
+        desk.sees("a value is required");
+        desk.sees("pin: ");
+        desk.types(" \n");
+        desk.sees("A value is required.");
+        desk.sees("pin: ");
+        desk.types("x\n");
+    });
+    assert_eq!(value.unwrap(), b"x");
+}
+
+#[test]
 fn what_is_hidden_is_not_left_empty() {
     for (kind, end) in [(PromptKind::Hidden, "\n"), (PromptKind::MultilineHidden, "\u{4}")] {
         let mut desk = Desk::new();

@@ -184,7 +184,7 @@ fn the_host_seals_for_declared_recipients_and_only_while_storing() {
     for mode in ["seal-stranger", "seal-one-more"] {
         let error = serialize(&mut opened, mode, "").unwrap_err().error;
         assert!(
-            matches!(&error, CallError::Refused(why) if why.contains("`recipients` did not give")),
+            matches!(&error, CallError::Refused(why) if why.contains("`recipients` did not return")),
             "{mode}: {error:?}"
         );
     }
@@ -488,7 +488,7 @@ fn recipients_are_not_believed() {
         ("no-file", "expected each declared file once"),
         ("other-file", "never-declared"),
         ("file-twice", "expected each declared file once"),
-        ("control", "no recipient"),
+        ("control", "invalid recipient"),
         ("huge", "100000 recipients"),
         ("other-kind", "the kind plugin; it is x25519"),
         ("label-huge", "a label of 1048576 bytes"),
@@ -601,7 +601,7 @@ fn refusals_are_told_in_full_and_ended_where_they_cannot_be() {
     assert!((0..10_000).all(|number| seen.get(format!("../{number}").as_str()) == Some(&4)), "{}", seen.len());
     let checks = probe("100000");
     for answer in &checks.answers {
-        assert!(matches!(answer, Err(CallError::Overrun(why)) if why.contains("refused")), "{answer:?}");
+        assert!(matches!(answer, Err(CallError::Overrun(why)) if why.contains("too many denied")), "{answer:?}");
     }
 }
 

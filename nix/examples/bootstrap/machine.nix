@@ -1,7 +1,7 @@
 # The machine's own key is made before the machine is there, by the same command as everything else.
 #
 #     artifacts generate
-#     artifacts export web1 "$XDG_RUNTIME_DIR/web1"
+#     artifacts provision web1 "$XDG_RUNTIME_DIR/web1"
 #     nixos-anywhere --extra-files "$XDG_RUNTIME_DIR/web1" --flake .#web1 root@web1
 #
 # The first makes the key, evaluates again with its public half, shows that as an added recipient, asks, and makes the rest.

@@ -9,7 +9,7 @@ let
   cfg = config.artifacts;
   inherit (cfg._lib) kind guarded fault;
 
-  # Files that are made together belong together.
+  # Files that one generator makes belong together.
   partly =
     artifact:
     let
@@ -17,13 +17,15 @@ let
       without = lib.filter (file: file.testValue == null) files;
       name = (lib.head without).name;
     in
-    lib.optional (without != [ ] && lib.length without != lib.length files) (
-      fault artifact [
-        "files"
-        name
-        "testValue"
-      ] "it is missing, but other files of this artifact have one; set it for all files or for none"
-    );
+    lib.optional
+      (artifact.generator != null && without != [ ] && lib.length without != lib.length files)
+      (
+        fault artifact [
+          "files"
+          name
+          "testValue"
+        ] "it is missing, but other files of this artifact have one; set it for all files or for none"
+      );
 
   # No unit comes before an activation script, which makes users where no unit does.
   unitMakesUsers = config.systemd.sysusers.enable or false || config.services.userborn.enable or false;

@@ -55,7 +55,10 @@ let
     prompts = mkOption {
       type = types.attrsOf (types.submodule (import ./prompt.nix { inherit lib; }));
       default = { };
-      description = "Values that you enter before the files are generated. The generator reads each value as `$prompts/<name>`.";
+      description = ''
+        Values that you enter before the files are generated. The generator reads each value as `$prompts/<name>`. Without a
+        generator there is a prompt for each file, and a declared prompt of the file's name changes how it is asked for.
+      '';
       example = literalExpression ''{ token.description = "API token from the provider's console"; }'';
     };
 
@@ -66,6 +69,9 @@ let
         Program that generates the files: a derivation, a directory with one program in `bin`, or a path. It runs in a sandbox
         without network and sees `$out`, `$prompts`, `$in`, `$artifact`, `$artifact_context` (`nixos`, `homemanager` or
         `shared`), `$machine` or `$username`, and `$LOG_LEVEL`. A shared artifact gets no name of artifact, machine or user.
+
+        If null, you enter each file yourself: `artifacts generate` asks for it by a prompt of the file's name (hidden for a secret
+        file, `line` for a public one), and the answer becomes the file, byte for byte.
       '';
       example = literalExpression ''
         pkgs.writers.writeBash "password" '''
@@ -130,7 +136,7 @@ in
     files = mkOption {
       type = types.attrsOf (types.submodule (file config));
       default = { };
-      description = "Files of the artifact. The generator writes each of them as `$out/<name>`.";
+      description = "Files of the artifact. The generator writes each of them as `$out/<name>`; without one, you enter them.";
       example = literalExpression ''{ env = { owner = "atticd"; path = "/var/lib/attic/env"; }; }'';
     };
 

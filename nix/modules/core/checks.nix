@@ -73,6 +73,26 @@ let
 
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
 
+  # Without a generator, a person types the files: nothing else is used.
+  typed =
+    artifact:
+    map (
+      prompt:
+      fault artifact [
+        "prompts"
+        prompt
+      ] "nothing uses the answer; set ${optionOf artifact [ "generator" ]}, or declare a file of this name: ${
+        optionOf artifact [
+          "files"
+          prompt
+        ]
+      } = { };"
+    ) (lib.attrNames (removeAttrs artifact.prompts (lib.attrNames artifact.files)))
+    ++ when (artifact.dependencies != [ ]) (
+      fault artifact [ "dependencies" ]
+        "nothing reads `${lib.head artifact.dependencies}`; set ${optionOf artifact [ "generator" ]}, or remove it"
+    );
+
   ofArtifact =
     artifact:
     let
@@ -91,9 +111,7 @@ let
         "files"
       ] "no files; declare at least one, for example ${optionOf artifact [ "files" ]}.password = { };"
     )
-    ++ when (artifact.generator == null) (
-      here [ "generator" ] "no generator; set the program that writes the files to $out"
-    )
+    ++ lib.optionals (artifact.generator == null) (typed artifact)
     ++ when (!lib.elem artifact.backend backends) (
       here [ "backend" ]
         "unknown backend `${artifact.backend}`; use one of ${lib.concatStringsSep ", " backends}, or register it: artifacts.backends.${artifact.backend}.component = …;"

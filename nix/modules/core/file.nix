@@ -55,7 +55,7 @@ let
       default = null;
       description = ''
         Fixed value for on-target backends, used instead of the generator. Ignored by other backends. Without it, a public file has no
-        `value` there. Set it for all files of the artifact or for none. A change takes effect at the next boot.
+        `value` there. If the artifact has a generator, set it for all files or for none. A change takes effect at the next boot.
         World-readable: do not use a real secret.
       '';
       example = "hunter2";

@@ -29,10 +29,18 @@ let
     };
   };
 in
-{ name, ... }:
+{ name, config, ... }:
 {
   options = fixed // {
     name = called "prompt" name;
+
+    required = mkOption {
+      type = types.bool;
+      default = config.type == "hidden" || config.type == "multiline-hidden";
+      defaultText = literalExpression ''config.type == "hidden" || config.type == "multiline-hidden"'';
+      description = "Whether an empty answer is rejected. If false, the prompt may be left empty.";
+      example = false;
+    };
 
     description = mkOption {
       type = types.str;

@@ -71,7 +71,6 @@ let
       inherit (one.artifact)
         shared
         backend
-        dependencies
         timeout
         network
         ;
@@ -84,11 +83,25 @@ let
         // lib.optionalAttrs (declared.deploy) { inherit (declared) path; }
         // owned declared
       ) one.artifact.files;
-      prompts = lib.mapAttrs (_: prompt: { inherit (prompt) type testValue; }) one.artifact.prompts;
+    }
+    # Of what is made elsewhere only the files matter.
+    // lib.optionalAttrs one.onTarget {
+      inherit (one.artifact) dependencies;
+      prompts =
+        lib.mapAttrs (_: prompt: { inherit (prompt) type testValue; }) one.artifact.prompts
+        // typed one.artifact;
     }
     // lib.optionalAttrs (one.onTarget && one.artifact.generator != null) {
       generator.path = "${if given one.artifact then gives one.artifact else one.artifact.generator}";
     };
+
+  # Without a generator each file is the answer to a prompt of its name, and its test value that prompt's.
+  typed =
+    artifact:
+    lib.mapAttrs (name: file: {
+      type = artifact.prompts.${name}.type or (if file.secret then "hidden" else "line");
+      inherit (file) testValue;
+    }) (lib.filterAttrs (_: file: artifact.generator == null && file.testValue != null) artifact.files);
 
   # Where each file has a test value, that is all there is to make.
   given = artifact: lib.all (file: file.testValue != null) (lib.attrValues artifact.files);

@@ -53,10 +53,12 @@ fn texts() -> Vec<(String, String)> {
         let help: String = read(path).lines().filter_map(|line| line.trim_start().strip_prefix("///")).collect();
         texts.push((path.clone(), help));
     }
-    for (tree, ending) in [("nix", "nix"), ("nix", "md"), ("docs", "md"), (".", "md")] {
+    for (tree, ending) in
+        [("nix", "nix"), ("nix", "md"), ("docs", "md"), ("host/cli/src/help/pages", "txt"), (".", "md")]
+    {
         for file in files_ending(&top().join(tree), ending, tree != ".") {
             let text = std::fs::read_to_string(&file).unwrap();
-            let is_text = |line: &&str| ending == "md" || !line.trim_start().starts_with('#');
+            let is_text = |line: &&str| ending != "nix" || !line.trim_start().starts_with('#');
             let text: Vec<&str> = text.lines().filter(is_text).collect();
             texts.push((file.strip_prefix(top()).unwrap().display().to_string(), text.join("\n")));
         }

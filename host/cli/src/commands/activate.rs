@@ -12,7 +12,7 @@ use crate::signals;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Instance, artifact, or prefix that ends at a slash [default: all]
+    /// Machine, user, artifact, instance or glob [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// RAM-backed directory for the files

@@ -10,7 +10,7 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Instance, artifact, or prefix that ends at a slash [default: all]. An artifact that you name also counts as generated
+    /// Machine, user, artifact, instance or glob [default: all]. An artifact that you name also counts as generated
     /// now, from its current declaration and dependencies
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,

@@ -2,6 +2,7 @@ use artifacts_report::Failure;
 use clap::{Args, Command};
 use clap_complete::Shell;
 
+use crate::completion::script;
 use crate::console::Console;
 use crate::exit::Exit;
 
@@ -13,10 +14,8 @@ pub struct Options {
 
 impl Options {
     #[expect(clippy::unnecessary_wraps, reason = "every command has this shape")]
-    pub fn run(&self, mut command: Command, console: &Console) -> Result<Exit, Failure> {
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut command, "artifacts", &mut script);
-        console.line(String::from_utf8_lossy(&script).trim_end());
+    pub fn run(&self, command: Command, console: &Console) -> Result<Exit, Failure> {
+        console.line(script(self.shell, command).trim_end());
         Ok(Exit::DONE)
     }
 }

@@ -8,7 +8,7 @@ use crate::editing;
 use crate::editor::Editor;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::instance_file::InstanceFile;
+use crate::instance_file::{FileUse, InstanceFile};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -22,8 +22,8 @@ pub struct Options {
 impl Options {
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let context = Context::new(global, console)?;
-        let mut run = context.open(&[self.file.selector()])?;
-        let (instance, file) = match self.file.resolve(&run) {
+        let mut run = context.open(&self.file.selectors(FileUse::Replace))?;
+        let (instance, file) = match self.file.resolve(&run, FileUse::Replace) {
             Ok(meant) => meant,
             Err(errors) => return Ok(console.errors(errors)),
         };
@@ -32,7 +32,7 @@ impl Options {
             let selection = run.select_one(&set.instance);
             return Ok(console.report(&run.survey(&selection).preview(&set)));
         }
-        let editor = Editor::new(context.environment(), global.no_input)?;
+        let editor = Editor::new(context.environment(), &context.trust()?, global.no_input)?;
         Ok(console.report(&editing::edit(&mut run, &set, &editor, context.ram(), console)?))
     }
 }

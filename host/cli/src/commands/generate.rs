@@ -15,7 +15,7 @@ use crate::global::Global;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
-    /// Instance, artifact, or prefix that ends at a slash [default: all]
+    /// Machine, user, artifact, instance or glob [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Also regenerate outdated values: those that expired, or whose validation or dependencies changed

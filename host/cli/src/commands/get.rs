@@ -13,7 +13,7 @@ use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
-use crate::instance_file::InstanceFile;
+use crate::instance_file::{FileUse, InstanceFile};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -24,8 +24,8 @@ pub struct Options {
 impl Options {
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let context = Context::new(global, console)?;
-        let mut run = context.open(&[self.file.selector()])?;
-        let (instance, file) = match self.file.resolve(&run) {
+        let mut run = context.open(&self.file.selectors(FileUse::Read))?;
+        let (instance, file) = match self.file.resolve(&run, FileUse::Read) {
             Ok(meant) => meant,
             Err(errors) => return Ok(console.errors(errors)),
         };

@@ -10,7 +10,7 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only these and their dependencies: instance, artifact, or prefix that ends at a slash
+    /// Only these and their dependencies: machine, user, artifact, instance or glob
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Output format

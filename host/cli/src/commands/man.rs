@@ -1,19 +1,29 @@
+use std::path::PathBuf;
+
 use artifacts_report::Failure;
 use clap::{Args, Command};
 
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::manual::Manual;
 
 #[derive(Debug, Args)]
-pub struct Options {}
+pub struct Options {
+    /// Page, as `generate` or `selectors` [default: artifacts]
+    #[arg(value_name = "PAGE", conflicts_with = "dir")]
+    page: Vec<String>,
+    /// Write all pages below this directory, in `man1`, `man5` and `man7`
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
 
 impl Options {
-    pub fn run(&self, command: Command, console: &Console) -> Result<Exit, Failure> {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command)
-            .render(&mut page)
-            .map_err(|e| Failure::new("", format!("cannot write the page: {e}")))?;
-        console.line(String::from_utf8_lossy(&page).trim_end());
+    pub fn run(&self, root: &Command, console: &Console) -> Result<Exit, Failure> {
+        let manual = Manual::new(root);
+        match &self.dir {
+            Some(dir) => manual.write(dir)?,
+            None => console.line(manual.page(&self.page)?.trim_end()),
+        }
         Ok(Exit::DONE)
     }
 }

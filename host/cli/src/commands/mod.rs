@@ -4,13 +4,15 @@ pub mod activate;
 pub mod adopt;
 pub mod audit;
 pub mod backend;
+pub mod complete;
 pub mod completions;
 pub mod edit;
-pub mod export;
 pub mod generate;
 pub mod get;
 pub mod graph;
+pub mod help;
 pub mod man;
+pub mod provision;
 pub mod prune;
 pub mod rekey;
 pub mod run;
@@ -29,11 +31,7 @@ use crate::standard_input::is_standard_input;
 
 /// Declare, generate and store secrets for NixOS and Home Manager
 #[derive(Debug, Parser)]
-#[command(
-    name = "artifacts",
-    version,
-    after_help = "Exit status: 0 success, 1 failure, 2 usage error, 3 work left (absent, stale or blocked artifacts)"
-)]
+#[command(name = "artifacts", version, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -63,7 +61,8 @@ pub enum Command {
     /// Re-encrypt secrets whose recipients changed
     Rekey(rekey::Options),
     /// Write the files that an installer copies to a new machine
-    Export(export::Options),
+    #[command(alias = "export")]
+    Provision(provision::Options),
     /// Accept files that were added or modified outside artifacts
     Adopt(adopt::Options),
     /// Print a `.sops.yaml` that matches the declarations
@@ -86,8 +85,13 @@ pub enum Command {
     Schema(schema::Options),
     /// Print a shell completion script
     Completions(completions::Options),
-    /// Print the manual page
+    /// Print completions of a command line, for the scripts of `completions`
+    #[command(hide = true)]
+    Complete(complete::Options),
+    /// Print a page of the manual
     Man(man::Options),
+    /// Show the help of a command or topic
+    Help(help::Options),
 }
 
 impl Command {
@@ -116,7 +120,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Set(options) => options.run(&cli.global, console),
         Command::Edit(options) => options.run(&cli.global, console),
         Command::Rekey(options) => options.run(&cli.global, console),
-        Command::Export(options) => options.run(&cli.global, console),
+        Command::Provision(options) => options.run(&cli.global, console),
         Command::Prune(options) => options.run(&cli.global, console),
         Command::Graph(options) => options.run(&cli.global, console),
         Command::Adopt(options) => options.run(&cli.global, console),
@@ -125,7 +129,9 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Audit(options) => options.run(&cli.global, console),
         Command::Backend(command) => command.run(&cli.global, console),
         Command::Schema(options) => options.run(console),
+        Command::Complete(options) => options.run(Cli::command(), console),
         Command::Completions(options) => options.run(Cli::command(), console),
-        Command::Man(options) => options.run(Cli::command(), console),
+        Command::Man(options) => options.run(&Cli::command(), console),
+        Command::Help(options) => options.run(&Cli::command(), console),
     }
 }

@@ -10,7 +10,7 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Only entries that match: instance, artifact, or prefix that ends at a slash
+    /// Only entries that match: machine, user, artifact, instance or glob
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Show what would be moved to the trash; move nothing

@@ -12,7 +12,7 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Instance, artifact, or prefix that ends at a slash
+    /// Machine, user, artifact, instance or glob
     #[arg(value_name = "SELECTOR", required_unless_present = "env")]
     selectors: Vec<String>,
     /// Set an environment variable to the content of a file, without its final newline; repeatable

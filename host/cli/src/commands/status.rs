@@ -10,7 +10,7 @@ use crate::global::Global;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Instance, artifact, or prefix that ends at a slash [default: all]
+    /// Machine, user, artifact, instance or glob [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// List everything, with backend, recipients and date

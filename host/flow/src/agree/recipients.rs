@@ -52,12 +52,16 @@ enum PlaintextOrigin {
 }
 
 impl WriteKind<'_> {
-    /// None when nothing is encrypted: a public file is given, and the secret ones stay as they are stored.
+    /// None when nothing is encrypted: a public file is given, and secret ones stay as they are stored.
     fn source(self, instance: &Instance, found: &SurveyedInstance) -> Option<PlaintextOrigin> {
         match self {
             Self::New => Some(PlaintextOrigin::New),
             Self::Stored => Some(PlaintextOrigin::Stored),
-            Self::Given { file, .. } if instance.public_files().any(|public| public == file) => None,
+            Self::Given { file, .. } if instance.public_files().any(|public| public == file) => {
+                // With the first value, secret files that need none are stored empty.
+                let begins = found.fingerprint.is_none() && instance.secret_files().next().is_some();
+                begins.then_some(PlaintextOrigin::New)
+            }
             Self::Given { file, opens } => {
                 // OtherFiles that are stored may have to be opened, too.
                 let opens = opens || instance.secret_files().any(|name| name != file);

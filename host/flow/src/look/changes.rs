@@ -41,8 +41,8 @@ pub fn changes(tools: &Tools, instance: &Instance, found: &SurveyedInstance, wri
         }
         Writing::Anew => declared.into_iter().filter(is_secret).collect(),
         Writing::One { file } => {
-            let OtherFiles { reencrypted, gone } = others(instance, found, file);
-            std::iter::once(file.to_string()).chain(reencrypted).chain(gone).collect()
+            let OtherFiles { reencrypted, gone, empty } = others(instance, found, file);
+            std::iter::once(file.to_string()).chain(reencrypted).chain(gone).chain(empty).collect()
         }
     };
     let change = |file: String| FileChange {

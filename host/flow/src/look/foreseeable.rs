@@ -19,8 +19,7 @@ pub fn unreadable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
     }
 }
 
-/// Why an instance cannot be made: it has no generator, or depends on what these steps do not make, is not at hand and no one can
-/// read.
+/// Why an instance cannot be made: it depends on what these steps do not make, is not at hand and no one can read.
 pub fn foreseeable_error(
     instance: &Instance,
     instances: &BTreeMap<InstanceName, Instance>,
@@ -28,9 +27,6 @@ pub fn foreseeable_error(
     steps: &BTreeSet<InstanceName>,
     is_at_hand: impl Fn(&InstanceName) -> bool,
 ) -> Option<Failure> {
-    if instance.artifact.generator.is_none() {
-        return Some(failure::no_generator(instance));
-    }
     let at_hand = |name: &InstanceName| is_at_hand(name) || steps.contains(name);
     instance.dependencies.values().filter(|name| !at_hand(name)).find_map(|name| {
         let why = unreadable(instances.get(name)?, survey.found.get(name)?)?;

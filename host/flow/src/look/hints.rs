@@ -230,9 +230,8 @@ impl About<'_> {
         } else if !undeclared.is_empty() && self.rekeyable() {
             hints.push(self.artifacts(Effect::Keeps, &["rekey", &self.name]));
         }
-        if unsettable(self.instance, self.found).is_none() {
-            hints.extend(unstored.iter().map(|file| self.artifacts(Effect::Keeps, &["set", &self.name, file])));
-        }
+        let settable = unstored.iter().filter(|file| unsettable(self.instance, self.found, file).is_none());
+        hints.extend(settable.map(|file| self.artifacts(Effect::Keeps, &["set", &self.name, file])));
         hints
     }
 

@@ -8,14 +8,10 @@ use super::survey::SurveyedInstance;
 use crate::failure;
 
 /// Why an instance's file cannot be set, however it is given.
-pub fn unsettable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
+pub fn unsettable(instance: &Instance, found: &SurveyedInstance, file: &str) -> Option<Failure> {
     let fail = |message: &str, hint: String| Some(failure::for_instance(instance, message).hint(Some(hint)));
-    let name = failure::quoted_name(&instance.name);
     match &found.state {
-        InstanceState::Absent if instance.artifact.files.len() > 1 => fail(
-            "not generated yet; `set` can replace one of several files only afterwards",
-            format!("run `artifacts generate {name}` first"),
-        ),
+        InstanceState::Absent => incomplete(instance, file),
         InstanceState::Blocked => fail("cannot be evaluated yet", "run `artifacts generate` first".to_owned()),
         InstanceState::OnTarget => Some(failure::on_target(instance)),
         InstanceState::Error(why) => fail(&why.clone(), "nothing was changed".to_owned()),
@@ -24,8 +20,44 @@ pub fn unsettable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
             Some(place) if instance.artifact.files.len() > 1 => Some(failure::elsewhere(instance, place)),
             Some(_) | None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
         },
-        InstanceState::Absent | InstanceState::Present => None,
+        InstanceState::Present => None,
     }
+}
+
+/// Why one file is not all that an absent artifact needs.
+fn incomplete(instance: &Instance, file: &str) -> Option<Failure> {
+    let name = failure::quoted_name(&instance.name);
+    let needed: Vec<String> = others_of(instance, file)
+        .filter(|other| !may_be_empty(instance, other))
+        .map(|other| format!("`{other}`"))
+        .collect();
+    let (message, hint) = if needed.is_empty() {
+        return None;
+    } else if instance.artifact.is_typed() {
+        let message = format!("not stored yet, and it also needs a value for {}", needed.join(", "));
+        (message, format!("`artifacts generate {name}` asks for all of its files"))
+    } else {
+        let message = "not generated yet; `set` can replace one of several files only afterwards".to_owned();
+        (message, format!("run `artifacts generate {name}` first"))
+    };
+    Some(failure::for_instance(instance, message).hint(Some(hint)))
+}
+
+fn others_of<'a>(instance: &'a Instance, file: &str) -> impl Iterator<Item = &'a Name> {
+    instance.artifact.files.keys().filter(move |other| other.as_str() != file)
+}
+
+/// Whether a file needs no value: a person types it, and may leave it empty.
+fn may_be_empty(instance: &Instance, file: &Name) -> bool {
+    let prompt = instance.artifact.prompts.get(file).filter(|_| instance.artifact.is_typed());
+    prompt.is_some_and(|prompt| !prompt.is_required())
+}
+
+/// The other files that are stored empty with the first value of an artifact that a person types: no one was asked for them, and
+/// they need no value.
+pub fn left_empty(instance: &Instance, found: &SurveyedInstance, file: &Name) -> Vec<Name> {
+    let begins = found.state == InstanceState::Absent && instance.artifact.is_typed();
+    others_of(instance, file.as_str()).filter(|_| begins).cloned().collect()
 }
 
 /// Another backend's files cannot be kept beside one that is set.
@@ -41,6 +73,8 @@ pub struct OtherFiles {
     pub reencrypted: Vec<String>,
     /// They go: they were secrets, and are not declared as such any more.
     pub gone: Vec<String>,
+    /// They are stored empty.
+    pub empty: Vec<String>,
 }
 
 /// What becomes of the others when this file is set. With a public one, the secret ones stay as they are stored.
@@ -52,6 +86,7 @@ pub fn others(instance: &Instance, found: &SurveyedInstance, file: &Name) -> Oth
     OtherFiles {
         reencrypted: reencrypted.map(ToString::to_string).collect(),
         gone: gone.map(ToString::to_string).collect(),
+        empty: left_empty(instance, found, file).iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -52,9 +52,10 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -
 
 /// Entries that no declaration owns are work left.
 fn add_orphans(run: &Run, selection: &Selection, report: &mut Report) {
-    let selectors = &selection.selectors;
     let orphans = run.orphans().found;
-    let meant = |orphan: &&Orphan| selectors.is_empty() || selectors.iter().any(|s| s.matches(&orphan.name));
+    let (chosen, _) =
+        artifacts_plan::select(&orphans.iter().map(|orphan| &orphan.name).collect(), &selection.selectors);
+    let meant = |orphan: &&Orphan| chosen.contains(&orphan.name);
     // A second entry of what is declared is told of as an error.
     let unowned = orphans.iter().filter(|orphan| !run.instances.contains_key(&orphan.name));
     report.orphaned = unowned

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use artifacts_declared::{InstanceName, Name, PromptKind};
+use artifacts_declared::{InstanceName, Name, Prompt, PromptKind};
 use artifacts_plan::Instance;
 use artifacts_report::{AnswerRequest, Failure, ReadRequest, RecipientChange, Report, TrashedEntry};
 use artifacts_seam::Secret;
@@ -20,12 +20,14 @@ pub trait Operator {
     /// When the terminal fails.
     fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure>;
 
-    /// Checks that every prepared answer belongs to one of these prompts.
+    /// Checks that every prepared answer belongs to one of these prompts, and is not empty where a value is required.
     ///
     /// # Errors
-    /// When one does not.
-    fn check_answers<'a>(&self, prompts: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name)>)
-    -> Result<(), Failure>;
+    /// When one does not, or is.
+    fn check_answers<'a>(
+        &self,
+        prompts: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name, &'a Prompt)>,
+    ) -> Result<(), Failure>;
 
     /// Returns the prompts of an instance that have no prepared answer.
     fn open_prompts(&self, instance: &Instance) -> Vec<Name>;
@@ -68,6 +70,8 @@ pub struct RequestedPrompt {
     pub details: Vec<String>,
     /// How it is entered.
     pub kind: PromptKind,
+    /// Whether an empty value is rejected.
+    pub required: bool,
 }
 
 /// A question that the admin answers with yes or no.

@@ -29,8 +29,9 @@ impl Planned for Adopt {
     }
 
     fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<Self::Details> {
+        let named = run.named(&selection.selectors);
+        let named = |name: &InstanceName| named.contains(name);
         let Run { tools, instances, .. } = run;
-        let named = |name: &InstanceName| selection.selectors.iter().any(|selector| selector.names(name));
         let among = selection.names.iter().filter_map(|name| instances.get(name));
         let (adoptions, failures) = adoptions(tools, survey, among, named);
         let steps = adoptions.iter().map(|adoption| Step::again(adoption.name.clone())).collect();

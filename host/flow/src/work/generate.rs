@@ -130,7 +130,10 @@ impl Planned for Generate {
         prompts::agree(base)?;
         prompts::keep_answered(base, false);
         if !base.progress.is_empty() {
-            base.run.tools.generators.ready()?;
+            let names = base.progress.names();
+            if base.run.among(&names).any(|instance| !instance.artifact.is_typed()) {
+                base.run.tools.generators.ready()?;
+            }
             prompts::enter(base)?;
         }
         Ok(tickets)

@@ -56,6 +56,14 @@ pub(crate) fn run(
     generation.changes
 }
 
+/// What is done for one instance.
+enum Task {
+    /// Its generator runs.
+    Run(Box<(Instance, Job)>),
+    /// These files are stored, as a person typed them.
+    Store(BTreeMap<Name, Secret>),
+}
+
 struct Generation<'a> {
     instances: &'a BTreeMap<InstanceName, Instance>,
     tools: &'a mut Tools,
@@ -82,8 +90,10 @@ impl Generation<'_> {
             loop {
                 while running < jobs.get() {
                     let Some(step) = self.next() else { break };
-                    match self.job(&step.name) {
-                        Ok((instance, job)) => {
+                    match self.task(&step.name) {
+                        Ok(Task::Store(files)) => self.end(&step, Ok(files)),
+                        Ok(Task::Run(run)) => {
+                            let (instance, job) = *run;
                             let (count, total) = (self.progress.done().len(), self.total);
                             self.tools.operator.notify(&RunEvent::Generating { name: &step.name, count, total });
                             running += 1;
@@ -109,12 +119,18 @@ impl Generation<'_> {
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 };
                 running -= 1;
-                match files.and_then(|files| self.store(&step.name, files)) {
-                    Ok(public) => self.finish(&step, public),
-                    Err(stopped) => self.fail(&step.name, stopped),
-                }
+                self.end(&step, files);
             }
         });
+    }
+
+    /// Stores the files of a step, where it has any.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
+    fn end(&mut self, step: &Step, files: Result<BTreeMap<Name, Secret>, StoreFailure>) {
+        match files.and_then(|files| self.store(&step.name, files)) {
+            Ok(public) => self.finish(step, public),
+            Err(stopped) => self.fail(&step.name, stopped),
+        }
     }
 
     /// The next step of which everything that it depends on is decided.
@@ -127,21 +143,22 @@ impl Generation<'_> {
         })
     }
 
-    /// What its generator is to do.
-    fn job(&self, name: &InstanceName) -> Result<(Instance, Job), Failure> {
+    /// What is to be done for an instance.
+    fn task(&self, name: &InstanceName) -> Result<Task, Failure> {
         let (instance, _) = self.known(name)?;
         if let Some(failed) = instance.dependencies.values().find(|d| self.failed.contains(*d)) {
             return Err(failure::skipped_dependency(instance, failed));
         }
-        let job = Job::new(name.clone(), &instance.artifact);
-        let mut job = job.ok_or_else(|| failure::no_generator(instance))?;
-        job.inputs = self.inputs.files_for(instance)?;
+        let mut answers = BTreeMap::new();
         for prompt in instance.artifact.prompts.keys() {
             let value = self.prompts.get(&(name.clone(), prompt.clone()));
             let missing = || failure::for_instance(instance, format!("no answer for prompt `{prompt}`"));
-            job.prompts.insert(prompt.clone(), value.ok_or_else(missing)?.clone());
+            answers.insert(prompt.clone(), value.ok_or_else(missing)?.clone());
         }
-        Ok((instance.clone(), job))
+        // Without a generator each prompt is a file, and each file a prompt.
+        let Some(job) = Job::new(name.clone(), &instance.artifact) else { return Ok(Task::Store(answers)) };
+        let inputs = self.inputs.files_for(instance)?;
+        Ok(Task::Run(Box::new((instance.clone(), Job { prompts: answers, inputs, ..job }))))
     }
 
     fn known(&self, name: &InstanceName) -> Result<(&Instance, &SurveyedInstance), Failure> {

@@ -33,6 +33,7 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
             earlier: answer(name).cloned(),
             details: details.clone(),
             kind: prompt.kind,
+            required: prompt.is_required(),
         };
         let open = instance.artifact.prompts.iter();
         let open = open.filter(|(name, _)| is_retried || answer(name).is_none());

@@ -1,11 +1,13 @@
 //! Entries that no declaration owns go to the trash.
 
 use artifacts_declared::InstanceName;
+use artifacts_plan::SelectorError;
 use artifacts_report::{Failure, Report, RowAction, TrashedEntry};
 use artifacts_text::agreeing;
 
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
+use crate::failure;
 use crate::look::orphans::{Orphan, orphans};
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
@@ -37,11 +39,10 @@ impl Planned for Prune {
             Ok(found) => found,
             Err(failure) => return Plan { failures: vec![failure], ..Plan::default() },
         };
-        let idle = selectors.iter().filter(|s| !found.found.iter().any(|orphan| s.matches(&orphan.name)));
-        let idle = idle.map(|s| Failure::new(s.to_string(), "no orphaned entry matches this selector")).collect();
-        if !selectors.is_empty() {
-            found.found.retain(|orphan| selectors.iter().any(|s| s.matches(&orphan.name)));
-        }
+        let (chosen, idle) =
+            artifacts_plan::select_strictly(&found.found.iter().map(|orphan| &orphan.name).collect(), selectors);
+        found.found.retain(|orphan| chosen.contains(&orphan.name));
+        let idle = idle.iter().map(unselected).collect();
         let step = |orphan: &Orphan| Step { storage: orphan.storage.clone(), ..Step::again(orphan.name.clone()) };
         let steps = found.found.iter().map(step).collect();
         let nothing_orphaned = found.found.is_empty() && found.kept.is_empty() && selectors.is_empty();
@@ -111,6 +112,19 @@ fn lock(base: &mut Base<'_>, shown: &[Orphan]) -> Tickets {
         Err(failure) => base.progress.drop_all(failure),
     }
     tickets
+}
+
+/// A selector that means no orphaned entry, or several things.
+fn unselected(error: &SelectorError) -> Failure {
+    let failure = failure::selector(error);
+    match error {
+        SelectorError::Unmatched { suggestion, .. } => {
+            let listed = suggestion.is_none().then_some("`artifacts prune --dry-run` lists the orphaned entries");
+            let hint = listed.map(str::to_owned).or(failure.hint);
+            Failure { message: "no orphaned entry matches this selector".to_owned(), hint, ..failure }
+        }
+        SelectorError::Ambiguous { .. } => failure,
+    }
 }
 
 /// Drops the step of an entry out, unless it has left before.

@@ -16,7 +16,7 @@ use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
 use crate::look::changes::{Writing, public_changes};
 use crate::look::notes::{note_dependents, note_strays};
-use crate::look::settable::{others, recipients_changed, unsettable};
+use crate::look::settable::{left_empty, others, recipients_changed, unsettable};
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::look::{hints, preview};
@@ -55,14 +55,14 @@ impl Planned for Set {
         let Some((instance, found)) = pair else {
             return refused(Failure::new(self.instance.to_string(), "its state is unknown"));
         };
-        if let Some(fault) = unsettable(instance, found) {
+        if let Some(fault) = unsettable(instance, found, self.file.as_str()) {
             let fault = survey.errors.first().cloned().unwrap_or(fault);
             return refused(hints::with_hint(tools, instance, fault));
         }
-        // With a public file nothing is encrypted.
-        let is_secret = instance.secret_files().any(|secret| *secret == self.file);
+        // With a public file nothing is encrypted, unless it is the first one.
+        let encrypts = found.fingerprint.is_none() || instance.secret_files().any(|secret| *secret == self.file);
         let instance = run.instances.get(&self.instance);
-        match instance.and_then(|instance| run.unknown_recipients(instance)).filter(|_| is_secret) {
+        match instance.and_then(|instance| run.unknown_recipients(instance)).filter(|_| encrypts) {
             Some(fault) => refused(fault),
             None => Plan { steps: vec![Step::again(self.instance.clone())], ..Plan::default() },
         }
@@ -163,22 +163,28 @@ fn store(base: &mut Base<'_>, tickets: &mut Tickets, change: &Set, value: Secret
     let storing = Storing { instance, found };
     let entry = ticket.entry(instance)?;
     let before = entry.as_ref().map(|entry| entry.public.clone()).unwrap_or_default();
-    if instance.artifact.files.get(file).is_some_and(|file| file.secret) {
-        let stored = secret(tools, storing, &ticket, entry.clone(), file, value)?;
+    let (empty, mut public) = (left_empty(instance, found, file), before.clone());
+    let is_secret = |name: &Name| instance.artifact.files.get(name).is_some_and(|file| file.secret);
+    public.extend(empty.iter().filter(|name| !is_secret(name)).map(|name| (name.to_string(), Vec::new())));
+    let empty = empty.iter().filter(|name| is_secret(name));
+    let mut secrets: Vec<_> = empty.map(|name| (name.to_string(), Secret::new(Vec::new()))).collect();
+    if is_secret(file) {
+        secrets.push((file.to_string(), value));
+        let stored = secret(tools, storing, &ticket, entry.clone(), file, secrets)?;
         let receipt = match found.receipt.as_ref().filter(|_| entry.is_some()) {
             Some(old) => again(tools, storing, old, file, &stored, &made_from)?,
             None => first(tools, storing, &stored, &made_from)?,
         };
-        storing.commit(tools, writers, ticket, (stored.files, before), receipt)?;
-        return Ok(Vec::new());
+        let changes = public_changes(&before, &public);
+        storing.commit(tools, writers, ticket, (stored.files, public), receipt)?;
+        return Ok(changes);
     }
-    let mut public = before.clone();
     public.insert(file.to_string(), value.expose().to_vec());
     let (files, receipt) = if let (Some(entry), Some(old)) = (entry, &found.receipt) {
         // The secret files stay as they are, for whom they were encrypted to.
         (entry.files, newer(tools, instance, old, &made_from)?)
     } else {
-        let stored = storing.serialize(tools, &ticket, None, &[]).map_err(|stopped| stopped.failure)?;
+        let stored = storing.serialize(tools, &ticket, None, &secrets).map_err(|stopped| stopped.failure)?;
         let receipt = first(tools, storing, &stored, &made_from)?;
         (stored.files, receipt)
     };
@@ -187,18 +193,18 @@ fn store(base: &mut Base<'_>, tickets: &mut Tickets, change: &Set, value: Secret
     Ok(changes)
 }
 
+/// Has the backend write these secret files, of which one is given; see [`store`].
 fn secret(
     tools: &mut Tools,
     storing: Storing<'_>,
     ticket: &Ticket,
     entry: Option<Entry>,
     file: &Name,
-    value: Secret,
+    mut secrets: Vec<(String, Secret)>,
 ) -> Result<Stored, Failure> {
     let Storing { instance, found, .. } = storing;
     // Only what is stored can be read, and is there to be kept.
     let others: Vec<Name> = found.stored_files(instance).filter(|name| *name != file).cloned().collect();
-    let mut secrets = vec![(file.to_string(), value)];
     let mut why = "its recipients changed, so all of its files must be re-encrypted";
     if others.is_empty() || !recipients_changed(found) {
         match storing.serialize(tools, ticket, entry.clone(), &secrets) {

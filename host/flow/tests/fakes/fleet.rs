@@ -60,6 +60,18 @@ impl Fleet {
         self.with(|artifact| artifact["prompts"][name] = json!({}))
     }
 
+    /// A prompt that may be left empty.
+    #[must_use]
+    pub fn optional(self, name: &str) -> Self {
+        self.with(|artifact| artifact["prompts"][name] = json!({"required": false}))
+    }
+
+    /// An artifact without a generator, and no file yet.
+    #[must_use]
+    pub fn typed(self, name: &str) -> Self {
+        self.artifact(name).without_generator()
+    }
+
     #[must_use]
     pub fn network(self) -> Self {
         self.with(|artifact| artifact["network"] = json!(true))

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use artifacts_declared::{InstanceName, Name, Spec};
+use artifacts_declared::{InstanceName, Name, Prompt, Spec};
 use artifacts_flow::{
     Answer, AuditLog, Backends, Cancel, Declared, Evaluate, GenerationFailure, Generators, HeaderMemory, Identities,
     Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
@@ -317,7 +317,10 @@ impl Operator for FakeOperator {
         Ok(self.answers.borrow_mut().pop_front().unwrap_or(Answer::Yes { by: "test" }))
     }
 
-    fn check_answers<'a>(&self, _: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name)>) -> Result<(), Failure> {
+    fn check_answers<'a>(
+        &self,
+        _: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name, &'a Prompt)>,
+    ) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -333,8 +336,9 @@ impl Operator for FakeOperator {
         self.note(format!("enter {}", prompts.len()));
         let value = |one: &RequestedPrompt| {
             let again = if one.earlier.is_some() { " again" } else { "" };
-            let typed = format!("typed {}{again}", one.prompt).into_bytes();
-            ((one.instance.clone(), one.prompt.clone()), Secret::new(typed))
+            // As a person who leaves empty what may be.
+            let typed = if one.required { format!("typed {}{again}", one.prompt) } else { String::new() };
+            ((one.instance.clone(), one.prompt.clone()), Secret::new(typed.into_bytes()))
         };
         for one in prompts {
             self.note(format!("prompt {}/{}: {}", one.instance, one.prompt, one.details.join("; ")));

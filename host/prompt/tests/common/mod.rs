@@ -133,8 +133,13 @@ impl Desk {
 
     /// Asks in another thread what `play` answers.
     pub fn asked(&mut self, kind: PromptKind, play: impl FnOnce(&mut Self)) -> Result<Vec<u8>, Error> {
+        self.asked_for(question(kind), play)
+    }
+
+    /// The same for a prompt that is declared otherwise.
+    pub fn asked_for(&mut self, question: PromptRequest, play: impl FnOnce(&mut Self)) -> Result<Vec<u8>, Error> {
         let mut terminal = self.terminal();
-        let questions = [question(kind)];
+        let questions = [question];
         let asking = std::thread::spawn(move || ask_all(&questions, None, Some(&mut terminal)));
         play(self);
         let values = asking.join().unwrap()?;
@@ -154,5 +159,6 @@ pub fn question(kind: PromptKind) -> PromptRequest {
         earlier: None,
         description: Some("The PIN\nof the \u{1b}[31mkey".to_owned()),
         kind,
+        required: kind.is_hidden(),
     }
 }

@@ -7,9 +7,9 @@ use clap::Args;
 use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::export_tree::ExportTree;
-use crate::exported_files::{self, INSTALLED, exported_files};
 use crate::global::Global;
+use crate::provision_tree::ProvisionTree;
+use crate::provisioned_files::{self, INSTALLED, provisioned_files};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -29,23 +29,23 @@ impl Options {
         let context = Context::new(global, console)?;
         let kinds = ["machine", "user"].map(|kind| Selector::new(format!("per-{kind}/{}/", self.target)));
         let mut run = context.open(&kinds)?;
-        let own = exported_files::own(&run, &self.target);
+        let own = provisioned_files::own(&run, &self.target);
         if own.is_empty() {
             let mut errors = run.errors();
             errors.push(self.failed("no artifacts are declared for this target").hint(Some(INSTALLED)));
             return Ok(console.errors(errors));
         }
-        let files = exported_files(&self.target, &own)?;
+        let files = provisioned_files(&self.target, &own)?;
         let sizes = if self.dry_run {
-            ExportTree::check(&self.dir)?;
-            exported_files::preview(&mut run, &files)?
+            ProvisionTree::check(&self.dir)?;
+            provisioned_files::preview(&mut run, &files)?
         } else {
-            let tree = ExportTree::begin(&self.dir)?;
-            let sizes = exported_files::write(&mut run, &self.target, &files, &tree)?;
+            let tree = ProvisionTree::begin(&self.dir)?;
+            let sizes = provisioned_files::write(&mut run, &self.target, &files, &tree)?;
             tree.appear().map_err(|why| self.failed(format!("cannot create {}: {why}", self.dir.display())))?;
             sizes
         };
-        exported_files::show(console, &files, &sizes);
+        provisioned_files::show(console, &files, &sizes);
         Ok(Exit::DONE)
     }
 

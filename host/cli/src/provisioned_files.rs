@@ -12,14 +12,14 @@ use artifacts_text::counted;
 use serde_json::{Value, json};
 
 use crate::console::Console;
-use crate::export_tree::ExportTree;
+use crate::provision_tree::ProvisionTree;
 
 /// Says which files an installer brings.
 pub const INSTALLED: &str =
-    "`export` writes files that have `deploy = false` and their own `path`, such as a host's private key";
+    "`provision` writes files that have `deploy = false` and their own `path`, such as a host's private key";
 
 /// Says where a file goes on the new machine.
-pub struct ExportedFile<'a> {
+pub struct ProvisionedFile<'a> {
     instance: &'a Instance,
     file: &'a Name,
     path: &'a str,
@@ -44,7 +44,7 @@ pub fn own(run: &Run, target: &str) -> Vec<Instance> {
 }
 
 /// Finds, among a target's own artifacts, the secret files that no backend brings there and that have a place of their own.
-pub fn exported_files<'a>(target: &str, own: &'a [Instance]) -> Result<Vec<ExportedFile<'a>>, Failure> {
+pub fn provisioned_files<'a>(target: &str, own: &'a [Instance]) -> Result<Vec<ProvisionedFile<'a>>, Failure> {
     let failed = |why: String| Failure::new(target, why);
     let kinds: BTreeSet<&str> = own.iter().flat_map(|one| &one.targets).map(|target| target.kind.as_str()).collect();
     if kinds.len() > 1 {
@@ -58,11 +58,11 @@ pub fn exported_files<'a>(target: &str, own: &'a [Instance]) -> Result<Vec<Expor
             let mode = file.mode.as_deref().unwrap_or("0400");
             let mode = u32::from_str_radix(mode, 8)
                 .map_err(|_| failed(format!("{}/{name} has the mode `{mode}`, which is no number", instance.name)))?;
-            files.push(ExportedFile { instance, file: name, path, mode: mode & 0o777 });
+            files.push(ProvisionedFile { instance, file: name, path, mode: mode & 0o777 });
         }
     }
     if files.is_empty() {
-        return Err(failed("nothing to export".to_owned()).hint(Some(INSTALLED)));
+        return Err(failed("nothing to provision".to_owned()).hint(Some(INSTALLED)));
     }
     let paths: BTreeSet<&str> = files.iter().map(|file| file.path).collect();
     if paths.len() < files.len() {
@@ -77,23 +77,28 @@ fn installed<'a>(instance: &Instance, name: &Name, file: &'a DeclaredFile) -> Op
     file.path.as_deref().filter(|path| file.secret && !file.deploy && path.starts_with('/') && !path.ends_with(&usual))
 }
 
-fn selection(files: &[ExportedFile<'_>]) -> FileSelection {
+fn selection(files: &[ProvisionedFile<'_>]) -> FileSelection {
     let mut wanted = FileSelection::new();
-    for ExportedFile { instance, file, .. } in files {
+    for ProvisionedFile { instance, file, .. } in files {
         wanted.entry(instance.name.clone()).or_default().push((*file).clone());
     }
     wanted
 }
 
 /// Decrypts the files and writes each to its place in the tree.
-pub fn write(run: &mut Run, target: &str, files: &[ExportedFile<'_>], tree: &ExportTree) -> Result<Vec<Size>, Failure> {
+pub fn write(
+    run: &mut Run,
+    target: &str,
+    files: &[ProvisionedFile<'_>],
+    tree: &ProvisionTree,
+) -> Result<Vec<Size>, Failure> {
     let failed = |why: String| Failure::new(target, why);
     let mut values: BTreeMap<InstanceName, BTreeMap<Name, Secret>> = BTreeMap::new();
     for (name, read) in run.read(&selection(files)) {
         values.insert(name, read?.files);
     }
     let mut sizes = Vec::new();
-    for ExportedFile { instance, file, path, mode } in files {
+    for ProvisionedFile { instance, file, path, mode } in files {
         let value = values.get(&instance.name).and_then(|files| files.get(*file));
         let value = value.ok_or_else(|| failed(format!("`{file}` did not come back")))?;
         tree.write(Path::new(path), value.expose(), *mode)
@@ -104,16 +109,16 @@ pub fn write(run: &mut Run, target: &str, files: &[ExportedFile<'_>], tree: &Exp
 }
 
 /// Tells what would be written. How large it is tells no one without opening it; how much is stored for it, the receipt does.
-pub fn preview(run: &mut Run, files: &[ExportedFile<'_>]) -> Result<Vec<Size>, Failure> {
+pub fn preview(run: &mut Run, files: &[ProvisionedFile<'_>]) -> Result<Vec<Size>, Failure> {
     let found = run.would_read(&selection(files))?;
-    let stored = |ExportedFile { instance, file, .. }: &ExportedFile<'_>| {
+    let stored = |ProvisionedFile { instance, file, .. }: &ProvisionedFile<'_>| {
         let changes = found.get(&instance.name).into_iter().flatten();
         Size::Stored(changes.into_iter().find(|change| change.file == file.as_str()).and_then(FileChange::stored))
     };
     Ok(files.iter().map(stored).collect())
 }
 
-impl ExportedFile<'_> {
+impl ProvisionedFile<'_> {
     fn line(&self, size: &Size) -> String {
         let size = match size {
             Size::Written(size) => counted(*size, "byte"),
@@ -137,7 +142,7 @@ impl ExportedFile<'_> {
 }
 
 /// Shows a line each, in words or in JSON.
-pub fn show(console: &Console, files: &[ExportedFile<'_>], sizes: &[Size]) {
+pub fn show(console: &Console, files: &[ProvisionedFile<'_>], sizes: &[Size]) {
     let all = files.iter().zip(sizes);
     if console.json() {
         let files: Vec<_> = all.map(|(file, size)| file.json(size)).collect();

@@ -10,13 +10,13 @@ use rustix::fs::{Mode, fchmod};
 /// Where it grows before it appears.
 const GROWING: &str = "tree";
 
-pub struct ExportTree {
+pub struct ProvisionTree {
     growing: PrivateDir,
     root: OwnedFd,
     place: PathBuf,
 }
 
-impl ExportTree {
+impl ProvisionTree {
     /// A tree that shall appear at `place`, where nothing is or an empty directory.
     pub fn begin(place: &Path) -> Result<Self, Failure> {
         let failed = |why: String| Failure::new(place.display().to_string(), why);

@@ -1,0 +1,328 @@
+//! What the manual says of each command besides its options.
+
+/// Exit status of commands that may leave work.
+const WORK: &str = "0 success, 1 failure, 2 usage error, 3 work left";
+/// Exit status of other commands.
+const DONE: &str = "0 success, 1 failure, 2 usage error";
+
+/// Holds the text of a command.
+pub struct CommandText {
+    /// Words of the command, as `backend list`; empty for the program itself.
+    pub command: &'static str,
+    /// What it does, in full sentences, a line each.
+    pub description: &'static [&'static str],
+    /// Command lines, and what each is for.
+    pub examples: &'static [(&'static str, &'static str)],
+    pub exit: &'static str,
+    /// Other pages, as `artifacts-rekey(1)`.
+    pub see_also: &'static [&'static str],
+}
+
+/// Returns the text of a command.
+pub fn text(command: &str) -> Option<&'static CommandText> {
+    TEXTS.iter().find(|text| text.command == command)
+}
+
+/// Groups of commands, as the help lists them.
+pub const GROUPS: [(&str, &[&str]); 4] = [
+    ("Daily work", &["status", "generate", "get", "set", "edit", "run", "rekey", "ui"]),
+    ("Move and clean up", &["adopt", "rename", "import", "restore", "rotate", "prune"]),
+    ("Machines", &["keygen", "provision", "activate"]),
+    ("Inspect", &["graph", "audit", "backend", "doctor"]),
+];
+
+pub const TEXTS: &[CommandText] = &[
+    CommandText {
+        command: "",
+        description: &[
+            "Artifacts are declared in NixOS or Home Manager: files, prompts and a generator. `artifacts` evaluates the \
+             declarations with Nix, generates what is not stored yet, and hands it to backends. A backend decides how it is \
+             stored; it is a WebAssembly component that sees one entry and nothing else.",
+            "Files that are declared as secret are stored encrypted. Plaintext exists in memory and on RAM-backed file systems \
+             only.",
+        ],
+        examples: &[
+            ("artifacts", "the list of commands"),
+            ("artifacts status", "what needs work"),
+            ("artifacts generate", "everything that is not stored yet"),
+            ("artifacts get web1/attic env", "one file, decrypted"),
+        ],
+        exit: WORK,
+        see_also: &[
+            "artifacts-status(1)",
+            "artifacts-generate(1)",
+            "artifacts-selectors(7)",
+            "artifacts-files(5)",
+            "artifacts-environment(7)",
+            "artifacts-backends(7)",
+        ],
+    },
+    CommandText {
+        command: "status",
+        description: &[
+            "An artifact is present, absent, stale, on-target, blocked or in error. Below the list is what to do; commands that \
+             keep a value come first. Nothing is decrypted and nothing is written.",
+        ],
+        examples: &[
+            ("artifacts status", "all machines and users"),
+            ("artifacts status web1", "one machine"),
+            ("artifacts status '*/tls'", "one artifact of all machines"),
+            ("artifacts --json status", "for other programs"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-generate(1)", "artifacts-rekey(1)", "artifacts-adopt(1)", "artifacts-selectors(7)"],
+    },
+    CommandText {
+        command: "generate",
+        description: &[
+            "Runs the generators of artifacts that are not stored, dependencies first, and stores their files. Prompts come first.",
+            "After public files were generated, the declarations are evaluated again, until nothing changes.",
+        ],
+        examples: &[
+            ("artifacts generate", "everything that is not stored yet"),
+            ("artifacts generate web1", "one machine"),
+            ("artifacts generate --dry-run", "show it, write nothing"),
+            ("artifacts generate --no-input --answers answers.toml", "without a terminal"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-status(1)", "artifacts-set(1)", "artifacts-rekey(1)", "artifacts-selectors(7)"],
+    },
+    CommandText {
+        command: "get",
+        description: &[
+            "Writes the bytes of one file to standard output and nothing else. A public file needs no identity. The file may be \
+             left out if the artifact has only one.",
+        ],
+        examples: &[
+            ("artifacts get web1/attic env", "one file"),
+            ("artifacts get shared/ca", "its only file"),
+            ("artifacts get -i ~/.ssh/id_work web1/attic env", "with another identity"),
+        ],
+        exit: DONE,
+        see_also: &["artifacts-set(1)", "artifacts-edit(1)", "artifacts-environment(7)"],
+    },
+    CommandText {
+        command: "run",
+        description: &[
+            "All files of the selected artifacts are decrypted into a RAM-backed directory that is removed when the command ends. \
+             `--env` sets a variable to one file instead. The command sees no variable that leads to a private key.",
+        ],
+        examples: &[
+            ("artifacts run web1/attic -- sh -c 'cat \"$ARTIFACTS_DIR\"/web1/attic/env'", "with a file"),
+            ("artifacts run --env TOKEN=web1/attic/token -- ./deploy", "with a variable"),
+        ],
+        exit: "0 success, 1 failure before the command, 2 usage error; otherwise that of the command",
+        see_also: &["artifacts-get(1)", "artifacts-environment(7)"],
+    },
+    CommandText {
+        command: "set",
+        description: &[
+            "Replaces one file. The value is asked for at the terminal; otherwise it is standard input, byte for byte. The other \
+             files of the artifact are kept. The old entry stays in the trash for at least 30 days.",
+        ],
+        examples: &[
+            ("artifacts set web1/attic env", "asks for the value"),
+            ("artifacts set web1/attic env < env.txt", "from a file"),
+            ("artifacts set --dry-run web1/attic env", "show it, write nothing"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-get(1)", "artifacts-edit(1)", "artifacts-files(5)"],
+    },
+    CommandText {
+        command: "edit",
+        description: &[
+            "Decrypts one file to RAM-backed storage, opens it in an editor, and stores it when the editor ends and the file \
+             changed. The editor is $VISUAL, otherwise $EDITOR, otherwise `vi`.",
+        ],
+        examples: &[
+            ("artifacts edit web1/attic env", "one file"),
+            ("artifacts edit --dry-run web1/attic env", "show it, decrypt nothing"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-get(1)", "artifacts-set(1)", "artifacts-environment(7)"],
+    },
+    CommandText {
+        command: "rekey",
+        description: &[
+            "Compares the declared recipients of each stored file with those in its receipt. Decrypts and re-encrypts the files \
+             that differ, and drops files that are no longer declared. Values do not change. An interrupted run continues the \
+             next time.",
+        ],
+        examples: &[
+            ("artifacts rekey", "after a key was added or removed"),
+            ("artifacts rekey --dry-run", "show for whom"),
+            ("artifacts rekey --all web1", "one machine, changed or not"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-status(1)", "artifacts-adopt(1)", "artifacts-selectors(7)"],
+    },
+    CommandText {
+        command: "provision",
+        description: &[
+            "Writes secret files that have `deploy = false` and their own `path`, such as the host key of a new machine, below \
+             DIR, with their paths and modes. DIR appears only when it is complete, and has to be on a RAM-backed file system.",
+        ],
+        examples: &[
+            ("artifacts provision web1 \"$XDG_RUNTIME_DIR/web1\"", "for an installer"),
+            ("artifacts provision --dry-run web1 /dev/shm/web1", "show it, decrypt nothing"),
+        ],
+        exit: DONE,
+        see_also: &["artifacts-activate(1)", "artifacts-files(5)"],
+    },
+    CommandText {
+        command: "adopt",
+        description: &[
+            "Writes a new receipt for stored files that were added or modified outside `artifacts`, such as with sops. Nothing is \
+             decrypted, and no value changes. Files that belong to another artifact are rejected.",
+        ],
+        examples: &[
+            ("artifacts adopt", "everything that was modified"),
+            ("artifacts adopt --dry-run", "show it, write nothing"),
+            ("artifacts adopt web1/attic", "also an expired value"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-status(1)", "artifacts-rekey(1)", "artifacts-files(5)"],
+    },
+    CommandText {
+        command: "prune",
+        description: &[
+            "Moves entries that are no longer declared to the trash of their storage, where they stay for at least 30 days. \
+             Entries of a target that failed to evaluate are kept.",
+        ],
+        examples: &[
+            ("artifacts prune --dry-run", "list them"),
+            ("artifacts prune", "asks, then moves them"),
+            ("artifacts prune --yes web1/attic-old", "one entry, without asking"),
+        ],
+        exit: DONE,
+        see_also: &["artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
+    },
+    CommandText {
+        command: "activate",
+        description: &[
+            "Generates the artifacts of backends that work on the target, such as `dummy`. The modules run it at activation.",
+        ],
+        examples: &[("artifacts activate", "everything that is declared on-target")],
+        exit: DONE,
+        see_also: &["artifacts-provision(1)", "artifacts-backends(7)"],
+    },
+    CommandText {
+        command: "graph",
+        description: &["Prints artifacts and the artifacts whose files their generators read. Nothing is decrypted."],
+        examples: &[("artifacts graph", "for Graphviz"), ("artifacts graph --format mermaid web1", "one machine")],
+        exit: DONE,
+        see_also: &["artifacts-status(1)", "artifacts-selectors(7)"],
+    },
+    CommandText {
+        command: "audit",
+        description: &[
+            "Summarizes the audit log by backend: what it could access, what it accessed, and what it was denied. The log has a \
+             line before each call of a backend and one after, chained by hash.",
+        ],
+        examples: &[
+            ("artifacts audit", "a summary"),
+            ("artifacts audit --since yesterday web1", "one machine"),
+            ("artifacts audit --backend vendor --all", "every record of a backend"),
+            ("artifacts audit --check", "for CI"),
+        ],
+        exit: DONE,
+        see_also: &["artifacts-backend(1)", "artifacts-backends(7)", "artifacts-files(5)"],
+    },
+    CommandText {
+        command: "backend",
+        description: &["Backends store entries. These commands show and prepare them; none of them calls one."],
+        examples: &[("artifacts backend list", "all backends")],
+        exit: DONE,
+        see_also: &[
+            "artifacts-backend-list(1)",
+            "artifacts-backend-explain(1)",
+            "artifacts-backend-inspect(1)",
+            "artifacts-backend-annotate(1)",
+            "artifacts-backends(7)",
+        ],
+    },
+    CommandText {
+        command: "backend annotate",
+        description: &["Writes a manifest into a component. Backends that use the SDK have it already."],
+        examples: &[("artifacts backend annotate --manifest manifest.json mine.wasm", "in place")],
+        exit: DONE,
+        see_also: &["artifacts-backend-inspect(1)", "artifacts-backends(7)"],
+    },
+    CommandText {
+        command: "backend explain",
+        description: &["Shows what a backend may do, and for each grant and limit where it comes from."],
+        examples: &[("artifacts backend explain vendor", "before its grants are accepted")],
+        exit: DONE,
+        see_also: &["artifacts-audit(1)", "artifacts-backends(7)"],
+    },
+    CommandText {
+        command: "backend list",
+        description: &["Lists the bundled backends and those that the flake or `--backends` registers."],
+        examples: &[("artifacts backend list", "all backends")],
+        exit: DONE,
+        see_also: &["artifacts-backend-explain(1)", "artifacts-backends(7)"],
+    },
+    CommandText {
+        command: "backend inspect",
+        description: &["Reads a component without running it, and names the first import or export that does not fit."],
+        examples: &[
+            ("artifacts backend inspect mine.wasm", "a file"),
+            ("artifacts backend inspect builtin:agenix", "a bundled backend"),
+        ],
+        exit: DONE,
+        see_also: &["artifacts-backend-annotate(1)", "artifacts-backends(7)"],
+    },
+    CommandText {
+        command: "sops-config",
+        description: &["The file lets `sops updatekeys` and `sops edit` find the recipients that are declared."],
+        examples: &[("artifacts sops-config > .sops.yaml", "for all artifacts of sops-nix")],
+        exit: DONE,
+        see_also: &["artifacts-rekey(1)", "artifacts-files(5)"],
+    },
+    CommandText {
+        command: "schema",
+        description: &["Prints a JSON Schema of what `artifacts` reads or writes."],
+        examples: &[
+            ("artifacts schema", "the declarations that Nix evaluates"),
+            ("artifacts schema report", "the output with --json"),
+        ],
+        exit: DONE,
+        see_also: &["artifacts-files(5)"],
+    },
+    CommandText {
+        command: "completions",
+        description: &[
+            "The scripts of bash, zsh and fish complete commands, options, machines, users, artifacts, files and backends. Names \
+             are those of the newest evaluation; nothing is evaluated while you type. The packages install the scripts.",
+        ],
+        examples: &[(
+            "artifacts completions bash > ~/.local/share/bash-completion/completions/artifacts",
+            "for one user",
+        )],
+        exit: DONE,
+        see_also: &["artifacts-selectors(7)", "artifacts-files(5)"],
+    },
+    CommandText {
+        command: "man",
+        description: &["Prints a page of the manual, or writes all pages. The packages install them."],
+        examples: &[
+            ("artifacts man selectors > selectors.7", "one page"),
+            ("artifacts man --dir share/man", "all pages"),
+        ],
+        exit: DONE,
+        see_also: &["artifacts-help(1)"],
+    },
+    CommandText {
+        command: "help",
+        description: &[
+            "Prints the help of a command, or one of the topics global, selectors, files, environment, backends, exit.",
+        ],
+        examples: &[
+            ("artifacts help", "the list of commands"),
+            ("artifacts help generate", "a command"),
+            ("artifacts help selectors", "a topic"),
+        ],
+        exit: DONE,
+        see_also: &["artifacts-man(1)"],
+    },
+];

@@ -1,0 +1,122 @@
+//! Commands of other tools, answered with those that do the same here.
+
+use std::ffi::OsString;
+
+use artifacts_report::Failure;
+use artifacts_text::{has_hidden, shell_word};
+
+/// What a verb of another tool is here.
+enum Ours {
+    /// A command that takes the same arguments, and what to write where they cannot be carried over.
+    Command(&'static str, &'static str),
+    /// Removing takes two steps: the declaration goes first.
+    Remove,
+    /// A declaration takes its place.
+    Declare,
+}
+
+fn ours(verb: &str) -> Option<Ours> {
+    Some(match verb {
+        "decrypt" | "view" => Ours::Command("get", " INSTANCE FILE"),
+        "updatekeys" | "fix" => Ours::Command("rekey", ""),
+        "rm" => Ours::Remove,
+        "init" | "add" => Ours::Declare,
+        _ => return None,
+    })
+}
+
+/// Returns what to do instead of a command of another tool, with its arguments where that is safe. `typed` are all words, the
+/// program's own first.
+pub fn answer(verb: &str, typed: &[OsString]) -> Option<Failure> {
+    let ours = ours(verb)?;
+    let at = typed.iter().position(|word| word == verb)?;
+    let arguments = arguments(typed.get(at + 1..).unwrap_or_default());
+    let hint = match ours {
+        Ours::Command(command, otherwise) => match arguments.as_deref() {
+            None | Some([]) => format!("`artifacts {command}{otherwise}`"),
+            Some(words) => format!("`artifacts {command} {}`", quoted(words)),
+        },
+        Ours::Remove => {
+            let named = arguments.filter(|words| !words.is_empty()).map(|words| format!(" {}", quoted(&words)));
+            let prune = format!("`artifacts prune{}`", named.unwrap_or_default());
+            format!("remove the declaration first; then {prune} moves what is stored to the trash")
+        }
+        Ours::Declare => {
+            let name = arguments.and_then(|words| words.into_iter().next()).unwrap_or_else(|| "NAME".to_owned());
+            let name = attribute(name.rsplit('/').next().unwrap_or_default());
+            format!(
+                "declare it in the configuration of its machine or user, then run `artifacts generate`\n\n\
+                 artifacts.store.{name}.files.secret = {{ }};"
+            )
+        }
+    };
+    Some(Failure::new("", format!("unknown command `{verb}`")).hint(Some(hint)))
+}
+
+/// The words behind a verb, if all of them are plain arguments: an option of another tool may mean something else here.
+fn arguments(words: &[OsString]) -> Option<Vec<String>> {
+    let plain = |word: &OsString| {
+        let word = word.to_str()?;
+        (!word.starts_with('-') && !word.is_empty() && !has_hidden(word)).then(|| word.to_owned())
+    };
+    words.iter().map(plain).collect()
+}
+
+fn quoted(words: &[String]) -> String {
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A name as an attribute of Nix.
+fn attribute(name: &str) -> String {
+    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if begins && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-'".contains(c)) {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('\\', r"\\").replace('"', "\\\"").replace("${", "\\${"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::commands::Cli;
+
+    fn hint(line: &[&str]) -> String {
+        let words: Vec<OsString> = ["artifacts"].iter().chain(line).map(OsString::from).collect();
+        answer(line[0], &words).unwrap().hint.unwrap()
+    }
+
+    #[test]
+    fn verbs_of_others_are_answered_with_the_command_to_type() {
+        for (line, command) in [
+            (&["decrypt"][..], "`artifacts get INSTANCE FILE`"),
+            (&["decrypt", "web1/attic", "env"], "`artifacts get web1/attic env`"),
+            (&["view", "a b", "$(id)"], "`artifacts get 'a b' '$(id)'`"),
+            (&["decrypt", "-i", "key", "web1/attic"], "`artifacts get INSTANCE FILE`"),
+            (&["view", "a\u{1b}[2J"], "`artifacts get INSTANCE FILE`"),
+            (&["updatekeys"], "`artifacts rekey`"),
+            (&["fix", "web1"], "`artifacts rekey web1`"),
+        ] {
+            assert_eq!(hint(line), command, "{line:?}");
+        }
+        assert!(hint(&["rm", "web1/attic"]).contains("then `artifacts prune web1/attic` moves"));
+        assert!(hint(&["init"]).ends_with("\n\nartifacts.store.NAME.files.secret = { };"));
+        assert!(hint(&["add", "web1/attic"]).ends_with("artifacts.store.attic.files.secret = { };"));
+        assert!(hint(&["add", "a.b ${x}"]).ends_with(r#"artifacts.store."a.b \${x}".files.secret = { };"#));
+    }
+
+    #[test]
+    fn none_of_them_is_a_command_of_ours_and_each_answer_is_one() {
+        let command = Cli::command();
+        for verb in ["decrypt", "view", "updatekeys", "fix", "rm", "init", "add"] {
+            assert!(command.find_subcommand(verb).is_none(), "{verb}");
+            if let Some(Ours::Command(command_here, _)) = ours(verb) {
+                assert!(command.find_subcommand(command_here).is_some(), "{verb}");
+            }
+        }
+        assert!(answer("status", &["artifacts".into(), "status".into()]).is_none());
+    }
+}

@@ -1,0 +1,208 @@
+//! The names that the newest evaluation found, for completion: what a shell asks at each key cannot wait for Nix.
+//!
+//! A file of lines beside the cached evaluations; names have neither tabs nor line breaks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use artifacts_declared::{InstanceName, Spec, TargetKind};
+use artifacts_digest::Sha256;
+
+use crate::Nix;
+use crate::cache::{is_own, replace};
+
+/// Begins a file.
+const HEAD: &str = "artifacts names 1";
+
+/// Holds the names of what a flake declares, as they were when it was last evaluated.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownNames {
+    /// Machines and users.
+    pub targets: BTreeSet<String>,
+    /// Registered backends.
+    pub backends: BTreeSet<String>,
+    /// Instances by full name, each with its files.
+    pub instances: BTreeMap<String, Vec<String>>,
+}
+
+impl Nix {
+    /// Keeps the names that an evaluation of a flake found. Targets that it did not evaluate keep theirs. Failing to is no fault:
+    /// completion knows less.
+    pub fn keep_names(&self, reference: &str, spec: &Spec, unevaluated: &[(TargetKind, String)]) {
+        let Some(directory) = self.options.cache.as_deref().filter(|directory| is_own(directory)) else { return };
+        let base = self.options.directory.as_deref().unwrap_or(Path::new("."));
+        let file = file(directory, reference, base);
+        let before = fs::read_to_string(&file).ok();
+        let known = before.as_deref().and_then(KnownNames::parse).unwrap_or_default();
+        let text = known.updated(spec, unevaluated).text();
+        if before.as_deref() != Some(text.as_str()) {
+            let _ = replace(&file, text.as_bytes());
+        }
+    }
+}
+
+impl KnownNames {
+    /// Reads what is known of a flake, from the directory of cached evaluations; nothing if it was never evaluated. Relative
+    /// references begin at `base`.
+    pub fn read(directory: &Path, reference: &str, base: &Path) -> Option<Self> {
+        Self::parse(&fs::read_to_string(file(directory, reference, base)).ok()?)
+    }
+
+    /// Returns the names of a spec, with what was known of targets that are not in it.
+    fn updated(mut self, spec: &Spec, unevaluated: &[(TargetKind, String)]) -> Self {
+        let is_unknown = |name: &str| {
+            let mut parts = name.split('/');
+            match (parts.next(), parts.next()) {
+                (Some("per-machine"), Some(target)) => unevaluated.iter().any(|(_, own)| own == target),
+                // Users inside a machine's configuration are evaluated with it.
+                (Some("per-user"), Some(target)) => unevaluated.iter().any(|(kind, own)| {
+                    own == target
+                        || (*kind != TargetKind::HomeManager
+                            && target.strip_suffix(own.as_str()).is_some_and(|u| u.ends_with('@')))
+                }),
+                _ => !unevaluated.is_empty(),
+            }
+        };
+        self.instances.retain(|name, _| is_unknown(name));
+        self.targets
+            .retain(|target| is_unknown(&format!("per-machine/{target}")) || is_unknown(&format!("per-user/{target}")));
+        self.targets.extend(unevaluated.iter().map(|(_, name)| name.clone()));
+        self.targets.extend(spec.targets.iter().map(|target| target.name.to_string()));
+        if unevaluated.is_empty() {
+            self.backends.clear();
+        }
+        self.backends.extend(spec.backends.keys().map(ToString::to_string));
+        for target in &spec.targets {
+            for (name, artifact) in &target.artifacts {
+                let instance = if artifact.shared {
+                    InstanceName::Shared { artifact: name.clone() }
+                } else {
+                    InstanceName::new(target.kind, target.name.clone(), name.clone())
+                };
+                let files = artifact.files.keys().map(ToString::to_string).collect();
+                self.instances.insert(instance.to_string(), files);
+                self.backends.extend(artifact.backend.iter().map(ToString::to_string));
+            }
+        }
+        self
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("{HEAD}\n");
+        let mut line = |kind: &str, name: &str, more: &[String]| {
+            text.extend([kind, "\t", name]);
+            text.extend(more.iter().flat_map(|more| ["\t", more]));
+            text.push('\n');
+        };
+        self.targets.iter().for_each(|name| line("target", name, &[]));
+        self.backends.iter().for_each(|name| line("backend", name, &[]));
+        self.instances.iter().for_each(|(name, files)| line("instance", name, files));
+        text
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        lines.next().filter(|head| *head == HEAD)?;
+        let mut known = Self::default();
+        for line in lines {
+            let mut parts = line.split('\t');
+            match (parts.next(), parts.next()) {
+                (Some("target"), Some(name)) => drop(known.targets.insert(name.to_owned())),
+                (Some("backend"), Some(name)) => drop(known.backends.insert(name.to_owned())),
+                (Some("instance"), Some(name)) => {
+                    known.instances.insert(name.to_owned(), parts.map(str::to_owned).collect());
+                }
+                _ => {}
+            }
+        }
+        Some(known)
+    }
+}
+
+/// Returns the file of a flake's names.
+fn file(directory: &Path, reference: &str, base: &Path) -> PathBuf {
+    let source = match local(reference, base) {
+        Some(flake) => format!("dir {}", flake.display()),
+        None => format!("ref {reference}"),
+    };
+    directory.join(format!("{}.names", Sha256::digest(source.as_bytes())))
+}
+
+/// Returns the directory of a flake that is named by a path, as Nix looks for it: the next one upwards that has a `flake.nix`.
+fn local(reference: &str, base: &Path) -> Option<PathBuf> {
+    let path = reference.strip_prefix("path:").unwrap_or(reference);
+    if !path.starts_with(['.', '/']) || path.contains(['?', '#']) {
+        return None;
+    }
+    let directory = base.join(path).canonicalize().ok()?;
+    let flake = directory.ancestors().find(|above| above.join("flake.nix").exists());
+    Some(flake.unwrap_or(&directory).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(targets: &[(&str, &str, &[&str])]) -> Spec {
+        let target = |(kind, name, artifacts): &(&str, &str, &[&str])| {
+            let artifact =
+                |name: &&str| ((*name).to_owned(), json!({"backend": "agenix", "files": {"a b": {}, "key": {}}}));
+            let mut artifacts: serde_json::Map<_, _> = artifacts.iter().map(artifact).collect();
+            artifacts.insert("ca".to_owned(), json!({"shared": true, "files": {"cert": {}}}));
+            json!({"kind": kind, "name": name, "artifacts": artifacts})
+        };
+        let targets: Vec<_> = targets.iter().map(target).collect();
+        artifacts_declared::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap()
+    }
+
+    fn names(known: &KnownNames) -> Vec<&str> {
+        known.instances.keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn names_are_read_as_they_were_kept() {
+        let whole = spec(&[("nixos", "web1", &["$(id)", "a b"]), ("home-manager", "alice", &["ssh"])]);
+        let known = KnownNames::default().updated(&whole, &[]);
+        assert_eq!(KnownNames::parse(&known.text()), Some(known.clone()));
+        assert_eq!(
+            names(&known),
+            ["per-machine/web1/$(id)", "per-machine/web1/a b", "per-user/alice/ssh", "shared/ca"]
+        );
+        assert_eq!(known.instances["per-machine/web1/a b"], ["a b", "key"]);
+        assert_eq!((known.targets.len(), known.backends.len()), (2, 1));
+        assert_eq!(KnownNames::parse("artifacts names 2\ntarget\tx\n"), None);
+    }
+
+    #[test]
+    fn what_was_not_evaluated_keeps_its_names_and_what_is_gone_does_not() {
+        let users = ("home-manager", "bob@web2", &["ssh"][..]);
+        let known = KnownNames::default().updated(
+            &spec(&[("nixos", "web1", &["old"]), ("nixos", "web2", &["tls"]), users, ("nixos", "gone", &["x"])]),
+            &[],
+        );
+        let known = known.updated(&spec(&[("nixos", "web1", &["new"])]), &[(TargetKind::Nixos, "web2".to_owned())]);
+        assert_eq!(
+            names(&known),
+            ["per-machine/web1/new", "per-machine/web2/tls", "per-user/bob@web2/ssh", "shared/ca"]
+        );
+        assert_eq!(known.targets, ["bob@web2", "web1", "web2"].map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_flake_is_the_same_from_every_directory_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let below = dir.path().join("machines/web1");
+        fs::create_dir_all(&below).unwrap();
+        fs::write(dir.path().join("flake.nix"), "").unwrap();
+        let (cache, top) = (Path::new("/cache"), file(Path::new("/cache"), ".", dir.path()));
+        assert_eq!(file(cache, ".", &below), top);
+        assert_eq!(file(cache, "../..", &below), top);
+        assert_eq!(file(cache, dir.path().to_str().unwrap(), Path::new("/")), top);
+        assert_ne!(file(cache, "github:a/b", dir.path()), top);
+        assert_ne!(file(cache, "..", dir.path()), top);
+    }
+}
