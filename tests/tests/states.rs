@@ -282,7 +282,7 @@ fn an_artifact_that_becomes_shared_gets_no_new_value_unasked() -> Result<()> {
     let mut fleet = made("agenix")?;
     fleet.of("web1")["artifacts"]["a"]["shared"] = json!(true);
     let before = fleet.stored()?;
-    fleet.run(["status"])?.ends(3).says("1 absent, keep shared/a: declare it as `web1/a` again");
+    fleet.run(["status"])?.ends(3).says("1 absent, keep shared/a: declare it as `per-machine/web1/a` again");
     fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(1).says("has the same files");
     assert_eq!(fleet.stored()?, before);
     Ok(())

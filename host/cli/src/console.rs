@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use artifacts_declared::InstanceName;
 use artifacts_nix::EvaluationStep;
 use artifacts_plan::ShortNames;
-use artifacts_report::{Failure, Page, ProgressLine, Report, RowFilter, Style, TrashedEntry};
+use artifacts_report::{Failure, ProgressLine, Report, ReportPage, RowFilter, Style, TrashedEntry};
 use artifacts_text::{size, terminal};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
 use crate::progress;
-use crate::width::width_of;
+use crate::width::{self, width_of};
 
 /// Where a command's words go: one JSON object or a table to standard output, everything else to standard error.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,7 @@ impl Console {
         self.end_with(report, &report.status_page(listing, &self.on_stdout()), &report.errors_without_row())
     }
 
-    fn end_with(&self, report: &Report, page: &Page, errors: &[Failure]) -> Exit {
+    fn end_with(&self, report: &Report, page: &ReportPage, errors: &[Failure]) -> Exit {
         if self.json {
             self.line(&report.json().to_string());
             self.failures(&report.errors);
@@ -109,7 +109,7 @@ impl Console {
     }
 
     /// The result, errors, and last the summary, with empty lines between them.
-    fn page(&self, Page { head, tail }: &Page, errors: &[Failure]) {
+    fn page(&self, ReportPage { head, tail }: &ReportPage, errors: &[Failure]) {
         print_stdout(head);
         let is_seen = self.watched() && std::io::stdout().is_terminal();
         if is_seen && !head.is_empty() && !errors.is_empty() {
@@ -168,7 +168,10 @@ impl Console {
 
     /// A line of a command's own answer about one thing, its name padded to so many columns.
     pub fn field(&self, name: &str, columns: usize, value: &str) -> String {
-        artifacts_report::field(name, columns, value, &self.on_stdout())
+        let style = self.on_stdout();
+        // Prose is wrapped in a pipe, too.
+        let width = style.width.min(width::of_help());
+        artifacts_report::field(name, columns, value, &Style { width, ..style })
     }
 
     /// A message to a person, on standard error.

@@ -40,7 +40,7 @@ pub use read_requests::{ReadRequest, read_requests};
 pub use recipients::{RecipientChange, recipient_changes, recipient_questions};
 pub use result_page::NowStale;
 pub use status_page::RowFilter;
-pub use style::{Page, Style};
+pub use style::{ReportPage, Style};
 pub use text::{field, note, warning};
 pub use trashed::{TrashedEntry, trashed};
 

@@ -9,7 +9,7 @@ use artifacts_text::{agreeing, counted, size};
 use crate::layout::{Below, GREEN, Line, YELLOW, layout};
 use crate::status_page::{are_many, one_of_many};
 use crate::style::sections;
-use crate::{FileChange, Hint, InstanceRow, Page, Report, RowAction, Style, trashed};
+use crate::{FileChange, Hint, InstanceRow, Report, ReportPage, RowAction, Style, trashed};
 
 /// A stored instance that became stale by what was done to a dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct NowStale {
 
 impl Report {
     /// Returns the page of a command that `took` so long.
-    pub fn result_page(&self, took: Option<Duration>, style: &Style) -> Page {
+    pub fn result_page(&self, took: Option<Duration>, style: &Style) -> ReportPage {
         let mut lines = self.done(style);
         lines.extend(self.now_stale.iter().map(|stale| now_stale(stale, style)));
         lines.extend(self.left(style));
@@ -33,7 +33,7 @@ impl Report {
         let dry = if self.is_preview && would { "dry run: nothing was written\n" } else { "" };
         let summary = if self.is_one() { String::new() } else { self.count_of_actions(took, style) };
         let tail = sections([self.next(style), dry.to_owned() + &summary]);
-        Page { head, tail }
+        ReportPage { head, tail }
     }
 
     /// Whether there is one row that says it all: a command for one file was done.

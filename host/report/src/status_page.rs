@@ -8,7 +8,7 @@ use artifacts_text::counted;
 
 use crate::layout::{Below, Line, PLAIN, RED, YELLOW, layout};
 use crate::style::sections;
-use crate::{Failure, InstanceRow, Page, Report, Style};
+use crate::{Failure, InstanceRow, Report, ReportPage, Style};
 
 /// Width of the longest state.
 const STATES: usize = "on-target".len();
@@ -32,14 +32,14 @@ pub enum RowFilter {
 
 impl Report {
     /// Returns the page of `status`.
-    pub fn status_page(&self, listing: RowFilter, style: &Style) -> Page {
+    pub fn status_page(&self, listing: RowFilter, style: &Style) -> ReportPage {
         let lines = match listing {
             RowFilter::Work => self.work(style),
             RowFilter::All => self.everything(style),
         };
         let head = layout(&lines, STATES, style);
         let tail = sections([self.expiring(style), self.next(style), self.count_of_states(style)]);
-        Page { head, tail }
+        ReportPage { head, tail }
     }
 
     /// Returns the failures that the page of `status` does not show in a row.

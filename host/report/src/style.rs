@@ -17,7 +17,7 @@ pub struct Style {
 
 /// What a command shows at its end: warnings and errors come between the two parts.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Page {
+pub struct ReportPage {
     /// The rows.
     pub head: String,
     /// What to do next, and the summary, which is the last line.

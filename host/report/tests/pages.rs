@@ -6,8 +6,8 @@ use std::sync::Arc;
 use artifacts_declared::InstanceName;
 use artifacts_plan::{InstanceState, Reason, ReasonKind, ShortNames};
 use artifacts_report::{
-    Effect, Failure, FileChange, Hint, InstanceRow, Need, NowStale, Orphaned, Page, Report, RowAction, RowFilter, Side,
-    Style, Unstaged,
+    Effect, Failure, FileChange, Hint, InstanceRow, Need, NowStale, Orphaned, Report, ReportPage, RowAction, RowFilter,
+    Side, Style, Unstaged,
 };
 
 const DAY: u64 = 24 * 60 * 60;
@@ -18,7 +18,7 @@ fn style(report: &Report, width: usize) -> Style {
 }
 
 /// The page without its colors.
-fn plain(Page { head, tail }: &Page) -> String {
+fn plain(ReportPage { head, tail }: &ReportPage) -> String {
     let separator = if head.is_empty() || tail.is_empty() { "" } else { "\n" };
     let text = format!("{head}{separator}{tail}");
     let mut parts = text.split('\u{1b}');
