@@ -21,7 +21,6 @@ use crate::width::{self, width_of};
 #[derive(Debug, Clone, Copy)]
 pub struct Console {
     json: bool,
-    pub verbose: bool,
     /// How often the person asked for more.
     pub verbosity: u8,
     /// Whether the person asked for words that may hold a secret.
@@ -57,7 +56,12 @@ impl Console {
     /// `stores` says whether the command changes what is stored.
     pub fn new(json: bool, verbosity: u8, secrets_too: bool, stores: bool) -> Self {
         let start = Instant::now();
-        Self { json, verbose: verbosity > 0, verbosity, secrets_too, stores, start }
+        Self { json, verbosity, secrets_too, stores, start }
+    }
+
+    /// Whether the person asked for more.
+    pub fn verbose(&self) -> bool {
+        self.verbosity > 0
     }
 
     /// Sets how instances are named in all text from now on.
@@ -66,9 +70,9 @@ impl Console {
     }
 
     fn style(&self, stream: &(impl AsFd + IsTerminal)) -> Style {
-        let foreign = if self.verbose { usize::MAX } else { FOREIGN };
+        let foreign = if self.verbose() { usize::MAX } else { FOREIGN };
         let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
-        Style { width: width_of(stream), foreign, verbose: self.verbose, names }
+        Style { width: width_of(stream), foreign, verbose: self.verbose(), names }
     }
 
     fn on_stdout(&self) -> Style {
@@ -192,7 +196,7 @@ impl Console {
 
     /// A message that only the curious want.
     pub fn detail(&self, text: &str) {
-        if self.verbose {
+        if self.verbose() {
             self.message(text);
         }
     }
@@ -231,13 +235,11 @@ impl Console {
 
     /// Says in the line that rewrites itself which component is compiled; none any more at the end.
     pub fn compiling(&self, compiled: Option<(&str, usize)>) {
-        match compiled {
-            Some((name, bytes)) => self.rewrite(|line, now| {
-                line.begin("compiling", now);
-                line.start(format!("backend {} ({}), needed once", terminal(name), size(bytes as u64)), now);
-            }),
-            None => Some(progress::end()),
-        };
+        let Some((name, bytes)) = compiled else { return self.idle() };
+        self.rewrite(|line, now| {
+            line.begin("compiling", now);
+            line.start(format!("backend {} ({}), needed once", terminal(name), size(bytes as u64)), now);
+        });
     }
 
     /// Work on an instance begins.
@@ -260,8 +262,8 @@ impl Console {
 
     /// Changes the line that rewrites itself, where there is one: at a terminal that can, and for no one who gets a line each.
     fn rewrite<T>(&self, change: impl FnOnce(&mut ProgressLine, Duration) -> T) -> Option<T> {
-        let is_visible = !self.json && !self.verbose && progress::is_possible();
-        (is_visible || self.verbose).then(|| progress::update(self.start, is_visible, change))
+        let is_visible = !self.json && !self.verbose() && progress::is_possible();
+        (is_visible || self.verbose()).then(|| progress::update(self.start, is_visible, change))
     }
 
     /// A warning, with what to do.

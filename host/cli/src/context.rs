@@ -164,7 +164,7 @@ impl Context {
     fn generators(&self) -> SandboxedGenerators {
         let (environment, ram) = (self.environment.clone(), self.ram.clone());
         let path = self.environment.generator_path();
-        let log_level = Environment::log_level(self.console.verbose);
+        let log_level = Environment::log_level(self.console.verbose());
         SandboxedGenerators::new(self.nix.clone(), path, log_level, move || {
             sandboxes::of_generators(&environment, &ram)
         })

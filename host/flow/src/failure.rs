@@ -47,7 +47,7 @@ pub fn on_target(instance: &Instance) -> Failure {
 /// A failure of what depends on another one that cannot be read, and why that cannot.
 pub fn unread_dependency(instance: &Instance, dependency: &InstanceName, why: &Failure) -> Failure {
     let message = format!("cannot read its dependency {dependency}: {}", why.message);
-    for_instance(instance, message).compared(why.comparison.clone()).hint(why.hint.clone())
+    for_instance(instance, message).compared(why.details.comparison.clone()).hint(why.hint.clone())
 }
 
 /// A failure of what depends on another one that failed.

@@ -166,6 +166,7 @@ impl<'a> Retrieval<'a> {
     }
 
     /// Has the backend read the secret files.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
         let Self { instance, backend, entry, secrets, own, read } = self;
         let Some((mut session, identities)) = tools.session_and_identities(backend)? else {

@@ -24,7 +24,9 @@ pub struct EvaluationStep<'a> {
 
 /// Is told of each step of an evaluation, from several threads. By default no one is.
 #[derive(Clone, Default)]
-pub struct EvaluationObserver(Option<Arc<dyn Fn(EvaluationStep<'_>) + Send + Sync>>);
+pub struct EvaluationObserver(Option<Arc<TellStep>>);
+
+type TellStep = dyn Fn(EvaluationStep<'_>) + Send + Sync;
 
 impl EvaluationObserver {
     /// Tells a function.

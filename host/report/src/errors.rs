@@ -6,7 +6,7 @@ use anstyle::AnsiColor;
 use artifacts_text::counted;
 
 use crate::text::{message, subject};
-use crate::{Failure, Style};
+use crate::{Failure, FailureDetails, Style};
 
 /// So many subjects of equal errors are named.
 const NAMED: usize = 3;
@@ -20,7 +20,7 @@ struct Equal<'a> {
 /// Renders errors. What to do about one cause is said once, however many fail of it.
 pub fn failures(failures: &[Failure], style: &Style) -> String {
     let (consequences, own): (Vec<&Failure>, Vec<&Failure>) =
-        failures.iter().partition(|failure| failure.cause.is_some());
+        failures.iter().partition(|failure| failure.details.cause.is_some());
     let mut hints = BTreeSet::new();
     let mut text = String::new();
     for Equal { first, subjects } in equal(own) {
@@ -54,8 +54,8 @@ fn error(failure: &Failure, subjects: &[&str], style: &Style) -> String {
     let more = subjects.len() - NAMED;
     let named: Vec<&str> = subjects.iter().take(NAMED).copied().collect();
     let mut failure = failure.clone();
-    let found = failure.comparison.found.map_or_else(String::new, |found| format!("{found}; in "));
-    failure.comparison.found = Some(format!("{found}{} and {more} more", named.join(", ")));
+    let found = failure.details.comparison.found.take().map_or_else(String::new, |found| format!("{found}; in "));
+    failure.details.comparison.found = Some(format!("{found}{} and {more} more", named.join(", ")));
     message(label, &subject(&[&count], backend, style), &failure, style)
 }
 
@@ -88,7 +88,8 @@ pub(crate) fn likes(failures: &[Failure]) -> Vec<(usize, Vec<&str>)> {
 
 /// All of a failure but its subject. What has no subject is about all, and said once.
 fn key(failure: &Failure) -> impl Ord + '_ {
-    let Failure { subject, backend, kind, message, comparison, cause, hint } = failure;
+    let Failure { subject, backend, kind, message, details, hint } = failure;
+    let FailureDetails { comparison, cause } = details.as_ref();
     (subject.is_empty(), backend, kind, message, &comparison.found, &comparison.expected, cause, hint)
 }
 
@@ -116,9 +117,9 @@ fn equal(failures: Vec<&Failure>) -> Vec<Equal<'_>> {
 /// Brings consequences together by what failed first.
 fn by_cause<'a>(consequences: &[&'a Failure]) -> Vec<(&'a str, Vec<&'a Failure>)> {
     let causes: BTreeMap<&str, &str> =
-        consequences.iter().filter_map(|one| Some((one.subject.as_str(), one.cause.as_deref()?))).collect();
+        consequences.iter().filter_map(|one| Some((one.subject.as_str(), one.details.cause.as_deref()?))).collect();
     let root = |failure: &'a Failure| {
-        let mut cause = failure.cause.as_deref().unwrap_or_default();
+        let mut cause = failure.details.cause.as_deref().unwrap_or_default();
         // As many steps as there are failures: what depends on itself is an error of its own.
         for _ in 0..causes.len() {
             let Some(earlier) = causes.get(cause) else { break };

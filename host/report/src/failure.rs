@@ -3,6 +3,15 @@ use std::fmt;
 
 use artifacts_text::{Comparison, Explain};
 
+/// Holds what only some failures have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FailureDetails {
+    /// What was found and expected, where something was compared.
+    pub comparison: Comparison,
+    /// The instance whose failure this is a consequence of.
+    pub cause: Option<String>,
+}
+
 /// Describes one thing that failed, why, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -14,10 +23,8 @@ pub struct Failure {
     pub kind: Option<&'static str>,
     /// What failed, complete without the other parts. Another program's text stands in lines that begin with `|`.
     pub message: String,
-    /// What was found and expected, where something was compared.
-    pub comparison: Comparison,
-    /// The instance whose failure this is a consequence of.
-    pub cause: Option<String>,
+    /// What only some have. Boxed, since failures are returned everywhere.
+    pub details: Box<FailureDetails>,
     /// What to do.
     pub hint: Option<String>,
 }
@@ -30,8 +37,7 @@ impl Failure {
             backend: None,
             kind: None,
             message: message.into(),
-            comparison: Comparison::default(),
-            cause: None,
+            details: Box::default(),
             hint: None,
         }
     }
@@ -39,20 +45,20 @@ impl Failure {
     /// Creates a failure of one subject from an error that explains itself.
     pub fn about(subject: impl Into<String>, error: impl Error + Explain) -> Self {
         let (kind, hint, comparison) = (Some(error.kind()), error.hint(), error.comparison());
-        Self { kind, hint, comparison, ..Self::new(subject, error.to_string()) }
+        Self { kind, hint, ..Self::new(subject, error.to_string()) }.compared(comparison)
     }
 
     /// Adds what was found and expected.
     #[must_use]
     pub fn compared(mut self, comparison: Comparison) -> Self {
-        self.comparison = comparison;
+        self.details.comparison = comparison;
         self
     }
 
     /// Marks it as a consequence of another instance's failure.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
-        self.cause = Some(cause.into());
+        self.details.cause = Some(cause.into());
         self
     }
 

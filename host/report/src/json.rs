@@ -304,8 +304,8 @@ impl<'a> From<&'a Failure> for FailureView<'a> {
             kind: failure.kind,
             hint: failure.hint.as_deref(),
             command: failure.hint.as_deref().and_then(command_words),
-            found: failure.comparison.found.as_deref(),
-            expected: failure.comparison.expected.as_deref(),
+            found: failure.details.comparison.found.as_deref(),
+            expected: failure.details.comparison.expected.as_deref(),
             count: 1,
             subjects: vec![&failure.subject],
         }

@@ -30,7 +30,7 @@ use artifacts_plan::InstanceState;
 pub use answer_requests::{AnswerRequest, answer_requests};
 pub use diff::diff;
 pub use errors::failures;
-pub use failure::Failure;
+pub use failure::{Failure, FailureDetails};
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
 pub use json::schema;

@@ -153,17 +153,17 @@ impl Report {
         let is_last = |at: usize| at + 1 == words.len();
         let takes_more = words.iter().enumerate().all(|(at, word)| is_last(at) || !split_name(word, first).1);
         let ends_in_name = words.last().is_some_and(|word| split_name(word, first).1);
-        let named = if takes_more && ends_in_name { all.min(NAMED) } else { 1 };
+        let most = if takes_more && ends_in_name { all.min(NAMED) } else { 1 };
         let mut shown = Vec::new();
         for (at, word) in words.iter().enumerate() {
             match split_name(word, first) {
                 (before, true) if is_last(at) => {
-                    shown.extend(names.iter().take(named).map(|name| shown_word(&format!("{before}{name}"))));
+                    shown.extend(names.iter().take(most).map(|name| shown_word(&format!("{before}{name}"))));
                 }
                 _ => shown.push(shown_word(word)),
             }
         }
-        (named, joined(shown.into_iter()))
+        (most, joined(shown.into_iter()))
     }
 
     /// Whether a command does the same without a name: it works on everything that needs it, and that is nothing but these.

@@ -1,5 +1,6 @@
 //! How far a run is, as one line says it. Pure: who shows it passes the time and the width.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use textwrap::core::display_width;
@@ -61,7 +62,7 @@ impl ProgressLine {
         let sign = if is_utf8 { FRAMES[tick % FRAMES.len()] } else { ASCII[tick % ASCII.len()] };
         let mut line = format!("{sign} {:PHASE$}", self.phase);
         if let Some((done, total)) = self.count {
-            line.push_str(&format!("{done} of {total}   "));
+            let _ = write!(line, "{done} of {total}   ");
         }
         let room = width.saturating_sub(display_width(&line));
         let mut named = NAMED;

@@ -118,12 +118,12 @@ fn line(name: &InstanceName, row: &InstanceRow, action: RowAction, style: &Style
     Line { word: action.as_str(), paint, name: style.names.shorten(name), columns, last: last.join("; "), below }
 }
 
-fn now_stale(stale: &NowStale, style: &Style) -> Line {
+fn now_stale(dependent: &NowStale, style: &Style) -> Line {
     Line {
         word: "now stale",
         paint: YELLOW,
-        name: style.names.shorten(&stale.name),
-        last: format!("dependency: {} was regenerated", style.names.shorten(&stale.dependency)),
+        name: style.names.shorten(&dependent.name),
+        last: format!("dependency: {} was regenerated", style.names.shorten(&dependent.dependency)),
         ..Line::default()
     }
 }

@@ -1,6 +1,7 @@
 //! The page of `status`: what needs work, and how many there are.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{InstanceState, Reason, ReasonKind};
@@ -192,7 +193,7 @@ impl Report {
         let mut list: Vec<String> = soon.iter().take(most).map(one).collect();
         let more = soon.len().saturating_sub(most);
         if let Some(last) = list.last_mut().filter(|_| more > 0) {
-            last.push_str(&format!(" and {more} more"));
+            let _ = write!(last, " and {more} more");
         }
         crate::text::field("expiring:", "expiring:".len() + 1, &list.join(", "), style)
     }

@@ -20,7 +20,7 @@ impl Report {
             *states.entry(row.state.as_str()).or_default() += 1;
         }
         let parts = STATES.iter().filter_map(|state| Some(format!("{} {state}", states.get(state)?)));
-        self.line(parts.collect(), style)
+        self.line(&parts.collect::<Vec<_>>(), style)
     }
 
     /// `3 artifacts: 1 generated, 1 failed, 1 unchanged, 41 s`; nothing without artifacts. What has work left is counted by its
@@ -43,7 +43,7 @@ impl Report {
         });
         let order = ["failed", "unchanged"].iter().chain(&STATES);
         let others = order.filter_map(|word| Some(format!("{} {word}", others.get(word)?)));
-        self.line(done.chain(others).chain(took.and_then(span)).collect(), style)
+        self.line(&done.chain(others).chain(took.and_then(span)).collect::<Vec<_>>(), style)
     }
 
     /// The subjects of failures.
@@ -51,7 +51,7 @@ impl Report {
         self.errors.iter().map(|failure| failure.subject.as_str()).collect()
     }
 
-    fn line(&self, parts: Vec<String>, style: &Style) -> String {
+    fn line(&self, parts: &[String], style: &Style) -> String {
         if self.rows.is_empty() {
             return String::new();
         }

@@ -6,6 +6,9 @@ use artifacts_plan::ShortNames;
 
 use crate::Style;
 
+/// Begins each color.
+const BEGIN: char = char::from_u32(0x1b).unwrap();
+
 /// A page of so many columns.
 pub(crate) fn style(width: usize) -> Style {
     Style { width, foreign: 2, verbose: false, names: Arc::new(ShortNames::default()) }
@@ -13,7 +16,7 @@ pub(crate) fn style(width: usize) -> Style {
 
 /// The text without its colors.
 pub(crate) fn plain(text: &str) -> String {
-    let mut parts = text.split("\u{1b}");
+    let mut parts = text.split(BEGIN);
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }

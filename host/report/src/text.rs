@@ -23,7 +23,7 @@ impl Failure {
 
     /// Returns what it says below its first line: what was compared, and what to do.
     pub(crate) fn parts(&self) -> Vec<(&'static str, &str)> {
-        let Comparison { found, expected } = &self.comparison;
+        let Comparison { found, expected } = &self.details.comparison;
         let parts = [("found:", found), ("expected:", expected), ("hint:", &self.hint)];
         parts.into_iter().filter_map(|(label, text)| Some((label, text.as_deref()?))).collect()
     }

@@ -23,7 +23,9 @@ pub struct WorkerStart {
 
 /// Is told of a component that is compiled, by its name and size in bytes, and then of the end.
 #[derive(Clone, Default)]
-pub(crate) struct CompileObserver(Option<Arc<dyn Fn(Option<(&str, usize)>) + Send + Sync>>);
+pub(crate) struct CompileObserver(Option<Arc<TellCompiled>>);
+
+type TellCompiled = dyn Fn(Option<(&str, usize)>) + Send + Sync;
 
 impl CompileObserver {
     pub(crate) fn tell(&self, compiled: Option<(&str, usize)>) {
