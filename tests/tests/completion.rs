@@ -30,6 +30,8 @@ fn fleet() -> Result<Checkout> {
     checkout.flake(&format!("{}{}", machine("web1", names), machine("db@x", "own = one;")))?;
     checkout.run(&["status"])?.ends(3);
     checkout.evaluated()?;
+    // What is known is outdated, and cannot be evaluated.
+    checkout.write("flake.nix", "broken")?;
     Ok(checkout)
 }
 
@@ -46,7 +48,7 @@ fn shell(checkout: &Checkout, shell: &str, arguments: &[&str], setup: &str) -> R
     let path = own.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path).context("a PATH")?;
     let program = program()?.parent().context("a directory")?.to_owned();
     let path = std::env::join_paths([program].into_iter().chain(std::env::split_paths(path)))?;
-    command.env("PATH", path).env("TERM", "dumb").env("LANG", "C.UTF-8");
+    command.env("PATH", &path).env("TERM", "dumb").env("LANG", "C.UTF-8");
     let mut desk =
         Desk::start(&command).with_context(|| format!("{shell} is missing: `cargo xtask setup` installs it"))?;
     desk.types(&format!("{}\n", setup.replace("SCRIPT", script.to_str().unwrap())))?;
@@ -70,7 +72,7 @@ fn completes(checkout: &Checkout, desk: Desk) -> Result<()> {
     for (typed, given) in LINES {
         desk.types(typed)?.sees(given)?;
     }
-    desk.types("artifacts get web1/\t\t")?.sees("touch")?.types("\u{3}\nexit\n")?;
+    desk.types("artifacts get web1/\t\t")?.sees("touch")?.types("\u{15}exit\n")?;
     desk.ends()?;
     ensure!(!checkout.path().join("ran").exists(), "a name was run");
     ensure!(!checkout.home().join("ran").exists(), "a name was run");

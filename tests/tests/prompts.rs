@@ -237,3 +237,39 @@ fn standard_input_has_one_reader() -> Result<()> {
     fleet.run(["-i", "-", "set", "--dry-run", "a", "f"])?.never_says("standard input");
     Ok(())
 }
+
+#[test]
+fn all_wrong_answers_of_a_file_are_reported_at_once_and_everything_else_is_generated() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let typed = json!({"backend": "agenix", "files": {"f": {}}, "prompts": {"f": {"type": "hidden"}}});
+    let all: serde_json::Map<String, Value> = (0..200).map(|number| (format!("a{number:03}"), typed.clone())).collect();
+    let fleet = fleet.machine("web1", &Value::Object(all))?;
+    let of = |number| {
+        let answer = match number {
+            149 => "f = 5",
+            150 => "f = \"\"",
+            151 => "g = \"s3cret\"",
+            _ => "f = \"s3cret\"",
+        };
+        format!("[\"per-machine/web1/a{number:03}\"]\n{answer}\n")
+    };
+    let text: String = (0..200).map(of).collect();
+    let answers = fleet.home().join("answers.toml");
+    fs::write(&answers, text)?;
+    let ran = fleet.run([
+        "--json",
+        "generate",
+        "--no-input",
+        "--accept-recipients",
+        "--answers",
+        answers.to_str().unwrap(),
+    ])?;
+    let ran = ran.ends(1).never_says("s3cret");
+    let json = ran.json();
+    let subjects: Vec<&str> =
+        json["errors"].as_array().unwrap().iter().filter_map(|error| error["subject"].as_str()).collect();
+    assert_eq!(subjects, [149, 150, 151].map(|number| format!("per-machine/web1/a{number}")), "{ran}");
+    let generated = json["instances"].as_array().unwrap().iter().filter(|row| row["state"] == "present").count();
+    assert_eq!(generated, 197, "{ran}");
+    Ok(())
+}

@@ -24,7 +24,10 @@ impl Case {
         let fleet = Fleet::new()?;
         let generator = fleet.generator("make", MAKE)?;
         let one = json!({"backend": "agenix", "files": {"token": {}, "binary": {}}, "generator": generator});
-        let fleet = fleet.machine("web1", &json!({"attic": one}))?.machine("web2", &json!({"attic": one}))?;
+        let only = fleet.generator("only", "#!/bin/bash\nprintf 'only\\n' > $out/only\n")?;
+        let only = json!({"backend": "agenix", "files": {"only": {}}, "generator": only});
+        let fleet = fleet.machine("web1", &json!({"attic": one}))?;
+        let fleet = fleet.machine("web2", &json!({"attic": one, "one": only}))?;
         fleet.run(["generate", "--accept-recipients"])?.ends(0);
         Ok(Self { fleet, ram: tempfile::Builder::new().prefix("run-").tempdir_in("/dev/shm")? })
     }
@@ -78,7 +81,7 @@ fn a_command_finds_the_files_below_the_names_of_their_instances() -> Result<()> 
         ran.stdout,
         "400 ./web1/attic/binary\n400 ./web1/attic/token\n400 ./web2/attic/binary\n400 ./web2/attic/token\nthe token\ntmpfs\n700\n"
     );
-    let ran = case.run(&["per-machine/web2/", "--", "sh", "-c", "ls $ARTIFACTS_DIR"])?.ends(0);
+    let ran = case.run(&["web2", "--", "sh", "-c", "ls $ARTIFACTS_DIR"])?.ends(0);
     assert_eq!(ran.stdout, "web2\n");
     Ok(())
 }
@@ -90,6 +93,8 @@ fn a_variable_has_the_value_of_a_file_without_its_last_newline() -> Result<()> {
     let named = ["--env", "T=per-machine/web1/attic/token", "--env=U=per-machine/web2/attic/token"];
     let ran = case.run(&[&named[..], &["--", "sh", "-c", show]].concat())?.ends(0);
     assert_eq!(ran.stdout, "<the token><the token>", "no file is asked for");
+    let ran = case.run(&["--env", "T=web1/attic/token", "--env=U=web2/one", "--", "sh", "-c", show])?.ends(0);
+    assert_eq!(ran.stdout, "<the token><only>", "short names, and the only file of an artifact");
     case.run(&["--env", "T=per-machine/web1/attic/binary", "--", "echo", "ran"])?
         .ends(1)
         .says("NUL byte")

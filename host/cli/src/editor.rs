@@ -18,6 +18,8 @@ pub struct Editor {
     command: OsString,
     /// Keep it from keeping copies.
     arguments: &'static str,
+    /// What it sees of the environment: no private key.
+    environment: Vec<(OsString, OsString)>,
     /// None where no one sits: a script may still do it.
     terminal: Option<File>,
 }
@@ -46,7 +48,7 @@ impl Editor {
             }
             EditorCopies::Unknown => "",
         };
-        Ok(Self { command, arguments, terminal })
+        Ok(Self { command, arguments, environment: environment.variables().to_vec(), terminal })
     }
 
     /// Runs the editor, which may be a command with arguments, on the file in RAM. Its own temporary files belong there, too.
@@ -60,7 +62,8 @@ impl Editor {
         script.push(self.arguments);
         script.push(" \"$1\"");
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(script).arg("sh").arg(draft.path()).env("TMPDIR", draft.dir.path());
+        shell.arg("-c").arg(script).arg("sh").arg(draft.path());
+        shell.env_clear().envs(self.environment.iter().cloned()).env("TMPDIR", draft.dir.path());
         // What an editor draws is the secret: it goes to the person's terminal, never to where a log is kept.
         let [input, drawn] = [self.stream().map_err(failed)?, self.stream().map_err(failed)?];
         let status = signals::edit(shell.stdin(input).stdout(drawn)).map_err(failed)?;

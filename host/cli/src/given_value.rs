@@ -18,9 +18,11 @@ pub fn request(run: &Run, instance: &InstanceName, file: &Name) -> PromptRequest
     // An empty value has a question of its own.
     PromptRequest {
         instance: instance.clone(),
+        shown: instance.to_string(),
         prompt: file.clone(),
         description,
         details: Vec::new(),
+        needs: std::collections::BTreeSet::new(),
         earlier: None,
         kind,
         required: false,

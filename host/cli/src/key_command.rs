@@ -86,13 +86,15 @@ impl KeyCommand {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
+    /// Another process writes it: what this one has open for writing, another thread's child may have open when it is run.
     fn program(path: &Path, script: &str) {
-        std::fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let text = path.with_extension("text");
+        std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
+        assert!(Command::new("install").args(["-m", "0755"]).args([&text, path]).status().unwrap().success());
     }
 
     fn command(line: &str, path: &[&Path], repository: &Path) -> KeyCommand {

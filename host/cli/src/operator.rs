@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use artifacts_declared::{InstanceName, Name, Prompt};
 use artifacts_flow::{
-    Adoption, Answer, FormerValue, Operator, Phase, PromptValues, Question, RequestedPrompt, RunEvent,
+    Adoption, Answer, DeclaredPrompt, FormerValue, Operator, Phase, PromptValues, Question, RequestedPrompt, RunEvent,
 };
 use artifacts_plan::Instance;
-use artifacts_prompt::AnswersFile;
+use artifacts_prompt::{AnswerFault, AnswersFile};
 use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
 use artifacts_text::{Explain, agreeing, counted, shell_word};
 
@@ -88,9 +88,11 @@ impl TerminalOperator {
     fn questions(requests: &[RequestedPrompt]) -> Vec<artifacts_prompt::PromptRequest> {
         let question = |request: &RequestedPrompt| artifacts_prompt::PromptRequest {
             instance: request.instance.clone(),
+            shown: request.instance.to_string(),
             prompt: request.prompt.clone(),
             description: request.description.clone(),
             details: request.details.clone(),
+            needs: request.needs.clone(),
             earlier: request.earlier.clone(),
             kind: request.kind,
             required: request.required,
@@ -141,12 +143,17 @@ impl Operator for TerminalOperator {
         }
     }
 
-    fn check_answers<'a>(
-        &self,
-        prompts: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name, &'a Prompt)>,
-    ) -> Result<(), Failure> {
-        let known = prompts.map(|(instance, name, prompt)| (instance, name, prompt.is_required()));
-        self.answers.as_ref().map_or(Ok(()), |answers| answers.check(known).map_err(|e| failed(&e)))
+    fn answer_faults(&self, prompts: Option<&[DeclaredPrompt<'_>]>) -> Vec<(Option<InstanceName>, Failure)> {
+        let Some(answers) = &self.answers else { return Vec::new() };
+        let known: Option<Vec<_>> = prompts.map(|prompts| {
+            prompts.iter().map(|(instance, name, prompt)| (*instance, *name, prompt.is_required())).collect()
+        });
+        let faults = answers.faults(known.as_deref());
+        let failed = |fault: AnswerFault| {
+            let subject = fault.instance.as_ref().map(ToString::to_string).unwrap_or_default();
+            (fault.instance, Failure { subject, ..failed(&fault.error) })
+        };
+        faults.into_iter().map(failed).collect()
     }
 
     fn open_prompts(&self, instance: &Instance) -> Vec<Name> {

@@ -28,10 +28,10 @@ pub use read::RetrievedFiles;
 pub use rounds::{generate, preview};
 pub use run::{FileSelection, Run, Selection};
 pub use tools::{
-    Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, EffectiveGrants,
-    Evaluate, FormerValue, GenerationFailure, Generators, HeaderMemory, Identities, Operator, Phase, PromptValues,
-    Question, ReadyBackend, Recorded, Registry, RequestedPrompt, RetrieveCall, RunEvent, SandboxedGenerators,
-    SerializeCall, Session, Terms, Tools,
+    Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, DeclaredPrompt,
+    EffectiveGrants, Evaluate, FormerValue, GenerationFailure, Generators, HeaderMemory, Identities, Operator, Phase,
+    PromptValues, Question, ReadyBackend, Recorded, Registry, RequestedPrompt, RetrieveCall, RunEvent,
+    SandboxedGenerators, SerializeCall, Session, Terms, Tools,
 };
 pub use work::adopt::Adopt;
 pub use work::generate::Generate;

@@ -11,18 +11,17 @@ use artifacts_report::{Failure, Report};
 use crate::chain::Written;
 use crate::look::blocked;
 use crate::run::{Run, Selection};
-use crate::tools::{Question, RunEvent};
+use crate::tools::{DeclaredPrompt, Question, RunEvent};
 use crate::work::generate::Generate;
 use crate::work::prompts;
 
 /// Returns what would be generated.
 pub fn preview(run: &mut Run, selectors: &[Selector], change: &Generate) -> Report {
-    if let Err(failure) = check_answers(run) {
-        return Report { errors: vec![failure], ..Report::default() };
-    }
+    let faults = answer_faults(run);
     let selection = select(run, selectors, *change);
     let mut report = run.survey(&selection).preview(change);
     blocked::explain(run, &mut report);
+    add(&mut report.errors, faults);
     report
 }
 
@@ -31,13 +30,7 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
     let mut whole = Whole::default();
     let declared = loop {
         let selection = select(run, selectors, *change);
-        if let Err(failure) = check_answers(run) {
-            if !whole.has_round {
-                return Report { errors: vec![failure], ..Report::default() };
-            }
-            whole.report.errors.push(failure);
-            break selection.errors;
-        }
+        whole.faults = answer_faults(run);
         let round = Round::new(run.survey(&selection).lock(*change).agree().generate(jobs));
         whole.take(round);
         if whole.has_another_try(run) {
@@ -69,16 +62,27 @@ fn select(run: &Run, selectors: &[Selector], change: Generate) -> Selection {
     if change.regenerate { run.select_strictly(selectors) } else { run.select(selectors) }
 }
 
-/// An answer to nothing is a mistake; but the prompts of what is blocked are not known yet.
-fn check_answers(run: &Run) -> Result<(), Failure> {
-    if run.is_in_part() || run.instances.values().any(|instance| instance.artifact.blocked) {
-        return Ok(());
+/// Finds all that is wrong with prepared answers, before anything is asked or generated. What has a wrong answer is not generated. An
+/// answer to nothing is a mistake; but the prompts of what is blocked are not known yet.
+fn answer_faults(run: &mut Run) -> Vec<Failure> {
+    let is_known = !run.is_in_part() && !run.instances.values().any(|instance| instance.artifact.blocked);
+    let prompts = run.instances.values();
+    let prompts =
+        prompts.flat_map(|one| one.artifact.prompts.iter().map(move |(name, prompt)| (&one.name, name, prompt)));
+    let prompts: Vec<DeclaredPrompt<'_>> = prompts.collect();
+    let faults = run.tools.operator.answer_faults(is_known.then_some(&prompts));
+    let wrong = faults.iter().rev().filter_map(|(name, failure)| Some((name.clone()?, failure.clone())));
+    run.state.wrong_answers = wrong.collect();
+    faults.into_iter().map(|(_, failure)| failure).collect()
+}
+
+/// Adds the failures that are not there yet.
+fn add(errors: &mut Vec<Failure>, failures: Vec<Failure>) {
+    for failure in failures {
+        if !errors.contains(&failure) {
+            errors.push(failure);
+        }
     }
-    let prompts = run
-        .instances
-        .values()
-        .flat_map(|one| one.artifact.prompts.iter().map(move |(name, prompt)| (&one.name, name, prompt)));
-    run.tools.operator.check_answers(&mut prompts.into_iter())
 }
 
 /// Holds what came of one round.
@@ -111,7 +115,8 @@ impl Round {
 struct Whole {
     report: Report,
     unclear: Vec<Failure>,
-    has_round: bool,
+    /// What is wrong with prepared answers.
+    faults: Vec<Failure>,
     /// Whether public files were generated since the last evaluation.
     is_published: bool,
     /// What failed and is not tried again.
@@ -128,7 +133,6 @@ impl Whole {
     fn take(&mut self, round: Round) {
         let Round { report, unclear, surveyed, is_published } = round;
         self.is_published |= is_published;
-        self.has_round = true;
         let again: BTreeSet<String> = surveyed.iter().map(ToString::to_string).collect();
         self.unclear.retain(|failure| !again.contains(&failure.subject));
         self.unclear.extend(unclear);
@@ -158,7 +162,8 @@ impl Whole {
 
     /// Returns the report of all rounds, with the configuration errors of the last one.
     fn end(self, declared: Vec<Failure>) -> Report {
-        let errors = declared.into_iter().chain(self.unclear).chain(self.report.errors).collect();
+        let mut errors = declared.into_iter().chain(self.unclear).chain(self.report.errors).collect();
+        add(&mut errors, self.faults);
         Report { errors, ..self.report }
     }
 }

@@ -24,6 +24,8 @@ pub struct RunState {
     pub settled: BTreeSet<InstanceName>,
     /// What failed: it is not tried twice in a run, even where something that could be evaluated only later depends on it.
     pub failed: BTreeSet<InstanceName>,
+    /// What has a prepared answer that is wrong, with why.
+    pub wrong_answers: BTreeMap<InstanceName, Failure>,
     /// What the admin skipped at a prompt, and what depends on it.
     pub skipped: BTreeSet<InstanceName>,
     /// What failed and is tried once more: its prompts are asked again, with the answers that it had.
@@ -58,7 +60,8 @@ impl RunState {
     /// Why an instance is not tried again.
     pub fn earlier_failure(&self, instance: &Instance) -> Option<Failure> {
         let again = || Failure::new(instance.name.to_string(), "skipped: it failed earlier in this run");
-        self.failed.contains(&instance.name).then(again)
+        let wrong = || self.wrong_answers.get(&instance.name).cloned();
+        self.failed.contains(&instance.name).then(again).or_else(wrong)
     }
 }
 

@@ -190,3 +190,28 @@ fn who_does_not_try_again_is_not_asked_a_second_time() {
     assert_eq!(report.errors.iter().filter(|failure| failure.subject == A).count(), 1);
     assert_eq!(ran(&desk), [A, C, B]);
 }
+
+#[test]
+fn all_wrong_answers_are_reported_at_once_and_everything_else_is_generated() {
+    let desk = Desk::new();
+    let fleet = Fleet::new()
+        .machine("web1")
+        .secret("a")
+        .prompt("p")
+        .secret("b")
+        .depends_on("a")
+        .secret("c")
+        .prompt("q")
+        .secret("d")
+        .prompt("r");
+    // What is stored is not generated, and its answer is wrong all the same.
+    generated(&desk, &[&Fleet::new().machine("web1").secret("d").prompt("r")]);
+    desk.wrong.borrow_mut().extend([A.to_owned(), "per-machine/web1/d".to_owned()]);
+    desk.take_said();
+    let report = generated(&desk, &[&fleet]);
+    let subjects: Vec<&str> = report.errors.iter().map(|failure| failure.subject.as_str()).collect();
+    assert_eq!(subjects, [A, B, "per-machine/web1/d"], "{:?}", report.errors);
+    assert_eq!(ran(&desk)[1..], [C]);
+    let said = desk.take_said();
+    assert_eq!(said.iter().filter(|text| text.starts_with("prompt")).count(), 1, "{said:?}");
+}

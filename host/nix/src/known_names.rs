@@ -15,15 +15,20 @@ use crate::cache::{is_own, replace};
 /// Begins a file.
 const HEAD: &str = "artifacts names 1";
 
-/// Holds the names of what a flake declares, as they were when it was last evaluated.
+/// Holds the names of what a flake declares, as they were when it was last evaluated, in the text that has them: of ten thousand
+/// instances a shell wants a few.
+#[derive(Debug, Clone)]
+pub struct KnownNames(String);
+
+/// The same, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KnownNames {
+struct SortedNames {
     /// Machines and users.
-    pub targets: BTreeSet<String>,
+    targets: BTreeSet<String>,
     /// Registered backends.
-    pub backends: BTreeSet<String>,
+    backends: BTreeSet<String>,
     /// Instances by full name, each with its files.
-    pub instances: BTreeMap<String, Vec<String>>,
+    instances: BTreeMap<String, Vec<String>>,
 }
 
 impl Nix {
@@ -34,7 +39,7 @@ impl Nix {
         let base = self.options.directory.as_deref().unwrap_or(Path::new("."));
         let file = file(directory, reference, base);
         let before = fs::read_to_string(&file).ok();
-        let known = before.as_deref().and_then(KnownNames::parse).unwrap_or_default();
+        let known = before.clone().and_then(KnownNames::parse).map(|known| known.sorted()).unwrap_or_default();
         let text = known.updated(spec, unevaluated).text();
         if before.as_deref() != Some(text.as_str()) {
             let _ = replace(&file, text.as_bytes());
@@ -46,9 +51,47 @@ impl KnownNames {
     /// Reads what is known of a flake, from the directory of cached evaluations; nothing if it was never evaluated. Relative
     /// references begin at `base`.
     pub fn read(directory: &Path, reference: &str, base: &Path) -> Option<Self> {
-        Self::parse(&fs::read_to_string(file(directory, reference, base)).ok()?)
+        Self::parse(fs::read_to_string(file(directory, reference, base)).ok()?)
     }
 
+    /// Takes a text that was kept; none of another version.
+    pub fn parse(text: String) -> Option<Self> {
+        (text.lines().next() == Some(HEAD)).then_some(Self(text))
+    }
+
+    /// Returns machines and users.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        self.of("target\t")
+    }
+
+    /// Returns registered backends.
+    pub fn backends(&self) -> impl Iterator<Item = &str> {
+        self.of("backend\t")
+    }
+
+    /// Returns instances by full name, each with its files.
+    pub fn instances(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
+        self.of("instance\t").map(|line| {
+            let (name, files) = line.split_once('\t').unwrap_or((line, ""));
+            (name, files.split('\t').filter(|file| !file.is_empty()))
+        })
+    }
+
+    fn of(&self, kind: &'static str) -> impl Iterator<Item = &str> {
+        self.0.lines().filter_map(move |line| line.strip_prefix(kind))
+    }
+
+    fn sorted(&self) -> SortedNames {
+        let instances = self.instances().map(|(name, files)| (name.to_owned(), files.map(str::to_owned).collect()));
+        SortedNames {
+            targets: self.targets().map(str::to_owned).collect(),
+            backends: self.backends().map(str::to_owned).collect(),
+            instances: instances.collect(),
+        }
+    }
+}
+
+impl SortedNames {
     /// Returns the names of a spec, with what was known of targets that are not in it.
     fn updated(mut self, spec: &Spec, unevaluated: &[(TargetKind, String)]) -> Self {
         let is_unknown = |name: &str| {
@@ -100,24 +143,6 @@ impl KnownNames {
         self.instances.iter().for_each(|(name, files)| line("instance", name, files));
         text
     }
-
-    fn parse(text: &str) -> Option<Self> {
-        let mut lines = text.lines();
-        lines.next().filter(|head| *head == HEAD)?;
-        let mut known = Self::default();
-        for line in lines {
-            let mut parts = line.split('\t');
-            match (parts.next(), parts.next()) {
-                (Some("target"), Some(name)) => drop(known.targets.insert(name.to_owned())),
-                (Some("backend"), Some(name)) => drop(known.backends.insert(name.to_owned())),
-                (Some("instance"), Some(name)) => {
-                    known.instances.insert(name.to_owned(), parts.map(str::to_owned).collect());
-                }
-                _ => {}
-            }
-        }
-        Some(known)
-    }
 }
 
 /// Returns the file of a flake's names.
@@ -159,28 +184,28 @@ mod tests {
         artifacts_declared::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap()
     }
 
-    fn names(known: &KnownNames) -> Vec<&str> {
+    fn names(known: &SortedNames) -> Vec<&str> {
         known.instances.keys().map(String::as_str).collect()
     }
 
     #[test]
     fn names_are_read_as_they_were_kept() {
         let whole = spec(&[("nixos", "web1", &["$(id)", "a b"]), ("home-manager", "alice", &["ssh"])]);
-        let known = KnownNames::default().updated(&whole, &[]);
-        assert_eq!(KnownNames::parse(&known.text()), Some(known.clone()));
+        let known = SortedNames::default().updated(&whole, &[]);
+        assert_eq!(KnownNames::parse(known.text()).unwrap().sorted(), known);
         assert_eq!(
             names(&known),
             ["per-machine/web1/$(id)", "per-machine/web1/a b", "per-user/alice/ssh", "shared/ca"]
         );
         assert_eq!(known.instances["per-machine/web1/a b"], ["a b", "key"]);
         assert_eq!((known.targets.len(), known.backends.len()), (2, 1));
-        assert_eq!(KnownNames::parse("artifacts names 2\ntarget\tx\n"), None);
+        assert!(KnownNames::parse("artifacts names 2\ntarget\tx\n".to_owned()).is_none());
     }
 
     #[test]
     fn what_was_not_evaluated_keeps_its_names_and_what_is_gone_does_not() {
         let users = ("home-manager", "bob@web2", &["ssh"][..]);
-        let known = KnownNames::default().updated(
+        let known = SortedNames::default().updated(
             &spec(&[("nixos", "web1", &["old"]), ("nixos", "web2", &["tls"]), users, ("nixos", "gone", &["x"])]),
             &[],
         );

@@ -93,20 +93,31 @@ impl Interview {
         self.values.iter().flatten().count()
     }
 
+    /// Whether the artifact of a prompt was skipped, or one that it needs.
+    fn is_skipped(&self, request: &PromptRequest) -> bool {
+        self.skipped.contains(&request.instance) || request.needs.iter().any(|name| self.skipped.contains(name))
+    }
+
     /// Returns the instances of which every prompt has a value, and the others that were not skipped.
     pub fn instances(&self) -> (BTreeSet<&InstanceName>, BTreeSet<&InstanceName>) {
         let open = self.requests.iter().zip(&self.values).filter(|(_, value)| value.is_none());
         let open: BTreeSet<&InstanceName> = open.map(|(request, _)| &request.instance).collect();
-        let all = self.requests.iter().map(|request| &request.instance);
-        let left: BTreeSet<&InstanceName> = all.filter(|name| !self.skipped.contains(*name)).collect();
+        // What needs something that is not complete cannot be generated either.
+        let is_open = |request: &&PromptRequest| {
+            open.contains(&request.instance) || request.needs.iter().any(|name| open.contains(name))
+        };
+        let open: BTreeSet<&InstanceName> =
+            self.requests.iter().filter(is_open).map(|request| &request.instance).collect();
+        let left = self.requests.iter().filter(|request| !self.is_skipped(request));
+        let left: BTreeSet<&InstanceName> = left.map(|request| &request.instance).collect();
         left.into_iter().partition(|name| !open.contains(*name))
     }
 
     /// Returns the values, without those of skipped artifacts.
     pub fn into_values(self) -> BTreeMap<(InstanceName, Name), Secret> {
-        let Self { requests, values, skipped, .. } = self;
-        let kept = requests.into_iter().zip(values).filter(|(request, _)| !skipped.contains(&request.instance));
-        kept.filter_map(|(request, value)| Some(((request.instance, request.prompt), value?))).collect()
+        let kept = self.requests.iter().zip(&self.values).filter(|(request, _)| !self.is_skipped(request));
+        let key = |request: &PromptRequest| (request.instance.clone(), request.prompt.clone());
+        kept.filter_map(|(request, value)| Some((key(request), value.clone()?))).collect()
     }
 
     pub(crate) fn dialog(&self) -> &PromptDialog {
@@ -159,7 +170,7 @@ impl Interview {
     fn go_on(&mut self) {
         self.visited.push(self.at);
         let next = (self.at + 1..self.requests.len())
-            .find(|&index| self.requests.get(index).is_some_and(|request| !self.skipped.contains(&request.instance)));
+            .find(|&index| self.requests.get(index).is_some_and(|request| !self.is_skipped(request)));
         self.ask(next.unwrap_or(self.requests.len()));
     }
 
@@ -208,9 +219,11 @@ mod tests {
     fn interview() -> Interview {
         let request = |instance: &str, prompt: &str| PromptRequest {
             instance: format!("shared/{instance}").parse().unwrap(),
+            shown: instance.to_owned(),
             prompt: prompt.parse().unwrap(),
             description: None,
             details: Vec::new(),
+            needs: BTreeSet::new(),
             earlier: None,
             kind: PromptKind::Line,
             required: false,
@@ -313,6 +326,23 @@ mod tests {
         let mut interview = Interview::new(requests);
         types(&mut interview, "y\n\n\n\n\n\n");
         assert_eq!(values(interview), ["a/p=xy", "a/q=x", "b/p=x", "b/q=x", "c/p=x", "c/q=x"]);
+    }
+
+    #[test]
+    fn what_needs_a_skipped_artifact_is_not_asked_for() {
+        let mut requests = interview().requests().to_vec();
+        for request in requests.iter_mut().filter(|request| request.instance.artifact().as_str() == "b") {
+            request.needs.insert("shared/a".parse().unwrap());
+        }
+        let mut interview = Interview::new(requests);
+        assert_eq!(types(&mut interview, "1\n\u{e}"), InterviewEffect::Skipped(1));
+        assert_eq!(interview.current().unwrap().0, 4);
+        types(&mut interview, "\u{10}2\n3\n4\n\u{3}");
+        let (complete, _) = interview.instances();
+        assert_eq!(complete.len(), 2, "who goes back is asked after all");
+        types(&mut interview, "b\u{10}\u{10}\u{10}\u{e}");
+        assert_eq!(interview.instances().0.len(), 0);
+        assert!(values(interview).is_empty(), "nor does it have values");
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod template;
 mod terminal;
 mod wiped;
 
-pub use answers::{AnswersFile, is_blank};
+pub use answers::{AnswerFault, AnswersFile, is_blank};
 pub use answers_format::AnswersFormat;
 pub use ask::{all_answered, ask_all};
 pub use decoder::Decoder;

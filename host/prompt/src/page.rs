@@ -1,5 +1,7 @@
 //! What is written around a prompt: pure text, fit for a terminal.
 
+use std::collections::BTreeSet;
+
 use artifacts_declared::PromptKind;
 use artifacts_seam::Secret;
 use artifacts_text::{counted, listed, separated, terminal};
@@ -29,8 +31,7 @@ fn place(position: Position) -> String {
 pub(crate) fn introduction(request: &PromptRequest, position: Position) -> Vec<String> {
     let place = place(position);
     let indent = " ".repeat(place.len().max(2));
-    let instance = request.instance.to_string();
-    let mut lines = vec![format!("{place}{}{GAP}{}", terminal(&instance), terminal(request.prompt.as_str()))];
+    let mut lines = vec![format!("{place}{}{GAP}{}", terminal(&request.shown), terminal(request.prompt.as_str()))];
     let how = match request.kind {
         PromptKind::Hidden => "hidden; enter it twice",
         PromptKind::Line => "",
@@ -74,7 +75,7 @@ pub(crate) fn summary(interview: &Interview, index: usize, what: &str, columns: 
     let widest = |name: &dyn Fn(&PromptRequest) -> String| {
         requests.iter().map(|request| name(request).width()).max().unwrap_or_default().min(WIDEST)
     };
-    let instance = |request: &PromptRequest| terminal(&request.instance.to_string()).into_owned();
+    let instance = |request: &PromptRequest| terminal(&request.shown).into_owned();
     let prompt = |request: &PromptRequest| terminal(request.prompt.as_str()).into_owned();
     let place = place(Some((index + 1, requests.len())));
     let names = [(instance(request), widest(&instance)), (prompt(request), widest(&prompt))];
@@ -103,7 +104,7 @@ pub(crate) fn entered(kind: PromptKind, value: &Secret) -> String {
 
 /// Returns what is said of an artifact that is skipped.
 pub(crate) fn skipped(request: &PromptRequest) -> String {
-    format!("skipped; {} is not generated in this run", terminal(&request.instance.to_string()))
+    format!("skipped; {} is not generated in this run", terminal(&request.shown))
 }
 
 /// Returns the lines of the question what becomes of the answers.
@@ -117,7 +118,10 @@ pub(crate) fn stopped(interview: &Interview) -> Vec<String> {
     };
     let mut lines = vec![format!("Stopped at prompt {number} of {all}. No answer is stored yet; {kept} in memory.")];
     for (word, names) in [("complete", &complete), ("incomplete", &incomplete)] {
-        let names: Vec<String> = names.iter().map(|name| terminal(&name.to_string()).into_owned()).collect();
+        let is_one = |request: &&PromptRequest| names.contains(&request.instance);
+        let names: BTreeSet<&str> =
+            interview.requests().iter().filter(is_one).map(|request| request.shown.as_str()).collect();
+        let names: Vec<String> = names.into_iter().map(|name| terminal(name).into_owned()).collect();
         if !names.is_empty() {
             lines.push(format!("  {word:<12} {}", listed(&names)));
         }
@@ -183,9 +187,11 @@ mod tests {
     fn request(instance: &str, prompt: &str, kind: PromptKind) -> PromptRequest {
         PromptRequest {
             instance: instance.parse().unwrap(),
+            shown: instance.trim_start_matches("per-machine/").to_owned(),
             prompt: prompt.parse().unwrap(),
             description: None,
             details: Vec::new(),
+            needs: std::collections::BTreeSet::new(),
             earlier: None,
             kind,
             required: kind.is_hidden(),
@@ -200,7 +206,7 @@ mod tests {
         assert_eq!(
             introduction(&smtp, Some((2, 5))),
             [
-                "2 of 5   per-machine/web2/smtp   password",
+                "2 of 5   web2/smtp   password",
                 "         Password of the relay\\u{1b}[2J",
                 "         see the wiki",
                 "         used by a generator",

@@ -1,6 +1,8 @@
 //! Answers from a file: strict, and never quoted in an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+use std::sync::Arc;
+
 use artifacts_declared::{InstanceName, Name, PromptKind};
 use artifacts_prompt::{AnswersFile, AnswersFormat, Error, PromptRequest, ask_all};
 use artifacts_text::Explain;
@@ -20,9 +22,11 @@ fn question(of: &str, prompt: &str, description: Option<&str>, kind: PromptKind)
     let description = description.map(str::to_owned);
     PromptRequest {
         instance: instance(of),
+        shown: of.to_owned(),
         prompt: name(prompt),
         description,
         details: Vec::new(),
+        needs: std::collections::BTreeSet::new(),
         earlier: None,
         kind,
         required: kind.is_hidden(),
@@ -33,8 +37,9 @@ fn value(answers: &AnswersFile, of: &str, prompt: &str) -> Option<String> {
     answers.get(&instance(of), &name(prompt), true).map(|value| String::from_utf8(value.expose().to_vec()).unwrap())
 }
 
-fn refused(text: &str) -> Error {
-    let error = AnswersFile::parse(text).expect_err(text);
+fn refused(text: &str) -> Arc<Error> {
+    let first = |file: AnswersFile| file.faults(None).into_iter().next().unwrap().error;
+    let error = AnswersFile::parse(text).map_or_else(Arc::new, first);
     for shown in [error.to_string(), format!("{error:?}"), error.hint().unwrap()] {
         assert!(!shown.contains("s3cret"), "{shown}");
     }
@@ -66,12 +71,12 @@ fn a_blank_answer_is_none_where_a_value_is_required() {
         assert!(!given(true) && given(false), "{prompt}");
     }
     let (ca, a, b) = (instance("shared/ca"), name("a"), name("b"));
-    let check = |required: [bool; 2]| answers.check([(&ca, &a, required[0]), (&ca, &b, required[1])]);
-    assert!(check([false, false]).is_ok());
-    let error = check([true, true]).unwrap_err();
+    let check = |required: [bool; 2]| answers.faults(Some(&[(&ca, &a, required[0]), (&ca, &b, required[1])]));
+    assert!(check([false, false]).is_empty());
+    let error = &check([true, true])[0].error;
     assert_eq!(error.to_string(), "answers file: no value for \"shared/ca\".\"a\", \"shared/ca\".\"b\"");
     assert!(error.hint().unwrap().contains("make the line a comment"));
-    assert_eq!(check([false, true]).unwrap_err().to_string(), "answers file: no value for \"shared/ca\".\"b\"");
+    assert_eq!(check([false, true])[0].error.to_string(), "answers file: no value for \"shared/ca\".\"b\"");
 }
 
 #[test]
@@ -90,9 +95,9 @@ fn a_value_of_another_type_is_refused_with_its_place() {
         assert!(!format!("{error:?}").contains("1337"));
     }
     assert!(refused("pin = \"s3cret\"").to_string().contains("at \"pin\": expected a table"));
-    assert!(matches!(refused("\"s3cret\""), Error::Syntax { .. }));
+    assert!(matches!(*refused("\"s3cret\""), Error::Syntax { .. }));
     let date = format!("[\"{INSTANCE}\"]\npin = 1979-05-27T07:32:00Z");
-    assert!(matches!(refused(&date), Error::Type { .. }));
+    assert!(matches!(*refused(&date), Error::Type { .. }));
 }
 
 #[test]
@@ -107,8 +112,8 @@ fn broken_text_is_refused_with_line_and_column() {
         ("{\"a\":\n {\"pin\": \"s3cret", AnswersFormat::Json, 2),
         ("{}\n{\"s3cret\": 1}", AnswersFormat::Json, 2),
     ] {
-        match refused(text) {
-            Error::Syntax { line: found, format: taken, .. } => assert_eq!((found, taken), (line, format), "{text}"),
+        match &*refused(text) {
+            Error::Syntax { line: found, format: taken, .. } => assert_eq!((*found, *taken), (line, format), "{text}"),
             other => panic!("{text}: {other}"),
         }
     }
@@ -122,26 +127,56 @@ fn one_place_has_one_value() {
 }
 
 fn refused_plainly(text: &str) -> String {
-    AnswersFile::parse(text).expect_err(text).to_string()
+    refused(text).to_string()
+}
+
+/// All that is wrong, as the instance and the message.
+fn faults(file: &AnswersFile, known: &[(&InstanceName, &Name, bool)]) -> Vec<(Option<String>, String)> {
+    let faults = file.faults(Some(known)).into_iter();
+    faults.map(|fault| (fault.instance.map(|name| name.to_string()), fault.error.to_string())).collect()
 }
 
 #[test]
 fn answers_to_what_nobody_asks_are_refused_with_what_is_known() {
     let (attic, ca, pin, user) = (instance(INSTANCE), instance("shared/ca"), name("pin"), name("user"));
     let known = [(&attic, &pin, true), (&attic, &user, false), (&ca, &pin, true)];
-    let check = |text: &str| AnswersFile::parse(text).unwrap().check(known).map_err(|error| error.to_string());
-    assert_eq!(check(&format!("[\"{INSTANCE}\"]\npin = \"x\"")), Ok(()));
-    assert_eq!(
-        check(&format!("[\"{INSTANCE}\"]\npni = \"x\"")).unwrap_err(),
+    let check = |text: &str| faults(&AnswersFile::parse(text).unwrap(), &known);
+    assert_eq!(check(&format!("[\"{INSTANCE}\"]\npin = \"x\"")), []);
+    let one = (
+        Some(INSTANCE.to_owned()),
         format!(
             "answers file: unknown prompt \"{INSTANCE}\".\"pni\"; expected one of: \"{INSTANCE}\".\"pin\", \"{INSTANCE}\".\"user\""
-        )
+        ),
     );
-    assert_eq!(
-        check("[\"shared/cb\"]\npin = \"x\"").unwrap_err(),
-        format!("answers file: unknown instance \"shared/cb\"; expected one of: \"{INSTANCE}\", \"shared/ca\"")
-    );
-    assert!(check("[\"shared/cb\"]\n[\"\\u001b[2J\"]").unwrap_err().contains("\\U0000001B"));
+    assert_eq!(check(&format!("[\"{INSTANCE}\"]\npni = \"x\"")), [one]);
+    let two = format!("answers file: unknown instance \"shared/cb\"; expected one of: \"{INSTANCE}\", \"shared/ca\"");
+    assert_eq!(check("[\"shared/cb\"]\npin = \"x\""), [(None, two)]);
+    assert!(check("[\"shared/cb\"]\n[\"\\u001b[2J\"]")[0].1.contains("\\U0000001B"));
+}
+
+#[test]
+fn everything_that_is_wrong_is_found_at_once() {
+    let names: Vec<InstanceName> = (0..200).map(|number| instance(&format!("shared/a{number}"))).collect();
+    let prompt = name("p");
+    let known: Vec<_> = names.iter().map(|instance| (instance, &prompt, true)).collect();
+    let of = |(number, instance): (usize, &InstanceName)| {
+        let answer = match number {
+            149 => "p = 5",
+            150 => "p = \"\"",
+            151 => "q = \"s3cret\"",
+            _ => "p = \"s3cret\"",
+        };
+        format!("[\"{instance}\"]\n{answer}\n")
+    };
+    let text = names.iter().enumerate().map(of).collect::<String>() + "[\"shared/b\"]\np = \"s3cret\"\n";
+    let file = AnswersFile::parse(&text).unwrap();
+    let found = faults(&file, &known);
+    let subjects: Vec<Option<&str>> = found.iter().map(|(name, _)| name.as_deref()).collect();
+    assert_eq!(subjects, [Some("shared/a149"), None, Some("shared/a150"), Some("shared/a151")]);
+    assert!(found.iter().all(|(_, message)| !message.contains("s3cret")));
+    assert!(file.get(&names[148], &prompt, true).is_some(), "the others are answers");
+    // Before all prompts are known, only values can be wrong.
+    assert_eq!(file.faults(None).len(), 1);
 }
 
 #[test]

@@ -16,9 +16,11 @@ type Values = Result<BTreeMap<(InstanceName, Name), Secret>, Error>;
 fn request(instance: &str, prompt: &str, kind: PromptKind) -> PromptRequest {
     PromptRequest {
         instance: format!("shared/{instance}").parse().unwrap(),
+        shown: format!("shared/{instance}"),
         prompt: prompt.parse().unwrap(),
         description: None,
         details: Vec::new(),
+        needs: std::collections::BTreeSet::new(),
         earlier: None,
         kind,
         required: kind.is_hidden(),

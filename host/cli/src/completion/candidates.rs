@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use artifacts_nix::KnownNames;
 use clap::{Arg, Command, ValueHint};
 
+/// Directory of shared instances, which have no shorter name.
+const SHARED: &str = "shared";
+
 /// What may stand in the place of a word.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Candidates {
@@ -39,7 +42,7 @@ pub fn candidates(
             return Candidates::Words(Vec::new());
         }
     }
-    let names = || known(line.flake).unwrap_or_default();
+    let names = || known(line.flake);
     if line.only_positionals && line.command.get_positionals().any(Arg::is_last_set) {
         return Candidates::Files;
     }
@@ -133,60 +136,70 @@ fn options(command: &Command) -> Vec<String> {
 }
 
 /// Names are completed by what an argument is called.
-fn value(argument: &Arg, line: &Understood<'_>, current: &str, names: impl FnOnce() -> KnownNames) -> Candidates {
+fn value(
+    argument: &Arg,
+    line: &Understood<'_>,
+    current: &str,
+    names: impl FnOnce() -> Option<KnownNames>,
+) -> Candidates {
     let possible = argument.get_possible_values();
     if !possible.is_empty() {
         let shown = possible.iter().filter(|one| !one.is_hide_set());
         return Candidates::Words(shown.map(|one| one.get_name().to_owned()).collect());
     }
     let is_file_of_instance = || line.command.get_positionals().any(|one| one.get_id() == "instance");
-    let words = match argument.get_id().as_str() {
-        "selectors" | "instance" => selectors(&names(), current),
-        "target" => names().targets.into_iter().collect(),
-        "backend" | "name" => names().backends.into_iter().collect(),
-        "file" if is_file_of_instance() => line.positionals.first().map(|of| files(&names(), of)).unwrap_or_default(),
+    let of: fn(&KnownNames, &Understood<'_>, &str) -> Vec<String> = match argument.get_id().as_str() {
+        "selectors" | "instance" => |names, _, current| selectors(names, current),
+        "target" => |names, _, _| names.targets().map(str::to_owned).collect(),
+        "backend" | "name" => |names, _, _| names.backends().map(str::to_owned).collect(),
+        "file" if is_file_of_instance() => |names, line, _| files(names, line.positionals.first().copied()),
         _ => {
             let hint = argument.get_value_hint();
             let is_file = matches!(hint, ValueHint::AnyPath | ValueHint::FilePath | ValueHint::DirPath);
             return if is_file { Candidates::Files } else { Candidates::Words(Vec::new()) };
         }
     };
-    Candidates::Words(words)
+    Candidates::Words(names().map(|names| of(&names, line, current)).unwrap_or_default())
 }
 
 /// Short names. Up to the first slash these are targets and artifacts, so that thousands of instances are not one list.
 fn selectors(names: &KnownNames, current: &str) -> Vec<String> {
-    let mut words = BTreeSet::new();
-    for full in names.instances.keys() {
+    let slashes = current.matches('/').count();
+    let (mut begun, mut whole) = (BTreeSet::new(), BTreeSet::new());
+    for (full, _) in names.instances() {
         let (scope, below) = full.split_once('/').unwrap_or((full, ""));
-        let short = if scope == "shared" { full.as_str() } else { below };
-        match (current.matches('/').count(), short.split_once('/')) {
-            (0, Some((target, artifact))) => {
-                words.insert(format!("{target}/"));
-                // A name that is also a target's would be an error.
-                if !names.targets.contains(artifact) {
-                    words.insert(artifact.to_owned());
-                }
+        let short = if scope == SHARED { full } else { below };
+        // Up to the second slash, and up to the first one.
+        let (target, artifact) = short.split_once('/').unwrap_or((short, ""));
+        let above = full.rsplit_once('/').map_or("", |(above, _)| above);
+        match slashes {
+            0 => {
+                begun.insert(target);
+                whole.insert(artifact);
             }
-            (1, Some((target, _))) if current.starts_with(scope) && scope != "shared" => {
-                words.insert(format!("{scope}/{target}/"));
-                words.insert(short.to_owned());
-            }
-            (1, _) => drop(words.insert(short.to_owned())),
-            _ => drop(words.insert(full.clone())),
+            1 if current.starts_with(scope) && scope != SHARED => drop(begun.insert(above)),
+            1 => drop(whole.insert(short)),
+            _ => drop(whole.insert(full)),
         }
     }
-    words.into_iter().collect()
+    if slashes == 0 {
+        // A name that is also a target's would be an error.
+        whole.retain(|artifact| !begun.contains(artifact));
+    }
+    let begun = begun.into_iter().filter(|name| name.starts_with(current)).map(|name| format!("{name}/"));
+    let whole = whole.into_iter().filter(|name| name.starts_with(current)).map(str::to_owned);
+    begun.chain(whole).collect()
 }
 
 /// The files of an instance in its full or short form, or of an artifact.
-fn files(names: &KnownNames, of: &str) -> Vec<String> {
+fn files(names: &KnownNames, of: Option<&str>) -> Vec<String> {
+    let Some(of) = of else { return Vec::new() };
     let is_it = |full: &str| {
         let below = full.split_once('/').map_or("", |(_, below)| below);
         full == of || below == of || full.rsplit('/').next() == Some(of)
     };
-    let found = names.instances.iter().filter(|(full, _)| is_it(full)).flat_map(|(_, files)| files.clone());
-    found.collect::<BTreeSet<_>>().into_iter().collect()
+    let found = names.instances().filter(|(full, _)| is_it(full)).flat_map(|(_, files)| files);
+    found.collect::<BTreeSet<_>>().into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -197,22 +210,9 @@ mod tests {
     use crate::commands::Cli;
     use crate::completion::words;
 
-    fn known() -> KnownNames {
-        let files = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        KnownNames {
-            targets: ["alice", "web1", "web2"].map(str::to_owned).into(),
-            backends: ["agenix", "vendor"].map(str::to_owned).into(),
-            instances: [
-                ("per-machine/web1/$(id)", files(&["f"])),
-                ("per-machine/web1/attic", files(&["env", "key"])),
-                ("per-machine/web2/web1", files(&["other"])),
-                ("per-user/alice/a b", files(&["c d"])),
-                ("shared/ca", files(&["cert"])),
-            ]
-            .map(|(name, files)| (name.to_owned(), files))
-            .into(),
-        }
-    }
+    const KNOWN: &str = "artifacts names 1\ntarget\talice\ntarget\tweb1\ntarget\tweb2\nbackend\tagenix\nbackend\tvendor\n\
+        instance\tper-machine/web1/$(id)\tf\ninstance\tper-machine/web1/attic\tenv\tkey\n\
+        instance\tper-machine/web2/web1\tother\ninstance\tper-user/alice/a b\tc d\ninstance\tshared/ca\tcert\n";
 
     /// What may follow a line whose last word is being typed.
     fn after(line: &str) -> Candidates {
@@ -223,7 +223,7 @@ mod tests {
             (Some((current, before)), false) => (before.to_vec(), current.clone()),
             _ => (typed, String::new()),
         };
-        candidates(&command, &before, &current, |flake| (flake == ".").then(known))
+        candidates(&command, &before, &current, |flake| KnownNames::parse(KNOWN.to_owned()).filter(|_| flake == "."))
     }
 
     fn shown(line: &str) -> String {
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn names_are_offered_where_they_are_expected() {
         for (line, expected) in [
-            ("get ", "$(id), a b, alice/, attic, ca, shared/, web1/, web2/"),
+            ("get ", "alice/, shared/, web1/, web2/, $(id), a b, attic, ca"),
             ("get at", "attic"),
             ("get web1/", "web1/$(id), web1/attic"),
             ("get shared/", "shared/ca"),
@@ -246,7 +246,7 @@ mod tests {
             ("set attic k", "key"),
             ("edit 'alice/a b' ", "c d"),
             ("get web1/attic env ", ""),
-            ("status web1/ a", "a b, alice/, attic"),
+            ("status web1/ a", "alice/, a b, attic"),
             ("-v --json status we", "web1/, web2/"),
             ("provision ", "alice, web1, web2"),
             ("provision web1 ", "FILES"),

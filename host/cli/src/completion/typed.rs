@@ -30,13 +30,18 @@ const PLAIN: &str = "_-./@%+:,=";
 impl TypedLine {
     /// Reads a line of bash up to the cursor. `breaks` are the characters at which bash begins what it replaces.
     pub fn new(line: &str, breaks: &str) -> Self {
+        Self::read(line, breaks, true)
+    }
+
+    /// Reads a line, or one word.
+    fn read(line: &str, breaks: &str, is_line: bool) -> Self {
         let mut typed = Self::default();
         let mut chars = line.chars();
         let mut is_open = false;
         let mut before_quote = 0;
         while let Some(c) = chars.next() {
             match (typed.quote, c) {
-                (Quote::None, ' ' | '\t' | '\n') => {
+                (Quote::None, ' ' | '\t' | '\n') if is_line => {
                     if std::mem::take(&mut is_open) {
                         typed.before.push(std::mem::take(&mut typed.current));
                     }
@@ -100,8 +105,7 @@ fn is_plain(c: char) -> bool {
 
 /// Returns a word without its quotes, which may be open.
 pub fn unquoted(word: &str) -> String {
-    let line = TypedLine::new(word, "");
-    [line.before, vec![line.current]].concat().join(" ")
+    TypedLine::read(word, "", false).current
 }
 
 /// Returns the words of a whole command line.
@@ -138,7 +142,7 @@ mod tests {
         {
             assert_eq!(TypedLine::new(open, BREAKS).current, current, "{open}");
         }
-        assert_eq!(unquoted(r"a\ b"), "a b");
+        assert_eq!([unquoted(r"a\ b"), unquoted("'a  b"), unquoted("a  ")], ["a b", "a  b", "a  "]);
         assert_eq!(words("artifacts get 'a b' ''"), ["artifacts", "get", "a b"]);
     }
 
@@ -163,14 +167,16 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
         #[test]
         fn a_shell_reads_what_is_inserted_as_the_candidate(name in "[a-c '\"$`!*?~#&;()<>{}|\\[\\]é=^-]{1,8}") {
-            for open in ["", "'", "\""] {
+            let word = |open: &&str| {
                 let typed = TypedLine::new(&format!("artifacts get {open}"), BREAKS);
-                let word = format!("{open}{}{open}", typed.replacement(&name));
-                let said = Command::new("bash").args(["-c", &format!("printf %s {word}")]).output().unwrap();
-                prop_assert_eq!(String::from_utf8_lossy(&said.stdout), name.as_str(), "{}", word);
-            }
+                format!("{open}{}{open}", typed.replacement(&name))
+            };
+            let words = ["", "'", "\""].iter().map(word).collect::<Vec<_>>().join(" ");
+            let said = Command::new("bash").args(["-c", &format!("printf '%s\\n' {words}")]).output().unwrap();
+            prop_assert_eq!(String::from_utf8_lossy(&said.stdout), format!("{name}\n{name}\n{name}\n"), "{}", words);
         }
     }
 }

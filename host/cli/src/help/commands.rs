@@ -76,6 +76,9 @@ pub const TEXTS: &[CommandText] = &[
         command: "generate",
         description: &[
             "Runs the generators of artifacts that are not stored, dependencies first, and stores their files. Prompts come first.",
+            "Each file of an artifact without a generator is asked for by its name, and the answer is stored as it is.",
+            "An answers file has a table for each instance and a string for each prompt. A run without a terminal prints one in which \
+             each answer is a comment: what is not filled in is not answered.",
             "After public files were generated, the declarations are evaluated again, until nothing changes.",
         ],
         examples: &[
@@ -119,6 +122,7 @@ pub const TEXTS: &[CommandText] = &[
         description: &[
             "Replaces one file. The value is asked for at the terminal; otherwise it is standard input, byte for byte. The other \
              files of the artifact are kept. The old entry stays in the trash for at least 30 days.",
+            "The first value of an artifact without a generator is stored if no other file of it needs one: the others are stored empty.",
         ],
         examples: &[
             ("artifacts set web1/attic env", "asks for the value"),
@@ -133,6 +137,8 @@ pub const TEXTS: &[CommandText] = &[
         description: &[
             "Decrypts one file to RAM-backed storage, opens it in an editor, and stores it when the editor ends and the file \
              changed. The editor is $VISUAL, otherwise $EDITOR, otherwise `vi`.",
+            "vim, nvim, nano and emacs are started so that they keep no copies of the file. Before another editor that is known to keep \
+             some gets a secret, it is named, and asked about once on this machine.",
         ],
         examples: &[
             ("artifacts edit web1/attic env", "one file"),

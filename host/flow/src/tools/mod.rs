@@ -36,7 +36,7 @@ pub use evaluate::{Declared, Evaluate};
 pub use generators::{GenerationFailure, Generators, SandboxedGenerators};
 pub use headers::{ConfirmClone, HeaderMemory};
 pub use identities::Identities;
-pub use operator::{Answer, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
+pub use operator::{Answer, DeclaredPrompt, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 pub use phase::Phase;
 pub use recorded::Recorded;
 pub use registry::{Accept, BundledBackends, Registry};

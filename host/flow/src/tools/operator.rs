@@ -1,6 +1,6 @@
 //! The admin: asked before anything is written, and told what happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Prompt, PromptKind};
 use artifacts_plan::Instance;
@@ -20,14 +20,9 @@ pub trait Operator {
     /// When the terminal fails.
     fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure>;
 
-    /// Checks that every prepared answer belongs to one of these prompts, and is not empty where a value is required.
-    ///
-    /// # Errors
-    /// When one does not, or is.
-    fn check_answers<'a>(
-        &self,
-        prompts: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name, &'a Prompt)>,
-    ) -> Result<(), Failure>;
+    /// Returns all that is wrong with the prepared answers, and with those of which instance: each has to be a value, to belong to one of
+    /// these prompts, and not to be empty where a value is required. None for the prompts where they are not known yet.
+    fn answer_faults(&self, prompts: Option<&[DeclaredPrompt<'_>]>) -> Vec<(Option<InstanceName>, Failure)>;
 
     /// Returns the prompts of an instance that have no prepared answer.
     fn open_prompts(&self, instance: &Instance) -> Vec<Name>;
@@ -52,6 +47,9 @@ pub trait Operator {
     fn notify(&mut self, event: &RunEvent<'_>);
 }
 
+/// A prompt of an instance, as it is declared.
+pub type DeclaredPrompt<'a> = (&'a InstanceName, &'a Name, &'a Prompt);
+
 /// The values of prompts, by instance and prompt.
 pub type PromptValues = BTreeMap<(InstanceName, Name), Secret>;
 
@@ -66,6 +64,8 @@ pub struct RequestedPrompt {
     pub description: Option<String>,
     /// The answer that the instance was tried with before.
     pub earlier: Option<Secret>,
+    /// All instances that the instance depends on: where one is skipped, no answer is asked for.
+    pub needs: BTreeSet<InstanceName>,
     /// What becomes of the answer, a line each.
     pub details: Vec<String>,
     /// How it is entered.

@@ -24,6 +24,8 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
     let state = &base.run.state;
     let of = |instance: &Instance| {
         let details = details(instance, &base.survey);
+        let mut needs = base.run.with_dependencies(&BTreeSet::from([instance.name.clone()]));
+        needs.remove(&instance.name);
         let answer = |name: &Name| state.answers.get(&(instance.name.clone(), name.clone()));
         let is_retried = state.retried.contains(&instance.name);
         let request = |(name, prompt): (&Name, &Prompt)| RequestedPrompt {
@@ -32,6 +34,7 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
             description: prompt.description.clone(),
             earlier: answer(name).cloned(),
             details: details.clone(),
+            needs: needs.clone(),
             kind: prompt.kind,
             required: prompt.is_required(),
         };

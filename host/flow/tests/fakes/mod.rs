@@ -11,10 +11,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use artifacts_declared::{InstanceName, Name, Prompt, Spec};
+use artifacts_declared::{InstanceName, Name, Spec};
 use artifacts_flow::{
-    Answer, AuditLog, Backends, Cancel, Declared, Evaluate, GenerationFailure, Generators, HeaderMemory, Identities,
-    Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
+    Answer, AuditLog, Backends, Cancel, Declared, DeclaredPrompt, Evaluate, GenerationFailure, Generators,
+    HeaderMemory, Identities, Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
 };
 use artifacts_generate::Job;
 use artifacts_plan::Instance;
@@ -47,6 +47,8 @@ pub struct Desk {
     pub waits: Rc<Cell<bool>>,
     /// The instances that the operator skips at their prompts.
     pub skip: Rc<RefCell<BTreeSet<String>>>,
+    /// The instances whose prepared answers are wrong.
+    pub wrong: Rc<RefCell<BTreeSet<String>>>,
     /// What generators do.
     pub generators: Arc<FakeGenerators>,
     /// Ends a run.
@@ -70,6 +72,7 @@ impl Desk {
             at_question: Rc::default(),
             waits: Rc::default(),
             skip: Rc::default(),
+            wrong: Rc::default(),
             generators: Arc::new(generators),
             cancel,
             now: SystemTime::UNIX_EPOCH + Duration::from_hours(500_000),
@@ -124,6 +127,7 @@ impl Desk {
                 said: self.said.clone(),
                 meanwhile: self.meanwhile.clone(),
                 skip: self.skip.clone(),
+                wrong: self.wrong.clone(),
                 waits: self.waits.clone(),
                 at_question: self.at_question.clone(),
             }),
@@ -285,6 +289,7 @@ struct FakeOperator {
     said: Rc<RefCell<Vec<String>>>,
     meanwhile: Meanwhile,
     skip: Rc<RefCell<BTreeSet<String>>>,
+    wrong: Rc<RefCell<BTreeSet<String>>>,
     waits: Rc<Cell<bool>>,
     at_question: AtQuestion,
 }
@@ -317,11 +322,11 @@ impl Operator for FakeOperator {
         Ok(self.answers.borrow_mut().pop_front().unwrap_or(Answer::Yes { by: "test" }))
     }
 
-    fn check_answers<'a>(
-        &self,
-        _: &mut dyn Iterator<Item = (&'a InstanceName, &'a Name, &'a Prompt)>,
-    ) -> Result<(), Failure> {
-        Ok(())
+    fn answer_faults(&self, prompts: Option<&[DeclaredPrompt<'_>]>) -> Vec<(Option<InstanceName>, Failure)> {
+        let wrong = self.wrong.borrow();
+        let is_wrong = |name: &&InstanceName| wrong.contains(&name.to_string());
+        let names = prompts.into_iter().flatten().map(|(instance, ..)| *instance).filter(is_wrong);
+        names.map(|name| (Some(name.clone()), Failure::new(name.to_string(), "its answer is wrong"))).collect()
     }
 
     fn open_prompts(&self, instance: &Instance) -> Vec<Name> {

@@ -154,8 +154,10 @@ fn nonzero(size: u16) -> NonZeroU16 {
 pub fn question(kind: PromptKind) -> PromptRequest {
     PromptRequest {
         instance: "per-machine/web1/attic".parse().unwrap(),
+        shown: "web1/attic".to_owned(),
         prompt: "pin".parse().unwrap(),
         details: Vec::new(),
+        needs: std::collections::BTreeSet::new(),
         earlier: None,
         description: Some("The PIN\nof the \u{1b}[31mkey".to_owned()),
         kind,
