@@ -14,7 +14,7 @@ const USUAL: usize = 24;
 
 /// Shows the page on standard error, for a run that asks no one.
 pub fn show(console: Console, changes: &[RecipientChange], names: &RecipientNames) {
-    console.painted(&recipient_page(changes, names, false, console.style()));
+    console.painted(&recipient_page(changes, names, false, &console.on_stderr()));
 }
 
 /// Asks at the terminal.
@@ -29,7 +29,7 @@ pub fn ask(
 ) -> Result<bool, Failure> {
     let mut details = false;
     loop {
-        let page = recipient_page(changes, names, details, console.style());
+        let page = recipient_page(changes, names, details, &console.on_stderr());
         let other = if details { "" } else { "   d all secrets and keys" };
         let parts =
             parts(&format!("{page}\ny encrypt   n change nothing{other}\n"), console::height().unwrap_or(USUAL));

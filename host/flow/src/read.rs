@@ -7,15 +7,15 @@ use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, FailureKind, Secret};
 use artifacts_store::{Difference, Entry, Fingerprint, HeaderHash, ReceiptState, Storage};
-use artifacts_text::{Explain, shell_word};
+use artifacts_text::{Comparison, Explain, shell_word};
 
 use crate::failure;
 use crate::look::elsewhere::Storages;
 use crate::look::hints;
 use crate::tools::RetrieveCall;
-use crate::tools::Tools;
 use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
 use crate::tools::headers::{self, EntryHeaders};
+use crate::tools::{Phase, Tools};
 
 /// Files of one instance, as they were stored.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ pub fn retrieve(
     while !open.is_empty() {
         let mut waiting = Vec::new();
         for mut reading in open {
+            tools.operator.phase(Phase::Decrypting { count: done.len(), total: wanted.len() });
             match reading.call(tools) {
                 Ok(()) => {
                     done.insert(reading.instance.name.clone(), Ok(reading.read));
@@ -91,6 +92,7 @@ pub fn retrieve(
         }
     }
     tools.identities.forget_decrypted();
+    tools.operator.phase(Phase::Idle);
     done
 }
 
@@ -164,6 +166,7 @@ impl<'a> Retrieval<'a> {
     }
 
     /// Has the backend read the secret files.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
         let Self { instance, backend, entry, secrets, own, read } = self;
         let expected = expected(tools, entry, secrets);
@@ -181,7 +184,14 @@ impl<'a> Retrieval<'a> {
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    failure::for_instance(instance, format!("{}{expected}", said.message)).hint(said.hint.clone())
+                    // Behind its first part the sentence lists what was tried.
+                    let (what, found) = match said.message.split_once("; ") {
+                        Some((what, found)) => (what, Some(found.to_owned())),
+                        None => (said.message.as_str(), None),
+                    };
+                    failure::for_instance(instance, what)
+                        .compared(Comparison { found, expected })
+                        .hint(said.hint.clone())
                 }
                 error => {
                     let (why, hint) = failure::explain_call(error);
@@ -222,17 +232,17 @@ fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool 
 const NAMED: usize = 5;
 
 /// Whose identity decrypts these files by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
-fn expected(tools: &Tools, entry: &Entry, secrets: &[String]) -> String {
-    let ReceiptState::Valid(receipt) = &entry.receipt else { return String::new() };
+fn expected(tools: &Tools, entry: &Entry, secrets: &[String]) -> Option<String> {
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return None };
     let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
     let keys: BTreeSet<&String> = wanted.flat_map(|(_, recipients)| recipients).collect();
     let names: BTreeSet<String> = keys.into_iter().map(|key| tools.keys.name(key, receipt.labels.get(key))).collect();
     let more = names.len().saturating_sub(NAMED);
     let mut names: Vec<String> = names.into_iter().take(NAMED).collect();
     let last = if more > 0 { Some(format!("{more} more")) } else { names.pop() };
-    let Some(last) = last else { return String::new() };
+    let Some(last) = last else { return None };
     let who = if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) };
-    format!("; expected an identity of {who}")
+    Some(format!("an identity of {who}"))
 }
 
 /// A file that was not declared yet when the entry was stored. A backend that names no recipients at all tells nothing of that.

@@ -37,7 +37,7 @@ struct Row<'a> {
 }
 
 /// Renders the page of these changes. With `details` every key is whole and every secret is named.
-pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, details: bool, style: Style) -> String {
+pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, details: bool, style: &Style) -> String {
     let rows = rows(changes, names);
     let of = |step: Move| rows.iter().filter(|row| row.step == step).collect::<Vec<_>>();
     let page = Page { names, details, style };
@@ -108,7 +108,7 @@ fn rows<'a>(changes: &'a [RecipientChange], names: &RecipientNames) -> Vec<Row<'
 struct Page<'a> {
     names: &'a RecipientNames,
     details: bool,
-    style: Style,
+    style: &'a Style,
 }
 
 impl Page<'_> {
@@ -220,8 +220,8 @@ mod tests {
 
     use super::*;
     use crate::KnownRecipient;
+    use crate::testing::{plain, style};
 
-    const STYLE: Style = Style { width: 80, foreign: 20 };
     const MAIL1: &str = "ssh-ed25519 MAIL1";
     const ADMIN2: &str = "ssh-ed25519 ADMIN2";
 
@@ -252,16 +252,6 @@ mod tests {
         .collect()
     }
 
-    fn plain(text: &str) -> String {
-        let mut plain = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once('\u{1b}') {
-            plain.push_str(before);
-            rest = after.split_once('m').map_or("", |(_, rest)| rest);
-        }
-        plain + rest
-    }
-
     #[test]
     fn a_change_is_shown_by_who_and_what_gives_access_comes_first() {
         let mut changes: Vec<_> =
@@ -270,7 +260,7 @@ mod tests {
             ["shared/postgres-app", "shared/restic-password", "shared/root-password"]
                 .map(|name| change(name, &["k"], &["k", MAIL1])),
         );
-        let page = recipient_page(&changes, &names(), false, STYLE);
+        let page = recipient_page(&changes, &names(), false, &style(80));
         assert_eq!(
             plain(&page),
             "Recipients change in 15 secrets
@@ -285,7 +275,7 @@ mod tests {
         );
         assert_eq!(recipient_summary(&changes, &names()), "+mail1 (3), -admin2 (12)");
         assert_eq!(changed_secrets(&changes), 15);
-        let details = plain(&recipient_page(&changes, &names(), true, STYLE));
+        let details = plain(&recipient_page(&changes, &names(), true, &style(80)));
         assert!(details.contains("  ssh-ed25519 ADMIN2\n") && details.contains("web9/a\n"), "{details}");
         assert!(!details.contains("more") && !details.contains("SHA256"), "{details}");
     }
@@ -297,7 +287,7 @@ mod tests {
             change("per-machine/web1/b", &[], &["age1one", MAIL1]),
             change("shared/c", &["k"], &["k", "age1one"]),
         ];
-        let page = plain(&recipient_page(&changes, &names(), false, STYLE));
+        let page = plain(&recipient_page(&changes, &names(), false, &style(80)));
         let expected = "First use of 2 recipients on this machine
 
   + admin1   2 secrets   recipients of web1 and web2
@@ -324,7 +314,7 @@ Recipients change in 1 secret
             change("per-machine/web1/a", &[ADMIN2], &["age1evil", "age1one"]),
             change("per-machine/web1/new", &[], &["age1evil", "age1one"]),
         ];
-        let page = plain(&recipient_page(&changes, &names, false, STYLE));
+        let page = plain(&recipient_page(&changes, &names, false, &style(80)));
         let expected = "KEY CHANGED: admin2
 
   + admin2   joins 2   recipients of web1
@@ -347,7 +337,7 @@ First use of 1 recipient";
         let evil = known(Label::Claimed("mail1\u{1b}[2J\n  + admin1\u{202e}".to_owned()), "", "");
         names.extend([("age1\u{1b}[2Jevil".to_owned(), evil)].into_iter().collect());
         let changes = [change("per-machine/web1/\u{1b}[2Ja", &["k\u{202e}"], &["age1\u{1b}[2Jevil", "age1two\nx"])];
-        let page = plain(&recipient_page(&changes, &names, false, STYLE));
+        let page = plain(&recipient_page(&changes, &names, false, &style(80)));
         assert!(page.contains("+ \"mail1\\u{1b}[2J\\n  + admin1\\u{202e}\""), "{page}");
         assert!(page.lines().all(|line| !line.chars().any(char::is_control) && !line.contains('\u{202e}')), "{page}");
         assert_eq!(page.matches("\n  + ").count(), 2, "{page}");
@@ -355,12 +345,11 @@ First use of 1 recipient";
 
     #[test]
     fn a_column_that_does_not_fit_goes_to_the_next_line_and_nothing_is_broken() {
-        let narrow = Style { width: 40, foreign: 20 };
         let changes = [
             change("shared/postgres-app-of-a-long-name", &["k"], &["k", "age1one"]),
             change("shared/b", &["k"], &["k", "age1one"]),
         ];
-        let page = plain(&recipient_page(&changes, &names(), false, narrow));
+        let page = plain(&recipient_page(&changes, &names(), false, &style(40)));
         let expected = "  + admin1   joins 2\n             recipients of web1 and web2\n             age1one\n             shared/b,\n             shared/postgres-app-of-a-long-name\n";
         assert!(page.ends_with(expected), "{page}");
     }
@@ -368,7 +357,7 @@ First use of 1 recipient";
     #[test]
     fn who_could_read_what_everyone_can_read_does_not_leave() {
         let changes = [change("per-machine/web1/a", &[MAIL1], &[EVERYONE])];
-        let page = plain(&recipient_page(&changes, &names(), false, STYLE));
+        let page = plain(&recipient_page(&changes, &names(), false, &style(80)));
         assert!(page.contains("+ everyone (public file)   joins 1\n") && page.contains("web1/a: f\n"), "{page}");
         assert!(page.contains("stored unencrypted") && !page.contains("mail1"), "{page}");
     }
