@@ -219,6 +219,24 @@ mod tests {
     }
 
     #[test]
+    fn where_nothing_may_be_encrypted_the_stored_headers_may_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&Root::open(dir.path()).unwrap(), "secrets").unwrap();
+        let writer = Rc::new(storage.lock(WriterOptions::at(SystemTime::UNIX_EPOCH)).unwrap());
+        let commit = |headers: &[HeaderHash]| {
+            let replaces = storage.read(&instance().name).unwrap().map(|entry| entry.fingerprint());
+            let ticket = Ticket::new(instance().name, Allows::Nothing, replaces, Rc::clone(&writer), None);
+            ticket.commit(&instance(), new(&[], headers))
+        };
+        let [kept, other] = ["1", "2"].map(|digit| digit.repeat(64).parse().unwrap());
+        let mut stored = new(&["admin"], &[kept]);
+        stored.replaces = None;
+        writer.commit(stored).unwrap();
+        assert!(commit(&[kept]).is_ok(), "its receipt names this one");
+        assert!(commit(&[kept, other]).is_err(), "nobody named this one");
+    }
+
+    #[test]
     fn what_was_stored_is_told_though_the_other_entry_cannot_be_trashed() {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
