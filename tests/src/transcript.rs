@@ -82,10 +82,11 @@ impl Transcript {
             desk.sees(question)?.types(&format!("{answer}\n"))?;
         }
         let (status, screen) = desk.ends()?;
+        let screen = without_progress(&screen);
         // Nobody sees how a terminal is told to mark what is pasted.
         let screen = screen.replace("\u{1b}[?2004h", "").replace("\u{1b}[?2004l", "");
         let _ = writeln!(self.text, "$ {shown}");
-        let lines = screen.lines().filter(|line| !is_progress(line)).map(|line| self.steady(line)).collect();
+        let lines = screen.lines().map(|line| self.steady(line)).collect();
         for line in sorted(lines) {
             let _ = writeln!(self.text, "{line}");
         }
@@ -141,11 +142,25 @@ impl Transcript {
         {
             line = format!("{before}--accept-recipients=DIGEST{after}");
         }
+        // How long it took is of no interest here.
+        if let Some((before, last)) = line
+            .rsplit_once(", ")
+            .filter(|(before, _)| before.contains(" artifacts: ") || before.contains(" artifact: "))
+            && (last.ends_with(" s") || last.ends_with(" min"))
+            && last.starts_with(|c: char| c.is_ascii_digit())
+        {
+            line = before.to_owned();
+        }
         // An age file has a few bytes of random length in its header.
         let words: Vec<&str> = line.split(' ').collect();
-        let sized = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "bytes");
-        let number = |word: &str| word.parse::<u64>().is_ok_and(|size| size >= ENCRYPTED);
-        let steady = words.iter().enumerate().map(|(at, word)| if sized(at) && number(word) { "N" } else { word });
+        let unit = |word: &str| matches!(word.trim_end_matches([',', ')']), "bytes" | "B");
+        let sized = |at: usize| words.get(at + 1).is_some_and(|next| unit(next));
+        let number = |word: &str| word.trim_start_matches('(').parse::<u64>().is_ok_and(|size| size >= ENCRYPTED);
+        let steady = words.iter().enumerate().map(|(at, word)| match *word {
+            word if sized(at) && number(word) && word.starts_with('(') => "(N",
+            word if sized(at) && number(word) => "N",
+            word => word,
+        });
         steady.collect::<Vec<_>>().join(" ")
     }
 
@@ -182,13 +197,11 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// How far it is.
-fn is_progress(line: &str) -> bool {
-    let words: Vec<&str> = line.split(' ').collect();
-    match words[..] {
-        ["generating" | "re-encrypted", _] | ["generated", _, _, "of", _] => true,
-        _ => line.starts_with("public files changed"),
-    }
+/// What stays on the screen when the line that rewrites itself is gone.
+fn without_progress(screen: &str) -> String {
+    let parts: Vec<&str> = screen.split("\r\u{1b}[K").collect();
+    let is_line = |at: usize| at > 0 && at + 1 < parts.len() && !parts[at].contains('\n');
+    parts.iter().enumerate().filter(|(at, _)| !is_line(*at)).map(|(_, part)| *part).collect()
 }
 
 /// The reader that a line is about and nothing else.

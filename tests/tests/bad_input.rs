@@ -66,7 +66,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
     (
         "another's receipt",
         |s| Ok(fs::copy(s.join("../good/receipt.json"), s.join("receipt.json")).map(drop)?),
-        "receipt.json belongs to per-machine/web1/good",
+        "receipt.json belongs to web1/good",
     ),
     (
         "a receipt that lies about a file",
@@ -91,7 +91,7 @@ const DAMAGES: &[(&str, Damage, &str)] = &[
             let other: Value = serde_json::from_str(&fs::read_to_string(s.join("../good/receipt.json"))?)?;
             receipt(s, |r| r["files"]["one.age"] = other["files"]["one.age"].clone())
         },
-        "these files were encrypted for per-machine/web1/good",
+        "these files were encrypted for web1/good",
     ),
     (
         "a link",
@@ -120,7 +120,7 @@ fn a_damaged_slice_is_named_left_as_it_lies_and_no_matter_to_the_others() -> Res
         assert_eq!(ran.status, Some(1), "{name}: {ran}");
         // Whose it is that lies with two instances is remembered from when it was sealed.
         let ran = ran.says(words).says("1 decrypted, 1 re-encrypted");
-        assert!(ran.stderr.contains("per-machine/web1/bad"), "{name}: {ran}");
+        assert!(ran.stderr.contains("error: web1/bad (agenix): "), "{name}: {ran}");
         for command in [&["get", "bad", "one"][..], &["set", "bad", "two"], &["edit", "bad", "one"]] {
             let mut arguments = vec!["-i", key];
             arguments.extend(command);

@@ -70,7 +70,7 @@ fn armored_files_are_adopted_where_they_lie() -> Result<()> {
     let sealed = age(&mut fleet, &["--armor"])?;
     lay(&fleet, "env.age", &sealed)?;
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(INSTANCE), "stale (receipt)");
-    fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/attic");
+    fleet.run(["adopt"])?.ends(0).says("adopted web1/attic");
     assert_eq!(fleet.stored()?[&format!("{INSTANCE}/env.age")], sealed);
     is_taken_over(&fleet)
 }
@@ -88,9 +88,9 @@ fn armored_files_of_a_user_are_moved_to_the_attributes_name_and_adopted() -> Res
     fs::write(&plain, SECRET)?;
     let sealed = done(Command::new("age").args(["--armor", "-r", &user]).arg(plain).output()?)?;
     write(&fleet, "secrets/per-user/alice/ssh/key.age", &sealed)?;
-    fleet.run(["status"])?.ends(3).says("absent per-user/alice@laptop/ssh");
+    fleet.run(["status"])?.ends(3).says("absent alice@laptop/ssh");
     fs::rename(fleet.path().join("secrets/per-user/alice"), fleet.path().join("secrets/per-user/alice@laptop"))?;
-    fleet.run(["adopt"])?.ends(0).says("adopted per-user/alice@laptop/ssh");
+    fleet.run(["adopt"])?.ends(0).says("adopted alice@laptop/ssh");
     let key = fleet.key_file("alice");
     let ran = fleet.run(["-i", key.to_str().unwrap(), "get", "ssh", "key"])?.ends(0);
     assert_eq!(ran.stdout, SECRET);
@@ -141,7 +141,7 @@ fn values_of_a_sops_file_are_set_and_a_binary_one_is_adopted() -> Result<()> {
     let arguments = ["-e", "--age", &host, "--input-type", "binary", "--output-type", "json", plain.to_str().unwrap()];
     let sealed = done(sops(&fleet, &fleet.key_file("web1"), &arguments)?)?;
     lay(&fleet, "env.sops", &sealed)?;
-    fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/attic");
+    fleet.run(["adopt"])?.ends(0).says("adopted web1/attic");
     is_taken_over(&fleet)
 }
 
@@ -212,7 +212,7 @@ fn what_sops_encrypted_for_pgp_is_set_once_and_a_key_besides_is_dropped_by_a_rek
     fs::remove_dir_all(fleet.path().join("secrets"))?;
     lay(&fleet, "env.sops", &seal(&["--pgp", &fingerprint, "--age", &host])?)?;
     // The recipient that is no age key is work left.
-    fleet.run(["adopt"])?.ends(3).says("adopted per-machine/web1/attic").says(&fingerprint);
+    fleet.run(["adopt"])?.ends(3).says("adopted web1/attic").says(&fingerprint);
     let with_pgp = |key| sops(&fleet, key, &["-d", "--input-type", "json", "--output-type", "binary", &old]);
     let none = fleet.path().join(".keys/none");
     assert_eq!(done(with_pgp(&none)?)?, SECRET.as_bytes());
@@ -286,7 +286,7 @@ fn vars(backend: &str) -> Result<(Fleet, String, String)> {
 }
 
 fn vars_are_taken_over(fleet: &Fleet, readers: &[&str]) -> Result<()> {
-    fleet.run(["adopt"])?.ends(0).says("adopted per-machine/web1/attic").says("adopted shared/ca");
+    fleet.run(["adopt"])?.ends(0).says("adopted web1/attic").says("adopted shared/ca");
     let status = fleet.run(["--json", "status"])?.ends(0);
     for instance in [INSTANCE, "shared/ca"] {
         assert_eq!(status.state(instance), "present");

@@ -64,8 +64,11 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     let mut fleet = fleet()?;
     let (host, admin) = (host(&mut fleet), fleet.of("web1")["config"]["agenix"]["publicUserKeys"][0].clone());
     let admin = admin.as_str().unwrap().to_owned();
-    let ran = fleet.run(["generate", "--dry-run"])?.ends(3).says("on this machine: per-machine/web1/pair: key");
-    ran.says(&format!("+ {host}")).says(&format!("+ {admin}")).says("key: secret, 2 recipients").never_says("stored");
+    let ran = fleet.run(["generate", "--dry-run"])?.ends(3).says("on this machine: web1/pair: key");
+    ran.says(&format!("+ {host}"))
+        .says(&format!("+ {admin}"))
+        .says("key: 2 recipients; pub: public")
+        .never_says("stored");
     let ran = fleet.run(["--json", "generate", "--dry-run"])?.ends(3);
     let readers = sorted(vec![host, admin]);
     let key = json!({"secret": true, "size": null, "recipients": readers});
@@ -79,7 +82,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     assert!(!fleet.path().join("secrets").exists(), "nothing is written");
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
-    let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0).never_says("what is new");
+    let ran = fleet.run(["-v", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("what is new");
     ran.says(&format!("key: secret, 2 recipients, {stored} bytes stored")).says("pub: public, 9 bytes stored");
     let ran = fleet.run(["--json", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("hidden");
     let all = files(&ran, PAIR);
@@ -87,7 +90,9 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     assert_eq!(all[1]["before"], json!({"secret": false, "size": 9, "text": "same\nold\n"}));
     // What is declared no more goes.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("key");
-    let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?;
+    let ran = fleet.run(["generate", "--regenerate", "--dry-run"])?.says("key: removed");
+    assert!(!ran.stdout.contains("bytes"), "{ran}");
+    let ran = fleet.run(["-v", "generate", "--regenerate", "--dry-run"])?;
     ran.says("key: would be removed (no longer a declared secret)");
     Ok(())
 }
@@ -114,19 +119,23 @@ fn set_and_edit_tell_what_generate_tells() -> Result<()> {
     let before = fleet.stored()?;
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
     fleet
-        .run(["set", "--dry-run", "pair", "key"])?
+        .run(["-v", "set", "--dry-run", "pair", "key"])?
         .ends(0)
+        .says("key: 2 recipients")
         .says(&format!("key: secret, 2 recipients, {stored} bytes stored"));
     let ran = fleet.run(["--json", "set", "--dry-run", "pair", "key"])?.ends(0);
     let key = &files(&ran, PAIR)[0];
     assert_eq!((&key["before"]["size"], &key["after"]["size"]), (&json!(stored), &json!(null)));
     assert_eq!(key["before"]["recipients"], key["after"]["recipients"]);
     assert_eq!(key["after"]["recipients"].as_array().unwrap().len(), 2);
-    fleet.run(["set", "--dry-run", "pair", "pub"])?.ends(0).says("pub: public, 9 bytes stored");
+    fleet.run(["-v", "set", "--dry-run", "pair", "pub"])?.ends(0).says("pub: public, 9 bytes stored");
     let ran = fleet.run(["--json", "set", "--dry-run", "pair", "pub"])?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["before"]["text"], "same\nold\n");
     assert_eq!(files(&ran, PAIR)[0]["after"]["text"], json!(null));
-    fleet.run(["edit", "--dry-run", "pair", "key"])?.ends(0).says(&format!("2 recipients, {stored} bytes stored"));
+    fleet
+        .run(["-v", "edit", "--dry-run", "pair", "key"])?
+        .ends(0)
+        .says(&format!("2 recipients, {stored} bytes stored"));
     let ran = fleet.run(["--json", "edit", "--dry-run", "pair", "pub"])?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["before"]["text"], "same\nold\n");
     assert_eq!(files(&ran, PAIR)[0]["after"]["text"], json!(null));
@@ -189,7 +198,7 @@ fn rekey_does_not_promise_what_its_backend_cannot_do() -> Result<()> {
     let key = fleet.key_file("admin");
     for words in [&["rekey", "--all", "--dry-run"] as &[&str], &["-i", key.to_str().unwrap(), "rekey", "--all"]] {
         let ran = fleet.run(words)?.ends(1).says("backend `one-way` cannot decrypt");
-        ran.says("`artifacts set per-machine/web1/pair FILE`").never_says("would re-encrypt");
+        ran.says("`artifacts set web1/pair FILE`").never_says("would re-encrypt");
     }
     Ok(())
 }
@@ -200,7 +209,8 @@ fn rekey_tells_readers_before_and_after() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
-    let ran = fleet.run(["rekey", "--dry-run"])?.ends(3).says(&format!("+ {second}"));
+    let ran =
+        fleet.run(["-v", "rekey", "--dry-run"])?.ends(3).says(&format!("+ {second}")).says("key: 2 -> 3 recipients");
     ran.says(&format!("key: secret, 2 -> 3 recipients, {stored} bytes stored")).never_says("pub: public");
     let ran = fleet.run(["--json", "rekey", "--dry-run"])?.ends(3);
     let [key] = &files(&ran, PAIR)[..] else { panic!("{ran}") };
@@ -216,19 +226,19 @@ fn adopt_and_prune_tell_files_readers_and_sizes() -> Result<()> {
     let slice = fleet.path().join("secrets").join(PAIR);
     fs::write(slice.join("public/pub"), "by another hand\n")?;
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
-    let ran = fleet.run(["adopt", "--dry-run"])?.ends(3).says("pub: public, 9 bytes -> 16 bytes");
+    let ran = fleet.run(["-v", "adopt", "--dry-run"])?.ends(3).says("pub: public, 9 bytes -> 16 bytes");
     ran.says(&format!("key: secret, 2 recipients, {stored} bytes -> {stored} bytes"));
     let ran = fleet.run(["--json", "adopt", "--dry-run"])?.ends(3);
     assert_eq!(files(&ran, PAIR)[1]["after"]["text"], "by another hand\n");
     // Whoever reads what no receipt tells of is not guessed.
     fs::remove_file(slice.join("receipt.json"))?;
-    fleet.run(["adopt", "--dry-run"])?.says("key: secret, recipients unknown");
+    fleet.run(["adopt", "--dry-run"])?.says("key: recipients unknown");
     let ran = fleet.run(["--json", "adopt", "--dry-run"])?.ends(3);
     assert_eq!(files(&ran, PAIR)[0]["after"]["recipients"], json!(null));
     fleet.run(["adopt"])?.ends(0);
     fleet.of("web1")["artifacts"] = json!({});
-    let ran = fleet.run(["prune", "--dry-run"])?.ends(0).says("would trash secrets/per-machine/web1/pair");
-    ran.says(&format!("key: secret, 2 recipients, {stored} bytes")).says("pub: public, 16 bytes");
+    let ran = fleet.run(["prune", "--dry-run"])?.ends(0).says("would trash web1/pair");
+    ran.says(&format!("key (2 recipients), pub (public), {} B", stored + 16));
     let ran = fleet.run(["--json", "prune", "--dry-run"])?.ends(0).json();
     let contents = ran["trashed"][0]["contents"].as_array().unwrap().clone();
     assert_eq!((&contents[0]["before"]["size"], &contents[0]["after"]), (&json!(stored), &json!(null)));
@@ -243,7 +253,7 @@ fn export_promises_nothing_that_it_cannot_do() -> Result<()> {
         json!({"deploy": false, "path": "/etc/key", "mode": "0600"});
     let dry = |place: &str| fleet.run(["provision", "--dry-run", "web1", place]);
     let place = "/dev/shm/artifacts-of-nobody";
-    dry(place)?.ends(1).says("not generated yet").says("`artifacts generate per-machine/web1/pair`");
+    dry(place)?.ends(1).says("not generated yet").says("`artifacts generate web1/pair`");
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
     dry(place)?.ends(0).says(&format!("/etc/key 0600 {PAIR}/key would write; {stored} bytes stored"));
@@ -275,15 +285,19 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
     });
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().extend(artifacts.as_object().unwrap().clone());
     let dry = fleet.run(["generate", "--dry-run"])?.ends(1);
-    let dry = dry.says("cannot read its dependency per-machine/web1/dummy: generated on the target");
-    let dry = dry.says("prompts for `f`").says("skipped: its dependency per-machine/web1/from-dummy failed");
-    let dry = dry.says("prompts for `word`").says("4 would generate");
-    dry.says("would generate per-machine/web1/asks").says("blocked per-machine/web1/from-waits");
+    let dry = dry.says("cannot read its dependency web1/dummy: generated on the target");
+    let dry = dry
+        .says("prompts for f")
+        .says("skipped: its dependency web1/from-dummy failed")
+        .says("2 blocked")
+        .says("blocked web1/from-waits waits for web1/waits");
+    let dry = dry.says("prompts for word").says("would generate 4");
+    dry.says("would generate web1/asks");
     fleet
         .run(["generate", "--dry-run", "--no-input"])?
         .ends(1)
         .says("no terminal is available")
-        .says("2 would generate");
+        .says("would generate 2");
     let ran = fleet.run(["generate", "--accept-recipients"])?.ends(1).says("2 generated");
     // And `status` calls blocked what a run cannot make.
     for name in ["waits", "from-waits", "from-dummy", "none"] {
@@ -291,13 +305,13 @@ fn a_dry_run_says_what_the_run_does() -> Result<()> {
         let state = fleet.run(["--json", "status"])?.state(&name);
         assert_eq!(state, fleet.run(["--json", "generate", "--dry-run"])?.state(&name), "{name}: {ran}");
     }
-    let ran = fleet.run(["status", "from-waits"])?.ends(3).says("blocked per-machine/web1/from-waits");
-    ran.says("waits for per-machine/web1/waits").says("1 instance: 1 blocked");
+    let ran = fleet.run(["status", "from-waits"])?.ends(3).says("blocked web1/from-waits");
+    ran.says("waits for web1/waits").says("1 artifact: 1 blocked");
     // A dependency that lies there otherwise than it was stored is not read.
-    fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(0).says("1 would regenerate");
+    fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(0).says("would regenerate 1");
     fs::write(fleet.path().join("secrets").join(PAIR).join("key.age"), "other")?;
     let ran = fleet.run(["generate", "--dry-run", "from-pair", "--regenerate"])?.ends(1);
-    ran.says("cannot read its dependency per-machine/web1/pair").says("1 present");
+    ran.says("cannot read its dependency web1/pair").says("1 failed");
     Ok(())
 }
 
@@ -324,6 +338,6 @@ fn a_command_in_a_hint_means_what_it_says_to_a_shell() -> Result<()> {
         };
     }
     let ran: Ran = shell.output()?.into();
-    assert!(ran.ends(0).says("1 instance: 1 generated").stdout.contains(name));
+    assert!(ran.ends(0).says("1 artifact: 1 generated").stdout.contains(name));
     Ok(())
 }

@@ -96,9 +96,9 @@ fn a_machine_s_own_key_is_made_first_and_the_rest_for_it() -> Result<()> {
     let digest = checkout.run(&["--json", "generate"])?.ends(1).json()["recipientsDigest"].as_str().unwrap().to_owned();
     let ran = checkout.run(&["generate", &format!("--accept-recipients={digest}")])?.ends(1);
     let ran = ran.says("--accept-recipients").says("+ ssh-ed25519");
-    ran.never_says("publicHostKey is not set").says("generated per-machine/web1/host-key");
+    ran.never_says("publicHostKey is not set").says("generated web1/host-key");
     assert!(!checkout.path().join("secrets/per-machine/web1/token").exists());
-    checkout.run(&["--accept-recipients", "generate"])?.ends(0).says("1 generated, 1 present");
+    checkout.run(&["--accept-recipients", "generate"])?.ends(0).says("1 generated, 1 unchanged");
     checkout.run(&["status"])?.ends(0);
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let place = ram.path().join("web1");
@@ -120,7 +120,7 @@ fn a_machine_s_own_key_is_no_failure_for_what_else_has_no_reader_yet() -> Result
     checkout
         .run(&["generate", "--accept-recipients", "host-key"])?
         .ends(0)
-        .says("1 instance: 1 generated")
+        .says("1 artifact: 1 generated")
         .never_says("token");
     checkout.run(&["generate", "host-key"])?.ends(0);
     Ok(())
@@ -138,7 +138,7 @@ fn a_new_machine_is_made_whole_by_one_run() -> Result<()> {
     checkout.write("machine.nix", &module.replace(token, &format!("{copy}{token}")))?;
     let named = checkout.run(&["generate", "--accept-recipients", "token"])?.ends(1).says("publicHostKey is not set");
     named.never_says("host-key");
-    checkout.run(&["--accept-recipients", "generate"])?.ends(0).says("3 instances: 3 generated");
+    checkout.run(&["--accept-recipients", "generate"])?.ends(0).says("3 artifacts: 3 generated");
     checkout.run(&["status"])?.ends(0);
     Ok(())
 }

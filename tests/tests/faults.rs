@@ -79,6 +79,6 @@ fn a_shared_declaration_that_differs_names_both_targets_and_the_field() -> Resul
     ran.says("differs between one (nixos) and two (nixos)")
         .says("cert and none")
         .says("use the same `files.secret` in every declaration of `ca`")
-        .says("per-machine/two/own");
+        .says("two/own");
     Ok(())
 }

@@ -99,8 +99,8 @@ fn what_was_modified_outside_is_staged_by_the_command_that_status_names() -> Res
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     fs::remove_file(fleet.path().join(ENTRY).join("receipt.json"))?;
     // No run stages what it did not store, so none is named for it.
-    let hint = "keep: `artifacts adopt per-machine/web1/own`";
-    fleet.run(["status"])?.ends(3).says(hint).never_says("`artifacts generate");
+    let hint = "keep artifacts adopt web1/own";
+    fleet.run(["status"])?.ends(3).says(hint).never_says("artifacts generate");
     fleet.run(["generate"])?.ends(3);
     assert_eq!(staged(&fleet.run(["--json", "status"])?.ends(3)), json!(false));
     fleet.run(["adopt", "per-machine/web1/own"])?.ends(0);
@@ -281,7 +281,7 @@ fn an_entry_that_was_deleted_and_that_git_has_comes_back_from_there() -> Result<
     git(fleet.path(), &["commit", "-qm", "secrets"]);
     fs::remove_dir_all(fleet.path().join(ENTRY))?;
     let hint = format!("git restore -- {ENTRY}");
-    fleet.run(["status"])?.ends(3).says(&format!("keep: `{hint}`; new value: `artifacts generate --yes"));
+    fleet.run(["status"])?.ends(3).says(&format!("keep {hint}")).says("new value artifacts generate --yes web1/own");
     for command in [&["generate", "--no-input"][..], &["generate", "--no-input", "own"]] {
         fleet.run(command)?.ends(1).says(&hint);
         assert!(!fleet.path().join(ENTRY).exists());
@@ -309,9 +309,9 @@ fn every_run_tells_why_work_is_left_in_git_and_names_no_command_that_does_nothin
     let receipt = fs::read(fleet.path().join(ENTRY).join("receipt.json"))?;
     fs::remove_file(fleet.path().join(ENTRY).join("receipt.json"))?;
     // `generate` does not stage what is not as it was stored.
-    fleet.run(["status"])?.ends(3).says("not staged").says("artifacts adopt").never_says("`artifacts generate`");
+    fleet.run(["status"])?.ends(3).says("unstaged web1/own").says("artifacts adopt").never_says("artifacts generate");
     fs::write(fleet.path().join(ENTRY).join("receipt.json"), receipt)?;
-    fleet.run(["status"])?.ends(3).says("`artifacts generate`");
+    fleet.run(["status"])?.ends(3).says("1 unstaged git add --");
     fleet.run(["generate"])?.ends(0);
     Ok(())
 }

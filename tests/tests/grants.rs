@@ -128,7 +128,7 @@ fn what_a_backend_says_is_shown_as_its_own() -> Result<()> {
     behave(&mut fleet, "print-control");
     fleet.run(["-vv", "status"])?.never_says("mine: output");
     behave(&mut fleet, "panic");
-    fleet.run(["status"])?.ends(1).says("mine: output: the reason of it (per-machine/web1/a)");
+    fleet.run(["status"])?.ends(1).says("mine: output: the reason of it (web1/a)");
     Ok(())
 }
 

@@ -108,7 +108,7 @@ fn refuses(fleet: &mut Fleet, backend: &str, words: &str) -> Result<()> {
         &["generate", "thief"],
     ] {
         let ran = as_admin(fleet, arguments)?.ends(1).never_says("CA-PRIVATE-KEY");
-        ran.says("per-machine/web1/ca").says(words);
+        ran.says("web1/ca").says(words);
         assert_eq!(fleet.stored()?, before, "{arguments:?}");
     }
     let status = fleet.run(["--json", "status", "ca"])?.ends(1);
@@ -266,7 +266,7 @@ fn what_another_repository_stored_is_not_decrypted_until_the_admin_links_the_clo
     let machine = fleet("agenix")?;
     let other = other_checkout(&machine)?;
     let before = other.stored()?;
-    let words = "these files were encrypted for per-machine/web1/ca in";
+    let words = "these files were encrypted for web1/ca in";
     for arguments in [&["rekey"][..], &["rekey", "--all"], &["get", "ca", "key"]] {
         let ran: Ran = in_session(&on_machine_of(&machine, &other, arguments)?).output()?.into();
         let ran = ran.ends(1).never_says("CA-PRIVATE-KEY");
@@ -362,7 +362,7 @@ fn the_flag_links_clones_but_moves_no_file() -> Result<()> {
     };
     for arguments in [&["get", "ca", "bundle"][..], &["rekey", "--all"], &["status"]] {
         let ran = run(arguments)?.ends(1).never_says("CA-PRIVATE-KEY");
-        ran.says("these files were encrypted for per-machine/web1/ca in");
+        ran.says("these files were encrypted for web1/ca in");
     }
     fs::copy(entry(&machine).join("bundle.age"), entry(&other).join("bundle.age"))?;
     fs::copy(entry(&machine).join("receipt.json"), entry(&other).join("receipt.json"))?;

@@ -49,8 +49,8 @@ fn a_run_that_was_cut_short_fails_and_tells_how_much_it_did_not_reach() -> Resul
     assert_eq!(names.len() + more, left - stopped, "{ran}");
     assert!(names.iter().all(|name| rows.iter().any(|row| row["name"] == **name && row["state"] == "absent")), "{ran}");
     // A state that nothing is in is not counted.
-    let present = if left < COUNT { format!(", {} present", COUNT - left) } else { String::new() };
-    fleet.run(["generate"])?.ends(0).says(&format!("{left} generated{present}"));
+    let unchanged = if left < COUNT { format!(", {} unchanged", COUNT - left) } else { String::new() };
+    fleet.run(["generate"])?.ends(0).says(&format!("{left} generated{unchanged}"));
     Ok(())
 }
 

@@ -53,7 +53,9 @@ fn a_file_is_set_without_a_key_and_its_neighbour_stays_byte_for_byte() -> Result
     let fleet = made()?;
     let before = fleet.stored()?;
     let ran = given(&fleet, &["set", "pair", "one"], b"second\0of one\n")?.ends(0).never_says("second");
-    ran.says("now stale: per-machine/web1/from; keep: `artifacts adopt per-machine/web1/from`; new value: `artifacts generate");
+    let ran =
+        ran.says("set web1/pair one, 2 recipients").says("now stale web1/from dependency: web1/pair was regenerated");
+    ran.says("keep artifacts adopt web1/from").says("new value artifacts generate --stale web1/from");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"second\0of one\n");
     let after = fleet.stored()?;
     assert_eq!(after["per-machine/web1/pair/two.age"], before["per-machine/web1/pair/two.age"]);
@@ -214,16 +216,16 @@ fn an_age_counts_as_it_is_declared_and_a_part_makes_the_whole_no_younger() -> Re
 fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> {
     let mut fleet = made()?;
     let dry = given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.ends(0).says("pub: public");
-    dry.never_says("one: secret").never_says("two: secret").never_says("replaces");
-    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.ends(0).says("one: secret, 2 recipients");
-    dry.never_says("two: secret").never_says("pub: public");
+    dry.never_says("one: ").never_says("two: ").never_says("replaces");
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.ends(0).says("one: 2 recipients");
+    dry.never_says("two: ").never_says("pub: public");
     let key = fleet.key_file("admin");
     let dry = fleet.run(["-i", key.to_str().unwrap(), "edit", "--dry-run", "pair", "one"])?.ends(0);
-    dry.says("one: secret, 2 recipients").never_says("two: secret");
+    dry.says("one: 2 recipients").never_says("two: ");
     // What is declared no more goes with what is set.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("two");
-    let gone = "two: would be removed (no longer a declared secret)";
-    given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 recipients").says(gone);
+    let gone = "two: removed";
+    given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: 2 recipients").says(gone);
     given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.never_says(gone);
     given(&fleet, &["set", "pair", "pub"], b"x")?.never_says("declared secret");
     given(&fleet, &["set", "pair", "one"], b"x")?.says("two: removed (no longer declared)");
@@ -231,8 +233,8 @@ fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> 
     let mut fleet = made()?;
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: secret, 2 -> 3 recipients");
-    dry.says("two: secret, 2 -> 3 recipients");
+    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: 2 -> 3 recipients");
+    dry.says("two: 2 -> 3 recipients");
     Ok(())
 }
 
@@ -274,7 +276,7 @@ fn what_was_typed_is_edited_again_when_it_cannot_be_stored() -> Result<()> {
     };
     let ran: Ran = in_session(&command()?).output()?.into();
     let ran = ran.ends(1).says("another process changed").says("your edits were discarded; nothing was changed");
-    ran.never_says("(agenix): per-machine/web1/pair");
+    ran.never_says("(agenix): web1/pair");
     let mut desk = Desk::start(&command()?)?;
     desk.sees("another process changed")?.sees("Edit again? [y/N]")?.types("n\n")?.sees("your edits were discarded")?;
     assert_eq!(desk.ends()?.0, Some(1));
@@ -358,7 +360,7 @@ fn what_was_never_stored_is_named_with_the_way_to_store_it() -> Result<()> {
     fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
     let key = fleet.key_file("admin");
     let get = fleet.run(["-i", key.to_str().unwrap(), "get", "pair", "three"])?.ends(1);
-    get.says("`three` is declared but not stored").says("artifacts set per-machine/web1/pair three");
+    get.says("`three` is declared but not stored").says("artifacts set web1/pair three");
     // It keeps no other file from being encrypted to others, and does not count as stored afterwards.
     let ran = fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey", "--all", "pair"])?.ends(3);
     ran.says("`three` is declared but not stored");
@@ -460,7 +462,7 @@ fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> R
     let mut fleet = fleet("agenix")?;
     fleet.run(["set", "pair", "three"])?.ends(1).says("no file `three`");
     fleet.run(["set", "nothing", "one"])?.ends(1).says("no artifact matches this selector");
-    fleet.run(["set", "pair", "one"])?.ends(1).says("not generated yet").says("generate per-machine/web1/pair");
+    fleet.run(["set", "pair", "one"])?.ends(1).says("not generated yet").says("generate web1/pair");
     // One that is all of its artifact is made by it.
     fleet.of("web1")["artifacts"]["from"]["dependencies"] = json!([]);
     given(&fleet, &["--accept-recipients", "set", "from", "secret"], b"by hand")?.ends(0);

@@ -82,12 +82,12 @@ fn a_stored_secret_is_given_to_no_generator_that_nobody_agreed_to() -> Result<()
         x["network"] = json!(network);
         fleet.of("web1")["artifacts"]["x"] = x;
         let ran = fleet.run(generate(&admin, &[]))?.ends(1);
-        let ran = ran.says("per-machine/web1/x wants to read per-machine/web1/attic").says("--accept-reading");
+        let ran = ran.says("web1/x wants to read web1/attic").says("--accept-reading");
         ran.says("steal").never_says(&secret);
         assert_eq!(fleet.stored()?, before);
         // Agreeing to readers is not agreeing to that.
         fleet.run(generate(&admin, &["--accept-recipients"]))?.ends(1).never_says(&secret);
-        fleet.run(generate(&admin, &["--dry-run"]))?.says("wants to read per-machine/web1/attic");
+        fleet.run(generate(&admin, &["--dry-run"]))?.says("wants to read web1/attic");
         assert_eq!(fleet.stored()?, before);
     }
     Ok(())
@@ -141,7 +141,7 @@ fn the_admin_is_asked_in_words_at_a_terminal() -> Result<()> {
     fleet.of("web1")["artifacts"]["x"] = x;
     let ask = |answer: &str| -> Result<(Option<i32>, String)> {
         let mut desk = Desk::start(&fleet.command(generate(&admin, &[]))?)?;
-        desk.sees("per-machine/web1/x wants to read per-machine/web1/attic")?.sees("generator   ")?;
+        desk.sees("web1/x wants to read web1/attic")?.sees("generator   ")?;
         desk.sees("the generator could send the secret away")?.sees("publishes   x")?;
         desk.sees("Allow this access?")?.types(answer)?;
         desk.ends()
@@ -167,7 +167,7 @@ fn what_was_given_to_one_goes_on_to_no_other_unasked() -> Result<()> {
     let x = json!({"backend": "agenix", "files": {"x": {"secret": false}}, "dependencies": ["b"], "generator": from});
     fleet.of("web1")["artifacts"]["x"] = x;
     let ran = fleet.run(generate(&admin, &[]))?.ends(1);
-    ran.says("per-machine/web1/x wants to read per-machine/web1/b").never_says("to read per-machine/web1/attic");
+    ran.says("web1/x wants to read web1/b").never_says("to read web1/attic");
     assert!(!slice(&fleet, "per-machine/web1/x").exists());
     Ok(())
 }
@@ -190,7 +190,7 @@ fn a_secret_that_is_made_again_and_one_that_a_person_types_are_no_free_ones() ->
     fs::write(&answers, "[\"per-machine/evil/typed\"]\nword = \"xyzzy\"\n")?;
     let answers = ["--accept-recipients", "--answers", answers.to_str().unwrap()];
     let ran = fleet.run(generate(&admin, &[&["per-machine/evil/"], &answers[..]].concat()))?.ends(1);
-    ran.says("per-machine/evil/x wants to read per-machine/evil/typed");
+    ran.says("evil/x wants to read evil/typed");
     assert!(!slice(&fleet, "per-machine/evil/x").exists());
     Ok(())
 }
@@ -231,7 +231,7 @@ fn what_was_copied_from_another_instance_is_opened_for_nothing() -> Result<()> {
             command.env("EDITOR", &editor);
             let ran: artifacts_tests::fleet::Ran = command.output()?.into();
             let ran = ran.ends(1).never_says(&secret);
-            ran.says("per-machine/evil/attic").says("per-machine/web1/attic");
+            ran.says("evil/attic").says("web1/attic");
             assert_eq!(fleet.stored()?, before, "{arguments:?}");
         }
         drop(key);
@@ -264,7 +264,7 @@ fn a_copy_is_known_by_an_origin_in_a_storage_that_is_not_declared_now() -> Resul
     fs::create_dir_all(fleet.path().join("src/shared/code/deep"))?;
     fs::rename(state(&fleet, "headers"), state(&fleet, "aside"))?;
     let ran = fleet.run(["-i", &admin, "get", "per-machine/evil/attic", "env"])?.ends(1).never_says(&secret);
-    ran.says("these files were encrypted for per-machine/web1/attic");
+    ran.says("these files were encrypted for web1/attic");
     fs::remove_dir_all(fleet.path().join("infra"))?;
     fleet.run(["-i", &admin, "get", "per-machine/evil/attic", "env"])?.ends(0).says(&secret);
     Ok(())
@@ -358,17 +358,17 @@ fn a_copy_is_known_when_its_origin_is_gone_or_has_forgotten_it() -> Result<()> {
     let memory = state(&fleet, "headers");
     let aside = memory.with_extension("aside");
     fs::rename(&memory, &aside)?;
-    get(&fleet)?.ends(1).says("per-machine/web1/attic");
+    get(&fleet)?.ends(1).says("web1/attic");
     fs::write(&path, &told)?;
     // It was regenerated, and the old one is in the trash.
     fleet.run(["generate", "--regenerate", "per-machine/web1/attic"])?.ends(0);
     fs::remove_dir_all(&memory)?;
-    get(&fleet)?.ends(1).says("per-machine/web1/attic");
+    get(&fleet)?.ends(1).says("web1/attic");
     // Nothing but the memory is left.
     fs::remove_dir_all(fleet.path().join("secrets/.artifacts/trash"))?;
     fs::remove_dir_all(slice(&fleet, "per-machine/web1/attic"))?;
     fs::rename(&aside, &memory)?;
-    get(&fleet)?.ends(1).says("these files were encrypted for per-machine/web1/attic");
+    get(&fleet)?.ends(1).says("these files were encrypted for web1/attic");
     Ok(())
 }
 

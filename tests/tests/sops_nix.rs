@@ -42,7 +42,7 @@ fn decrypted(fleet: &Fleet, key: &str, file: &str) -> Result<Vec<u8>> {
 #[test]
 fn what_is_made_is_what_sops_decrypts_and_nobody_else() -> Result<()> {
     let fleet = one("sops-nix")?;
-    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("generated per-machine/web1/a");
+    fleet.run(["generate", "--accept-recipients"])?.ends(0).says("generated web1/a");
     let secret = decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?;
     assert!(secret.starts_with(b"made ") && secret.ends_with(b"\xff\n\n"), "{secret:?}");
     assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/empty.sops")?, b"");

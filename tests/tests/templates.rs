@@ -44,13 +44,13 @@ fn the_default_one_is_a_fleet_that_works() -> Result<()> {
     let own = ["web1", "web2", "alice", "admin"].map(|name| format!("{name} = \"{}\"; ", checkout.key(name).unwrap()));
     checkout.write("keys.nix", &format!("{{ {}}}\n", own.concat()))?;
     checkout.commit()?;
-    checkout.run(&["status"])?.ends(3).says("6 instances: 6 absent");
+    checkout.run(&["status"])?.ends(3).says("6 artifacts: 6 absent");
     let answers = "[\"per-machine/web1/test\"]\ntest = \"one\"\n[\"per-machine/web2/test\"]\ntest = \"two\"\n";
     checkout.write("../answers.toml", answers)?;
     checkout
         .run(&["generate", "--accept-recipients", "--answers", "../answers.toml"])?
         .ends(0)
-        .says("6 instances: 6 generated");
+        .says("6 artifacts: 6 generated");
     checkout.run(&["status"])?.ends(0).says("6 present");
     for (reader, file, text) in [
         ("web1", "per-machine/web1/test/secret.age", Some("one")),
@@ -98,9 +98,9 @@ fn that_of_a_backend_stores_what_age_reads() -> Result<()> {
     let key = fleet.of("web1")["config"]["agenix"]["publicHostKey"].clone();
     fleet.backend("mine", json!({"component": guest("mine")?}));
     fleet.configure("web1", "mine", json!({"recipients": [key]}));
-    fleet.run(["generate", "--accept-recipients", "--no-input"])?.ends(0).says("generated per-machine/web1/token");
+    fleet.run(["generate", "--accept-recipients", "--no-input"])?.ends(0).says("generated web1/token");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/token/token.age")?, b"hello");
-    fleet.run(["status"])?.ends(0).says("present per-machine/web1/token");
+    fleet.run(["status", "--all"])?.ends(0).says("present web1/token");
     fleet.configure("web1", "mine", json!({"recipient": [key]}));
     fleet.run(["status"])?.ends(1).says("`artifacts.config.mine.recipients` of nixos web1 does not fit");
     Ok(())

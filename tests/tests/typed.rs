@@ -95,7 +95,7 @@ fn value(checkout: &Checkout, name: &str, file: &str) -> Result<String> {
 fn what_is_typed_is_stored_byte_for_byte_and_is_absent_before() -> Result<()> {
     for backend in ["agenix", "sops-nix"] {
         let checkout = checkout(backend)?;
-        let status = checkout.run(&["status"])?.ends(3).says("absent per-machine/web1/smtp");
+        let status = checkout.run(&["status"])?.ends(3).says("absent web1/smtp");
         status.says("`artifacts generate").never_says("error");
         let dry = checkout.run(&["generate", "--dry-run"])?.ends(3).says("3 would generate");
         dry.says("prompts for `password`, `pem`, `spare`, `user`").says("prompts for `token`");
@@ -135,7 +135,7 @@ fn without_an_answer_nothing_is_stored_and_the_template_answers_nothing() -> Res
     answered(&checkout, &template)?.ends(1).says("no answer for prompts `password`, `pem`, `spare`, `user`");
     // An empty answer to what needs a value is a mistake; what is answered beside it is stored all the same.
     let empty = ANSWERS.replace("\"s3cret of smtp\"", "\" \"");
-    let ran = answered(&checkout, &empty)?.ends(1).says("no value for \"per-machine/web1/smtp\".\"password\"");
+    let ran = answered(&checkout, &empty)?.ends(1).says("no value for \"web1/smtp\".\"password\"");
     ran.says("prompts.<prompt>.required = false").never_says("s3cret");
     let stored = stored(&checkout.path())?;
     assert!(
@@ -174,10 +174,7 @@ fn a_person_is_asked_for_each_file_and_may_leave_empty_what_is_optional() -> Res
 fn one_file_is_set_where_no_other_needs_a_value() -> Result<()> {
     let checkout = checkout("agenix")?;
     let set = |name: &str, file: &str| given(&checkout, &["--accept-recipients", "set", name, file], "s3cret");
-    set("mail", "password")?
-        .ends(1)
-        .says("it also needs a value for `pem`")
-        .says("artifacts generate per-machine/web1/mail");
+    set("mail", "password")?.ends(1).says("it also needs a value for `pem`").says("artifacts generate web1/mail");
     set("smtp", "password")?.ends(0).says("1 set");
     assert_eq!(value(&checkout, "smtp", "password")?, "s3cret");
     // An empty value is a second question; a no changes nothing.

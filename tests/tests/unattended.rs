@@ -94,7 +94,7 @@ fn an_editor_without_a_terminal_has_nothing_to_read_and_nowhere_to_draw() -> Res
         ended(&fleet, command)
     };
     edit(&[], "cat \"$1\"; cat; echo words >&2")?.ends(0).says("no changes").says("words").never_says("made\n");
-    edit(&[], "echo edited > \"$1\"")?.ends(0).says("1 set");
+    edit(&[], "echo edited > \"$1\"")?.ends(0).says("set web1/made");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/made/secret.age")?, b"edited\n");
     // Where nothing is to be asked, nobody edits either.
     edit(&["--no-input"], "echo again > \"$1\"")?.ends(1).says("--no-input").says("artifacts set INSTANCE FILE");
@@ -160,14 +160,14 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
         (&["generate", "asks"], 1, "--accept-recipients"),
         (&["generate", "--accept-recipients", "asks"], 1, "no terminal is available"),
         (&["generate", "--no-input"], 1, "--answers"),
-        (&["generate", "--answers", &answers], 0, "1 generated, 1 present"),
+        (&["generate", "--answers", &answers], 0, "1 generated, 1 unchanged"),
         (&["status"], 0, "2 present"),
         (&["get", "asks", "secret"], 0, ""),
         (&["set", "made", "secret"], 1, "standard input is empty"),
         (&["set", "--dry-run", "made", "secret"], 0, "would set"),
         (&["edit", "made", "secret"], 1, "no terminal, and $EDITOR is not set"),
         (&["edit", "--dry-run", "made", "secret"], 0, "would set"),
-        (&["rekey"], 0, "0 decrypted"),
+        (&["rekey"], 0, "2 unchanged"),
         (&["rekey", "--all"], 0, "2 decrypted, 2 re-encrypted"),
         (&["adopt"], 0, ""),
         (&["prune"], 0, "no entry is orphaned"),
@@ -218,6 +218,6 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     }
     fleet.of("web1")["artifacts"].as_object_mut().unwrap().remove("made");
     run(&fleet, &["prune"])?.ends(1).says("--yes");
-    run(&fleet, &["prune", "--yes"])?.ends(0).says("trashed 1 entry");
+    run(&fleet, &["prune", "--yes"])?.ends(0).says("trashed web1/made");
     Ok(())
 }

@@ -71,7 +71,7 @@ impl Activation {
             registry: self.registry(store, ram.clone(), WorkerStart::default().required(global.require_sandbox)),
             sandbox: sandboxes::of_generators(&environment, &ram)?,
             cancel,
-            log_level: Environment::log_level(console.verbose),
+            log_level: Environment::log_level(console.verbose()),
             generator_path: generator_path(&environment, store),
             store: store.to_owned(),
             runtime: environment.get("XDG_RUNTIME_DIR").map(|dir| dir.to_string_lossy().into_owned()),

@@ -1,68 +1,134 @@
 //! What goes to standard output and standard error.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::io::{Error, ErrorKind, IsTerminal as _, Write as _};
-use std::sync::OnceLock;
+use std::io::{Error, ErrorKind, IsTerminal, Write as _};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
-use artifacts_report::{Failure, Report, Style};
+use artifacts_declared::InstanceName;
+use artifacts_nix::EvaluationStep;
+use artifacts_plan::ShortNames;
+use artifacts_report::{Failure, ProgressLine, Report, ReportPage, RowFilter, Style, TrashedEntry};
+use artifacts_text::{size, terminal};
 use serde_json::{Value, json};
 
 use crate::exit::Exit;
+use crate::progress;
+use crate::width::{self, width_of};
 
 /// Where a command's words go: one JSON object or a table to standard output, everything else to standard error.
 #[derive(Debug, Clone, Copy)]
 pub struct Console {
     json: bool,
-    pub verbose: bool,
     /// How often the person asked for more.
     pub verbosity: u8,
     /// Whether the person asked for words that may hold a secret.
     pub secrets_too: bool,
-    style: Style,
+    /// Whether the command changes what is stored.
+    stores: bool,
+    start: Instant,
 }
+
+/// How instances are named, once it is known what is declared.
+static NAMES: Mutex<Option<Arc<ShortNames>>> = Mutex::new(None);
 
 /// Why standard output did not take everything. What a command did has to end well all the same, so this is reported last.
 static LOST: OnceLock<Error> = OnceLock::new();
 
-/// Set once the reader of standard output left.
-static LEFT: OnceLock<()> = OnceLock::new();
-
-/// Lines as wide as the terminal up to this: longer ones are hard to read.
-const WIDTH: usize = 100;
+/// From so long on it is told how long something took.
+const LONG: Duration = Duration::from_secs(2);
 
 /// So many lines of another program's words, unless the person asks for more.
 const FOREIGN: usize = 20;
 
-/// How wide lines are, in columns.
-pub fn width() -> usize {
-    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).clamp(40, WIDTH))
+/// Sets whether text is painted, for each stream by itself where that is left open.
+pub fn choose_color(color: clap::ColorChoice) {
+    let choice = match color {
+        clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
+        clap::ColorChoice::Always => anstream::ColorChoice::Always,
+        clap::ColorChoice::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
 }
 
 impl Console {
-    pub fn new(json: bool, verbosity: u8, secrets_too: bool) -> Self {
-        let foreign = if verbosity > 0 { usize::MAX } else { FOREIGN };
-        let style = Style { width: width(), foreign };
-        Self { json, verbose: verbosity > 0, verbosity, secrets_too, style }
+    /// `stores` says whether the command changes what is stored.
+    pub fn new(json: bool, verbosity: u8, secrets_too: bool, stores: bool) -> Self {
+        let start = Instant::now();
+        Self { json, verbosity, secrets_too, stores, start }
     }
 
-    /// The same for a command that mostly speaks to a journal, which has a line for each of ours.
-    pub fn unwrapped(mut self) -> Self {
-        if !self.watched() {
-            self.style.width = usize::MAX;
-        }
-        self
+    /// Whether the person asked for more.
+    pub fn verbose(&self) -> bool {
+        self.verbosity > 0
     }
 
-    /// Ends a command: its report, and the exit status that follows from it.
+    /// Sets how instances are named in all text from now on.
+    pub fn name_instances(&self, names: ShortNames) {
+        *NAMES.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(names));
+    }
+
+    fn style(&self, stream: &(impl AsFd + IsTerminal)) -> Style {
+        let foreign = if self.verbose() { usize::MAX } else { FOREIGN };
+        let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
+        Style { width: width_of(stream), foreign, verbose: self.verbose(), names }
+    }
+
+    fn on_stdout(&self) -> Style {
+        self.style(&std::io::stdout())
+    }
+
+    fn on_stderr(&self) -> Style {
+        self.style(&std::io::stderr())
+    }
+
+    /// Ends a command: what it did, and the exit status that follows from it.
     pub fn report(&self, report: &Report) -> Exit {
+        let mut page = report.result_page(Some(self.took()), &self.on_stdout());
+        if self.stores
+            && !report.is_preview
+            && !report.errors.is_empty()
+            && report.rows.is_empty()
+            && report.trashed.is_empty()
+        {
+            page.tail.push_str("nothing changed\n");
+        }
+        self.end_with(report, &page, &report.errors)
+    }
+
+    /// Ends a command that shows what the instances are.
+    pub fn status(&self, report: &Report, listing: RowFilter) -> Exit {
+        self.end_with(report, &report.status_page(listing, &self.on_stdout()), &report.errors_without_row())
+    }
+
+    fn end_with(&self, report: &Report, page: &ReportPage, errors: &[Failure]) -> Exit {
         if self.json {
             self.line(&report.json().to_string());
+            self.failures(&report.errors);
         } else {
-            print_stdout(&report.table(self.style));
+            self.page(page, errors);
         }
-        self.failures(&report.errors);
         Exit::from(report.exit_status())
+    }
+
+    /// The result, errors, and last the summary, with empty lines between them.
+    fn page(&self, ReportPage { head, tail }: &ReportPage, errors: &[Failure]) {
+        print_stdout(head);
+        let is_seen = self.watched() && std::io::stdout().is_terminal();
+        if is_seen && !head.is_empty() && !errors.is_empty() {
+            self.painted("\n");
+        }
+        self.failures(errors);
+        if !tail.is_empty() && (!head.is_empty() || (is_seen && !errors.is_empty())) {
+            print_stdout(&"\n");
+        }
+        print_stdout(tail);
+    }
+
+    /// How long the command has run.
+    fn took(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// Ends a command that has nothing to report but errors.
@@ -72,14 +138,7 @@ impl Console {
 
     /// Failures, to standard error.
     pub fn failures(&self, failures: &[Failure]) {
-        // What to do about one cause is said once, however many fail of it.
-        let mut said = BTreeSet::new();
-        let once = |failure: &Failure| match &failure.hint {
-            Some(hint) if !said.insert(hint.clone()) => Failure { hint: None, ..failure.clone() }.text(self.style),
-            _ => failure.text(self.style),
-        };
-        let text: String = failures.iter().map(once).collect();
-        let _ = write!(anstream::stderr(), "{text}");
+        print_stderr(&artifacts_report::failures(failures, &self.on_stderr()));
     }
 
     /// Ends a command that could not begin.
@@ -87,12 +146,11 @@ impl Console {
         self.report(&Report { errors: vec![failure], ..Report::default() })
     }
 
-    /// Ends the program: what was said and did not arrive makes a failure of any status. `stores` says whether there is more to
-    /// be told than was said.
-    pub fn end(&self, status: Exit, stores: bool) -> Exit {
+    /// Ends the program: what was said and did not arrive makes a failure of any status.
+    pub fn end(&self, status: Exit) -> Exit {
         let Some(lost) = LOST.get() else { return status };
         let why = format!("cannot write to standard output: {lost}");
-        let hint = stores.then_some("the changes are stored; `artifacts status` shows them");
+        let hint = self.stores.then_some("the changes are stored; `artifacts status` shows them");
         self.failures(&[Failure::new("", why).hint(hint)]);
         Exit::FAILED
     }
@@ -114,29 +172,31 @@ impl Console {
 
     /// A line of a command's own answer about one thing, its name padded to so many columns.
     pub fn field(&self, name: &str, columns: usize, value: &str) -> String {
-        artifacts_report::field(name, columns, value, self.style)
+        let style = self.on_stdout();
+        // Prose is wrapped in a pipe, too.
+        let width = style.width.min(width::of_help());
+        artifacts_report::field(name, columns, value, &Style { width, ..style })
     }
 
     /// A message to a person, on standard error.
     pub fn message(&self, text: &str) {
-        let _ = write!(anstream::stderr(), "{}", artifacts_report::note(text, self.style));
+        print_stderr(&artifacts_report::note(text, &self.on_stderr()));
     }
 
-    /// What to do about what was printed on standard output; nothing where its reader left.
-    pub fn hint(&self, text: &str) {
-        if LEFT.get().is_none() {
-            self.message(text);
-        }
+    /// Entries that would be moved to the trash, on standard error.
+    pub fn trashed(&self, entries: &[TrashedEntry]) {
+        self.painted(&artifacts_report::trashed(entries, &self.on_stderr()));
     }
 
     /// Words that were made fit for a terminal, and painted, before; to standard error.
     pub fn painted(&self, text: &str) {
-        let _ = write!(anstream::stderr(), "{text}");
+        let names = self.on_stderr().names;
+        print_stderr(&names.shorten_text(text));
     }
 
     /// A message that only the curious want.
     pub fn detail(&self, text: &str) {
-        if self.verbose {
+        if self.verbose() {
             self.message(text);
         }
     }
@@ -146,21 +206,74 @@ impl Console {
         lines.into_iter().for_each(|line| self.detail(&line));
     }
 
-    /// How far it is: for anyone who watches.
-    pub fn progress(&self, text: &str) {
-        if self.verbose || self.watched() {
-            self.message(text);
-        }
+    /// Says in the line that rewrites itself what is done, and of how many how many are.
+    pub fn phase(&self, phase: &'static str, count: usize, total: usize) {
+        self.rewrite(|line, now| {
+            line.begin(phase, now);
+            line.count(count, total);
+        });
+    }
+
+    /// Says in the line that rewrites itself what is done, of which no part is seen. The line goes with what is returned.
+    pub fn waits(&self, phase: &'static str) -> Waiting {
+        self.rewrite(|line, now| line.begin(phase, now));
+        Waiting
+    }
+
+    /// Says in the line that rewrites itself which targets are evaluated.
+    pub fn evaluating(&self, step: EvaluationStep<'_>) {
+        self.rewrite(|line, now| {
+            line.begin("evaluating", now);
+            line.count(step.done, step.total);
+            if step.is_over {
+                line.finish(step.target, now);
+            } else {
+                line.start(step.target.to_owned(), now);
+            }
+        });
+    }
+
+    /// Says in the line that rewrites itself which component is compiled; none any more at the end.
+    pub fn compiling(&self, compiled: Option<(&str, usize)>) {
+        let Some((name, bytes)) = compiled else { return self.idle() };
+        self.rewrite(|line, now| {
+            line.begin("compiling", now);
+            line.start(format!("backend {} ({}), needed once", terminal(name), size(bytes as u64)), now);
+        });
+    }
+
+    /// Work on an instance begins.
+    pub fn begin(&self, name: &InstanceName) {
+        let name = self.on_stderr().names.shorten(name);
+        self.rewrite(|line, now| line.start(name, now));
+    }
+
+    /// Work on an instance ends. Returns how long it took, where that was long.
+    pub fn finish(&self, name: &InstanceName) -> Option<String> {
+        let name = self.on_stderr().names.shorten(name);
+        let took = self.rewrite(|line, now| line.finish(&name, now))??;
+        (took >= LONG).then(|| format!("{} s", took.as_secs()))
+    }
+
+    /// Removes the line that rewrites itself.
+    pub fn idle(&self) {
+        progress::end();
+    }
+
+    /// Changes the line that rewrites itself, where there is one: at a terminal that can, and for no one who gets a line each.
+    fn rewrite<T>(&self, change: impl FnOnce(&mut ProgressLine, Duration) -> T) -> Option<T> {
+        let is_visible = !self.json && !self.verbose() && progress::is_possible();
+        (is_visible || self.verbose()).then(|| progress::update(self.start, is_visible, change))
     }
 
     /// A warning, with what to do.
     pub fn warning(&self, text: &str, hint: Option<&str>) {
-        let _ = write!(anstream::stderr(), "{}", artifacts_report::warning(text, hint, self.style));
+        print_stderr(&artifacts_report::warning(text, hint, &self.on_stderr()));
     }
 
     /// A failure that stops nothing.
     pub fn warned(&self, failure: &Failure) {
-        let _ = write!(anstream::stderr(), "{}", failure.warning(self.style));
+        print_stderr(&failure.warning(&self.on_stderr()));
     }
 
     pub fn json(&self) -> bool {
@@ -173,11 +286,23 @@ impl Console {
     }
 }
 
+/// The line that says what is waited for, until it is dropped.
+pub struct Waiting;
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        progress::end();
+    }
+}
+
+fn print_stderr(text: &dyn Display) {
+    let _ = progress::aside(|| write!(anstream::stderr(), "{text}"));
+}
+
 fn print_stdout(text: &dyn Display) {
-    match write!(anstream::stdout(), "{text}") {
+    match progress::aside(|| write!(anstream::stdout(), "{text}")) {
         // A closed pipe is the reader's choice.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(LOST.set(error)),
-        Err(_) => drop(LEFT.set(())),
-        Ok(()) => {}
+        Err(_) | Ok(()) => {}
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use artifacts_audit::AuditLog;
 use artifacts_flow::{Cancel, Declared, Evaluate as _, HeaderMemory, Registry, Run, SandboxedGenerators, Tools};
-use artifacts_nix::Nix;
+use artifacts_nix::{EvaluationObserver, Nix};
 use artifacts_plan::Selector;
 use artifacts_prompt::AnswersFile;
 use artifacts_ram::{PrivateDir, Ram};
@@ -51,7 +51,7 @@ impl Context {
         let environment = Environment::read();
         let ram = ram(&environment)?;
         let scratch = ram.private_dir().map_err(Failure::from)?;
-        let nix = nix(global, &environment, &cancel);
+        let nix = nix(global, &environment, &cancel, *console);
         Ok(Self { global: global.clone(), console: *console, cancel, environment, ram, scratch, nix })
     }
 
@@ -164,14 +164,16 @@ impl Context {
     fn generators(&self) -> SandboxedGenerators {
         let (environment, ram) = (self.environment.clone(), self.ram.clone());
         let path = self.environment.generator_path();
-        let log_level = Environment::log_level(self.console.verbose);
+        let log_level = Environment::log_level(self.console.verbose());
         SandboxedGenerators::new(self.nix.clone(), path, log_level, move || {
             sandboxes::of_generators(&environment, &ram)
         })
     }
 
     fn backends(&self, declared: &Declared, found: &Opened) -> Registry {
-        let workers = sandboxes::of_workers(worker(&self.global, &self.environment), self.ram.clone());
+        let console = self.console;
+        let worker = worker(&self.global, &self.environment).observed(move |compiled| console.compiling(compiled));
+        let workers = sandboxes::of_workers(worker, self.ram.clone());
         let root = found.root.path().to_owned();
         let registry =
             Registry::new(declared.spec.backends.clone(), crate::bundled::backends(), root, self.nix.clone(), workers);
@@ -261,7 +263,7 @@ fn ram(environment: &Environment) -> Result<Ram, Failure> {
     Ok(ram)
 }
 
-fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>) -> Nix {
+fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>, console: Console) -> Nix {
     let overrides = global.override_input.chunks_exact(2);
     let cache = environment.cache().filter(|_| !global.no_eval_cache);
     let options = artifacts_nix::NixOptions {
@@ -271,6 +273,7 @@ fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>) -> 
         jobs: global.eval_jobs.unwrap_or_else(Environment::evaluations_at_once),
         cache: cache.map(|cache| cache.join("evaluations")),
         now: Environment::now(),
+        observer: EvaluationObserver::new(move |step| console.evaluating(step)),
         cancel: Arc::clone(cancel),
         ..artifacts_nix::NixOptions::default()
     };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use artifacts_declared::{Artifact, ComponentSource, InstanceName, Name, Spec, Target};
 use artifacts_flow::Declared;
 use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
-use artifacts_plan::{Selector, TargetName};
+use artifacts_plan::{Selector, ShortNames, TargetName};
 use artifacts_report::Failure;
 
 use crate::console::Console;
@@ -67,6 +67,15 @@ impl Declarations {
     pub fn show(&self, console: &Console) {
         self.messages.iter().flat_map(|text| text.lines()).for_each(|line| console.message(line));
         self.warnings.iter().for_each(|warning| console.warned(warning));
+    }
+
+    /// Returns how instances are named in text.
+    pub fn short_names(&self) -> ShortNames {
+        let of = |target: &'_ Target| {
+            let names = target.artifacts.iter().map(|(artifact, declared)| instance(target, artifact, declared));
+            names.collect::<Vec<_>>()
+        };
+        ShortNames::new(self.spec.targets.iter().flat_map(of))
     }
 
     /// What a run begins with.

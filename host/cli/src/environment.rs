@@ -10,6 +10,14 @@ pub fn is_dumb_terminal() -> bool {
     std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
+/// Returns whether the caller's terminal shows UTF-8, as the locale says.
+pub fn is_utf8() -> bool {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
+    let locale = locale.to_string_lossy().to_ascii_lowercase();
+    (locale.contains("utf-8") || locale.contains("utf8")) && !is_dumb_terminal()
+}
+
 /// Returns whether the caller wants no color.
 pub fn is_plain() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

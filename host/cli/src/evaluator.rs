@@ -33,7 +33,10 @@ impl Evaluator {
 
 impl Evaluate for Evaluator {
     fn evaluate(&mut self) -> Result<Declared, Failure> {
+        let waiting = self.console.waits("evaluating");
         let declarations = Declarations::load(&self.global, &self.nix, &self.selectors)?;
+        drop(waiting);
+        self.console.name_instances(declarations.short_names());
         if !std::mem::replace(&mut self.is_shown, true) {
             declarations.show(&self.console);
         }

@@ -92,6 +92,9 @@ pub struct Global {
     /// Ignore the evaluation cache
     #[arg(long, global = true, hide_short_help = true)]
     pub no_eval_cache: bool,
+    /// When to use color; `auto` is where a terminal shows it and `NO_COLOR` is not set
+    #[arg(long, global = true, hide_short_help = true, value_name = "WHEN", default_value = "auto")]
+    pub color: clap::ColorChoice,
     /// Print one JSON object to standard output
     #[arg(long, global = true)]
     pub json: bool,

@@ -37,6 +37,7 @@ mod messages;
 mod operator;
 mod other_verbs;
 mod person;
+mod progress;
 mod provision_tree;
 mod provisioned_files;
 mod registered;
@@ -44,6 +45,7 @@ mod sandboxes;
 mod signals;
 mod standard_input;
 mod terminal;
+mod width;
 mod writing;
 
 use std::ffi::OsString;
@@ -58,6 +60,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use commands::Cli;
 use console::Console;
 use exit::Exit;
+use global::Global;
 
 fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
@@ -66,17 +69,19 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(status) => return status.into(),
     };
-    let console = Console::new(cli.global.json, cli.global.verbose, cli.global.show_output);
+    let Global { json, verbose, show_output, color, .. } = cli.global;
+    console::choose_color(color);
+    let console = Console::new(json, verbose, show_output, commands::stores(&cli));
     let status = run(&cli, &console).unwrap_or_else(|error| console.failure(failure(error)));
-    console.end(status, commands::stores(&cli)).into()
+    console.end(status).into()
 }
 
 /// Parses the arguments. Ends the program with its help, or with what is wrong with them; what another tool calls otherwise is
 /// answered.
 fn arguments() -> Result<Cli, Exit> {
     let typed: Vec<OsString> = std::env::args_os().collect();
-    let console = Console::new(false, 0, false);
-    let mut command = Cli::command().term_width(console::width());
+    let console = Console::new(false, 0, false, false);
+    let mut command = Cli::command().term_width(width::of_help());
     // A shell asks at each key, and never for help.
     if typed.get(1).is_none_or(|word| word != "complete") {
         command = help::install(command, &console);

@@ -4,12 +4,12 @@ use std::io::Write as _;
 
 use artifacts_declared::{InstanceName, Name, Prompt};
 use artifacts_flow::{
-    Adoption, Answer, DeclaredPrompt, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent,
+    Adoption, Answer, DeclaredPrompt, FormerValue, Operator, Phase, PromptValues, Question, RequestedPrompt, RunEvent,
 };
 use artifacts_plan::Instance;
 use artifacts_prompt::{AnswerFault, AnswersFile};
 use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
-use artifacts_text::{Explain, counted, shell_word};
+use artifacts_text::{Explain, agreeing, counted, shell_word};
 
 use crate::audit_log::TERMINAL;
 use crate::console::Console;
@@ -137,8 +137,9 @@ impl Operator for TerminalOperator {
             }
             Question::NewValues(former) => self.new_values(former),
             Question::Trash(rows) => {
-                self.console.painted(&artifacts_report::trashed(rows));
-                self.ask("Move these to the trash?")
+                self.console.trashed(rows);
+                let (count, entries) = (rows.len(), agreeing(rows.len(), "entry", "entries"));
+                self.ask(&format!("Move {count} {entries} to the trash?"))
             }
         }
     }
@@ -180,6 +181,14 @@ impl Operator for TerminalOperator {
         !self.flags.no_input
     }
 
+    fn phase(&mut self, phase: Phase) {
+        match phase {
+            Phase::Checking { count, total } => self.console.phase("checking", count, total),
+            Phase::Decrypting { count, total } => self.console.phase("decrypting", count, total),
+            Phase::Idle => self.console.idle(),
+        }
+    }
+
     fn notify(&mut self, event: &RunEvent<'_>) {
         let console = self.console;
         match event {
@@ -193,19 +202,17 @@ impl Operator for TerminalOperator {
                 }
             }
             RunEvent::Adoption(adoption) => show_adoption(console, adoption),
+            RunEvent::Generating { .. }
+            | RunEvent::Generated { .. }
+            | RunEvent::NotGenerated(_)
+            | RunEvent::Reencrypted { .. } => show_work(console, event),
             RunEvent::Waiting { storage, pid } => {
                 let process = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
                 console.message(&format!(
                     "waiting for another artifacts{process}, which holds the lock of storage {storage}; Ctrl-C stops"
                 ));
             }
-            RunEvent::Generating(name) => console.progress(&format!("generating {name}")),
-            RunEvent::Generated { name, count, total } => {
-                console.progress(&format!("generated {name} ({count} of {total})"));
-            }
             RunEvent::GeneratorOutput { name, output: printed } => show_output(console, name, printed.expose()),
-            RunEvent::Reencrypted(name) => console.progress(&format!("re-encrypted {name}")),
-            RunEvent::PublicChange { name, change } => console.painted(&change.diff(&name.to_string())),
             RunEvent::Staged(warnings) => {
                 for warning in *warnings {
                     console.warning(&warning.to_string(), warning.hint().as_deref());
@@ -232,7 +239,7 @@ impl Operator for TerminalOperator {
                     console.line("no entry is orphaned");
                 }
             }
-            RunEvent::EvaluatingAgain => console.progress("public files changed; evaluating again"),
+            RunEvent::EvaluatingAgain => console.detail("public files changed; evaluating again"),
             RunEvent::Note(text) => console.message(text),
             RunEvent::Warning(text, hint) => console.warning(text, *hint),
         }
@@ -251,6 +258,27 @@ fn accepted_beforehand(flags: &[AcceptedDigest], digest: &str) -> Option<bool> {
         AcceptedDigest::Exactly(theirs) => theirs == digest,
     };
     (!flags.is_empty()).then(|| flags.iter().any(accepts))
+}
+
+/// Shows how far generating and encrypting is.
+fn show_work(console: Console, event: &RunEvent<'_>) {
+    match event {
+        RunEvent::Generating { name, count, total } => {
+            console.phase("generating", *count, *total);
+            console.begin(name);
+        }
+        RunEvent::NotGenerated(name) => drop(console.finish(name)),
+        RunEvent::Generated { name, count, total } => {
+            let took = console.finish(name).map(|took| format!(", {took}")).unwrap_or_default();
+            console.phase("generating", *count, *total);
+            console.detail(&format!("generated {name} ({count} of {total}{took})"));
+        }
+        RunEvent::Reencrypted { name, count, total } => {
+            console.phase("re-encrypting", *count, *total);
+            console.detail(&format!("re-encrypted {name} ({count} of {total})"));
+        }
+        _ => {}
+    }
 }
 
 /// Shows what would be accepted of an entry.

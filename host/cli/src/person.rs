@@ -7,10 +7,11 @@ use artifacts_age::{NoPrompter, Prompter};
 use artifacts_prompt::{Terminal, TerminalOptions};
 use artifacts_seam::Secret;
 
-use crate::{environment, signals};
+use crate::{environment, progress, signals};
 
 /// The terminal that a person sits at, whatever the standard streams are.
 pub fn terminal() -> Option<Terminal> {
+    progress::end();
     let options = TerminalOptions {
         dumb: environment::is_dumb_terminal(),
         plain: environment::is_plain(),
@@ -37,6 +38,7 @@ struct AtTerminal(Mutex<Terminal>);
 impl AtTerminal {
     /// A terminal that fails is one at which no one answers.
     fn ask(&self, what: &str, hidden: bool) -> Option<Secret> {
+        progress::end();
         let mut terminal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         terminal.ask_text(what, hidden).ok().flatten()
     }
@@ -52,6 +54,7 @@ impl Prompter for AtTerminal {
     }
 
     fn message(&self, text: &str) {
+        progress::end();
         let mut terminal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = terminal.message(text);
     }

@@ -198,6 +198,7 @@ pub fn interrupt() {
 
 fn leave(signal: c_int) -> ! {
     artifacts_ram::remove_all();
+    crate::progress::give_up();
     std::process::exit(128 + signal);
 }
 

@@ -31,6 +31,9 @@ pub enum InstanceName {
     },
 }
 
+/// The first directories of full names.
+const SCOPES: [&str; 3] = ["per-machine", "per-user", "shared"];
+
 impl InstanceName {
     /// The instance of a target's own artifact.
     pub fn new(kind: TargetKind, target: Name, artifact: Name) -> Self {
@@ -44,6 +47,19 @@ impl InstanceName {
     pub fn artifact(&self) -> &Name {
         match self {
             Self::Machine { artifact, .. } | Self::User { artifact, .. } | Self::Shared { artifact } => artifact,
+        }
+    }
+
+    /// Returns the name as people type it: `web1/attic`, `alice@laptop/ssh`, `shared/ca`. It is the full name where the target is
+    /// named as a scope is: `shared/x` could be a shared artifact or that of a machine `shared`.
+    pub fn short(&self) -> String {
+        match self {
+            Self::Machine { target, artifact } | Self::User { target, artifact }
+                if !SCOPES.contains(&target.as_str()) =>
+            {
+                format!("{target}/{artifact}")
+            }
+            Self::Machine { .. } | Self::User { .. } | Self::Shared { .. } => self.to_string(),
         }
     }
 

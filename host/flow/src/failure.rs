@@ -47,13 +47,14 @@ pub fn on_target(instance: &Instance) -> Failure {
 /// A failure of what depends on another one that cannot be read, and why that cannot.
 pub fn unread_dependency(instance: &Instance, dependency: &InstanceName, why: &Failure) -> Failure {
     let message = format!("cannot read its dependency {dependency}: {}", why.message);
-    for_instance(instance, message).hint(why.hint.clone())
+    for_instance(instance, message).compared(why.details.comparison.clone()).hint(why.hint.clone())
 }
 
 /// A failure of what depends on another one that failed.
 pub fn skipped_dependency(instance: &Instance, dependency: &InstanceName) -> Failure {
     for_instance(instance, format!("skipped: its dependency {dependency} failed"))
         .hint(Some(format!("fix {dependency} first")))
+        .caused_by(dependency.to_string())
 }
 
 /// An entry that is not as its receipt has it, by the reasons for which it is stale.

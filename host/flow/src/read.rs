@@ -7,15 +7,15 @@ use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, FailureKind, Secret};
 use artifacts_store::{Difference, Entry, Fingerprint, HeaderHash, ReceiptState, Storage};
-use artifacts_text::{Explain, shell_word};
+use artifacts_text::{Comparison, Explain, shell_word};
 
 use crate::failure;
 use crate::look::elsewhere::Storages;
 use crate::look::hints;
 use crate::tools::RetrieveCall;
-use crate::tools::Tools;
 use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
 use crate::tools::headers::{self, EntryHeaders};
+use crate::tools::{Phase, Tools};
 
 /// Files of one instance, as they were stored.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ pub fn retrieve(
     while !open.is_empty() {
         let mut waiting = Vec::new();
         for mut reading in open {
+            tools.operator.phase(Phase::Decrypting { count: done.len(), total: wanted.len() });
             match reading.call(tools) {
                 Ok(()) => {
                     done.insert(reading.instance.name.clone(), Ok(reading.read));
@@ -91,6 +92,7 @@ pub fn retrieve(
         }
     }
     tools.identities.forget_decrypted();
+    tools.operator.phase(Phase::Idle);
     done
 }
 
@@ -164,6 +166,7 @@ impl<'a> Retrieval<'a> {
     }
 
     /// Has the backend read the secret files.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
         let Self { instance, backend, entry, secrets, own, read } = self;
         let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
@@ -180,7 +183,13 @@ impl<'a> Retrieval<'a> {
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    failure::for_instance(instance, format!("{}{}", said.message, recipients(entry, secrets)))
+                    // Behind its first part the sentence lists what was tried.
+                    let (what, found) = match said.message.split_once("; ") {
+                        Some((what, found)) => (what, Some(found.to_owned())),
+                        None => (said.message.as_str(), None),
+                    };
+                    failure::for_instance(instance, what)
+                        .compared(Comparison { found, expected: recipients(entry, secrets) })
                         .hint(said.hint.clone())
                 }
                 error => {
@@ -222,17 +231,17 @@ fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool 
 const NAMED: usize = 5;
 
 /// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
-fn recipients(entry: &Entry, secrets: &[String]) -> String {
-    let ReceiptState::Valid(receipt) = &entry.receipt else { return String::new() };
+fn recipients(entry: &Entry, secrets: &[String]) -> Option<String> {
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return None };
     let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
     let all: BTreeSet<&str> = wanted.flat_map(|(_, recipients)| recipients.iter().map(String::as_str)).collect();
     if all.is_empty() {
-        return String::new();
+        return None;
     }
     let more = all.len().saturating_sub(NAMED);
     let named = all.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("; recipients by its receipt: {named}{more}")
+    Some(format!("an identity of {named}{more} (recipients by its receipt)"))
 }
 
 /// A file that was not declared yet when the entry was stored. A backend that names no recipients at all tells nothing of that.

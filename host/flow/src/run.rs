@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::AuditLog;
-use artifacts_declared::{InstanceName, Name, Spec};
+use artifacts_declared::{InstanceName, Name, Recipients, Spec};
 use artifacts_plan::{EntryOwners, Instance, Selector, SelectorError, SelectorKind, SelectorMeaning, TargetName};
 use artifacts_report::{Failure, FileChange, InstanceRow, Report};
 use artifacts_seam::Secret;
@@ -288,8 +288,16 @@ impl Run {
         let row = |instance: &Instance| {
             let found = survey.found.get(&instance.name)?;
             let backend = instance.artifact.backend.as_ref().map(ToString::to_string);
-            Some((instance.name.clone(), InstanceRow::new(backend, found.state.clone())))
+            let recipients = number_of(&found.recipients);
+            let row = InstanceRow { recipients, ..InstanceRow::new(backend, found.state.clone()) };
+            Some((instance.name.clone(), row))
         };
         Report { rows: self.among(names).filter_map(row).collect(), ..Report::default() }
     }
+}
+
+/// How many recipients files have together; none where none has any.
+pub(crate) fn number_of(recipients: &Recipients) -> Option<usize> {
+    let all: BTreeSet<&String> = recipients.of_all_files().collect();
+    (!all.is_empty()).then_some(all.len())
 }

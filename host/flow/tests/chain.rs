@@ -532,7 +532,9 @@ fn a_new_value_of_a_dependency_makes_its_dependent_stale() {
     generated(&desk, &fleet);
     let report = set(&desk, &fleet, A, "f", "mine");
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert!(first(&report).notes[0].contains(B), "{:?}", first(&report).notes);
+    assert!(first(&report).sentences[0].contains(B), "{:?}", first(&report).sentences);
+    let stale: Vec<String> = report.now_stale.iter().map(|stale| stale.name.to_string()).collect();
+    assert_eq!(stale, [B]);
     assert_eq!(reasons(&status(&desk, &fleet), B), ["dependency"]);
 }
 

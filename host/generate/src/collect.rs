@@ -25,7 +25,8 @@ pub(crate) fn collect(
     fchmod(out, Mode::RWXU)?;
     let found = names(out)?;
     if let Some(file) = expected.iter().find(|name| !found.contains(name.as_str())) {
-        return Err(GeneratorFailure::Missing { file: file.clone(), found: found.into_iter().collect() });
+        let (found, declared) = (found.into_iter().collect(), expected.iter().map(Name::to_string).collect());
+        return Err(GeneratorFailure::Missing { file: file.clone(), found, expected: declared });
     }
     if let Some(name) = found.iter().find(|name| !expected.contains(name.as_str())) {
         let expected = expected.iter().map(Name::to_string).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use artifacts_declared::Name;
 use artifacts_seam::Secret;
-use artifacts_text::Explain;
+use artifacts_text::{Comparison, Explain};
 
 /// Reports why there is no sandbox, or why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,15 +100,17 @@ pub enum GeneratorFailure {
     #[error("the generator was killed, but its processes did not end")]
     Stuck,
     /// A declared file does not exist.
-    #[error("the generator did not write $out/{file}; found {}", list(.found))]
+    #[error("the generator did not write $out/{file}")]
     Missing {
         /// Name of the declared file.
         file: Name,
         /// Names in `$out`.
         found: Vec<String>,
+        /// Declared files.
+        expected: Vec<String>,
     },
     /// `$out` has a file that is not declared.
-    #[error("the generator wrote {kind} `{}`, which is not declared; expected only {}", .name.escape_debug(), list(.expected))]
+    #[error("the generator wrote {kind} `{}`, which is not declared", .name.escape_debug())]
     Extra {
         /// Name of that file.
         name: String,
@@ -155,6 +157,19 @@ impl Error {
 impl Explain for Error {
     fn kind(&self) -> &'static str {
         "generator"
+    }
+
+    fn comparison(&self) -> Comparison {
+        match self {
+            Self::Run(fault) => match fault.as_ref() {
+                GeneratorFailure::Missing { found, expected, .. } => Comparison::new(in_out(found), in_out(expected)),
+                GeneratorFailure::Extra { expected, .. } => {
+                    Comparison { found: None, expected: Some(in_out(expected)) }
+                }
+                _ => Comparison::default(),
+            },
+            Self::NoBubblewrap { .. } | Self::OldBubblewrap { .. } => Comparison::default(),
+        }
     }
 
     fn hint(&self) -> Option<String> {
@@ -243,9 +258,10 @@ fn signal_name(number: i32) -> &'static str {
     }
 }
 
-fn list(names: &[String]) -> String {
+/// Names files in `$out`.
+fn in_out(names: &[String]) -> String {
     if names.is_empty() {
-        return "nothing".to_owned();
+        return "nothing in $out".to_owned();
     }
-    names.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", ")
+    names.iter().map(|name| format!("$out/{}", name.escape_debug())).collect::<Vec<_>>().join(", ")
 }

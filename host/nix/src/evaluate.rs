@@ -8,7 +8,7 @@ use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetKind
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Error, Flake, TargetRef, message, quote};
+use crate::{Error, EvaluationStep, Flake, TargetRef, message, quote};
 
 /// Nix function that builds the specs of one exported configuration.
 const COLLECT: &str = include_str!("../../../nix/lib/collect.nix");
@@ -194,14 +194,20 @@ impl Flake<'_> {
 
     /// Evaluates targets in parallel. The results are in the order of the targets.
     fn evaluate_each(&self, targets: &[TargetRef]) -> Vec<Result<EvaluatedTarget, Error>> {
-        let next = AtomicUsize::new(0);
+        let (next, over, total) = (AtomicUsize::new(0), AtomicUsize::new(0), targets.len());
+        let tell = |target: &TargetRef, is_over| {
+            let done = if is_over { over.fetch_add(1, Ordering::Relaxed) + 1 } else { over.load(Ordering::Relaxed) };
+            self.nix.options.observer.tell(EvaluationStep { target: &target.name, is_over, done, total });
+        };
         let results: Mutex<Vec<Option<Result<EvaluatedTarget, Error>>>> =
             Mutex::new(targets.iter().map(|_| None).collect());
         thread::scope(|scope| {
             for _ in 0..self.nix.options.jobs.get().min(targets.len()) {
                 scope.spawn(|| {
                     while let Some((number, target)) = take(&next, targets) {
+                        tell(target, false);
                         let result = self.evaluate_one(target);
+                        tell(target, true);
                         if let Ok(mut results) = results.lock() {
                             results[number] = Some(result);
                         }

@@ -21,4 +21,4 @@ pub use error::Error;
 pub use evaluate::{Evaluation, EvaluationError, TargetFailure};
 pub use flake::{Flake, TargetRef};
 pub use known_names::KnownNames;
-pub use nix::{Nix, NixOptions};
+pub use nix::{EvaluationObserver, EvaluationStep, Nix, NixOptions};

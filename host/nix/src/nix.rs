@@ -9,6 +9,44 @@ use std::time::SystemTime;
 use crate::run::{NixOutput, run};
 use crate::{Error, program};
 
+/// Describes one step of an evaluation.
+#[derive(Debug, Clone, Copy)]
+pub struct EvaluationStep<'a> {
+    /// Name of the target that begins, or is done.
+    pub target: &'a str,
+    /// Whether it is done.
+    pub is_over: bool,
+    /// How many targets are done.
+    pub done: usize,
+    /// How many are evaluated.
+    pub total: usize,
+}
+
+/// Is told of each step of an evaluation, from several threads. By default no one is.
+#[derive(Clone, Default)]
+pub struct EvaluationObserver(Option<Arc<TellStep>>);
+
+type TellStep = dyn Fn(EvaluationStep<'_>) + Send + Sync;
+
+impl EvaluationObserver {
+    /// Tells a function.
+    pub fn new(tell: impl Fn(EvaluationStep<'_>) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(tell)))
+    }
+
+    pub(crate) fn tell(&self, step: EvaluationStep<'_>) {
+        if let Some(tell) = &self.0 {
+            tell(step);
+        }
+    }
+}
+
+impl std::fmt::Debug for EvaluationObserver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EvaluationObserver")
+    }
+}
+
 /// Configures how Nix is run.
 #[derive(Debug, Clone)]
 pub struct NixOptions {
@@ -28,6 +66,8 @@ pub struct NixOptions {
     pub cache: Option<PathBuf>,
     /// Moment of the run. Cached answers that are more than 30 days older are removed.
     pub now: SystemTime,
+    /// Is told how far an evaluation is.
+    pub observer: EvaluationObserver,
     /// Once it is true, running processes are stopped and everything returns [`Error::Cancelled`].
     pub cancel: Arc<AtomicBool>,
 }
@@ -43,6 +83,7 @@ impl Default for NixOptions {
             store: None,
             cache: None,
             now: SystemTime::UNIX_EPOCH,
+            observer: EvaluationObserver::default(),
             cancel: Arc::default(),
         }
     }

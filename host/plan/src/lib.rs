@@ -15,6 +15,7 @@ mod reason;
 mod resolve;
 mod select;
 mod selector;
+mod short_names;
 mod state;
 mod suggestion;
 
@@ -28,5 +29,6 @@ pub use reason::{Cause, Reason, ReasonKind};
 pub use resolve::{Resolved, instances};
 pub use select::{reach, select, select_strictly};
 pub use selector::{Selector, SelectorError, SelectorForm, SelectorKind, SelectorMeaning};
+pub use short_names::ShortNames;
 pub use state::{Facts, InstanceState, RECIPIENTS, Said, state, validation_hash};
 pub use suggestion::suggestion;

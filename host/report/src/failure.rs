@@ -1,7 +1,16 @@
 use std::error::Error;
 use std::fmt;
 
-use artifacts_text::Explain;
+use artifacts_text::{Comparison, Explain};
+
+/// Holds what only some failures have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FailureDetails {
+    /// What was found and expected, where something was compared.
+    pub comparison: Comparison,
+    /// The instance whose failure this is a consequence of.
+    pub cause: Option<String>,
+}
 
 /// Describes one thing that failed, why, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +21,10 @@ pub struct Failure {
     pub backend: Option<String>,
     /// The kind of the error, if it has one: see [`Explain::kind`].
     pub kind: Option<&'static str>,
-    /// What was expected and found.
+    /// What failed, complete without the other parts. Another program's text stands in lines that begin with `|`.
     pub message: String,
+    /// What only some have. Boxed, since failures are returned everywhere.
+    pub details: Box<FailureDetails>,
     /// What to do.
     pub hint: Option<String>,
 }
@@ -21,12 +32,34 @@ pub struct Failure {
 impl Failure {
     /// Creates a failure of one subject.
     pub fn new(subject: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { subject: subject.into(), backend: None, kind: None, message: message.into(), hint: None }
+        Self {
+            subject: subject.into(),
+            backend: None,
+            kind: None,
+            message: message.into(),
+            details: Box::default(),
+            hint: None,
+        }
     }
 
     /// Creates a failure of one subject from an error that explains itself.
     pub fn about(subject: impl Into<String>, error: impl Error + Explain) -> Self {
-        Self { kind: Some(error.kind()), hint: error.hint(), ..Self::new(subject, error.to_string()) }
+        let (kind, hint, comparison) = (Some(error.kind()), error.hint(), error.comparison());
+        Self { kind, hint, ..Self::new(subject, error.to_string()) }.compared(comparison)
+    }
+
+    /// Adds what was found and expected.
+    #[must_use]
+    pub fn compared(mut self, comparison: Comparison) -> Self {
+        self.details.comparison = comparison;
+        self
+    }
+
+    /// Marks it as a consequence of another instance's failure.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        self.details.cause = Some(cause.into());
+        self
     }
 
     /// Replaces the hint.

@@ -83,10 +83,26 @@ impl FileChange {
         format!("{}: {}", self.file, parts.join(", "))
     }
 
-    /// What goes with an entry: `env: secret, 2 recipients, 413 bytes`.
+    /// `env: 2 recipients`, `cert: public`: what it would be, as a person reads it.
+    pub(crate) fn brief(&self) -> String {
+        let Some(after) = &self.after else { return format!("{}: removed", self.file) };
+        let kind = self.kind(after);
+        let recipients = self.recipients(after).filter(|_| after.is_secret());
+        let parts: Vec<String> = match recipients {
+            Some(recipients) if kind == "secret" => vec![recipients],
+            recipients => std::iter::once(kind).chain(recipients).collect(),
+        };
+        format!("{}: {}", self.file, parts.join(", "))
+    }
+
+    /// What goes with an entry: `env (2 recipients)`, `cert (public)`.
     pub(crate) fn goes(&self) -> Option<String> {
-        let all = Self { file: self.file.clone(), before: None, after: self.before.clone() };
-        all.after.as_ref().map(|_| all.line())
+        let what = match self.before.as_ref()? {
+            Side::Secret { recipients: Some(recipients), .. } => counted(recipients.len(), "recipient"),
+            Side::Secret { recipients: None, .. } => "recipients unknown".to_owned(),
+            Side::Public { .. } => "public".to_owned(),
+        };
+        Some(format!("{} ({what})", self.file))
     }
 
     fn kind(&self, after: &Side) -> String {
@@ -116,24 +132,24 @@ impl FileChange {
     }
 
     /// What changes in a public file of that instance, line by line; nothing when its content stays, or is not known yet.
-    pub fn diff(&self, instance: &str) -> String {
+    pub(crate) fn diff(&self, instance: &str) -> String {
         let content = |side: &Option<Side>| side.as_ref().and_then(Side::content).map(<[u8]>::to_vec);
         let unknown = |side: &Side| matches!(side, Side::Public { content: None, .. });
         let secret = self.after.as_ref().is_some_and(Side::is_secret);
         if secret || self.before.iter().chain(&self.after).any(unknown) {
             return String::new();
         }
-        let name = format!("{instance}/public/{}", self.file);
+        let name = if instance.is_empty() { String::new() } else { format!("{instance}/") } + "public/" + &self.file;
         diff(&name, content(&self.before).as_deref(), content(&self.after).as_deref())
     }
 }
 
 impl InstanceRow {
-    /// What is said below it, a line each: files, recipients, sizes. What was done is reported as it is done.
+    /// What programs are told of it, a line each: files, recipients, sizes.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         let would = self.done.is_some_and(RowAction::is_to_come);
         let files = self.files.iter().filter(move |_| would).map(FileChange::line);
-        files.chain(self.notes.iter().cloned())
+        files.chain(self.notes.iter().cloned()).chain(self.sentences.iter().cloned())
     }
 }
 

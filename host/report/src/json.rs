@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::diff::readable;
+use crate::errors::likes;
 use crate::{
     AnswerRequest, Effect, Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange, Report,
     RowAction, Side, TrashedEntry, Way,
@@ -121,10 +122,18 @@ struct FailureView<'a> {
     message: &'a str,
     /// Kind of the error, if it has one.
     kind: Option<&'a str>,
+    /// What was found, if something was compared.
+    found: Option<&'a str>,
+    /// What was expected, if something was compared.
+    expected: Option<&'a str>,
     /// What to do.
     hint: Option<&'a str>,
     /// Words of the hint, if it is one command.
     command: Option<Vec<String>>,
+    /// Number of errors of this command that differ from it in nothing but the subject, and itself.
+    count: usize,
+    /// Subjects of these errors, at most three.
+    subjects: Vec<&'a str>,
 }
 
 /// Something to do about a state: a command or a text.
@@ -243,7 +252,12 @@ impl<'a> From<&'a Report> for ReportView<'a> {
         Self {
             schema: SCHEMA,
             instances: report.rows.iter().map(RowView::from).collect(),
-            errors: report.errors.iter().map(FailureView::from).collect(),
+            errors: report
+                .errors
+                .iter()
+                .zip(likes(&report.errors))
+                .map(|(failure, (count, subjects))| FailureView { count, subjects, ..FailureView::from(failure) })
+                .collect(),
             recipients: &report.recipients,
             recipients_digest: report.recipients_digest.as_deref(),
             read_requests: &report.read_requests,
@@ -290,6 +304,10 @@ impl<'a> From<&'a Failure> for FailureView<'a> {
             kind: failure.kind,
             hint: failure.hint.as_deref(),
             command: failure.hint.as_deref().and_then(command_words),
+            found: failure.details.comparison.found.as_deref(),
+            expected: failure.details.comparison.expected.as_deref(),
+            count: 1,
+            subjects: vec![&failure.subject],
         }
     }
 }
@@ -326,8 +344,8 @@ impl<'a> From<&'a Side> for SideView<'a> {
 
 impl<'a> From<&'a Orphaned> for OrphanedView<'a> {
     fn from(orphaned: &'a Orphaned) -> Self {
-        let Orphaned { name, storage, backend } = orphaned;
-        Self { name, storage, backend: backend.as_deref(), hints: vec![HintView::from(&orphaned.hint())] }
+        let Orphaned { name, storage, backend, hint } = orphaned;
+        Self { name, storage, backend: backend.as_deref(), hints: vec![HintView::from(hint)] }
     }
 }
 
@@ -368,6 +386,16 @@ fn to_value(view: &impl Serialize) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_error_tells_how_many_are_like_it() {
+        let errors = (0..5).map(|at| Failure::new(format!("shared/{at}"), "no room")).collect();
+        let report = Report { errors, ..Report::default() }.json();
+        assert_eq!(report["errors"].as_array().map(Vec::len), Some(5), "{report}");
+        assert_eq!(report["errors"][4]["count"], 5);
+        assert_eq!(report["errors"][4]["subjects"], json!(["shared/0", "shared/1", "shared/2"]));
+        assert_eq!(report["errors"][4]["subject"], "shared/4");
+    }
 
     #[test]
     fn a_hint_that_is_one_command_has_its_words_beside_it() {

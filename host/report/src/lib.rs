@@ -2,13 +2,23 @@
 
 mod answer_requests;
 mod diff;
+mod errors;
 mod failure;
 mod files;
 mod hints;
 mod json;
+mod layout;
+mod next;
 mod orphaned;
+mod progress_line;
 mod read_requests;
 mod recipients;
+mod result_page;
+mod status_page;
+mod style;
+mod summary;
+#[cfg(test)]
+mod testing;
 mod text;
 mod trashed;
 
@@ -19,14 +29,19 @@ use artifacts_plan::InstanceState;
 
 pub use answer_requests::{AnswerRequest, answer_requests};
 pub use diff::diff;
-pub use failure::Failure;
+pub use errors::failures;
+pub use failure::{Failure, FailureDetails};
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
 pub use json::schema;
 pub use orphaned::Orphaned;
+pub use progress_line::ProgressLine;
 pub use read_requests::{ReadRequest, read_requests};
 pub use recipients::{RecipientChange, recipient_changes, recipient_questions};
-pub use text::{Style, field, note, warning};
+pub use result_page::NowStale;
+pub use status_page::RowFilter;
+pub use style::{ReportPage, Style};
+pub use text::{field, note, warning};
 pub use trashed::{TrashedEntry, trashed};
 
 /// What a command found or did.
@@ -50,6 +65,12 @@ pub struct Report {
     pub orphaned: Vec<Orphaned>,
     /// How many instances were opened and how many written, where that counts.
     pub counts: Option<(u64, u64)>,
+    /// Stored instances that what was done made stale.
+    pub now_stale: Vec<NowStale>,
+    /// Whether nothing was to be written.
+    pub is_preview: bool,
+    /// Whether the rows are those of everything that is declared.
+    pub is_complete: bool,
 }
 
 /// Holds what is said of one instance.
@@ -67,7 +88,43 @@ pub struct InstanceRow {
     pub files: Vec<FileChange>,
     /// What else there is to say, a line each. No secret.
     pub notes: Vec<String>,
+    /// Sentences for programs alone, about what the fields below tell a person.
+    pub sentences: Vec<String>,
     /// What to do about its state, what keeps the value first.
+    pub hints: Vec<Hint>,
+    /// How many recipients its secret files have together, or would have.
+    pub recipients: Option<usize>,
+    /// The day on which the value was generated, such as `2026-01-31`.
+    pub day: Option<String>,
+    /// Seconds until the value expires, where that is soon.
+    pub expires_in: Option<u64>,
+    /// Prompts without an answer.
+    pub prompts: Vec<String>,
+    /// What it waits for.
+    pub needs: Option<Need>,
+    /// Why git does not know the entry as it is stored, where it does not.
+    pub unstaged: Option<Unstaged>,
+    /// The file that was stored, of a command for one file.
+    pub file: Option<String>,
+    /// How many stored files would be replaced, and their bytes.
+    pub replaces: Option<(usize, u64)>,
+}
+
+/// What a blocked instance waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The instance that has to be generated first.
+    pub instance: InstanceName,
+    /// The public file of it that is read, if that is known.
+    pub file: Option<String>,
+}
+
+/// Why git does not know an entry as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unstaged {
+    /// One sentence.
+    pub why: String,
+    /// What to do.
     pub hints: Vec<Hint>,
 }
 
@@ -152,7 +209,24 @@ impl RowAction {
 impl InstanceRow {
     /// Creates the row of an instance that was found in this state, of which nothing else is said yet.
     pub fn new(backend: Option<String>, state: InstanceState) -> Self {
-        Self { backend, state, staged: None, done: None, files: Vec::new(), notes: Vec::new(), hints: Vec::new() }
+        Self {
+            backend,
+            state,
+            staged: None,
+            done: None,
+            files: Vec::new(),
+            notes: Vec::new(),
+            sentences: Vec::new(),
+            hints: Vec::new(),
+            recipients: None,
+            day: None,
+            expires_in: None,
+            prompts: Vec::new(),
+            needs: None,
+            unstaged: None,
+            file: None,
+            replaces: None,
+        }
     }
 }
 
@@ -182,6 +256,10 @@ impl Report {
         self.recipients.extend(later.recipients);
         self.recipients_digest = later.recipients_digest.or(self.recipients_digest.take());
         self.read_requests.extend(later.read_requests);
+        // What was made stale and generated after that is not stale.
+        self.now_stale.extend(later.now_stale);
+        self.now_stale.retain(|stale| self.rows.get(&stale.name).is_none_or(|row| row.done.is_none()));
+        self.is_complete |= later.is_complete;
         self.answer_requests.extend(later.answer_requests);
     }
 

@@ -1,8 +1,10 @@
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 
-use artifacts_text::{agreeing, counted, terminal};
+use artifacts_text::size;
 
-use crate::{FileChange, RowAction};
+use crate::layout::{Line, RED, YELLOW, layout};
+use crate::status_page::are_many;
+use crate::{FileChange, RowAction, Style};
 
 /// An entry without an owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,29 +25,74 @@ pub struct TrashedEntry {
     pub trash: Option<String>,
 }
 
-/// A line each, and one that counts them; of none nothing.
-pub fn trashed(entries: &[TrashedEntry]) -> String {
-    let mut text = String::new();
+/// Returns a row for each of them; nothing of none.
+pub fn trashed(entries: &[TrashedEntry], style: &Style) -> String {
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     for entry in entries {
-        let size = entry.size.map_or_else(String::new, |(files, bytes)| {
-            format!("  {}, {}", counted(files, "file"), counted(bytes, "byte"))
-        });
-        let (storage, name) = (terminal(&entry.storage), terminal(&entry.name));
-        let _ = writeln!(text, "{}  {storage}/{name}{size}", entry.done.as_str());
-        for line in entry.contents.iter().filter(|_| entry.done.is_to_come()).filter_map(FileChange::goes) {
-            let _ = writeln!(text, "    {}", terminal(&line));
+        *names.entry(entry.name.as_str()).or_default() += 1;
+    }
+    let line = |entry: &TrashedEntry| {
+        let is_twice = names.get(entry.name.as_str()).is_some_and(|count| *count > 1);
+        let place = is_twice.then(|| format!("in {}", entry.storage));
+        let kept = entry.trash.as_ref().map(|trash| format!("for 30 days in {trash}"));
+        let size = entry.size.map(|(_, bytes)| size(bytes));
+        let contents = entry.contents.iter().filter_map(FileChange::goes).chain(size);
+        let last: Vec<String> = match kept {
+            Some(kept) => place.into_iter().chain([kept]).collect(),
+            None => place.into_iter().chain(contents).collect(),
+        };
+        Line {
+            word: entry.done.as_str(),
+            paint: if entry.done.is_to_come() { YELLOW } else { RED },
+            name: entry.name.parse().map_or_else(|_| entry.name.clone(), |name| style.names.shorten(&name)),
+            last: last.join(", "),
+            ..Line::default()
         }
+    };
+    let lines: Vec<Line> = entries.iter().map(line).collect();
+    // What is only asked about is shown whole.
+    match lines.as_slice() {
+        [first, ..] if are_many(lines.len(), style) && entries.iter().all(|entry| !entry.done.is_to_come()) => {
+            let name = format!("{} entries for 30 days; -v lists them", lines.len());
+            layout(&[Line { name, last: String::new(), ..first.clone() }], 0, style)
+        }
+        lines => layout(lines, 0, style),
     }
-    for trash in entries.iter().filter_map(|entry| entry.trash.as_ref()) {
-        let _ = writeln!(text, "for 30 days in {}", terminal(trash));
-    }
-    if let Some(first) = entries.first() {
-        let _ = writeln!(text, "{} {}", first.done.as_str(), counted_entries(entries.len()));
-    }
-    text
 }
 
-/// Returns a number of entries in words.
-fn counted_entries(count: usize) -> String {
-    format!("{count} {}", agreeing(count, "entry", "entries"))
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::Side;
+    use crate::testing::{plain, style};
+
+    fn entry(storage: &str, trash: Option<&str>) -> TrashedEntry {
+        let recipients = Some(BTreeSet::from(["a".to_owned(), "b".to_owned()]));
+        let before = Some(Side::Secret { size: Some(788), recipients });
+        TrashedEntry {
+            name: "per-machine/web2/tls".to_owned(),
+            storage: storage.to_owned(),
+            backend: None,
+            size: Some((1, 788)),
+            contents: vec![FileChange { file: "key".to_owned(), before, after: None }],
+            done: if trash.is_some() { RowAction::Trashed } else { RowAction::WouldTrash },
+            trash: trash.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn an_entry_has_a_row_and_its_storage_where_there_are_two() {
+        let shown = |entries: &[TrashedEntry]| plain(&trashed(entries, &style(80)));
+        let one = "would trash  web2/tls       key (2 recipients), 788 B\n";
+        assert_eq!(shown(&[entry("secrets", None)]), one);
+        let done = "trashed  web2/tls       for 30 days in secrets/.artifacts/trash/x\n";
+        assert_eq!(shown(&[entry("secrets", Some("secrets/.artifacts/trash/x"))]), done);
+        let two = shown(&[entry("secrets", None), entry("vault", None)]);
+        assert!(two.contains("in secrets, key") && two.contains("in vault, key"), "{two}");
+        let many = vec![entry("secrets", Some("x")); 31];
+        assert_eq!(shown(&many), "trashed  31 entries for 30 days; -v lists them\n");
+        assert_eq!(shown(&[]), "");
+    }
 }

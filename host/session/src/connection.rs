@@ -96,7 +96,11 @@ impl Connection {
                 Err(Start::Outdated) => (end, hello) = spawn(None)?,
             }
         }
-        let code: Arc<[u8]> = compile(worker, self.component.bytes(), false)?.into();
+        let bytes = self.component.bytes();
+        worker.observer.tell(Some((&self.component.manifest().name, bytes.len())));
+        let code = compile(worker, bytes, false);
+        worker.observer.tell(None);
+        let code: Arc<[u8]> = code?.into();
         end.send_code(&code)?;
         match end.ready() {
             Ok(()) => {

@@ -16,8 +16,29 @@ pub struct WorkerStart {
     pub(crate) required: bool,
     pub(crate) without: BTreeSet<SandboxLayer>,
     pub(crate) compiling: Compiling,
+    pub(crate) observer: CompileObserver,
     /// Where processes stopped half-way, so that the next one does not: the same for all clones.
     learned: Arc<Mutex<BTreeSet<Halfway>>>,
+}
+
+/// Is told of a component that is compiled, by its name and size in bytes, and then of the end.
+#[derive(Clone, Default)]
+pub(crate) struct CompileObserver(Option<Arc<TellCompiled>>);
+
+type TellCompiled = dyn Fn(Option<(&str, usize)>) + Send + Sync;
+
+impl CompileObserver {
+    pub(crate) fn tell(&self, compiled: Option<(&str, usize)>) {
+        if let Some(tell) = &self.0 {
+            tell(compiled);
+        }
+    }
+}
+
+impl std::fmt::Debug for CompileObserver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CompileObserver")
+    }
 }
 
 /// What compiling one component may take. The largest known guests, with an interpreter inside, take half a GiB and a quarter of a
@@ -39,6 +60,7 @@ impl Default for WorkerStart {
             required: false,
             without: BTreeSet::new(),
             compiling: Compiling { memory: 4 << 30, time: Duration::from_mins(10) },
+            observer: CompileObserver::default(),
             learned: Arc::default(),
         }
     }
@@ -63,6 +85,13 @@ impl WorkerStart {
     #[must_use]
     pub fn cache(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cache = Some(folder.into());
+        self
+    }
+
+    /// Tells a function of each component that is compiled, by its name and its size in bytes, and then of the end.
+    #[must_use]
+    pub fn observed(mut self, tell: impl Fn(Option<(&str, usize)>) + Send + Sync + 'static) -> Self {
+        self.observer = CompileObserver(Some(Arc::new(tell)));
         self
     }
 

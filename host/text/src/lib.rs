@@ -10,7 +10,7 @@ mod size;
 mod terminal;
 mod words;
 
-pub use explain::Explain;
+pub use explain::{Comparison, Explain};
 pub use hidden::{has_control, has_hidden, is_control, is_hidden};
 pub use shell::{command_words, shell_word};
 pub use size::size;

@@ -28,7 +28,6 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
-        let console = &console.unwrapped();
         let cancel = signals::cancel();
         let activation = Activation::read(global, &self.selectors)?;
         let farm = DeployDir::open(&self.bytes, &self.links)?;

@@ -49,11 +49,6 @@ impl Options {
         let change = Generate { stale: self.stale, regenerate: self.regenerate, yes: self.yes };
         let jobs = NonZeroUsize::new(self.jobs).unwrap_or(NonZeroUsize::MIN);
         let report = if self.dry_run { preview(run, &chosen, &change) } else { generate(run, &chosen, &change, jobs) };
-        let status = console.report(&report);
-        if self.stale && !console.json() {
-            // What is stale for another reason keeps its value, by another command.
-            report.hints().iter().for_each(|hint| console.hint(hint));
-        }
-        Ok(status)
+        Ok(console.report(&report))
     }
 }

@@ -1,6 +1,6 @@
 use artifacts_flow::Prune;
 use artifacts_plan::Selector;
-use artifacts_report::{Failure, trashed};
+use artifacts_report::Failure;
 use clap::Args;
 
 use crate::console::Console;
@@ -30,9 +30,6 @@ impl Options {
         let surveyed = run.survey(&selection);
         let report =
             if self.dry_run { surveyed.preview(&Prune) } else { surveyed.lock(Prune).agree().remove().finish() };
-        if !console.json() && !report.trashed.is_empty() {
-            console.line(trashed(&report.trashed).trim_end());
-        }
         Ok(console.report(&report))
     }
 }

@@ -1,5 +1,5 @@
 use artifacts_plan::Selector;
-use artifacts_report::Failure;
+use artifacts_report::{Failure, RowFilter};
 use artifacts_text::counted;
 use clap::Args;
 
@@ -13,6 +13,9 @@ pub struct Options {
     /// Machine, user, artifact, instance or glob [default: all]
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
+    /// List everything, with backend, recipients and date
+    #[arg(long)]
+    all: bool,
 }
 
 impl Options {
@@ -25,11 +28,6 @@ impl Options {
         let calls = surveyed.survey().calls.clone();
         let report = surveyed.finish();
         console.details(calls.iter().map(|(backend, calls)| format!("{backend}: {}", counted(*calls, "call"))));
-        let status = console.report(&report);
-        if !console.json() {
-            console.painted(&report.orphans());
-            report.hints().iter().chain(report.orphan_hint().iter()).for_each(|hint| console.hint(hint));
-        }
-        Ok(status)
+        Ok(console.status(&report, if self.all { RowFilter::All } else { RowFilter::Work }))
     }
 }

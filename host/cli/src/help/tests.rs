@@ -116,7 +116,7 @@ fn every_page_has_every_part_and_refers_to_pages_that_exist() {
 
 #[test]
 fn the_help_fits_on_a_screen() {
-    let console = Console::new(false, 0, false);
+    let console = Console::new(false, 0, false, false);
     let root = Cli::command();
     let help = about(&root, &[], &console).unwrap();
     assert!(help.lines().count() <= 40, "{} lines\n{help}", help.lines().count());
@@ -137,7 +137,7 @@ fn the_help_fits_on_a_screen() {
 
 #[test]
 fn topics_are_answered_and_others_get_a_suggestion() {
-    let console = Console::new(false, 0, false);
+    let console = Console::new(false, 0, false, false);
     let root = Cli::command();
     let of = |words: &[&str]| about(&root, &words.iter().map(ToString::to_string).collect::<Vec<_>>(), &console);
     assert!(of(&["global"]).unwrap().contains("--identity"));

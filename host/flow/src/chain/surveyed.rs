@@ -42,6 +42,7 @@ impl<'r> Surveyed<'r> {
             base.progress.drop_all(failure);
         }
         base.take_failures();
+        base.report.is_preview = true;
         base.report
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
-use artifacts_report::{Failure, Report};
+use artifacts_report::{Failure, Need, Report};
 
 use crate::run::Run;
 
@@ -15,7 +15,8 @@ const AWAITED: &str = "is not generated yet; run:";
 pub(crate) fn mark(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut Report) {
     for (name, reason) in waiting.iter().filter(|(name, reason)| name != reason) {
         if let Some(row) = report.rows.get_mut(name).filter(|row| row.state == InstanceState::Blocked) {
-            row.notes.push(format!("waits for {reason}"));
+            row.sentences.push(format!("waits for {reason}"));
+            row.needs = Some(Need { instance: reason.clone(), file: None });
         }
     }
 }
@@ -34,7 +35,8 @@ pub(crate) fn explain(run: &Run, report: &mut Report) {
         let Some(why) = reasons.remove(name) else { continue };
         let first = why.lines().next().unwrap_or_default();
         if let Some((what, command)) = first.split_once(AWAITED) {
-            row.notes.push(format!("{what}{AWAITED} `{}`", command.trim()));
+            row.sentences.push(format!("{what}{AWAITED} `{}`", command.trim()));
+            row.needs = need(what);
             continue;
         }
         // Whatever else an artifact fails with is a mistake, for which nothing can be generated.
@@ -42,4 +44,10 @@ pub(crate) fn explain(run: &Run, report: &mut Report) {
         report.errors.push(Failure::new(name.to_string(), why.clone()).hint(Some(hint)));
         row.state = InstanceState::Error(why);
     }
+}
+
+/// What a module says is not generated yet: an instance and a public file of it.
+fn need(what: &str) -> Option<Need> {
+    let (instance, file) = what.trim_end().strip_suffix('`')?.rsplit_once(": `")?;
+    Some(Need { instance: instance.parse().ok()?, file: Some(file.to_owned()) })
 }

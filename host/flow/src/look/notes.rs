@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
-use artifacts_report::{Hint, InstanceRow, Report, hint_line};
+use artifacts_report::{Hint, InstanceRow, NowStale, Report, hint_line};
 
 use super::dependents::dependents;
 use super::hints::{Everything, hints};
@@ -42,7 +42,7 @@ pub(crate) fn note_strays(report: &mut Report, survey: &Survey, written: &BTreeS
     }
 }
 
-/// Notes in the rows of what has new content: what that makes stale and is none of those besides.
+/// Reports what new content makes stale, and notes it in the rows of what has new content, unless it is one of those besides.
 pub(crate) fn note_dependents(
     run: &mut Run,
     report: &mut Report,
@@ -52,7 +52,7 @@ pub(crate) fn note_dependents(
     let Run { instances, ordered, tools, .. } = run;
     let mut dependents = dependents(tools, instances, new);
     for from in dependents.values_mut() {
-        from.retain(|one| !besides.contains(*one));
+        from.retain(|one| !new.contains(*one));
     }
     let names: BTreeSet<InstanceName> = dependents.values().flatten().map(|name| (*name).clone()).collect();
     if names.is_empty() {
@@ -61,9 +61,17 @@ pub(crate) fn note_dependents(
     let survey = super::survey::survey(tools, instances, &names);
     let declared = Everything { instances, ordered, orphans: &[] };
     let hints = hints(tools, declared, &survey, names.iter().filter_map(|name| instances.get(name)));
-    for (name, from) in dependents {
+    let mut told: BTreeSet<&InstanceName> = BTreeSet::new();
+    for (name, mut from) in dependents {
+        for one in &from {
+            if told.insert(one) {
+                let hints = hints.get(*one).cloned().unwrap_or_default();
+                report.now_stale.push(NowStale { name: (*one).clone(), dependency: name.clone(), hints });
+            }
+        }
+        from.retain(|one| !besides.contains(*one));
         if let Some(row) = report.rows.get_mut(name).filter(|_| !from.is_empty()) {
-            row.notes.push(made_from(&from, &hints));
+            row.sentences.push(made_from(&from, &hints));
         }
     }
 }

@@ -16,15 +16,19 @@ pub(crate) fn describe(base: &mut Base<'_>, writing: Writing<'_>, done: impl Fn(
             row.done = Some(done(name));
             row.files = changes(&base.run.tools, instance, found, writing);
             if !matches!(writing, Writing::One { .. }) {
-                row.notes.extend(replaced(found));
+                row.replaces = replaced(found);
+                row.sentences.extend(row.replaces.map(|(files, bytes)| {
+                    format!("replaces {} of {}", counted(files, "stored file"), counted(bytes, "byte"))
+                }));
             }
         }
     }
 }
 
-fn replaced(found: &SurveyedInstance) -> Option<String> {
+/// How many stored files there are, and their bytes.
+fn replaced(found: &SurveyedInstance) -> Option<(usize, u64)> {
     let receipt = found.receipt.as_ref()?;
     let sizes = receipt.files.values().chain(receipt.public.values()).map(|stored| stored.size);
     let files = receipt.files.len() + receipt.public.len();
-    Some(format!("replaces {} of {}", counted(files, "stored file"), counted(sizes.sum::<u64>(), "byte")))
+    Some((files, sizes.sum()))
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
-use artifacts_report::{Effect, Hint, Report};
+use artifacts_report::{Effect, Hint, Report, Unstaged};
 use artifacts_store::Staged;
-use artifacts_text::Explain;
+use artifacts_text::{Explain, command_words};
 
 use super::index::{Indexed, compare_index, index_fault, is_stageable};
 use crate::run::Run;
@@ -65,8 +65,38 @@ fn add_sentences(run: &Run, report: &mut Report, indexed: &Indexed) {
         let instance = run.instances.get(name);
         // What was changed since it was stored is first accepted or undone.
         let is_stageable = instance.is_some_and(|instance| is_stageable(&run.tools, instance));
-        row.notes.extend(sentence(staged, is_stageable));
+        row.sentences.extend(sentence(staged, is_stageable));
+        row.unstaged = unstaged(staged, is_stageable);
     }
+}
+
+/// Why git does not know an entry as it is stored, and what to do about it.
+fn unstaged(staged: &Staged, is_stageable: bool) -> Option<Unstaged> {
+    let hint = |command: &String| match command_words(&format!("`{command}`")) {
+        Some(words) => Hint::command(Effect::Keeps, words),
+        None => Hint::text(Effect::Keeps, format!("`{command}`")),
+    };
+    let (why, hints) = match staged {
+        Staged::Yes | Staged::Sparse | Staged::Submodule { .. } | Staged::Deleted { .. } => return None,
+        Staged::No { .. } if !is_stageable => ("git does not have it as it is stored".to_owned(), Vec::new()),
+        // A run that writes stages what an earlier one could not.
+        Staged::No { command } => (
+            "git does not track it, so Nix cannot see it".to_owned(),
+            vec![hint(command), Hint::command(Effect::Keeps, ["artifacts", "generate"])],
+        ),
+        Staged::Ignored { path, command } => {
+            (format!("git ignores `{path}`, so Nix cannot see it; a rule of .gitignore matches"), vec![hint(command)])
+        }
+        Staged::Filtered { command } => ("its git filter has to run".to_owned(), vec![hint(command)]),
+        Staged::Conflict { command } => {
+            let theirs = command.replacen("--ours", "--theirs", 1);
+            (
+                "unresolved merge conflict; choose one side, then `git add` it".to_owned(),
+                vec![hint(command), hint(&theirs)],
+            )
+        }
+    };
+    Some(Unstaged { why, hints })
 }
 
 /// What to do about an entry that git does not know as it is stored.

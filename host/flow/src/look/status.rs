@@ -13,7 +13,7 @@ use super::orphans::Orphan;
 use super::steps::{GenerateScope, waiting};
 use super::survey::{Survey, SurveyedInstance};
 use super::{blocked, staged};
-use crate::run::{Run, Selection};
+use crate::run::{Run, Selection, number_of};
 
 /// Length of a day, in seconds.
 const DAY: u64 = 24 * 60 * 60;
@@ -28,6 +28,8 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -
     survey.mark_blocked(&waiting, GenerateScope::default());
     run.tools.report_missing_layers();
     let mut report = run.rows(&selection.names, &survey);
+    report.is_complete = selection.selectors.is_empty();
+    add_details(run, &survey, &mut report);
     report.errors.extend(selection.errors.iter().cloned());
     report.errors.append(&mut survey.errors);
     add_hints(run, &survey, &mut report);
@@ -35,7 +37,12 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -
     blocked::mark(&waiting, &mut report);
     for (name, left) in ages {
         if let Some(row) = report.rows.get_mut(&name).filter(|row| row.state == InstanceState::Present) {
-            row.notes.push(format!("expires in {left}"));
+            let words = match left / DAY {
+                0 => "less than a day".to_owned(),
+                days => counted(days, "day"),
+            };
+            row.sentences.push(format!("expires in {words}"));
+            row.expires_in = Some(left);
         }
     }
     blocked::explain(run, &mut report);
@@ -53,25 +60,31 @@ fn add_orphans(run: &Run, selection: &Selection, report: &mut Report) {
     let unowned = orphans.iter().filter(|orphan| !run.instances.contains_key(&orphan.name));
     report.orphaned = unowned
         .filter(meant)
-        .map(|orphan| Orphaned {
-            name: orphan.name.to_string(),
-            storage: orphan.storage.clone(),
-            backend: orphan.backend.clone(),
-        })
+        .map(|orphan| Orphaned::new(orphan.name.to_string(), orphan.storage.clone(), orphan.backend.clone()))
         .collect();
 }
 
-/// How long there is left of what expires soon: within two weeks, and in the last tenth of its age.
-fn ages(run: &Run, survey: &Survey) -> BTreeMap<InstanceName, String> {
+/// Adds to the rows what an admin is asked for, and of what is stored, its recipients and its day.
+fn add_details(run: &Run, survey: &Survey, report: &mut Report) {
+    for (name, row) in &mut report.rows {
+        let Some((instance, found)) = run.instances.get(name).zip(survey.found.get(name)) else { continue };
+        if row.state == InstanceState::Absent {
+            row.prompts = instance.artifact.prompts.keys().map(ToString::to_string).collect();
+        }
+        if let Some(receipt) = &found.receipt {
+            row.recipients = number_of(&receipt.recipients);
+            row.day = receipt.generated.to_string().split('T').next().map(str::to_owned);
+        }
+    }
+}
+
+/// How many seconds there are left of what expires soon: within two weeks, and in the last tenth of its age.
+fn ages(run: &Run, survey: &Survey) -> BTreeMap<InstanceName, u64> {
     let left = |(name, found): (&InstanceName, &SurveyedInstance)| {
         let age = Duration::from(run.instances.get(name)?.artifact.max_age?);
         let since = run.tools.now.duration_since(found.receipt.as_ref()?.generated.system()).ok()?;
         let left = age.checked_sub(since)?;
-        let words = match left.as_secs() / DAY {
-            0 => "less than a day".to_owned(),
-            days => counted(days, "day"),
-        };
-        (left <= (age / 10).min(SOON)).then(|| (name.clone(), words))
+        (left <= (age / 10).min(SOON)).then(|| (name.clone(), left.as_secs()))
     };
     survey.found.iter().filter_map(left).collect()
 }

@@ -15,7 +15,7 @@ use super::elsewhere::Storages;
 use super::extras;
 use super::facts::facts;
 use crate::failure;
-use crate::tools::{HeaderMemory, Tools};
+use crate::tools::{HeaderMemory, Phase, Tools};
 
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their entries
 /// in memory.
@@ -100,6 +100,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
         ask(tools, &mut survey, backend, &instances, &generations, &storages);
     }
     survey.generations = generations;
+    tools.operator.phase(Phase::Idle);
     survey
 }
 
@@ -155,8 +156,9 @@ fn ask(
             return survey.fail_all(&instances, &Failure::from(why));
         }
     };
-    let mut rest = instances.iter().copied().peekable();
+    let (mut rest, total) = (instances.iter().copied().peekable(), instances.len());
     while rest.peek().is_some() {
+        tools.operator.phase(Phase::Checking { count: total - rest.len(), total });
         let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut tools.headers);
         let (mut asked, unasked): (Vec<InstanceProbe<'_>>, Vec<InstanceProbe<'_>>) =
             looks.into_iter().partition(InstanceProbe::has_secrets);

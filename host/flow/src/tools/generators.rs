@@ -10,7 +10,6 @@ use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
-use artifacts_text::Explain;
 
 use super::{Cancel, program};
 use crate::failure;
@@ -27,6 +26,7 @@ pub trait Generators: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be built, fails, or does not write exactly the declared files.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn run(&self, instance: &Instance, job: Job, cancel: &Cancel) -> Result<BTreeMap<Name, Secret>, GenerationFailure>;
 }
 
@@ -96,7 +96,7 @@ impl Generators for SandboxedGenerators {
             job.closure.dedup();
         }
         sandbox.run(&job, cancel.flag()).map_err(|error| GenerationFailure {
-            failure: failure::for_instance(instance, error.to_string()).hint(error.hint()),
+            failure: failure::about(instance, &error),
             output: error.output().cloned().map(Box::new),
         })
     }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Prompt, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_report::{AnswerRequest, Failure, FileChange, ReadRequest, RecipientChange, Report, TrashedEntry};
+use artifacts_report::{AnswerRequest, Failure, ReadRequest, RecipientChange, Report, TrashedEntry};
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
 use super::backend_messages::BackendMessages;
+use super::phase::Phase;
 use crate::look::adoptable::Adoption;
 
 /// Asks the admin, or answers for them by what they passed on the command line.
@@ -38,6 +39,9 @@ pub trait Operator {
 
     /// Returns whether the lock of another run is waited for.
     fn waits(&self) -> bool;
+
+    /// Takes note of what takes a while.
+    fn phase(&mut self, phase: Phase);
 
     /// Takes note of what happens.
     fn notify(&mut self, event: &RunEvent<'_>);
@@ -149,7 +153,16 @@ pub enum RunEvent<'a> {
         pid: Option<u32>,
     },
     /// A generator starts.
-    Generating(&'a InstanceName),
+    Generating {
+        /// The instance.
+        name: &'a InstanceName,
+        /// How many of this round are generated.
+        count: usize,
+        /// How many this round generates.
+        total: usize,
+    },
+    /// A generator failed, or what it wrote was not stored.
+    NotGenerated(&'a InstanceName),
     /// An instance was generated and stored.
     Generated {
         /// The instance.
@@ -167,13 +180,13 @@ pub enum RunEvent<'a> {
         output: &'a Secret,
     },
     /// An instance was encrypted again.
-    Reencrypted(&'a InstanceName),
-    /// A public file changed.
-    PublicChange {
+    Reencrypted {
         /// The instance.
         name: &'a InstanceName,
-        /// The change.
-        change: &'a FileChange,
+        /// How many are encrypted again.
+        count: usize,
+        /// How many are to be.
+        total: usize,
     },
     /// New entries were staged; the warnings tell of those that were not.
     Staged(&'a [Warning]),

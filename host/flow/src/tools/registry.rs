@@ -11,7 +11,7 @@ use artifacts_seam::SandboxLayer;
 use artifacts_session::{
     CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
 };
-use artifacts_text::{Explain, shell_word};
+use artifacts_text::{Comparison, Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
 use super::session::{EffectiveGrants, Terms, stores_here};
@@ -281,11 +281,9 @@ fn check_sha256(
     let found = component.sha256();
     match &entry.sha256 {
         Some(expected) if expected.eq_ignore_ascii_case(&found.to_string()) => Ok(()),
-        Some(expected) => Err(Failure::new(
-            name.to_string(),
-            format!("component SHA-256 does not match: expected {expected}, found {found}"),
-        )
-        .hint(Some(format!("review the new component, then update `artifacts.backends.{name}.sha256`")))),
+        Some(expected) => Err(Failure::new(name.to_string(), "component SHA-256 does not match")
+            .compared(Comparison::new(found.to_string(), expected.clone()))
+            .hint(Some(format!("review the new component, then update `artifacts.backends.{name}.sha256`")))),
         None if stored() => Ok(()),
         None => {
             let path = match &entry.component {

@@ -23,7 +23,7 @@ use crate::progress::Progress;
 use crate::run::Run;
 use crate::run_state::Inputs;
 use crate::tools::storages::{PAUSE, StorageWriters};
-use crate::tools::{PromptValues, RunEvent, Tools};
+use crate::tools::{Phase, PromptValues, RunEvent, Tools};
 
 /// Runs the generators of the steps, up to `jobs` at once, each after what it depends on; what they wrote is serialized and stored
 /// one by one. A failure stops what depends on it and nothing else. Returns what changed in public files.
@@ -52,6 +52,7 @@ pub(crate) fn run(
         changes,
     };
     generation.run(jobs);
+    generation.tools.operator.phase(Phase::Idle);
     generation.changes
 }
 
@@ -93,7 +94,8 @@ impl Generation<'_> {
                         Ok(Task::Store(files)) => self.end(&step, Ok(files)),
                         Ok(Task::Run(run)) => {
                             let (instance, job) = *run;
-                            self.tools.operator.notify(&RunEvent::Generating(&step.name));
+                            let (count, total) = (self.progress.done().len(), self.total);
+                            self.tools.operator.notify(&RunEvent::Generating { name: &step.name, count, total });
                             running += 1;
                             let (done, generators, cancel) = (done.clone(), &generators, &cancel);
                             scope.spawn(move || {
@@ -165,14 +167,10 @@ impl Generation<'_> {
     }
 
     fn finish(&mut self, step: &Step, public: Vec<FileChange>) {
-        let Step { name, again, .. } = step;
+        let name = &step.name;
         self.progress.finish(name.clone());
         let (count, total) = (self.progress.done().len(), self.total);
         self.tools.operator.notify(&RunEvent::Generated { name, count, total });
-        // What is generated for the first time changes nothing.
-        for change in public.iter().filter(|_| *again) {
-            self.tools.operator.notify(&RunEvent::PublicChange { name, change });
-        }
         if !public.is_empty() {
             self.changes.insert(name.clone(), public);
         }
@@ -182,6 +180,7 @@ impl Generation<'_> {
         if let Some(output) = &stopped.output {
             self.tools.operator.notify(&RunEvent::GeneratorOutput { name, output });
         }
+        self.tools.operator.notify(&RunEvent::NotGenerated(name));
         self.failed.insert(name.clone());
         self.progress.drop_out(stopped.failure);
     }

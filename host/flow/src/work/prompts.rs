@@ -71,9 +71,10 @@ pub(super) fn note(base: &mut Base<'_>) {
     let names = base.progress.names();
     for instance in names.iter().filter_map(|name| base.run.instances.get(name)) {
         let open = base.run.tools.operator.open_prompts(instance);
-        let open: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
         if let Some(row) = base.report.rows.get_mut(&instance.name).filter(|_| !open.is_empty()) {
-            row.notes.push(format!("prompts for {}", open.join(", ")));
+            let quoted: Vec<String> = open.iter().map(|name| format!("`{name}`")).collect();
+            row.sentences.push(format!("prompts for {}", quoted.join(", ")));
+            row.prompts = open.iter().map(ToString::to_string).collect();
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::look::survey::Survey;
 use crate::look::{hints, preview};
 use crate::read::{RetrievedFiles, retrieve};
 use crate::run::{Run, Selection};
-use crate::tools::RunEvent;
+use crate::tools::{Phase, RunEvent};
 
 /// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
 const AT_ONCE: usize = 1000;
@@ -131,6 +131,7 @@ impl<'r> Agreed<'r, Rekey> {
                 written += store(&mut base, unchecked);
             }
         }
+        base.run.tools.operator.phase(Phase::Idle);
         show_rekeyed(&mut base);
         base.report.counts = Some((opened, written));
         Written::new(base)
@@ -249,8 +250,9 @@ fn store(base: &mut Base<'_>, rewritten: Vec<Rewritten>) -> u64 {
         match ended {
             Ok(()) => {
                 count += 1;
-                tools.operator.notify(&RunEvent::Reencrypted(&instance.name));
                 progress.finish(instance.name.clone());
+                let (count, total) = (progress.tally().done, progress.tally().steps);
+                tools.operator.notify(&RunEvent::Reencrypted { name: &instance.name, count, total });
             }
             Err(failure) => progress.drop_out(failure),
         }

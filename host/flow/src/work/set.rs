@@ -133,16 +133,17 @@ fn show_set(base: &mut Base<'_>, change: &Set, changes: &[FileChange]) {
     let Set { instance: name, file, .. } = change;
     let pair = base.run.instances.get(name).zip(base.survey.found.get(name));
     let gone = pair.map(|(instance, found)| others(instance, found, file).gone).unwrap_or_default();
-    for change in changes {
-        base.run.tools.operator.notify(&RunEvent::PublicChange { name, change });
-    }
     let names = BTreeSet::from([name.clone()]);
     let survey = base.look_again(&names);
     base.report = base.run.rows(&names, &survey);
-    base.report.errors.extend(survey.errors);
+    base.report.errors.extend(survey.errors.iter().cloned());
     note_strays(&mut base.report, &base.survey, &names);
+    let recipients = survey.found.get(name).and_then(|found| found.recipients.get(file.as_str()));
+    let recipients = recipients.map(BTreeSet::len).filter(|count| *count > 0);
     for row in base.report.rows.values_mut() {
         row.done = Some(RowAction::Set);
+        row.file = Some(file.to_string());
+        row.recipients = recipients;
         row.files = changes.to_vec();
         row.notes.extend(gone.iter().map(|name| format!("{name}: removed (no longer declared)")));
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use artifacts_declared::{InstanceName, Name, Spec};
 use artifacts_flow::{
     Answer, AuditLog, Backends, Cancel, Declared, DeclaredPrompt, Evaluate, GenerationFailure, Generators,
-    HeaderMemory, Identities, Operator, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
+    HeaderMemory, Identities, Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
 };
 use artifacts_generate::Job;
 use artifacts_plan::Instance;
@@ -356,6 +356,8 @@ impl Operator for FakeOperator {
         self.waits.get()
     }
 
+    fn phase(&mut self, _: Phase) {}
+
     fn notify(&mut self, event: &RunEvent<'_>) {
         match event {
             RunEvent::Waiting { storage, .. } => {
@@ -371,8 +373,7 @@ impl Operator for FakeOperator {
             RunEvent::Adoption(adoption) => self.note(format!("adopt {}", adoption.name)),
             RunEvent::Generated { name, .. } => self.note(format!("generated {name}")),
             RunEvent::GeneratorOutput { name, .. } => self.note(format!("output of {name}")),
-            RunEvent::Reencrypted(name) => self.note(format!("re-encrypted {name}")),
-            RunEvent::PublicChange { name, .. } => self.note(format!("public change of {name}")),
+            RunEvent::Reencrypted { name, .. } => self.note(format!("re-encrypted {name}")),
             RunEvent::RecipientChanges { changes, preview: false } => {
                 self.note(format!("recipient changes {}", changes.len()));
             }
