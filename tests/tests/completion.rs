@@ -89,6 +89,8 @@ fn bash_inserts_names_quoted() -> Result<()> {
     let mut desk = shell(&checkout, "bash", &["--norc", "--noprofile", "-i"], setup)?;
     // Behind an `@` bash replaces the rest of the word alone.
     desk.types("artifacts get db@x/o\t\n")?.sees("<get><db@x/own>")?;
+    // What is before the command is not the command's.
+    desk.types("true | x=1 artifacts get web1/att\t\n")?.sees("<get><web1/attic>")?;
     // A machine is a prefix: no blank comes behind its slash.
     desk.types("artifacts get we\tatt\t\n")?.sees("<get><web1/attic>")?;
     completes(&checkout, desk)

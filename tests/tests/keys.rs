@@ -90,3 +90,18 @@ fn neither_nix_nor_git_nor_a_generator_sees_a_key() -> Result<()> {
     assert!(seen.contains("PATH=") && !seen.contains("SOPS_AGE") && !seen.contains("ARTIFACTS_IDENTITY"), "{seen}");
     Ok(())
 }
+
+#[test]
+fn an_editor_sees_no_key() -> Result<()> {
+    let fleet = fleet()?;
+    let (editor, seen) = (fleet.home().join("editor"), fleet.home().join("seen"));
+    script::write(&editor, format!("#!/bin/sh\nenv > {}\n", seen.display()))?;
+    let mut command = fleet.command(["edit", "a", "f"])?;
+    command.env("EDITOR", &editor).env_remove("VISUAL");
+    command.env("SOPS_AGE_KEY", fs::read_to_string(fleet.key_file("web1"))?).env("SOPS_AGE_KEY_CMD", "false");
+    let ran: Ran = in_session(&command).output()?.into();
+    ran.ends(0);
+    let seen = fs::read_to_string(seen)?;
+    assert!(seen.contains("TMPDIR=") && !seen.contains("SOPS_AGE") && !seen.contains("AGE-SECRET"), "{seen}");
+    Ok(())
+}

@@ -136,6 +136,30 @@ fn what_is_complete_is_generated_after_ctrl_c() -> Result<()> {
 }
 
 #[test]
+fn who_answered_wrong_may_answer_again_and_keeps_every_other_answer() -> Result<()> {
+    let fleet = Fleet::new()?;
+    let checks = "#!/bin/bash\n[[ $(cat $prompts/p) = good ]] || exit 3\ncat $prompts/* > \"$out/f\"\n";
+    let (checks, make) = (fleet.generator("checks", checks)?, fleet.generator("make", MAKE)?);
+    let artifact = |prompts: Value, generator| json!({"backend": "agenix", "files": {"f": {}}, "prompts": prompts, "generator": generator});
+    let picky = artifact(json!({"p": {"type": "line"}, "q": {"type": "hidden"}}), checks);
+    let fleet = fleet.machine("web1", &json!({"a": picky, "b": artifact(json!({"p": {"type": "line"}}), make)}))?;
+    let mut desk = Desk::start(&fleet.command(["generate", "--accept-recipients"])?)?;
+    desk.sees("1 of 3")?.sees("p: ")?.types("bad\r")?;
+    desk.sees("2 of 3")?.sees("q: ")?.types("s3cret\r")?.sees("again: ")?.types("s3cret\r")?;
+    desk.sees("3 of 3")?.sees("p: ")?.types("other\r")?;
+    desk.sees("exited with status 3")?.sees("Enter its answers again?")?.sees("[y/N] ")?.types("y\r")?;
+    // The answers of before are there: one is changed, the other stays.
+    desk.sees("1 of 2")?.sees("p: bad")?.types("\u{15}good\r")?;
+    desk.sees("2 of 2")?.sees("6 characters")?.types("\r")?;
+    let (status, shown) = desk.ends()?;
+    assert_eq!(status, Some(0), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/a/f.age")?, b"goods3cret");
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/b/f.age")?, b"other");
+    Ok(())
+}
+
+#[test]
 fn prompts_are_asked_at_the_terminal_whoever_reads_the_output() -> Result<()> {
     let fleet = asking(&json!({"p": {"type": "line"}}))?;
     let mut shell = Command::new("bash");

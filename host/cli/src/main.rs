@@ -57,7 +57,7 @@ use artifacts_text::Explain as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use commands::{Cli, Command};
+use commands::Cli;
 use console::Console;
 use exit::Exit;
 use global::Global;
@@ -99,9 +99,6 @@ fn arguments() -> Result<Cli, Exit> {
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Err(why) = standard_input::check(&cli.global, cli.command.standard_input()) {
         command.error(ErrorKind::ArgumentConflict, why).exit();
-    }
-    if let Command::Status(options) = &mut cli.command {
-        options.typed_as(&typed);
     }
     cli.global.invocation = invocation::Invocation::new(&command, &matches, &typed);
     Ok(cli)

@@ -124,7 +124,8 @@ impl Operator for TerminalOperator {
                     return Ok(Answer::NoOne);
                 }
                 self.console.failures(failures);
-                self.ask("Enter its answers again? All other answers are kept.")
+                self.console.message("all answers are kept in memory");
+                self.ask(if failures.len() == 1 { "Enter its answers again?" } else { "Enter their answers again?" })
             }
             Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) if self.flags.yes => {
                 Ok(Answer::Yes { by: "--yes" })
@@ -143,12 +144,10 @@ impl Operator for TerminalOperator {
         }
     }
 
-    fn answer_faults(&self, prompts: Option<&[DeclaredPrompt<'_>]>) -> Vec<(Option<InstanceName>, Failure)> {
+    fn answer_faults(&self, prompts: &[DeclaredPrompt<'_>], are_all: bool) -> Vec<(Option<InstanceName>, Failure)> {
         let Some(answers) = &self.answers else { return Vec::new() };
-        let known: Option<Vec<_>> = prompts.map(|prompts| {
-            prompts.iter().map(|(instance, name, prompt)| (*instance, *name, prompt.is_required())).collect()
-        });
-        let faults = answers.faults(known.as_deref());
+        let known = prompts.iter().map(|(instance, name, prompt)| (*instance, *name, prompt.is_required()));
+        let faults = answers.faults(&known.collect::<Vec<_>>(), are_all);
         let failed = |fault: AnswerFault| {
             let subject = fault.instance.as_ref().map(ToString::to_string).unwrap_or_default();
             (fault.instance, Failure { subject, ..failed(&fault.error) })

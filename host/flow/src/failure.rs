@@ -29,8 +29,8 @@ pub const UNSHOWN: &str = "the backend failed; its messages are hidden because i
 
 /// What is not stored yet.
 pub fn absent(instance: &Instance) -> Failure {
-    for_instance(instance, "not generated yet")
-        .hint(Some(format!("`artifacts generate {}`", quoted_name(&instance.name))))
+    let what = if instance.artifact.is_typed() { "not stored yet" } else { "not generated yet" };
+    for_instance(instance, what).hint(Some(format!("`artifacts generate {}`", quoted_name(&instance.name))))
 }
 
 /// What may not be encrypted to these recipients.

@@ -65,12 +65,12 @@ fn select(run: &Run, selectors: &[Selector], change: Generate) -> Selection {
 /// Finds all that is wrong with prepared answers, before anything is asked or generated. What has a wrong answer is not generated. An
 /// answer to nothing is a mistake; but the prompts of what is blocked are not known yet.
 fn answer_faults(run: &mut Run) -> Vec<Failure> {
-    let is_known = !run.is_in_part() && !run.instances.values().any(|instance| instance.artifact.blocked);
+    let are_all = !run.is_in_part() && !run.instances.values().any(|instance| instance.artifact.blocked);
     let prompts = run.instances.values();
     let prompts =
         prompts.flat_map(|one| one.artifact.prompts.iter().map(move |(name, prompt)| (&one.name, name, prompt)));
     let prompts: Vec<DeclaredPrompt<'_>> = prompts.collect();
-    let faults = run.tools.operator.answer_faults(is_known.then_some(&prompts));
+    let faults = run.tools.operator.answer_faults(&prompts, are_all);
     let wrong = faults.iter().rev().filter_map(|(name, failure)| Some((name.clone()?, failure.clone())));
     run.state.wrong_answers = wrong.collect();
     faults.into_iter().map(|(_, failure)| failure).collect()

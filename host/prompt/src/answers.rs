@@ -72,48 +72,99 @@ impl AnswersFile {
 
     /// Returns the answer to a prompt. One that is blank does not count where a value is required.
     pub fn get(&self, instance: &InstanceName, prompt: &Name, is_required: bool) -> Option<&Secret> {
-        let answer = self.values.get(&instance.to_string())?.get(prompt.as_str())?;
+        let short = || self.values.get(&short(instance)?);
+        let answer = self.values.get(&instance.to_string()).or_else(short)?.get(prompt.as_str())?;
         (!(is_required && is_blank(answer))).then_some(answer)
     }
 
     /// Returns all that is wrong with it: values that are none, blank answers to prompts that require a value, and answers to unknown
     /// prompts, since a misspelt one would be asked for, or missed, elsewhere.
     ///
-    /// `known` are all prompts of the spec, whether they are asked in this run or not, each with whether it requires a value. None where
-    /// they are not known yet: then no prompt is unknown.
-    pub fn faults(&self, known: Option<&[(&InstanceName, &Name, bool)]>) -> Vec<AnswerFault> {
-        let fault = |(instance, error): (&str, Arc<Error>)| AnswerFault { instance: instance.parse().ok(), error };
-        let mut faults: Vec<AnswerFault> =
-            self.faults.iter().map(|(instance, error)| fault((instance, error.clone()))).collect();
-        let Some(known) = known else { return faults };
-        let mut all: BTreeMap<String, BTreeMap<&str, bool>> = BTreeMap::new();
+    /// `known` are the prompts of the spec, whether they are asked in this run or not, each with whether it requires a value. Unless
+    /// they are all, no prompt is unknown.
+    pub fn faults(&self, known: &[(&InstanceName, &Name, bool)], are_all: bool) -> Vec<AnswerFault> {
+        let mut all: BTreeMap<&InstanceName, Asked<'_>> = BTreeMap::new();
         for (instance, prompt, is_required) in known {
-            all.entry(instance.to_string()).or_default().insert(prompt.as_str(), *is_required);
+            all.entry(instance).or_default().insert(prompt.as_str(), *is_required);
         }
-        let strangers = self.values.keys().filter(|instance| !all.contains_key(*instance));
-        let unknown: Vec<String> = strangers.map(|instance| format!("instance {}", quoted(instance))).collect();
+        let meanings = meanings(all.keys().copied());
+        let meant = |key: &str| meanings.get(key).map(Vec::as_slice).unwrap_or_default();
+        let fault = |(key, error): (&str, Arc<Error>)| {
+            let instance = meant(key).first().map_or_else(|| key.parse().ok(), |name| Some((*name).clone()));
+            AnswerFault { instance, error }
+        };
+        let mut faults: Vec<AnswerFault> = self.faults.iter().map(|(key, error)| fault((key, error.clone()))).collect();
+        let strangers = self.values.keys().filter(|key| are_all && meant(key).is_empty());
+        let unknown: Vec<String> = strangers.map(|key| format!("instance {}", quoted(key))).collect();
         if !unknown.is_empty() {
-            let known = all.keys().map(|instance| quoted(instance)).collect();
+            let known = all.keys().map(|instance| quoted(&instance.to_string())).collect();
             faults.push(AnswerFault { instance: None, error: Error::Unknown { unknown, known }.into() });
         }
-        for (instance, prompts) in &self.values {
+        for (key, prompts) in &self.values {
+            faults.extend(self.unclear(key, meant(key)));
+            let [instance] = meant(key) else { continue };
             let Some(asked) = all.get(instance) else { continue };
-            let place = |prompt: &str| format!("{}.{}", quoted(instance), quoted(prompt));
-            let unknown = prompts.keys().filter(|prompt| !asked.contains_key(prompt.as_str()));
-            let unknown: Vec<String> = unknown.map(|prompt| format!("prompt {}", place(prompt))).collect();
-            if !unknown.is_empty() {
-                let known = asked.keys().map(|prompt| place(prompt)).collect();
-                faults.push(fault((instance, Error::Unknown { unknown, known }.into())));
-            }
-            let is_required = |prompt: &String| asked.get(prompt.as_str()).is_some_and(|is_required| *is_required);
-            let blank = prompts.iter().filter(|(prompt, value)| is_required(prompt) && is_blank(value));
-            let places: Vec<String> = blank.map(|(prompt, _)| place(prompt)).collect();
-            if !places.is_empty() {
-                faults.push(fault((instance, Error::Blank { places }.into())));
-            }
+            let errors =
+                unknown_prompts(key, prompts, asked).filter(|_| are_all).into_iter().chain(blank(key, prompts, asked));
+            faults.extend(errors.map(|error| fault((key, error.into()))));
         }
         faults
     }
+
+    /// Returns what is wrong with a key that names several instances, or one that is named in full as well.
+    fn unclear(&self, key: &str, meant: &[&InstanceName]) -> Vec<AnswerFault> {
+        let is_twice = |name: &InstanceName| name.to_string() != key && self.values.contains_key(&name.to_string());
+        let error = match meant {
+            [name] if is_twice(name) => Error::Twice { place: quoted(key) },
+            [] | [_] => return Vec::new(),
+            names => Error::Ambiguous {
+                place: quoted(key),
+                names: names.iter().map(|name| quoted(&name.to_string())).collect(),
+            },
+        };
+        let error = Arc::new(error);
+        let of = |name: &&InstanceName| AnswerFault { instance: Some((*name).clone()), error: Arc::clone(&error) };
+        meant.iter().map(of).collect()
+    }
+}
+
+/// Maps the prompts of an instance to whether they require a value.
+type Asked<'a> = BTreeMap<&'a str, bool>;
+
+fn unknown_prompts(key: &str, answers: &BTreeMap<String, Secret>, asked: &Asked<'_>) -> Option<Error> {
+    let unknown = answers.keys().filter(|prompt| !asked.contains_key(prompt.as_str()));
+    let unknown: Vec<String> = unknown.map(|prompt| format!("prompt {}", place(key, prompt))).collect();
+    let known = asked.keys().map(|prompt| place(key, prompt)).collect();
+    (!unknown.is_empty()).then_some(Error::Unknown { unknown, known })
+}
+
+fn blank(key: &str, answers: &BTreeMap<String, Secret>, asked: &Asked<'_>) -> Option<Error> {
+    let is_required = |prompt: &String| asked.get(prompt.as_str()).is_some_and(|is_required| *is_required);
+    let blank = answers.iter().filter(|(prompt, value)| is_required(prompt) && is_blank(value));
+    let places: Vec<String> = blank.map(|(prompt, _)| place(key, prompt)).collect();
+    (!places.is_empty()).then_some(Error::Blank { places })
+}
+
+fn place(key: &str, prompt: &str) -> String {
+    format!("{}.{}", quoted(key), quoted(prompt))
+}
+
+/// Returns the instances that each key means: one by its full name, else those whose short name it is.
+fn meanings<'a>(instances: impl Iterator<Item = &'a InstanceName> + Clone) -> BTreeMap<String, Vec<&'a InstanceName>> {
+    let mut meanings: BTreeMap<String, Vec<&InstanceName>> = BTreeMap::new();
+    for instance in instances.clone() {
+        if let Some(short) = short(instance) {
+            meanings.entry(short).or_default().push(instance);
+        }
+    }
+    meanings.extend(instances.map(|instance| (instance.to_string(), vec![instance])));
+    meanings
+}
+
+/// Returns the short name of an instance, as people type it: `web1/attic`. None where that is its full name, or reads as another's.
+fn short(instance: &InstanceName) -> Option<String> {
+    let [_, target, artifact] = instance.components()[..] else { return None };
+    (target != "shared").then(|| format!("{target}/{artifact}"))
 }
 
 /// Returns whether a value has nothing but white space: who types blind does not see that.

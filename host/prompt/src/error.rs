@@ -34,6 +34,14 @@ pub enum Error {
         /// Position in the answers file, as "table.key".
         place: String,
     },
+    /// A key of the answers file names several instances.
+    #[error("answers file: {place} names several instances: {}", .names.join(", "))]
+    Ambiguous {
+        /// The key.
+        place: String,
+        /// Their full names.
+        names: Vec<String>,
+    },
     /// The answers file has answers to unknown prompts.
     #[error("answers file: unknown {}; expected one of: {}", .unknown.join(", "), short(.known))]
     Unknown {
@@ -102,6 +110,7 @@ impl Explain for Error {
                  `prompts.<prompt>.required = false`"
                     .to_owned(),
             ),
+            Self::Ambiguous { .. } => Some("use the full name".to_owned()),
             Self::Twice { .. } | Self::Unknown { .. } => Some("fix the answers file".to_owned()),
             Self::NoTerminal | Self::Ended { .. } | Self::Interrupted | Self::Io(_) => None,
         }

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use artifacts_text::is_hidden;
+use artifacts_text::{is_hidden, separated};
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
@@ -10,8 +10,11 @@ use crate::wiped::insert;
 /// The most mask characters. Beyond that only the count grows.
 const MASK: usize = 64;
 
-/// What is between the text and the words behind it.
+/// What is at least between the text and the words behind it.
 const GAP: usize = 2;
+
+/// Where the words behind the text end, in a row that is wide enough.
+const EDGE: usize = 79;
 
 /// What one row of the screen shows of a value that is being entered, never more than fits.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +58,9 @@ impl PromptRow {
             }
         }
         if !count.is_empty() {
-            push(&mut row.all, &" ".repeat(if cells.is_empty() { 0 } else { GAP }));
+            let used = row.all.width() + count.width();
+            let gap = columns.min(EDGE).saturating_sub(used).max(GAP);
+            push(&mut row.all, &" ".repeat(if cells.is_empty() { 0 } else { gap }));
             push(&mut row.all, &count);
         }
         row
@@ -80,7 +85,7 @@ fn count(editor: &LineEditor) -> String {
     if !kind.hidden || editor.text().is_empty() {
         return String::new();
     }
-    let of = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
+    let of = |number: usize, one: &str| format!("{} {one}{}", separated(number), if number == 1 { "" } else { "s" });
     if kind.lines {
         format!("{}, {}", of(editor.text().lines().count(), "line"), of(editor.text().len(), "byte"))
     } else {
@@ -160,8 +165,9 @@ mod tests {
         assert_eq!(row("añ漢", false, false), "pin: añ漢");
         assert_eq!(row("a\u{202e}\u{7}", false, false), "pin: a\\u{202e}\\u{7}");
         assert_eq!(row("", true, false), "pin: ");
-        assert_eq!(row("1", true, false), "pin: *  1 character");
-        assert_eq!(row("1234", true, false), "pin: ****  4 characters");
+        assert_eq!(row("1", true, false), format!("pin: *{}1 character", " ".repeat(62)));
+        assert_eq!(row("1234", true, false), format!("pin: ****{}4 characters", " ".repeat(58)));
+        assert_eq!(row("1234", true, false).width(), EDGE);
         assert_eq!(row(&"1".repeat(100), true, false), format!("pin: {}  100 characters", "*".repeat(58)));
         assert_eq!(row("one\ntwo\n", true, true), "pin: 2 lines, 8 bytes");
         assert_eq!(row("one\ntwo", false, true), "pin: two");
@@ -170,7 +176,7 @@ mod tests {
     #[test]
     fn words_stand_in_place_of_the_count() {
         let row = PromptRow::draw(&editor("1234", true, false), "pin: ", Some("matches"), 80, '*');
-        assert_eq!(row.all.as_str(), "pin: ****  matches");
+        assert_eq!(row.all.as_str(), format!("pin: ****{}matches", " ".repeat(63)));
     }
 
     #[test]

@@ -201,10 +201,9 @@ impl<'a> Screen<'a> {
         if count > SHOWN { self.line(&format!("… and {} more lines", count - SHOWN)) } else { Ok(()) }
     }
 
-    /// Ends the row without what was entered, as Ctrl-C does.
+    /// Leaves the row, and says below it that it was left by a key.
     pub(crate) fn break_off(&mut self, words: &str) -> Result<(), Error> {
-        self.clear_keys()?;
-        self.shown = PromptRow::default();
+        self.leave()?;
         self.line(words)
     }
 

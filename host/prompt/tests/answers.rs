@@ -38,7 +38,7 @@ fn value(answers: &AnswersFile, of: &str, prompt: &str) -> Option<String> {
 }
 
 fn refused(text: &str) -> Arc<Error> {
-    let first = |file: AnswersFile| file.faults(None).into_iter().next().unwrap().error;
+    let first = |file: AnswersFile| file.faults(&[], false).into_iter().next().unwrap().error;
     let error = AnswersFile::parse(text).map_or_else(Arc::new, first);
     for shown in [error.to_string(), format!("{error:?}"), error.hint().unwrap()] {
         assert!(!shown.contains("s3cret"), "{shown}");
@@ -71,7 +71,7 @@ fn a_blank_answer_is_none_where_a_value_is_required() {
         assert!(!given(true) && given(false), "{prompt}");
     }
     let (ca, a, b) = (instance("shared/ca"), name("a"), name("b"));
-    let check = |required: [bool; 2]| answers.faults(Some(&[(&ca, &a, required[0]), (&ca, &b, required[1])]));
+    let check = |required: [bool; 2]| answers.faults(&[(&ca, &a, required[0]), (&ca, &b, required[1])], true);
     assert!(check([false, false]).is_empty());
     let error = &check([true, true])[0].error;
     assert_eq!(error.to_string(), "answers file: no value for \"shared/ca\".\"a\", \"shared/ca\".\"b\"");
@@ -132,7 +132,7 @@ fn refused_plainly(text: &str) -> String {
 
 /// All that is wrong, as the instance and the message.
 fn faults(file: &AnswersFile, known: &[(&InstanceName, &Name, bool)]) -> Vec<(Option<String>, String)> {
-    let faults = file.faults(Some(known)).into_iter();
+    let faults = file.faults(known, true).into_iter();
     faults.map(|fault| (fault.instance.map(|name| name.to_string()), fault.error.to_string())).collect()
 }
 
@@ -176,7 +176,31 @@ fn everything_that_is_wrong_is_found_at_once() {
     assert!(found.iter().all(|(_, message)| !message.contains("s3cret")));
     assert!(file.get(&names[148], &prompt, true).is_some(), "the others are answers");
     // Before all prompts are known, only values can be wrong.
-    assert_eq!(file.faults(None).len(), 1);
+    assert_eq!(file.faults(&[], false).len(), 1);
+}
+
+#[test]
+fn a_short_name_will_do_where_it_is_of_one_instance() {
+    let all = [INSTANCE, "per-machine/web2/a", "per-user/web2/a", "per-machine/shared/ca", "shared/ca"].map(instance);
+    let pin = name("pin");
+    let known: Vec<_> = all.iter().map(|one| (one, &pin, true)).collect();
+    let of = |text: &str| AnswersFile::parse(text).unwrap();
+    let file = of("[\"web1/attic\"]\npin = \"1\"");
+    assert_eq!((value(&file, INSTANCE, "pin").as_deref(), faults(&file, &known)), (Some("1"), vec![]));
+    let wrong = faults(&of("[\"web1/attic\"]\npin = \" \"\npni = \"1\""), &known);
+    assert!(wrong.len() == 2 && wrong.iter().all(|(of, _)| of.as_deref() == Some(INSTANCE)), "{wrong:?}");
+    // One that reads as a full name is that.
+    let file = of("[\"shared/ca\"]\npin = \"1\"");
+    assert_eq!((value(&file, "per-machine/shared/ca", "pin"), faults(&file, &known)), (None, vec![]));
+    // Whose answers these are is no guess, also where not all is known.
+    let file = of("[\"web2/a\"]\npin = \"1\"");
+    for are_all in [true, false] {
+        let ambiguous: Vec<_> = file.faults(&known, are_all).into_iter().map(|fault| fault.instance.unwrap()).collect();
+        assert_eq!(ambiguous, all[1..3]);
+    }
+    let file = of(&format!("[\"web1/attic\"]\npin = \"1\"\n[\"{INSTANCE}\"]\npin = \"2\""));
+    let twice = (Some(INSTANCE.to_owned()), "answers file: duplicate key \"web1/attic\"".to_owned());
+    assert_eq!(faults(&file, &known), [twice]);
 }
 
 #[test]

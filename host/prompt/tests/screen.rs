@@ -45,6 +45,11 @@ fn values(values: Values) -> Vec<String> {
     values.unwrap().into_iter().map(|((_, prompt), value)| format!("{prompt}={}", text(value))).collect()
 }
 
+/// A row with words at its right edge.
+fn row(left: &str, right: &str) -> String {
+    format!("{left}{}{right}", " ".repeat(79 - left.chars().count() - right.chars().count()))
+}
+
 const KEYS: &str = "Enter accept   Ctrl-N skip   Ctrl-P back   Ctrl-R show   Ctrl-C stop";
 
 #[test]
@@ -66,14 +71,16 @@ fn an_answered_prompt_shrinks_to_one_line() {
         "         used by the generator of shared/smtp, which has no network",
         "         hidden; enter it twice",
     ];
-    let with = |more: &[&'static str]| [&page[..], more].concat();
-    desk.stands(&with(&["password:", KEYS]));
+    fn with<'a>(page: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+        [page, more].concat()
+    }
+    desk.stands(&with(&page, &["password:", KEYS]));
     desk.types("s3cret");
-    desk.stands(&with(&["password: ••••••  6 characters", KEYS]));
+    desk.stands(&with(&page, &[&row("password: ••••••", "6 characters"), KEYS]));
     desk.types("\r");
-    desk.stands(&with(&["password: ••••••  6 characters", "again:", KEYS]));
+    desk.stands(&with(&page, &[&row("password: ••••••", "6 characters"), "again:", KEYS]));
     desk.types("s3cret");
-    desk.stands(&with(&["password: ••••••  6 characters", "again:    ••••••  matches", KEYS]));
+    desk.stands(&with(&page, &[&row("password: ••••••", "6 characters"), &row("again:    ••••••", "matches"), KEYS]));
     desk.types("\r");
     let answered = ["1 of 3   shared/wg     endpoint   vpn.example", "2 of 3   shared/smtp   password   6 characters"];
     desk.stands(
@@ -99,8 +106,8 @@ fn what_does_not_match_is_said_below_and_goes_with_the_prompt() {
     desk.stands(&[
         "1 of 1   shared/smtp   pin",
         "         hidden; enter it twice",
-        "pin: ••  2 characters",
-        "again: •  1 character",
+        &row("pin: ••", "2 characters"),
+        &row("again: •", "1 character"),
         "       The entries do not match. Try again.",
         "pin:",
         keys,
@@ -144,11 +151,11 @@ fn an_earlier_value_stays_masked_and_is_shown_until_the_next_key() {
     desk.types("s3cret\r");
     desk.stands_at("other:");
     desk.types("\u{10}");
-    desk.stands_at("pin: ••••••  6 characters");
+    desk.stands_at(&row("pin: ••••••", "6 characters"));
     desk.types("\u{12}");
     desk.stands_at("pin: s3cret");
     desk.types("\u{1b}[A");
-    desk.stands_at("pin: ••••••  6 characters");
+    desk.stands_at(&row("pin: ••••••", "6 characters"));
     desk.types("\r");
     desk.stands_at("other:");
     assert!(!desk.lines().join("\n").contains("s3cret"));
@@ -169,9 +176,10 @@ fn who_stops_generates_what_is_complete() {
     desk.stands_at("Choice [q]:");
     let lines = desk.lines();
     assert_eq!(
-        lines[lines.len() - 9..],
+        lines[lines.len() - 10..],
         [
-            "password: •••  3 characters^C",
+            &row("password: •••", "3 characters"),
+            "^C",
             "Stopped at prompt 2 of 3. No answer is stored yet; 1 answer is kept in memory.",
             "  complete     shared/wg",
             "  incomplete   shared/smtp",

@@ -1,5 +1,3 @@
-use std::ffi::OsString;
-
 use artifacts_plan::Selector;
 use artifacts_report::{Failure, RowFilter};
 use artifacts_text::counted;
@@ -20,14 +18,10 @@ pub struct Options {
     all: bool,
 }
 
-/// The names of the command; under the last one it lists everything.
-const NAMES: [&str; 3] = ["status", "check", "list"];
-
 impl Options {
-    /// Takes the name by which the command was called.
-    pub fn typed_as(&mut self, typed: &[OsString]) {
-        let name = typed.iter().skip(1).find(|word| NAMES.iter().any(|name| *word == name));
-        self.all |= name.is_some_and(|name| name == "list");
+    /// Lists everything of these.
+    pub fn of_all(selectors: Vec<String>) -> Self {
+        Self { selectors, all: true }
     }
 
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {

@@ -9,7 +9,7 @@ use super::page::{arguments, described, term, usage};
 use crate::console::Console;
 
 /// Columns of the names of options.
-const OPTION: usize = 20;
+const OPTION: usize = 21;
 /// The most columns of an example with text beside it.
 const EXAMPLE: usize = 45;
 /// Columns of the names of commands.
@@ -40,7 +40,7 @@ pub fn render(root: &Command, path: &[String], console: &Console) -> Option<Stri
 
 /// Returns the options of every command, as a topic.
 pub fn global(root: &Command, console: &Console) -> String {
-    format!("Options of every command\n\n{}", listed(root, console))
+    format!("Options of every command\n{}", listed(root, console))
 }
 
 fn of_root(root: &Command) -> String {
@@ -102,7 +102,13 @@ fn examples(examples: &[(&str, &str)]) -> String {
 
 /// Arguments, and options below them.
 fn listed(command: &Command, console: &Console) -> String {
-    let line = |argument| console.field(&format!("  {}", term(argument)), OPTION, &described(argument));
+    let line = |argument| {
+        let (name, text) = (format!("  {}", term(argument)), described(argument));
+        if name.len() <= OPTION {
+            return console.field(&name, OPTION, &text);
+        }
+        format!("{name}\n{}", console.field("", OPTION, &text))
+    };
     let (arguments, options): (Vec<_>, Vec<_>) = arguments(command).partition(|one| one.is_positional());
     let mut text = String::new();
     if !arguments.is_empty() {

@@ -21,8 +21,8 @@ pub trait Operator {
     fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure>;
 
     /// Returns all that is wrong with the prepared answers, and with those of which instance: each has to be a value, to belong to one of
-    /// these prompts, and not to be empty where a value is required. None for the prompts where they are not known yet.
-    fn answer_faults(&self, prompts: Option<&[DeclaredPrompt<'_>]>) -> Vec<(Option<InstanceName>, Failure)>;
+    /// these prompts, if they are all that are declared, and not to be empty where a value is required.
+    fn answer_faults(&self, prompts: &[DeclaredPrompt<'_>], are_all: bool) -> Vec<(Option<InstanceName>, Failure)>;
 
     /// Returns the prompts of an instance that have no prepared answer.
     fn open_prompts(&self, instance: &Instance) -> Vec<Name>;

@@ -322,10 +322,10 @@ impl Operator for FakeOperator {
         Ok(self.answers.borrow_mut().pop_front().unwrap_or(Answer::Yes { by: "test" }))
     }
 
-    fn answer_faults(&self, prompts: Option<&[DeclaredPrompt<'_>]>) -> Vec<(Option<InstanceName>, Failure)> {
+    fn answer_faults(&self, prompts: &[DeclaredPrompt<'_>], _: bool) -> Vec<(Option<InstanceName>, Failure)> {
         let wrong = self.wrong.borrow();
         let is_wrong = |name: &&InstanceName| wrong.contains(&name.to_string());
-        let names = prompts.into_iter().flatten().map(|(instance, ..)| *instance).filter(is_wrong);
+        let names = prompts.iter().map(|(instance, ..)| *instance).filter(is_wrong);
         names.map(|name| (Some(name.clone()), Failure::new(name.to_string(), "its answer is wrong"))).collect()
     }
 
