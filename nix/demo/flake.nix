@@ -23,11 +23,6 @@
     let
       keys = import ./keys.nix;
 
-      recipients = name: {
-        publicHostKey = keys.${name};
-        publicUserKeys = [ keys.admin ];
-      };
-
       machine =
         name:
         nixpkgs.lib.nixosSystem {
@@ -38,10 +33,8 @@
             ./machine.nix
             {
               networking.hostName = name;
-              artifacts.config = {
-                agenix = recipients name;
-                sops-nix = recipients name;
-              };
+              artifacts.hostKey = keys.${name};
+              artifacts.recipients.admin = keys.admin;
             }
           ];
         };
@@ -58,7 +51,7 @@
           artifacts.homeModules.default
           agenix.homeManagerModules.default
           ./alice.nix
-          { artifacts.config.agenix.publicUserKeys = [ keys.alice ]; }
+          { artifacts.hostKey = keys.alice; }
         ];
       };
     };

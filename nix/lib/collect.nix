@@ -58,6 +58,16 @@ let
 
   without = wanted: set: keep (filter (key: wanted set.${key}) (attrNames set)) set;
 
+  # One set, where there is something in it.
+  keepSet =
+    key: set:
+    if set.${key} or { } == { } then
+      { }
+    else
+      {
+        ${key} = plain set.${key};
+      };
+
   # Plain data. `toJSON` would copy a path to the store, and so would discarding a path's context: its text first.
   plain =
     value:
@@ -153,6 +163,7 @@ let
     "description"
     "shared"
     "backend"
+    "recipients"
     "dependencies"
     "validation"
     "maxAge"
@@ -168,7 +179,8 @@ let
         files = mapAttrs (_: set: plain (file set)) declared.files;
         prompts = mapAttrs (_: set: plain (prompt set)) declared.prompts;
         generator = if generator == null then null else stored generator;
-      };
+      }
+      // keepSet "backendConfig" declared;
       # What can be told of an artifact that reads a public value that is not there yet.
       part =
         without (value: value != null) (
@@ -253,6 +265,8 @@ let
           {
             inherit kind name;
             system = artifacts.system or null;
+            hostKey = plain (artifacts.hostKey or null);
+            recipients = plain (artifacts.recipients or { });
             config = mapAttrs (_: backendConfig) (artifacts.config or { });
             # What cannot be evaluated must not pass for no faults, and costs no other.
             x-problems =

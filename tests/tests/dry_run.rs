@@ -64,11 +64,12 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     let mut fleet = fleet()?;
     let (host, admin) = (host(&mut fleet), fleet.of("web1")["config"]["agenix"]["publicUserKeys"][0].clone());
     let admin = admin.as_str().unwrap().to_owned();
-    let ran = fleet.run(["generate", "--dry-run"])?.ends(3).says("on this machine: per-machine/web1/pair: key");
-    ran.says(&format!("+ {host}")).says(&format!("+ {admin}")).says("key: secret, 2 recipients").never_says("stored");
+    let ran = fleet.run(["generate", "--dry-run"])?.ends(3).says("First use of 2 recipients on this machine");
+    ran.says(&host).says(&admin).says("key: secret, 2 recipients").never_says("stored");
     let ran = fleet.run(["--json", "generate", "--dry-run"])?.ends(3);
+    let labels = json!({&host: "web1"});
     let readers = sorted(vec![host, admin]);
-    let key = json!({"secret": true, "size": null, "recipients": readers});
+    let key = json!({"secret": true, "size": null, "recipients": readers, "labels": labels});
     assert_eq!(
         files(&ran, PAIR),
         [
@@ -83,7 +84,7 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     ran.says(&format!("key: secret, 2 recipients, {stored} bytes stored")).says("pub: public, 9 bytes stored");
     let ran = fleet.run(["--json", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("hidden");
     let all = files(&ran, PAIR);
-    assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "recipients": readers}));
+    assert_eq!(all[0]["before"], json!({"secret": true, "size": stored, "recipients": readers, "labels": labels}));
     assert_eq!(all[1]["before"], json!({"secret": false, "size": 9, "text": "same\nold\n"}));
     // What is declared no more goes.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("key");
@@ -134,7 +135,7 @@ fn set_and_edit_tell_what_generate_tells() -> Result<()> {
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("pub");
     fs::remove_dir_all(fleet.path().join("secrets").join(PAIR))?;
     let ran = fleet.run(["set", "--dry-run", "pair", "key"])?.ends(3);
-    ran.says("recipients of new secrets:").says(&format!("+ {}", host(&mut fleet)));
+    ran.says("recipients of new secrets: publicUserKeys[0] of web1, web1");
     assert!(before.len() > fleet.stored()?.len());
     Ok(())
 }
@@ -200,7 +201,7 @@ fn rekey_tells_readers_before_and_after() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
-    let ran = fleet.run(["rekey", "--dry-run"])?.ends(3).says(&format!("+ {second}"));
+    let ran = fleet.run(["rekey", "--dry-run"])?.ends(3).says(&second);
     ran.says(&format!("key: secret, 2 -> 3 recipients, {stored} bytes stored")).never_says("pub: public");
     let ran = fleet.run(["--json", "rekey", "--dry-run"])?.ends(3);
     let [key] = &files(&ran, PAIR)[..] else { panic!("{ran}") };

@@ -91,12 +91,12 @@ fn a_machine_s_own_key_is_made_first_and_the_rest_for_it() -> Result<()> {
     let key = checkout.key_file("admin");
     let admin = key.to_str().unwrap();
     // One run makes the key, and then, for it, the rest: once somebody agrees to the new reader.
-    checkout.run(&["status"])?.ends(1).says("publicHostKey is not set");
-    checkout.run(&["generate"])?.ends(1).says("first use of these recipients").never_says("+ ssh-ed25519");
+    checkout.run(&["status"])?.ends(1).says("artifacts.hostKey is not set");
+    checkout.run(&["generate"])?.ends(1).says("First use of").never_says("ssh-ed25519 SHA256");
     let digest = checkout.run(&["--json", "generate"])?.ends(1).json()["recipientsDigest"].as_str().unwrap().to_owned();
     let ran = checkout.run(&["generate", &format!("--accept-recipients={digest}")])?.ends(1);
-    let ran = ran.says("--accept-recipients").says("+ ssh-ed25519");
-    ran.never_says("publicHostKey is not set").says("generated per-machine/web1/host-key");
+    let ran = ran.says("--accept-recipients").says("ssh-ed25519 SHA256");
+    ran.never_says("artifacts.hostKey is not set").says("generated per-machine/web1/host-key");
     assert!(!checkout.path().join("secrets/per-machine/web1/token").exists());
     checkout.run(&["--accept-recipients", "generate"])?.ends(0).says("1 generated, 1 present");
     checkout.run(&["status"])?.ends(0);
@@ -136,7 +136,8 @@ fn a_new_machine_is_made_whole_by_one_run() -> Result<()> {
                 generator = pkgs.writers.writeBash \"copy\" \"cp $in/token/secret $out/f\"; };\n";
     let token = "artifacts.store.token = {";
     checkout.write("machine.nix", &module.replace(token, &format!("{copy}{token}")))?;
-    let named = checkout.run(&["generate", "--accept-recipients", "token"])?.ends(1).says("publicHostKey is not set");
+    let named =
+        checkout.run(&["generate", "--accept-recipients", "token"])?.ends(1).says("artifacts.hostKey is not set");
     named.never_says("host-key");
     checkout.run(&["--accept-recipients", "generate"])?.ends(0).says("3 instances: 3 generated");
     checkout.run(&["status"])?.ends(0);

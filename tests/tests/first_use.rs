@@ -65,18 +65,18 @@ fn the_first_use_is_shown_and_refused_where_nobody_is_asked() -> Result<()> {
     let mut fleet = one()?;
     let key = host_key(&mut fleet);
     for arguments in [&["generate"][..], &["generate", "--no-input"], &["generate", "a"]] {
-        let ran = fleet.run(arguments)?.ends(1).says("first use of these recipients on this machine");
-        ran.says(&format!("+ {key}")).says("the recipients of `secret` were not accepted on this machine yet");
+        let ran = fleet.run(arguments)?.ends(1).says("First use of");
+        ran.says(&key).says("error: 1 secret: recipients were not accepted: +web1 (1)");
     }
     fleet.run(["set", "a", "secret"])?.ends(1).says("--accept-recipients");
     assert!(fleet.stored()?.is_empty());
     // What stores nothing asks nothing.
     fleet.run(["status"])?.ends(3);
-    fleet.run(["generate", "--dry-run"])?.ends(3).says(&format!("+ {key}"));
+    fleet.run(["generate", "--dry-run"])?.ends(3).says(&key);
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
-    fleet.run(["generate", "--regenerate", "--yes"])?.ends(0).never_says("first use").never_says("recipients change");
+    fleet.run(["generate", "--regenerate", "--yes"])?.ends(0).never_says("First use").never_says("Recipients change");
     declare(&mut fleet, "b");
-    fleet.run(["generate"])?.ends(0).never_says("first use");
+    fleet.run(["generate"])?.ends(0).never_says("First use");
     fleet.run(["-i", fleet.key_file("web1").to_str().unwrap(), "get", "a", "secret"])?.ends(0);
     Ok(())
 }
@@ -87,7 +87,7 @@ fn the_first_use_is_asked_about_at_a_terminal() -> Result<()> {
     let key = host_key(&mut fleet);
     for (answer, status) in [("n\n", 1), ("y\n", 0)] {
         let mut desk = Desk::start(&fleet.command(["generate"])?)?;
-        desk.sees("first use of these recipients on this machine")?.sees(&format!("+ {key}"))?;
+        desk.sees("First use of 1 recipient on this machine")?.sees(&key)?;
         desk.sees("Encrypt to these recipients?")?.types(answer)?;
         assert_eq!(desk.ends()?.0, Some(status));
         assert_eq!(fleet.stored()?.is_empty(), status == 1);
@@ -121,11 +121,11 @@ fn a_digest_accepts_exactly_what_the_refused_run_showed() -> Result<()> {
     declare(&mut fleet, "b");
     let refused = fleet.run(["generate", &shown])?.ends(1).says("were not accepted");
     // One hint for both: it stands for both.
-    assert_eq!(refused.stderr.matches("were not accepted").count(), 2, "{refused}");
+    assert_eq!(refused.stderr.matches("were not accepted").count(), 1, "{refused}");
     assert_eq!(refused.stderr.matches("--accept-recipients=").count(), 1, "{refused}");
     fleet.of("web1")["artifacts"] = artifacts;
     let evil = add_admin(&mut fleet, "evil")?;
-    fleet.run(["generate", &shown])?.ends(1).says(&format!("+ {evil}"));
+    fleet.run(["generate", &shown])?.ends(1).says(&evil);
     assert!(fleet.stored()?.is_empty());
     fleet.of("web1")["config"]["agenix"].as_object_mut().unwrap().remove("publicUserKeys");
 
@@ -135,7 +135,7 @@ fn a_digest_accepts_exactly_what_the_refused_run_showed() -> Result<()> {
     add_admin(&mut fleet, "evil")?;
     let key = fleet.key_file("web1");
     let rekey = ["-i", key.to_str().unwrap(), "rekey"];
-    let changed = fleet.run([&rekey[..], &[&shown]].concat())?.ends(1).says("1 added, 0 removed");
+    let changed = fleet.run([&rekey[..], &[&shown]].concat())?.ends(1).says("joins 1");
     fleet.run([&rekey[..], &[&exactly(&changed)]].concat())?.ends(0);
     assert!(fleet.decrypt("evil", SECRET)?.starts_with(b"made "));
     Ok(())
@@ -151,8 +151,8 @@ fn a_receipt_is_no_evidence_on_a_machine_that_knows_nothing() -> Result<()> {
     fs::remove_dir_all(fleet.accepted_recipients())?;
     let before = fleet.stored()?;
     for arguments in [&["generate", "--regenerate", "--yes"][..], &["rekey", "--all"]] {
-        let ran = fleet.run(arguments)?.ends(1).says("first use of these recipients on this machine");
-        ran.says(&format!("+ {evil}")).says("--accept-recipients");
+        let ran = fleet.run(arguments)?.ends(1).says("First use of");
+        ran.says(&evil).says("--accept-recipients");
         assert_eq!(fleet.stored()?, before);
     }
     Ok(())
@@ -174,7 +174,7 @@ fn who_was_removed_is_no_recipient_of_what_is_declared_later() -> Result<()> {
     declare(&mut fleet, "new");
     declare(&mut fleet, "old");
     for name in ["new", "old"] {
-        fleet.run(["generate", name])?.ends(1).says(&format!("+ {gone}"));
+        fleet.run(["generate", name])?.ends(1).says(&gone);
     }
     Ok(())
 }
@@ -206,15 +206,15 @@ fn a_working_tree_and_a_move_know_what_was_accepted_and_a_clone_does_not() -> Re
     git(&main, &["worktree", "add", "-q", "../linked"])?;
     git(&place, &["clone", "-q", "main", "clone"])?;
 
-    run_at(&fleet, &linked, &["generate"])?.ends(0).never_says("first use");
-    run_at(&fleet, &clone, &["generate"])?.ends(1).says("first use");
+    run_at(&fleet, &linked, &["generate"])?.ends(0).never_says("First use");
+    run_at(&fleet, &clone, &["generate"])?.ends(1).says("First use");
     fs::rename(&main, place.join("moved"))?;
     git(&place.join("moved"), &["worktree", "repair"])?;
     let evil = add_admin(&mut fleet, "evil")?;
     declare(&mut fleet, "new");
     for known in [place.join("moved"), linked] {
-        let ran = run_at(&fleet, &known, &["generate", "new"])?.ends(1).never_says("first use");
-        ran.says(&format!("+ {evil}")).says("1 added, 0 removed");
+        let ran = run_at(&fleet, &known, &["generate", "new"])?.ends(1).never_says("First use");
+        ran.says(&evil).says("joins 1");
         assert!(!known.join("secrets/per-machine/web1/new").exists());
     }
     Ok(())
@@ -233,7 +233,7 @@ fn what_an_earlier_version_stored_by_path_counts() -> Result<()> {
         "per-machine/web1/a": {"targets": ["nixos/web1"], "files": {"secret": [key]}},
     }});
     fs::write(state.join(format!("{name}.json")), known.to_string())?;
-    fleet.run(["generate"])?.ends(0).never_says("first use");
+    fleet.run(["generate"])?.ends(0).never_says("First use");
     // A torn one is no empty one.
     fs::remove_dir_all(fleet.accepted_recipients())?;
     fs::write(state.join(format!("{name}.json")), "{")?;
@@ -253,7 +253,7 @@ fn a_state_directory_that_others_can_change_is_not_believed() -> Result<()> {
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let evil = add_admin(&mut fleet, "evil")?;
     declare(&mut fleet, "new");
-    fleet.run(["generate", "new"])?.ends(1).says(&format!("+ {evil}"));
+    fleet.run(["generate", "new"])?.ends(1).says(&evil);
     let before = fleet.stored()?;
     let artifacts = fleet.accepted().parent().unwrap().to_owned();
     let state = artifacts.parent().unwrap().to_owned();

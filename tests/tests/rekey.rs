@@ -103,10 +103,10 @@ fn only_what_has_other_readers_is_opened_and_written_and_the_secrets_stay() -> R
     let second = fleet.new_key("second")?;
     fleet.of("web2")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     // Readers before and after are shown; nothing is written before somebody agrees.
-    let ran = rekey(&fleet, &["--dry-run"])?.ends(3).says(&format!("+ {second}")).says("would re-encrypt");
+    let ran = rekey(&fleet, &["--dry-run"])?.ends(3).says(&second).says("would re-encrypt");
     ran.never_says("per-machine/web1/a000: one");
     let ran = rekey(&fleet, &[])?.ends(1).says("--accept-recipients").says("0 decrypted, 0 re-encrypted");
-    ran.says(&format!("+ {second}"));
+    ran.says(&second);
     assert_eq!(fleet.stored()?, before);
     // `web2`'s own, and the shared one: two of five.
     let ran = rekey(&fleet, &["--accept-recipients", "--json"])?.ends(0);
@@ -170,11 +170,7 @@ fn readers_are_shown_once() -> Result<()> {
     // Of one of them it was agreed to already.
     fleet.run(["--accept-recipients", "rekey", "per-machine/web2/a"])?.ends(1);
     let ran = rekey(&fleet, &["--accept-recipients"])?.ends(0);
-    assert_eq!(
-        ran.stdout.matches("shared/shared: one, two").count() + ran.stderr.matches("shared/shared: one, two").count(),
-        1,
-        "{ran}"
-    );
+    assert_eq!((ran.stderr.matches(&second).count(), ran.stdout.matches(&second).count()), (1, 0), "{ran}");
     Ok(())
 }
 
@@ -191,7 +187,7 @@ fn a_machine_joins_a_shared_artifact_and_another_leaves_it() -> Result<()> {
     fleet.of("web3")["config"]["agenix"]["publicUserKeys"] = admins;
     let web3 = fleet.of("web3")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("shared/shared"), "stale (recipients)");
-    rekey(&fleet, &["--accept-recipients"])?.ends(0).says(&format!("- {web2}")).says(&format!("+ {web3}"));
+    rekey(&fleet, &["--accept-recipients"])?.ends(0).says(&web2).says(&web3);
     assert_eq!(fleet.decrypt("web3", shared)?, plain);
     assert_eq!(fleet.decrypt("web1", shared)?, plain);
     let refused = fleet.decrypt("web2", shared).unwrap_err().to_string();

@@ -267,7 +267,7 @@ pub(crate) fn unlocked(key: &PrivateKey) -> Result<Vec<UnlockedIdentity>, String
 }
 
 /// Derives the age identity of an Ed25519 seed: the scalar of the signing key (RFC 8032, section 5.1.5).
-fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
+pub(crate) fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
     let scalar = sha512(seed);
     let hrp = Hrp::parse("age-secret-key-").map_err(|error| error.to_string())?;
     let text = bech32::encode_upper::<bech32::Bech32>(hrp, &scalar[..32]).map_err(|error| error.to_string())?;

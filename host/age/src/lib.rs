@@ -12,6 +12,7 @@ mod plugin;
 mod prompter;
 mod recipient;
 mod seal;
+mod ssh_public_key;
 
 pub use error::Error;
 pub use header::{header_hash, headers, recipients};
@@ -21,3 +22,4 @@ pub use open::{Attempts, DecryptedFile, OpenError, Opener};
 pub use plugin::Plugins;
 pub use prompter::{NoPrompter, Prompter};
 pub use seal::{EncryptedFile, Sealer, seal};
+pub use ssh_public_key::{fingerprint, recipient_of_ssh};

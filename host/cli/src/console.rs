@@ -36,7 +36,17 @@ const FOREIGN: usize = 20;
 
 /// How wide lines are, in columns.
 pub fn width() -> usize {
-    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).clamp(40, WIDTH))
+    columns().clamp(40, WIDTH)
+}
+
+/// How wide the terminal is, in columns.
+pub fn columns() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0).max(1))
+}
+
+/// How high the terminal is, in lines; none where it does not say.
+pub fn height() -> Option<usize> {
+    terminal_size::terminal_size().map(|(_, height)| usize::from(height.0)).filter(|height| *height > 0)
 }
 
 impl Console {
@@ -161,6 +171,11 @@ impl Console {
     /// A failure that stops nothing.
     pub fn warned(&self, failure: &Failure) {
         let _ = write!(anstream::stderr(), "{}", failure.warning(self.style));
+    }
+
+    /// How wide what it prints is.
+    pub fn style(&self) -> Style {
+        self.style
     }
 
     pub fn json(&self) -> bool {

@@ -157,6 +157,7 @@ impl Context {
             storing: writing::options(&self.global, now, &self.environment),
             cancel: Cancel::new(Arc::clone(&self.cancel)),
             now,
+            keys: artifacts_flow::DeclaredKeys::default(),
             reported: BTreeSet::new(),
         })
     }

@@ -39,6 +39,7 @@ mod other_verbs;
 mod person;
 mod provision_tree;
 mod provisioned_files;
+mod recipient_question;
 mod registered;
 mod sandboxes;
 mod signals;

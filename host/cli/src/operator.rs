@@ -8,14 +8,14 @@ use artifacts_flow::{
 };
 use artifacts_plan::Instance;
 use artifacts_prompt::{AnswerFault, AnswersFile};
-use artifacts_report::{Failure, RecipientChange, recipient_changes, recipient_questions};
+use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_text::{Explain, counted, shell_word};
 
 use crate::audit_log::TERMINAL;
 use crate::console::Console;
 use crate::global::{AcceptedDigest, Global};
 use crate::messages::Messages;
-use crate::{person, terminal};
+use crate::{person, recipient_question, terminal};
 
 /// Holds what was accepted on the command line.
 #[derive(Debug, Clone, Default)]
@@ -67,13 +67,17 @@ impl TerminalOperator {
         !self.flags.no_input && person::terminal().is_some()
     }
 
-    fn recipients(&self, unshown: &[RecipientChange], digest: &str) -> Result<Answer, Failure> {
-        self.console.painted(&recipient_questions(unshown));
-        match accepted_beforehand(&self.flags.accept_recipients, digest) {
-            Some(true) => Ok(Answer::Yes { by: "--accept-recipients" }),
-            Some(false) => Ok(Answer::No),
-            None => self.ask("Encrypt to these recipients?"),
-        }
+    fn recipients(&self, changes: &[RecipientChange], names: &RecipientNames, digest: &str) -> Result<Answer, Failure> {
+        let accepted = accepted_beforehand(&self.flags.accept_recipients, digest);
+        let terminal = person::terminal().filter(|_| accepted.is_none() && !self.flags.no_input);
+        let Some(mut terminal) = terminal else {
+            recipient_question::show(self.console, changes, names);
+            // A digest of others accepts nothing, and whoever passed it is not there to be asked.
+            let is_yes = accepted.unwrap_or_default();
+            return Ok(if is_yes { Answer::Yes { by: "--accept-recipients" } } else { Answer::NoOne });
+        };
+        let is_yes = recipient_question::ask(self.console, &mut terminal, changes, names)?;
+        Ok(if is_yes { Answer::Yes { by: TERMINAL } } else { Answer::No })
     }
 
     fn new_values(&self, former: &[FormerValue]) -> Result<Answer, Failure> {
@@ -104,7 +108,7 @@ impl TerminalOperator {
 impl Operator for TerminalOperator {
     fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure> {
         match question {
-            Question::Recipients { unshown, digest } => self.recipients(unshown, digest),
+            Question::Recipients { changes, names, digest } => self.recipients(changes, names, digest),
             Question::ReadAccess(readings) => {
                 self.console.painted(&artifacts_report::read_requests(readings));
                 if self.flags.accept_reading {
@@ -187,9 +191,9 @@ impl Operator for TerminalOperator {
                 console.warning(weaker, Some("pass `--require-sandbox` to make this an error"));
             }
             RunEvent::Backend(messages) => self.messages.show(messages),
-            RunEvent::RecipientChanges { changes, preview } => {
+            RunEvent::RecipientChanges { changes, names, preview } => {
                 if !(*preview && console.json()) {
-                    console.painted(&recipient_changes(changes));
+                    recipient_question::show(console, changes, names);
                 }
             }
             RunEvent::Adoption(adoption) => show_adoption(console, adoption),
@@ -222,7 +226,7 @@ impl Operator for TerminalOperator {
             RunEvent::Preview(report) => {
                 // Programs find it in the report.
                 if !console.json() {
-                    console.painted(&report.preview());
+                    console.painted(&report.preview(console.style()));
                     console.painted(&artifacts_report::read_requests(&report.read_requests));
                     console.painted(&artifacts_report::answer_requests(&report.answer_requests));
                 }

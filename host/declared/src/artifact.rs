@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_text::shortened;
 
-use crate::{Artifact, DeclaredFile, Generator, Name, Prompt};
+use crate::{Artifact, DeclaredFile, Generator, Name, Prompt, RecipientName};
 
 /// So many bytes of a value that differs are shown.
 const SHOWN: usize = 500;
@@ -31,6 +31,9 @@ impl Artifact {
             shared: _,
             blocked: _,
             backend,
+            recipients,
+            // It follows from the target's configuration.
+            backend_config: _,
             files,
             // Those that are asked for are compared: some are implicit.
             prompts: _,
@@ -43,6 +46,7 @@ impl Artifact {
             generator,
         } = self;
         let difference = differs("backend", backend.as_ref(), other.backend.as_ref(), optional)
+            .or_else(|| admins_differ(recipients.as_ref(), other.recipients.as_ref()))
             .or_else(|| files_differ(files, &other.files))
             .or_else(|| generators_differ(generator.as_ref(), other.generator.as_ref()))
             .or_else(|| prompts_differ(&self.asked(), &other.asked()))
@@ -54,6 +58,12 @@ impl Artifact {
             .or_else(|| differs("description", description.as_ref(), other.description.as_ref(), quoted));
         difference.map_or(Ok(()), Err)
     }
+}
+
+fn admins_differ(ours: Option<&Vec<RecipientName>>, theirs: Option<&Vec<RecipientName>>) -> Option<Disagreement> {
+    let set = |names: Option<&'_ Vec<RecipientName>>| names.map(|names| names.iter().cloned().collect::<BTreeSet<_>>());
+    let all = |names: Option<&BTreeSet<RecipientName>>| names.map_or_else(|| "all".to_owned(), words);
+    differs("recipients", set(ours).as_ref(), set(theirs).as_ref(), all)
 }
 
 /// Where a file is on its target, and whose, is each target's own.

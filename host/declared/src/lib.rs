@@ -6,8 +6,11 @@
 mod absolute;
 mod artifact;
 mod instance;
+mod label;
 mod name;
 mod parse;
+mod public_key;
+mod recipient_name;
 mod recipients;
 mod schema;
 mod twice;
@@ -16,8 +19,11 @@ mod types;
 
 pub use artifact::Disagreement;
 pub use instance::InstanceName;
+pub use label::Label;
 pub use name::{Name, NameError};
 pub use parse::{Error, backends_from_value, from_value, parse};
+pub use public_key::{comment, without_comment};
+pub use recipient_name::{RecipientName, RecipientNameError};
 pub use recipients::Recipients;
 pub use schema::schema;
 pub use types::{

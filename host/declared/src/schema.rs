@@ -3,7 +3,7 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use crate::{InstanceName, Name, SCHEMA, Spec};
+use crate::{InstanceName, Name, RecipientName, SCHEMA, Spec};
 
 /// The JSON Schema (2020-12) of the spec, as strict as [`crate::parse`]: no unknown field but those that begin with `x-`.
 pub fn schema() -> Value {
@@ -48,6 +48,21 @@ impl JsonSchema for InstanceName {
             "type": "string",
             "description": "per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT.",
             "pattern": "^(per-machine/[^/]+|per-user/[^/]+|shared)/[^/]+$",
+        })
+    }
+}
+
+impl JsonSchema for RecipientName {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RecipientName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "1 to 200 letters, digits and ._@+-, beginning with a letter or a digit.",
+            "maxLength": 200,
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9._@+-]*$",
         })
     }
 }

@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, absolute};
+use crate::{Name, RecipientName, absolute};
 
 /// The version of the spec that this host reads.
 pub const SCHEMA: u64 = 1;
@@ -118,6 +118,12 @@ pub struct Target {
     /// Its Nix system.
     #[serde(default)]
     pub system: Option<String>,
+    /// `artifacts.hostKey`: its own public key.
+    #[serde(default)]
+    pub host_key: Option<String>,
+    /// `artifacts.recipients`: the public keys of the admins, by name.
+    #[serde(default)]
+    pub recipients: BTreeMap<RecipientName, String>,
     /// `artifacts.config`: by backend.
     #[serde(default)]
     pub config: BTreeMap<String, serde_json::Value>,
@@ -203,6 +209,12 @@ pub struct Artifact {
     /// The backend's name; absent only when blocked.
     #[serde(default)]
     pub backend: Option<Name>,
+    /// Names of its admins, some of the target's `recipients`; absent for all.
+    #[serde(default)]
+    pub recipients: Option<Vec<RecipientName>>,
+    /// Settings of backends for this artifact: each takes the place of the target's as a whole.
+    #[serde(default)]
+    pub backend_config: BTreeMap<String, serde_json::Map<String, serde_json::Value>>,
     /// It could not be evaluated yet: it reads a public value that is not made.
     #[serde(default)]
     pub blocked: bool,

@@ -4,6 +4,7 @@
 
 mod agree;
 pub mod chain;
+mod declared_keys;
 mod failure;
 mod look;
 mod naming;
@@ -19,6 +20,7 @@ pub use artifacts_audit::{AuditLog, Operation};
 pub use artifacts_report::Report;
 
 pub use chain::{Agreed, Change, Locked, Surveyed, Written};
+pub use declared_keys::DeclaredKeys;
 pub use failure::{declared, not_serialized, selector};
 pub use look::adoptable::Adoption;
 pub use look::configured::check_config;

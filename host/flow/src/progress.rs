@@ -19,6 +19,8 @@ pub struct Progress {
     /// How many were done: an entry may be trashed in two storages under one name.
     used: usize,
     dropped: usize,
+    /// Those that the admin said no to: what depends on them drops out, too.
+    declined: BTreeSet<InstanceName>,
     failures: Vec<Failure>,
     /// Whether the chain was left on purpose.
     is_abandoned: bool,
@@ -40,7 +42,8 @@ pub struct Tally {
 impl Progress {
     pub(crate) fn new(steps: Vec<Step>, failures: Vec<Failure>, cancel: Cancel) -> Self {
         let (total, done) = (steps.len(), BTreeSet::new());
-        Self { steps: steps.into(), cancel, total, done, used: 0, dropped: 0, failures, is_abandoned: false }
+        let (declined, is_abandoned) = (BTreeSet::new(), false);
+        Self { steps: steps.into(), cancel, total, done, used: 0, dropped: 0, declined, failures, is_abandoned }
     }
 
     /// Returns the steps that are left.
@@ -119,6 +122,15 @@ impl Progress {
         self.steps.clear();
     }
 
+    /// These leave the chain, for one reason that is reported once: the admin said no.
+    pub(crate) fn decline_some(&mut self, names: &BTreeSet<InstanceName>, failure: Failure) {
+        let before = self.steps.len();
+        self.steps.retain(|step| !names.contains(&step.name));
+        self.dropped += before - self.steps.len();
+        self.declined.extend(names.iter().cloned());
+        self.failures.push(failure);
+    }
+
     /// Drops each step out that has a fault.
     pub(crate) fn keep(
         &mut self,
@@ -140,7 +152,7 @@ impl Progress {
         instances: &BTreeMap<InstanceName, Instance>,
         mut fault: impl FnMut(&Instance) -> Option<Failure>,
     ) {
-        let mut out: BTreeSet<InstanceName> = BTreeSet::new();
+        let mut out = self.declined.clone();
         self.keep(instances, |instance| {
             let behind = instance
                 .dependencies

@@ -166,6 +166,7 @@ impl<'a> Retrieval<'a> {
     /// Has the backend read the secret files.
     fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
         let Self { instance, backend, entry, secrets, own, read } = self;
+        let expected = expected(tools, entry, secrets);
         let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
             return Err(failure::for_instance(instance, "its backend does not run here").into());
         };
@@ -180,8 +181,7 @@ impl<'a> Retrieval<'a> {
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    failure::for_instance(instance, format!("{}{}", said.message, recipients(entry, secrets)))
-                        .hint(said.hint.clone())
+                    failure::for_instance(instance, format!("{}{expected}", said.message)).hint(said.hint.clone())
                 }
                 error => {
                     let (why, hint) = failure::explain_call(error);
@@ -221,18 +221,18 @@ fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool 
 /// So many recipients are named.
 const NAMED: usize = 5;
 
-/// Whom these files are encrypted to by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
-fn recipients(entry: &Entry, secrets: &[String]) -> String {
+/// Whose identity decrypts these files by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
+fn expected(tools: &Tools, entry: &Entry, secrets: &[String]) -> String {
     let ReceiptState::Valid(receipt) = &entry.receipt else { return String::new() };
     let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
-    let all: BTreeSet<&str> = wanted.flat_map(|(_, recipients)| recipients.iter().map(String::as_str)).collect();
-    if all.is_empty() {
-        return String::new();
-    }
-    let more = all.len().saturating_sub(NAMED);
-    let named = all.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("; recipients by its receipt: {named}{more}")
+    let keys: BTreeSet<&String> = wanted.flat_map(|(_, recipients)| recipients).collect();
+    let names: BTreeSet<String> = keys.into_iter().map(|key| tools.keys.name(key, receipt.labels.get(key))).collect();
+    let more = names.len().saturating_sub(NAMED);
+    let mut names: Vec<String> = names.into_iter().take(NAMED).collect();
+    let last = if more > 0 { Some(format!("{more} more")) } else { names.pop() };
+    let Some(last) = last else { return String::new() };
+    let who = if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) };
+    format!("; expected an identity of {who}")
 }
 
 /// A file that was not declared yet when the entry was stored. A backend that names no recipients at all tells nothing of that.

@@ -8,6 +8,7 @@ use artifacts_plan::{EntryOwners, Instance, Selector, SelectorError, SelectorKin
 use artifacts_report::{Failure, FileChange, InstanceRow, Report};
 use artifacts_seam::Secret;
 
+use crate::declared_keys::DeclaredKeys;
 use crate::failure;
 use crate::look::changes::{Writing, changes};
 use crate::look::foreseeable::unreadable;
@@ -93,6 +94,7 @@ impl Run {
     fn declare(&mut self, declared: Declared) {
         let Declared { spec, failures, unevaluated, unseen, system, .. } = declared;
         let resolved = artifacts_plan::instances(&spec, system.as_deref());
+        self.tools.keys = DeclaredKeys::new(&spec);
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
         let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
         let faulty: BTreeSet<InstanceName> = problems.iter().map(|problem| problem.instance.clone()).collect();

@@ -58,13 +58,13 @@ fn a_prompt_says_who_uses_the_answer_and_for_whom_it_is_stored() {
     let quiet = Fleet::new().machine("web1").secret("a").prompt("p");
     generated(&desk, &[&quiet]);
     assert!(desk.take_said().contains(&format!(
-        "prompt {A}/p: used by the generator of {A}, which has no network; stored in f: 2 recipients"
+        "prompt {A}/p: used by the generator of {A}, which has no network; stored in f: admin, host"
     )),);
     let loud = Fleet::new().machine("web1").secret("b").file("g").public("cert").network().prompt("p");
     generated(&desk, &[&loud]);
     let said = desk.take_said();
     let details =
-        format!("used by the generator of {B}, which has network access; stored in f, g: 2 recipients; cert: public");
+        format!("used by the generator of {B}, which has network access; stored in f, g: admin, host; cert: public");
     assert!(said.contains(&format!("prompt {B}/p: {details}")), "{said:?}");
 }
 

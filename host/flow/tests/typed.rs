@@ -76,8 +76,8 @@ fn the_answer_is_the_file_and_no_generator_or_sandbox_is_needed() {
     assert_eq!(state(&status(&desk, &one()), A), InstanceState::Absent);
     let report = generated(&desk, &one());
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    let prompt = format!("prompt {A}/password: stored in password: 2 recipients");
-    assert_eq!(desk.take_said(), ["recipients 1?", "enter 1", &prompt, &format!("generated {A}")]);
+    let prompt = format!("prompt {A}/password: stored in password: admin, host");
+    assert_eq!(desk.take_said(), ["recipients +admin (1), +host (1)?", "enter 1", &prompt, &format!("generated {A}")]);
     assert_eq!(read(&desk, &one(), A, "password"), "typed password");
     assert_eq!(state(&status(&desk, &one()), A), InstanceState::Present);
     // It is not asked for again.

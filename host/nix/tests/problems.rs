@@ -117,7 +117,19 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "artifacts.config.agenix.publicUserKeys = lib.mkForce [ ]; artifacts.store.good.files.f.deploy = false;",
-        "artifacts.store.good.files.f.deploy: it is false, but there are no admin keys; set artifacts.config.agenix.publicUserKeys",
+        "artifacts.store.good.files.f.deploy: it is false, but there are no admin keys; set artifacts.recipients.<name>",
+    ),
+    (
+        r#"artifacts.recipients."alice smith" = "age1alice";"#,
+        "artifacts.recipients: `alice smith` is not a valid name of a recipient; use letters, digits and ._@+-, beginning with a letter or a digit",
+    ),
+    (
+        r#"artifacts.recipients = { alice = "age1alice"; bob = "age1bob"; }; artifacts.store.good.recipients = [ "bbo" ];"#,
+        "artifacts.store.good.recipients: unknown recipient `bbo`; artifacts.recipients has alice, bob",
+    ),
+    (
+        r#"artifacts.store.good.recipients = [ "alice" ];"#,
+        "artifacts.store.good.recipients: unknown recipient `alice`; declare artifacts.recipients.alice",
     ),
     (
         "artifacts.config.agenix.flakeStoreDir = ./elsewhere;",
@@ -129,7 +141,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         "artifacts.config.agenix.publicHostKey = lib.mkForce null;",
-        "artifacts.config.agenix.publicHostKey is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
+        "artifacts.hostKey is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
     ),
     (
         r#"artifacts.store.good.backend = "sops-nix"; artifacts.config.sops-nix.publicHostKey = "age1host";"#,
@@ -137,7 +149,7 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good.backend = "sops-nix";"#,
-        "artifacts.config.sops-nix.publicHostKey is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
+        "artifacts.hostKey is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
     ),
     (
         r#"imports = [ inputs.sops-nix.nixosModules.sops ]; artifacts.store.good.backend = "sops-nix";
@@ -218,11 +230,11 @@ const MISSING: (&str, &str) = (
 const USERS: &[(&str, &str)] = &[
     (
         "artifacts.config.agenix.publicUserKeys = lib.mkForce [ ];",
-        "artifacts.config.agenix.publicUserKeys is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
+        "artifacts.hostKey is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
     ),
     (
         r#"artifacts.store.good.backend = "sops-nix";"#,
-        "artifacts.config.sops-nix.publicUserKeys is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
+        "artifacts.hostKey is not set, so nothing can be encrypted for this target; needed by artifacts.store.good",
     ),
     (
         r#"artifacts.store.good.backend = "sops-nix"; artifacts.config.sops-nix.publicUserKeys = [ "ssh-rsa AAAA" ];"#,
@@ -362,7 +374,7 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
     bench.flake(&machines.join("\n"));
     let evaluation = bench.evaluate();
     // Names that could leave their directory refuse the spec of their target; all others leave it usable.
-    assert_eq!(evaluation.failures.len(), 5, "{:?}", evaluation.failures);
+    assert_eq!(evaluation.failures.len(), 6, "{:?}", evaluation.failures);
     for (number, (fault, expected)) in FAULTS.iter().enumerate() {
         let name = format!("m{number:02}");
         let problems: Vec<&EvaluationError> =
@@ -406,6 +418,30 @@ fn names_are_as_the_table_says() {
     for (case, is_name) in table.iter().zip(found) {
         assert_eq!(is_name, case.get("invalid").is_none(), "{case}");
     }
+}
+
+#[test]
+fn no_admin_is_named_like_the_target() {
+    let bench = Bench::new();
+    let keys = |name: &str| faulty("web1", &format!(r#"artifacts.recipients.{name} = "age1x";"#));
+    bench.flake(&keys("web1"));
+    let problems = bench.evaluate().problems;
+    let said = "artifacts.recipients.web1: a target has this name; choose another name for the recipient";
+    assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
+    bench.flake(&keys("web2"));
+    assert_eq!(bench.evaluate().problems, [], "that of another target is the command's to find");
+}
+
+#[test]
+fn a_backend_that_does_not_know_of_admins_cannot_have_fewer() {
+    let bench = Bench::new();
+    let vault = r#"artifacts.backends.vault.component = "/vault.wasm"; artifacts.recipients.alice = "age1alice";
+        artifacts.store.good = { backend = "vault"; recipients = [ "alice" ]; };"#;
+    bench.flake(&faulty("web1", vault));
+    let problems = bench.evaluate().problems;
+    let said =
+        "artifacts.store.good.recipients: backend `vault` cannot narrow recipients; remove it, or use another backend";
+    assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
 }
 
 #[test]

@@ -169,11 +169,8 @@ fn faults_name_option_and_remedy() {
     let good = r#"artifacts.config.sops-nix.publicHostKey = "ssh-ed25519 AAAA";"#;
     assert_eq!(fault(&format!("{good} {}", store("{ f = { }; }"))), Vec::<String>::new());
     for (config, words) in [
-        (store("{ f = { }; }"), ["artifacts.config.sops-nix.publicHostKey", "is not set"]),
-        (
-            format!("{good} {}", store("{ f.deploy = false; }")),
-            ["files.f.deploy", "artifacts.config.sops-nix.publicUserKeys"],
-        ),
+        (store("{ f = { }; }"), ["artifacts.hostKey", "is not set"]),
+        (format!("{good} {}", store("{ f.deploy = false; }")), ["files.f.deploy", "artifacts.recipients.<name>"]),
         (
             format!(r#"artifacts.config.sops-nix.publicHostKey = "ssh-rsa AAAA"; {}"#, store("{ f = { }; }")),
             ["publicHostKey", "use an ssh-ed25519 key"],

@@ -4,6 +4,7 @@
 //! is from what its backend said and what the host found; [`order`] puts instances behind what they depend on;
 //! [`Selector`] picks some of them.
 
+mod admins;
 mod draw;
 mod elsewhere;
 mod glob;
@@ -24,7 +25,7 @@ pub use instance::Instance;
 pub use order::order;
 pub use owners::{EntryOwners, Owner, TargetName};
 pub use problem::Problem;
-pub use reason::{Cause, Reason, ReasonKind};
+pub use reason::{Cause, Reason, ReasonKind, RecipientDelta};
 pub use resolve::{Resolved, instances};
 pub use select::{reach, select, select_strictly};
 pub use selector::{Selector, SelectorError, SelectorForm, SelectorKind, SelectorMeaning};

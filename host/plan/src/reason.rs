@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use artifacts_declared::InstanceName;
 
 /// Names the kinds of reasons for which an entry is stale, in the order in which they are shown.
@@ -94,9 +96,24 @@ pub enum Cause {
     Undeclared(String),
     /// This file of the entry's directory belongs to no one: its path below the directory.
     Stray(String),
+    /// These recipients differ between what is stored and what is declared.
+    Recipients(RecipientDelta),
     /// Nothing in particular.
     #[default]
     Other,
+}
+
+/// Holds which recipients of files join and leave, by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecipientDelta {
+    /// The files that change so.
+    pub files: BTreeSet<String>,
+    /// Whether these are all secret files of the instance.
+    pub is_whole: bool,
+    /// Keys that are declared and not stored.
+    pub joined: BTreeSet<String>,
+    /// Keys that are stored and not declared.
+    pub left: BTreeSet<String>,
 }
 
 impl Reason {
@@ -119,6 +136,14 @@ impl Reason {
     pub(crate) fn stray(path: &str) -> Self {
         let message = format!("`{path}` is not part of the entry");
         Self { kind: ReasonKind::Files, message, cause: Cause::Stray(path.to_owned()) }
+    }
+
+    /// Recipients changed. Who they are is not known here.
+    pub(crate) fn recipients(delta: RecipientDelta) -> Self {
+        let files: Vec<&str> = delta.files.iter().map(String::as_str).collect();
+        let message =
+            format!("recipients of {} changed: +{} -{}", files.join(", "), delta.joined.len(), delta.left.len());
+        Self { kind: ReasonKind::Recipients, message, cause: Cause::Recipients(delta) }
     }
 
     /// A dependency was generated after this instance.

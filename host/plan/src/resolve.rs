@@ -2,7 +2,9 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::{Artifact, Disagreement, Generator, InstanceName, Name, Spec, Target};
 use artifacts_seam as seam;
+use serde_json::Value;
 
+use crate::admins::Admins;
 use crate::{Instance, Problem};
 
 /// The instances of a spec, and what is wrong with some of them.
@@ -26,8 +28,9 @@ struct Declaration<'a> {
 /// instance's generators the one for it is taken.
 pub fn instances(spec: &Spec, system: Option<&str>) -> Resolved {
     let mut resolved = Resolved::default();
+    let admins = Admins::new(spec);
     for (name, declarations) in declarations(spec) {
-        match resolve(&name, &declarations, system) {
+        match resolve(&name, &declarations, system, &admins) {
             Ok(instance) => {
                 resolved.instances.insert(name, instance);
             }
@@ -59,10 +62,16 @@ fn instance_name(d: Declaration<'_>) -> InstanceName {
     }
 }
 
-fn resolve(name: &InstanceName, declarations: &[Declaration<'_>], system: Option<&str>) -> Result<Instance, Problem> {
+fn resolve(
+    name: &InstanceName,
+    declarations: &[Declaration<'_>],
+    system: Option<&str>,
+    admins: &Admins<'_>,
+) -> Result<Instance, Problem> {
     let blocked = declarations.iter().any(|d| d.artifact.blocked);
     let open: Vec<Declaration<'_>> = declarations.iter().copied().filter(|d| !d.artifact.blocked).collect();
     agree(name, &open)?;
+    admins.check(name, declarations.iter().map(|d| (d.target, d.artifact)))?;
     // A blocked declaration says nothing but that it is there.
     let first = open.first().or(declarations.first()).copied().ok_or_else(|| Problem {
         instance: name.clone(),
@@ -153,7 +162,6 @@ fn dependencies(name: &InstanceName, d: Declaration<'_>) -> Result<BTreeMap<Name
 
 fn for_backend(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration<'_>]) -> seam::InstanceView {
     let backend = first.artifact.backend.as_ref().map_or("", Name::as_str);
-    let config = |target: &Target| target.config.get(backend).map_or_else(|| "{}".to_owned(), ToString::to_string);
     seam::InstanceView {
         name: name.to_string(),
         artifact: first.name.to_string(),
@@ -163,7 +171,7 @@ fn for_backend(name: &InstanceName, first: Declaration<'_>, declarations: &[Decl
             .map(|d| seam::TargetView {
                 kind: d.target.kind.as_str().to_owned(),
                 name: d.target.name.to_string(),
-                config: config(d.target),
+                config: config(d, backend),
                 attrs: Vec::new(),
             })
             .collect(),
@@ -184,6 +192,17 @@ fn for_backend(name: &InstanceName, first: Declaration<'_>, declarations: &[Decl
             .collect(),
         attrs: Vec::new(),
     }
+}
+
+/// The configuration of a backend for one artifact of a target: what the artifact sets takes the place of the target's whole field.
+fn config(d: &Declaration<'_>, backend: &str) -> String {
+    let of_target = d.target.config.get(backend);
+    let Some(own) = d.artifact.backend_config.get(backend) else {
+        return of_target.map_or_else(|| "{}".to_owned(), ToString::to_string);
+    };
+    let mut config = of_target.and_then(Value::as_object).cloned().unwrap_or_default();
+    config.extend(own.clone());
+    Value::Object(config).to_string()
 }
 
 /// Whether a declaration brings a file to its target. One that is blocked has no files yet: it will have the others'.

@@ -4,7 +4,7 @@ use artifacts_declared::Recipients;
 use artifacts_digest::Sha256;
 use artifacts_seam as seam;
 
-use crate::{Cause, Instance, Reason, ReasonKind};
+use crate::{Cause, Instance, Reason, ReasonKind, RecipientDelta};
 
 /// What an instance is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,7 +182,7 @@ fn expiry(instance: &Instance, facts: &Facts) -> Option<u64> {
 
 /// Who joined and who left, by file; files that all changed alike are reported once.
 fn changed_recipients(was: &Recipients, is: &Recipients) -> Vec<Reason> {
-    let mut changes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut changes: BTreeMap<(BTreeSet<String>, BTreeSet<String>), BTreeSet<String>> = BTreeMap::new();
     let mut unknown: Vec<&str> = Vec::new();
     for (file, after) in is {
         let file = file.as_str();
@@ -194,16 +194,17 @@ fn changed_recipients(was: &Recipients, is: &Recipients) -> Vec<Reason> {
             unknown.push(file);
             continue;
         }
-        let joined = after.difference(before).count();
-        let left = before.difference(after).count();
-        changes.entry(format!("{joined} added, {left} removed")).or_default().push(file);
+        let only = |of: &BTreeSet<String>, other: &BTreeSet<String>| of.difference(other).cloned().collect();
+        changes.entry((only(after, before), only(before, after))).or_default().insert(file.to_owned());
     }
     let unknown = (!unknown.is_empty())
         .then(|| Reason::new(ReasonKind::Recipients, format!("recipients of {} are unknown", unknown.join(", "))));
+    let all = is.files().count();
     changes
         .into_iter()
-        .map(|(change, files)| {
-            Reason::new(ReasonKind::Recipients, format!("recipients of {} changed: {change}", files.join(", ")))
+        .map(|((joined, left), files)| {
+            let is_whole = files.len() == all;
+            Reason::recipients(RecipientDelta { files, is_whole, joined, left })
         })
         .chain(unknown)
         .collect()
@@ -229,7 +230,7 @@ fn is_about(reason: &Reason, sentence: &str) -> bool {
         Cause::Unstored(file) | Cause::Undeclared(file) => {
             sentence.contains(&format!("`{file}`")) || sentence.contains(&format!("`{file}."))
         }
-        Cause::Stray(_) | Cause::Other => false,
+        Cause::Stray(_) | Cause::Recipients(_) | Cause::Other => false,
     }
 }
 

@@ -97,6 +97,7 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
         ("generator", json!({"generator": {"path": "/nix/store/h"}})),
         ("generator", json!({"generator": null})),
         ("dependencies", json!({"dependencies": ["t2"]})),
+        ("recipients", json!({"recipients": []})),
     ] {
         let message = only_problem(&resolve(&[
             ("a", json!({"t": shared(&json!({"prompts": {"p": {}}}))})),
@@ -111,6 +112,64 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
         ]));
         assert!(message.starts_with(&format!("`{field}` differs between a (nixos) and b (nixos): ")), "{message}");
     }
+}
+
+/// Machines with these recipients, and `t`.
+fn with_recipients(targets: &[(&str, Value, Value)]) -> Resolved {
+    let targets: Vec<Value> = targets
+        .iter()
+        .map(|(name, recipients, artifact)| {
+            json!({"kind": "nixos", "name": name, "recipients": recipients, "config": {"agenix": {"publicUserKeys": ["k1", "k2"], "other": 1}}, "artifacts": {"t": artifact}})
+        })
+        .collect();
+    instances(&artifacts_declared::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap(), None)
+}
+
+#[test]
+fn what_an_artifact_sets_for_its_backend_replaces_the_whole_field_of_the_target() {
+    let own = json!({"backendConfig": {"agenix": {"publicUserKeys": ["k1"]}, "sops-nix": {"format": "json"}}});
+    let resolved = with_recipients(&[("a", json!({}), artifact(&own)), ("b", json!({}), artifact(&json!({})))]);
+    let config = |at: usize| -> Value {
+        let view = &resolved.instances.values().nth(at).unwrap().for_backend;
+        serde_json::from_str(&view.targets[0].config).unwrap()
+    };
+    assert_eq!(config(0), json!({"other": 1, "publicUserKeys": ["k1"]}));
+    assert_eq!(config(1), json!({"other": 1, "publicUserKeys": ["k1", "k2"]}));
+}
+
+#[test]
+fn an_admin_that_is_narrowed_to_has_to_be_declared() {
+    let only = |name: &str| artifact(&json!({"recipients": [name]}));
+    let keys = json!({"alice": "k1", "bob": "k2"});
+    assert!(with_recipients(&[("a", keys.clone(), only("bob"))]).problems.is_empty());
+    let resolved = with_recipients(&[("a", keys, only("bbo"))]);
+    assert_eq!(only_problem(&resolved), "unknown recipient `bbo` of a (nixos)");
+    assert_eq!(resolved.problems[0].hint, "`artifacts.recipients` has alice, bob");
+    let resolved = with_recipients(&[("a", json!({}), only("alice"))]);
+    assert_eq!(resolved.problems[0].hint, "declare `artifacts.recipients.alice` there");
+}
+
+#[test]
+fn one_name_has_one_key_in_a_shared_artifact() {
+    let (one, same, other) = ("ssh-ed25519 AAAA one", "ssh-ed25519 AAAA two", "ssh-ed25519 BBBB");
+    let pair = |key: &str, artifact: &Value| {
+        with_recipients(&[
+            ("a", json!({"alice": one}), artifact.clone()),
+            ("b", json!({"alice": key}), artifact.clone()),
+        ])
+    };
+    assert!(pair(same, &shared(&json!({}))).problems.is_empty(), "a comment is no part of a key");
+    assert!(pair(other, &artifact(&json!({}))).problems.is_empty(), "they share nothing");
+    let message = only_problem(&pair(other, &shared(&json!({}))));
+    assert_eq!(message, "recipient `alice` has different keys on a (nixos) and b (nixos)");
+}
+
+#[test]
+fn no_admin_is_named_like_a_target_of_any_kind() {
+    let resolved =
+        with_recipients(&[("a", json!({"b": "k1"}), artifact(&json!({}))), ("b", json!({}), artifact(&json!({})))]);
+    assert_eq!(resolved.problems[0].message, "a target is named `b`, as a recipient of a (nixos) is");
+    assert_eq!((resolved.problems.len(), resolved.instances.len()), (1, 1), "the others go on");
 }
 
 fn typed(extra: &Value) -> Value {

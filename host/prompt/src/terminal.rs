@@ -173,10 +173,18 @@ impl Terminal {
     /// # Errors
     /// When the terminal cannot be read, or the person wants out.
     pub fn confirm(&mut self, question: &str) -> Result<bool, Error> {
-        let answer = self.ask_line(&format!("{question} [y/N]"), " ", LineKind { hidden: false, lines: false })?;
+        Ok(matches!(self.choose(&format!("{question} [y/N]"))?.as_str(), "y" | "yes"))
+    }
+
+    /// Asks something that is answered with one of a few words. Returns the answer in lower case; nothing when the input ends. What
+    /// was typed before the question could be read answers nothing.
+    ///
+    /// # Errors
+    /// When the terminal cannot be read, or the person wants out.
+    pub fn choose(&mut self, question: &str) -> Result<String, Error> {
+        let answer = self.ask_line(question, " ", LineKind { hidden: false, lines: false })?;
         let answer = answer.as_ref().map_or(&[][..], |answer| answer.expose());
-        let answer = String::from_utf8_lossy(answer).trim().to_lowercase();
-        Ok(matches!(answer.as_str(), "y" | "yes"))
+        Ok(String::from_utf8_lossy(answer).trim().to_lowercase())
     }
 
     /// Asks for one line that belongs to no prompt, hidden or not. None when the input ends.

@@ -19,6 +19,9 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The kind of what a person said no to. They know that, so it is shown as a sentence and not as an error.
+    pub const DECLINED: &str = "declined";
+
     /// Creates a failure of one subject.
     pub fn new(subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self { subject: subject.into(), backend: None, kind: None, message: message.into(), hint: None }

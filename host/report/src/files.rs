@@ -1,9 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
-use artifacts_text::counted;
+use artifacts_text::{counted, listed, terminal};
 
-use crate::recipients::blocks;
-use crate::{InstanceRow, RecipientChange, Report, RowAction, diff, recipient_questions};
+use crate::{InstanceRow, Report, RowAction, Style, diff, recipient_page};
 
 /// A file that is written, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,24 +138,35 @@ impl InstanceRow {
 }
 
 impl Report {
+    /// Returns the recipients that are named in it, by key.
+    pub fn recipient_keys(&self) -> BTreeSet<String> {
+        let changes = self.recipients.iter().flat_map(|change| change.before.iter().chain(&change.after));
+        let files =
+            self.rows.values().flat_map(|row| &row.files).chain(self.trashed.iter().flat_map(|one| &one.contents));
+        let sides = files.flat_map(|change| change.before.iter().chain(&change.after));
+        changes.chain(sides.filter_map(Side::recipients).flatten()).cloned().collect()
+    }
+
     /// For a person who is to agree to it: recipients that would change, who would read what is new, what would change in public
     /// files.
-    pub fn preview(&self) -> String {
-        let mut text = recipient_questions(&self.recipients);
+    pub fn preview(&self, style: Style) -> String {
+        let mut text = recipient_page(&self.recipients, &self.names, false, style);
         let known: BTreeSet<(&str, &str)> =
             self.recipients.iter().map(|change| (change.instance.as_str(), change.file.as_str())).collect();
-        let mut new = Vec::new();
+        let mut new: BTreeMap<&BTreeSet<String>, Vec<String>> = BTreeMap::new();
         for (name, row) in &self.rows {
             let name = name.to_string();
             for FileChange { file, before, after } in &row.files {
                 let Some(after) = after.as_ref().and_then(Side::recipients) else { continue };
                 if before.is_none() && !known.contains(&(&name, file)) {
-                    let (instance, file, before, after) = (name.clone(), file.clone(), BTreeSet::new(), after.clone());
-                    new.push(RecipientChange { instance, file, before, after });
+                    new.entry(after).or_default().push(format!("{name}: {file}"));
                 }
             }
         }
-        text.push_str(&blocks("recipients of new secrets:", &new));
+        for (recipients, files) in new {
+            let _ = writeln!(text, "recipients of new secrets: {}", self.names.sorted(recipients).join(", "));
+            let _ = writeln!(text, "    {}", terminal(&listed(&files)));
+        }
         for (name, row) in &self.rows {
             let name = name.to_string();
             text.extend(row.files.iter().map(|file| file.diff(&name)));

@@ -1,6 +1,6 @@
 //! What programs read: the types of the one object that `--json` prints.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{InstanceState, Reason, ReasonKind};
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::diff::readable;
 use crate::{
-    AnswerRequest, Effect, Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange, Report,
-    RowAction, Side, TrashedEntry, Way,
+    AnswerRequest, Effect, Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange,
+    RecipientNames, Report, RowAction, Side, TrashedEntry, Way,
 };
 
 /// Version of this format.
@@ -40,8 +40,8 @@ struct ReportView<'a> {
     /// Everything that failed.
     errors: Vec<FailureView<'a>>,
     /// Recipients that change, or would.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    recipients: &'a [RecipientChange],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recipients: Vec<RecipientChangeView<'a>>,
     /// Value for `--accept-recipients`: it accepts exactly these recipients.
     #[serde(skip_serializing_if = "Option::is_none")]
     recipients_digest: Option<&'a str>,
@@ -96,6 +96,23 @@ struct RowView<'a> {
     /// Notes for people, one line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+}
+
+/// Whom a file was encrypted to, and whom it would be.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct RecipientChangeView<'a> {
+    /// The instance's name.
+    instance: &'a str,
+    /// The file.
+    file: &'a str,
+    /// The recipients that were agreed to.
+    before: &'a BTreeSet<String>,
+    /// Those that it would have.
+    after: &'a BTreeSet<String>,
+    /// Labels of these recipients, by key, for people. What anyone could have written is in quotes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<&'a str, String>,
 }
 
 /// A reason for which an entry is stale.
@@ -168,6 +185,9 @@ enum SideView<'a> {
         size: Option<u64>,
         /// Recipients, if they are known.
         recipients: Option<&'a BTreeSet<String>>,
+        /// Their labels, by key, for people. What anyone could have written is in quotes.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        labels: BTreeMap<&'a str, String>,
     },
     /// A public file.
     Public {
@@ -240,15 +260,16 @@ fn effects(_: &mut SchemaGenerator) -> Schema {
 
 impl<'a> From<&'a Report> for ReportView<'a> {
     fn from(report: &'a Report) -> Self {
+        let names = &report.names;
         Self {
             schema: SCHEMA,
-            instances: report.rows.iter().map(RowView::from).collect(),
+            instances: report.rows.iter().map(|(name, row)| RowView::new(name, row, names)).collect(),
             errors: report.errors.iter().map(FailureView::from).collect(),
-            recipients: &report.recipients,
+            recipients: report.recipients.iter().map(|change| RecipientChangeView::new(change, names)).collect(),
             recipients_digest: report.recipients_digest.as_deref(),
             read_requests: &report.read_requests,
             answer_requests: &report.answer_requests,
-            trashed: report.trashed.iter().map(TrashedView::from).collect(),
+            trashed: report.trashed.iter().map(|entry| TrashedView::new(entry, names)).collect(),
             orphaned: report.orphaned.iter().map(OrphanedView::from).collect(),
             decrypted: report.counts.map(|(decrypted, _)| decrypted),
             written: report.counts.map(|(_, written)| written),
@@ -256,8 +277,15 @@ impl<'a> From<&'a Report> for ReportView<'a> {
     }
 }
 
-impl<'a> From<(&'a InstanceName, &'a InstanceRow)> for RowView<'a> {
-    fn from((name, row): (&'a InstanceName, &'a InstanceRow)) -> Self {
+impl<'a> RecipientChangeView<'a> {
+    fn new(change: &'a RecipientChange, names: &RecipientNames) -> Self {
+        let RecipientChange { instance, file, before, after } = change;
+        Self { instance, file, before, after, labels: names.labels(before.union(after)) }
+    }
+}
+
+impl<'a> RowView<'a> {
+    fn new(name: &'a InstanceName, row: &'a InstanceRow, names: &RecipientNames) -> Self {
         // What was done to it is the answer to its state.
         let hints = if row.done.is_none() { row.hints.as_slice() } else { &[] };
         Self {
@@ -269,7 +297,7 @@ impl<'a> From<(&'a InstanceName, &'a InstanceRow)> for RowView<'a> {
             error: if let InstanceState::Error(why) = &row.state { Some(why) } else { None },
             done: row.done.map(RowAction::as_str),
             hints: hints.iter().map(HintView::from).collect(),
-            files: row.files.iter().map(FileChangeView::from).collect(),
+            files: row.files.iter().map(|change| FileChangeView::new(change, names)).collect(),
             notes: row.lines().collect(),
         }
     }
@@ -304,18 +332,19 @@ impl From<&Hint> for HintView {
     }
 }
 
-impl<'a> From<&'a FileChange> for FileChangeView<'a> {
-    fn from(change: &'a FileChange) -> Self {
-        let side = |side: &'a Option<Side>| side.as_ref().map(SideView::from);
+impl<'a> FileChangeView<'a> {
+    fn new(change: &'a FileChange, names: &RecipientNames) -> Self {
+        let side = |side: &'a Option<Side>| side.as_ref().map(|side| SideView::new(side, names));
         Self { file: &change.file, before: side(&change.before), after: side(&change.after) }
     }
 }
 
-impl<'a> From<&'a Side> for SideView<'a> {
-    fn from(side: &'a Side) -> Self {
+impl<'a> SideView<'a> {
+    fn new(side: &'a Side, names: &RecipientNames) -> Self {
         match side {
             Side::Secret { size, recipients } => {
-                Self::Secret { secret: true, size: *size, recipients: recipients.as_ref() }
+                let labels = names.labels(recipients.iter().flatten());
+                Self::Secret { secret: true, size: *size, recipients: recipients.as_ref(), labels }
             }
             Side::Public { size, content } => {
                 Self::Public { secret: false, size: *size, text: content.as_deref().and_then(readable) }
@@ -331,15 +360,15 @@ impl<'a> From<&'a Orphaned> for OrphanedView<'a> {
     }
 }
 
-impl<'a> From<&'a TrashedEntry> for TrashedView<'a> {
-    fn from(entry: &'a TrashedEntry) -> Self {
+impl<'a> TrashedView<'a> {
+    fn new(entry: &'a TrashedEntry, names: &RecipientNames) -> Self {
         Self {
             name: &entry.name,
             storage: &entry.storage,
             backend: entry.backend.as_deref(),
             files: entry.size.map(|(files, _)| files),
             bytes: entry.size.map(|(_, bytes)| bytes),
-            contents: entry.contents.iter().map(FileChangeView::from).collect(),
+            contents: entry.contents.iter().map(|change| FileChangeView::new(change, names)).collect(),
             done: entry.done.as_str(),
             trash: entry.trash.as_deref(),
         }

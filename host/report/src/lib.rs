@@ -8,6 +8,8 @@ mod hints;
 mod json;
 mod orphaned;
 mod read_requests;
+mod recipient_names;
+mod recipient_page;
 mod recipients;
 mod text;
 mod trashed;
@@ -25,7 +27,9 @@ pub use hints::{Effect, Hint, Way, hint_line};
 pub use json::schema;
 pub use orphaned::Orphaned;
 pub use read_requests::{ReadRequest, read_requests};
-pub use recipients::{RecipientChange, recipient_changes, recipient_questions};
+pub use recipient_names::{KnownRecipient, RecipientNames};
+pub use recipient_page::{changed_secrets, recipient_page, recipient_summary};
+pub use recipients::{EVERYONE, RecipientChange};
 pub use text::{Style, field, note, warning};
 pub use trashed::{TrashedEntry, trashed};
 
@@ -38,6 +42,8 @@ pub struct Report {
     pub errors: Vec<Failure>,
     /// Recipients that change, or would.
     pub recipients: Vec<RecipientChange>,
+    /// Whose the recipients are that it names.
+    pub names: RecipientNames,
     /// What stands for the recipients that have to be accepted: `--accept-recipients` takes it. None when there are none.
     pub recipients_digest: Option<String>,
     /// Secrets that are read for others for the first time, or would be.
@@ -180,6 +186,7 @@ impl Report {
         self.rows.extend(later.rows);
         self.errors.extend(later.errors);
         self.recipients.extend(later.recipients);
+        self.names.extend(later.names);
         self.recipients_digest = later.recipients_digest.or(self.recipients_digest.take());
         self.read_requests.extend(later.read_requests);
         self.answer_requests.extend(later.answer_requests);

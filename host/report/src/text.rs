@@ -54,6 +54,9 @@ impl Report {
 impl Failure {
     /// Its message and hint, wrapped.
     pub fn text(&self, style: Style) -> String {
+        if self.kind == Some(Self::DECLINED) {
+            return note(&self.message, style);
+        }
         message("error:", AnsiColor::Red, &self.sentence(), self.hint.as_deref(), style)
     }
 

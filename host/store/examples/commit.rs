@@ -53,6 +53,7 @@ fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
         public: BTreeMap::new(),
         headers: BTreeMap::new(),
         headers_without_file: BTreeSet::new(),
+        labels: BTreeMap::new(),
     };
     let files = EntryFiles::from([("secret.age".to_owned(), vec![b'x'; 800])]);
     Ok(NewEntry { files, public: EntryFiles::new(), receipt, replaces: None })

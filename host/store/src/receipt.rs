@@ -68,6 +68,9 @@ pub struct Receipt {
     /// was adopted: its recipients are unknown.
     #[serde(alias = "readers", deserialize_with = "unique::recipients")]
     pub recipients: Recipients,
+    /// Whose keys the recipients are, by key: what the declarations or the backend called them then. It is not evidence of anything.
+    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Stored files of the backend, by name. The commit fills them in.
     #[serde(deserialize_with = "unique::map")]
     pub files: BTreeMap<String, StoredFile>,
@@ -184,10 +187,11 @@ impl Receipt {
                 return Err(format!("invalid file name `{name}`: {why}"));
             }
         }
-        let texts = self.recipients.of_all_files().chain([&self.backend.version]);
+        let labels = self.labels.iter().flat_map(|(key, label)| [key, label]);
+        let texts = self.recipients.of_all_files().chain([&self.backend.version]).chain(labels);
         for text in texts {
             if text.len() > LONGEST || artifacts_text::has_control(text) {
-                return Err("a recipient or version is too long or has a control character".to_owned());
+                return Err("a recipient, label or version is too long or has a control character".to_owned());
             }
         }
         Ok(())

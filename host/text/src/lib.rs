@@ -14,5 +14,5 @@ pub use explain::Explain;
 pub use hidden::{has_control, has_hidden, is_control, is_hidden};
 pub use shell::{command_words, shell_word};
 pub use size::size;
-pub use terminal::{shortened, terminal, terminal_lines};
+pub use terminal::{shortened, terminal, terminal_lines, visible_ascii};
 pub use words::{agreeing, counted, listed, separated};

@@ -23,6 +23,12 @@ pub fn shortened(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}… ({} bytes)", terminal(begin), separated(text.len())))
 }
 
+/// Returns the text with nothing but visible ASCII and blanks; every other character is escaped, so that no letter can be taken for
+/// one of another alphabet.
+pub fn visible_ascii(text: &str) -> Cow<'_, str> {
+    escaped(text, |character| character != ' ' && !character.is_ascii_graphic())
+}
+
 fn escaped(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.chars().any(&hidden) {
         return Cow::Borrowed(text);
@@ -67,6 +73,12 @@ mod tests {
             assert_eq!(terminal(&text) != text, is_hidden(character), "{character:?}");
             assert!(!character.is_control() || is_hidden(character), "{character:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_visible_ascii_is_escaped() {
+        assert_eq!(visible_ascii("root@web1 (old)"), "root@web1 (old)");
+        assert_eq!(visible_ascii("\u{430}dmin\u{e9}\n\u{202e}\u{1b}[2J"), "\\u{430}dmin\\u{e9}\\n\\u{202e}\\u{1b}[2J");
     }
 
     proptest::proptest! {

@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::{Name, Recipients};
+use artifacts_declared::{Label, Name, Recipients};
 use artifacts_digest::Sha256;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::accepted_labels::{AcceptedLabels, NewLabels};
 use crate::state_dir::StateDir;
 use crate::{Checkout, CheckoutId, Error};
 
@@ -101,6 +102,9 @@ struct AcceptedRecipientsFile {
     #[serde(default)]
     targets: Vec<TargetRecipients>,
     instances: BTreeMap<String, InstanceConsent>,
+    /// Labels under which recipients were accepted.
+    #[serde(default, skip_serializing_if = "AcceptedLabels::is_empty")]
+    labels: AcceptedLabels,
     /// What was taken over from files of version 1.
     #[serde(default, skip_serializing_if = "Carried::is_empty")]
     carried: Carried,
@@ -176,6 +180,16 @@ impl AcceptedRecipients {
         each.flatten().collect()
     }
 
+    /// Returns the label under which a recipient was accepted.
+    pub fn label(&self, key: &str) -> Option<Label> {
+        self.stored_file.labels.of(key)
+    }
+
+    /// Returns the recipients that were accepted last under one of a label's names, if this one is not among them.
+    pub fn others_named(&self, label: &Label, key: &str) -> BTreeSet<&str> {
+        self.stored_file.labels.others(label, key)
+    }
+
     /// Stores what holds for these instances from now on, in place of what was accepted for them before. `asked` are those that were
     /// shown and accepted just now; of the others nothing is new.
     ///
@@ -185,9 +199,11 @@ impl AcceptedRecipients {
         &mut self,
         instances: BTreeMap<String, InstanceConsent>,
         asked: &BTreeSet<String>,
+        labels: &NewLabels,
     ) -> Result<(), Error> {
         if self.stored
             && asked.is_empty()
+            && !self.stored_file.labels.learn_from(labels)
             && instances.iter().all(|(name, agreed)| self.stored_file.instances.get(name) == Some(agreed))
         {
             return Ok(());
@@ -200,6 +216,7 @@ impl AcceptedRecipients {
         let _held = self.dir.lock("lock")?;
         self.load(Some(&id))?;
         self.stored_file.accept(instances, asked);
+        self.stored_file.labels.accept(labels);
         self.stored_file.checkout = self.checkout.root().display().to_string();
         let mut text = serde_json::to_vec_pretty(&self.stored_file).unwrap_or_default();
         text.push(b'\n');
@@ -363,7 +380,7 @@ mod tests {
         let instances: BTreeMap<_, _> =
             instances.iter().map(|(name, agreed)| ((*name).to_owned(), agreed.clone())).collect();
         let asked = instances.keys().cloned().collect();
-        recipients.accept(instances, &asked).unwrap();
+        recipients.accept(instances, &asked, &NewLabels::default()).unwrap();
     }
 
     /// A repository with two working trees, as git lays it out.
@@ -519,7 +536,9 @@ mod tests {
         let [old, new] = [agreed(&["web1"], &["k1", "gone"]), agreed(&["web1"], &["k1"])];
         accept(&mut recipients, &[("a", old.clone()), ("b", old.clone())]);
         accept(&mut recipients, &[("b", new)]);
-        recipients.accept(BTreeMap::from([("a".to_owned(), old.clone())]), &BTreeSet::new()).unwrap();
+        recipients
+            .accept(BTreeMap::from([("a".to_owned(), old.clone())]), &BTreeSet::new(), &NewLabels::default())
+            .unwrap();
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1"]));
         accept(&mut recipients, &[("a", old)]);
         assert_eq!(recipients.for_targets(&set(&["web1"])), BTreeSet::from(["k1", "gone"]), "but a yes does");
@@ -559,6 +578,26 @@ mod tests {
         assert_eq!((it.last("f"), it.is_public("f")), (Some(&set(&["k3"])), false), "it is secret again");
         assert_eq!((it.last("g"), it.last("h")), (Some(&set(&["k2"])), None));
         assert_eq!(serde_json::from_str::<InstanceConsent>(&serde_json::to_string(&it).unwrap()).unwrap(), it);
+    }
+
+    #[test]
+    fn a_file_without_labels_is_read_and_learns_them() {
+        let (_dir, state, [main, _]) = repository();
+        let mut recipients = AcceptedRecipients::open(&state, main.clone()).unwrap();
+        accept(&mut recipients, &[("a", agreed(&["web1"], &["k1"]))]);
+        let path = state.join("recipients").join(file_name(&main.id().unwrap().unwrap()));
+        assert!(!fs::read_to_string(&path).unwrap().contains("labels"), "as this file was before");
+        let alice = Label::Declared(set(&["alice"]));
+        let known = BTreeMap::from([("k1".to_owned(), alice.clone())]);
+        let mut recipients = AcceptedRecipients::open(&state, main.clone()).unwrap();
+        assert_eq!(recipients.label("k1"), None);
+        let unchanged = || BTreeMap::from([("a".to_owned(), agreed(&["web1"], &["k1"]))]);
+        let labels = NewLabels { known, ..NewLabels::default() };
+        recipients.accept(unchanged(), &BTreeSet::new(), &labels).unwrap();
+        let recipients = AcceptedRecipients::open(&state, main).unwrap();
+        assert_eq!(recipients.label("k1"), Some(alice.clone()));
+        assert_eq!(recipients.others_named(&alice, "evil"), BTreeSet::from(["k1"]));
+        assert!(recipients.others_named(&alice, "k1").is_empty());
     }
 
     #[test]

@@ -34,7 +34,7 @@
               networking.hostName = name;
               artifacts.root = ./.;
               artifacts.default.backend = "agenix";
-              artifacts.config.agenix.publicUserKeys = [ keys.admin ];
+              artifacts.recipients.admin = keys.admin;
             }
           ];
         };

@@ -32,7 +32,7 @@ in
   };
 
   # Everything else is encrypted to it.
-  artifacts.config.agenix.publicHostKey = if public.exists then public.value else null;
+  artifacts.hostKey = if public.exists then public.value else null;
 
   artifacts.store.token = {
     files.secret = { };

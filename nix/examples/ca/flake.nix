@@ -34,10 +34,8 @@
               networking.hostName = name;
               artifacts.root = ./.;
               artifacts.default.backend = "agenix";
-              artifacts.config.agenix = {
-                publicHostKey = keys.${name};
-                publicUserKeys = [ keys.admin ];
-              };
+              artifacts.hostKey = keys.${name};
+              artifacts.recipients.admin = keys.admin;
             }
           ];
         };

@@ -83,6 +83,7 @@ in
   config = lib.mkMerge [
     {
       artifacts.backendModules = [ "agenix" ];
+      artifacts.narrow.agenix = keys.narrow;
       artifacts.problems =
         keys.problems
         ++ lib.optional (cfg.flakeStoreDir != null && baseNameOf cfg.flakeStoreDir != storage) (

@@ -26,30 +26,43 @@ let
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
   forTarget = lib.filter (artifact: (builtins.tryEval (deployed artifact != [ ])).value) certain;
 
-  unreadable =
-    key:
-    problem (map (artifact: artifact.name) forTarget)
-      "${option}.${key} is not set, so nothing can be encrypted for this target; needed by ${
-        lib.concatMapStringsSep ", " label forTarget
-      }";
+  # Whether the target itself has no key: the admins of the machine that a user is on are not the user.
   noTargetKey =
-    lib.optional (hasHostKey && cfg.publicHostKey == null && forTarget != [ ]) (
-      unreadable "publicHostKey"
-    )
-    ++ lib.optional (!hasHostKey && cfg.publicUserKeys == [ ] && forTarget != [ ]) (
-      unreadable "publicUserKeys"
-    );
+    lib.optional
+      (
+        forTarget != [ ]
+        && cfg.publicHostKey == null
+        && (hasHostKey || lib.all (key: lib.elem key config.artifacts.inheritedKeys) cfg.publicUserKeys)
+      )
+      (
+        problem (map (artifact: artifact.name) forTarget)
+          "artifacts.hostKey is not set, so nothing can be encrypted for this target; needed by ${
+            lib.concatMapStringsSep ", " label forTarget
+          }"
+      );
+
+  # The settings under which an artifact has only the admins of these names.
+  narrow = names: {
+    publicUserKeys =
+      let
+        named = map (name: config.artifacts.recipients.${name} or null) names;
+      in
+      lib.filter (key: lib.elem key named) cfg.publicUserKeys;
+  };
+  admins =
+    artifact:
+    if artifact.recipients == null then cfg.publicUserKeys else (narrow artifact.recipients).publicUserKeys;
 
   noAdminKey =
     artifact:
-    map (
+    lib.optionals (admins artifact == [ ]) (map (
       file:
       fault artifact [
         "files"
         file.name
         "deploy"
-      ] "it is false, but there are no admin keys; set ${option}.publicUserKeys"
-    ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files));
+      ] "it is false, but there are no admin keys; set artifacts.recipients.<name>"
+    ) (lib.filter (file: file.secret && !file.deploy) (lib.attrValues artifact.files)));
 
   hasHostKey = entries.kind != "home-manager";
 
@@ -78,28 +91,31 @@ in
     ofEach
     deployed
     hasHostKey
+    narrow
     ;
 
   options = {
     publicHostKey = mkOption {
       type = types.nullOr types.str;
-      default = null;
+      default = config.artifacts.hostKey;
+      defaultText = lib.literalExpression "config.artifacts.hostKey";
       description = ''
-        Public key of the machine: an age recipient or an SSH public key, such as its `/etc/ssh/ssh_host_ed25519_key.pub`. Deployed
-        files are encrypted to it.
+        Public key of the target itself: an age recipient or an SSH public key, such as a machine's
+        `/etc/ssh/ssh_host_ed25519_key.pub`. Deployed files are encrypted to it.
       '';
       example = "ssh-ed25519 AAAA…";
     };
 
     publicUserKeys = mkOption {
       type = types.listOf types.str;
-      default = [ ];
+      default = lib.attrValues config.artifacts.recipients;
+      defaultText = lib.literalExpression "lib.attrValues config.artifacts.recipients";
       description = "Public keys of further recipients: admins, or the user.";
       example = [ "age1…" ];
     };
   };
 
-  problems = noTool ++ noTargetKey ++ lib.optionals (cfg.publicUserKeys == [ ]) (ofEach noAdminKey);
+  problems = noTool ++ noTargetKey ++ ofEach noAdminKey;
 
   # Whoever installs a file before its owner is there leaves it root's.
   ownership =

@@ -102,7 +102,9 @@ let
     lib.optional (onMachine && cfg.publicHostKey != null && rsa cfg.publicHostKey) (
       useless "publicHostKey"
     )
-    ++ lib.optional (!onMachine && cfg.publicUserKeys != [ ] && lib.all rsa cfg.publicUserKeys) (
+    ++ lib.optional (
+      !onMachine && cfg.publicHostKey == null && cfg.publicUserKeys != [ ] && lib.all rsa cfg.publicUserKeys
+    ) (
       useless "publicUserKeys"
     );
 
@@ -173,6 +175,7 @@ in
   config = lib.mkMerge [
     {
       artifacts.backendModules = [ "sops-nix" ];
+      artifacts.narrow.sops-nix = keys.narrow;
       artifacts.problems =
         keys.problems
         ++ rsaOnly

@@ -52,6 +52,16 @@ let
       example = "sops-nix";
     };
 
+    recipients = mkOption {
+      type = types.nullOr (types.listOf types.str);
+      default = null;
+      description = ''
+        Names of the admins of this artifact, some of `artifacts.recipients`; null for all. The keys of the targets that the files are
+        deployed to stay.
+      '';
+      example = [ "alice" ];
+    };
+
     prompts = mkOption {
       type = types.attrsOf (types.submodule (import ./prompt.nix { inherit lib; }));
       default = { };
@@ -138,6 +148,21 @@ in
       default = { };
       description = "Files of the artifact. The generator writes each of them as `$out/<name>`; without one, you enter them.";
       example = literalExpression ''{ env = { owner = "atticd"; path = "/var/lib/attic/env"; }; }'';
+    };
+
+    backendConfig = mkOption {
+      type = types.attrsOf types.raw;
+      internal = true;
+      readOnly = true;
+      default =
+        if config.recipients == null then
+          { }
+        else
+          lib.filterAttrs (_: settings: settings != { }) {
+            ${config.backend} = (cfg.narrow.${config.backend} or (_: { })) config.recipients;
+          };
+      defaultText = literalExpression "{ }";
+      description = "Settings of the backend that take the place of the target's for this artifact, each as a whole.";
     };
 
     instance = mkOption {

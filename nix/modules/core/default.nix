@@ -58,6 +58,7 @@ in
   # The one backend that is there whatever else is imported: it brings no tool.
   imports = [
     (import ./checks.nix kind)
+    (import ./recipients.nix kind)
     ../backends/dummy.nix
   ];
 

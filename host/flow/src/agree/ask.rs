@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_audit::{ConsentRecord, ConsentSubject};
 use artifacts_declared::InstanceName;
-use artifacts_report::{AnswerRequest, Failure, ReadRequest, RecipientChange};
+use artifacts_report::{
+    AnswerRequest, Failure, ReadRequest, RecipientChange, RecipientNames, changed_secrets, recipient_summary,
+};
+use artifacts_text::counted;
 
 use super::allowed::Allowed;
 use super::answer_access::AnswerRequests;
@@ -95,9 +98,10 @@ pub(crate) fn preview_recipients(
     base: &mut Base<'_>,
     plaintext: WriteKind<'_>,
 ) -> Result<Vec<RecipientChange>, Failure> {
-    let names = base.progress.names();
-    let asked = RecipientQuestions::new(&base.run.tools.recipients()?, base.run.among(&names), &base.survey, plaintext);
+    let (known, names) = (base.run.tools.recipients()?, base.progress.names());
+    let asked = RecipientQuestions::new(&known, base.run.among(&names), &base.survey, plaintext);
     base.report.recipients_digest = asked.digest();
+    base.name(&asked.changes, Some(&known));
     Ok(asked.changes)
 }
 
@@ -110,46 +114,81 @@ pub(crate) fn recipients(
     is_chained: bool,
 ) -> Result<(Vec<RecipientChange>, Tickets), Failure> {
     // No one is asked about what cannot be stored.
-    let Base { run, survey, writers, progress, .. } = &mut *base;
+    let Base { run, writers, progress, .. } = &mut *base;
     let fault = |instance: &artifacts_plan::Instance| writers.lock_failure(instance, &run.tools);
     if is_chained {
         progress.keep_chained(&run.instances, fault);
     } else {
         progress.keep(&run.instances, fault);
     }
-    let mut known = run.tools.recipients()?;
-    let names = progress.names();
-    let asked =
-        RecipientQuestions::new(&known, names.iter().filter_map(|name| run.instances.get(name)), survey, plaintext);
+    let (mut known, names) = (base.run.tools.recipients()?, base.progress.names());
+    let asked = RecipientQuestions::new(&known, base.run.among(&names), &base.survey, plaintext);
     let (changes, digest) = (asked.changes.clone(), asked.digest());
-    let shown = &besides_first_uses(stored, &changes);
-    if !shown.is_empty() {
-        run.tools.operator.notify(&RunEvent::RecipientChanges { changes: shown, preview: false });
-    }
-    let answer = match &digest {
-        Some(digest) => {
-            let unshown: Vec<_> = changes.iter().filter(|change| !shown.contains(change)).cloned().collect();
-            run.tools.operator.confirm(&Question::Recipients { unshown: &unshown, digest })?
-        }
-        None => Answer::Yes { by: "" },
-    };
+    let mut shown = besides_first_uses(stored, &changes);
+    shown.extend(changes.iter().filter(|change| !stored.contains(change)).cloned());
+    base.name(&shown, Some(&known));
+    let answer = show(base, &shown, digest.as_deref())?;
     if let Answer::Yes { by } = answer {
-        record(&run.tools, changes.iter().map(|change| accepted_recipients(change, by)).collect())?;
+        record(&base.run.tools, changes.iter().map(|change| accepted_recipients(change, by)).collect())?;
+    } else {
+        let declined = asked.asked();
+        let others = names.len() - declined.len();
+        let refusal = match answer {
+            Answer::No => declined_by_person(&changes, others > 0),
+            _ => declined_by_no_one(&changes, &base.report.names, digest.as_deref().unwrap_or_default()),
+        };
+        base.progress.decline_some(&declined, refusal);
     }
     base.report.recipients_digest = digest.filter(|_| !answer.is_yes());
-    let consent: Consent = asked.settle(&mut known, answer.is_yes())?;
+    let labels = {
+        let names = base.survey.names(&base.run.tools, Some(&known));
+        asked.labels(|key| names.label(key), answer.is_yes())
+    };
+    let consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;
     let tickets = tickets(base, is_chained, |instance| consent.allows(instance));
     Ok((changes, tickets))
+}
+
+/// Shows these changes, and asks where something has to be accepted.
+fn show(base: &mut Base<'_>, changes: &[RecipientChange], digest: Option<&str>) -> Result<Answer, Failure> {
+    let Base { run, report, .. } = base;
+    let (operator, names) = (&mut run.tools.operator, &report.names);
+    if let Some(digest) = digest {
+        return operator.confirm(&Question::Recipients { changes, names, digest });
+    }
+    if !changes.is_empty() {
+        operator.notify(&RunEvent::RecipientChanges { changes, names, preview: false });
+    }
+    Ok(Answer::Yes { by: "" })
+}
+
+/// The one failure of everything whose recipients a person did not accept.
+fn declined_by_person(changes: &[RecipientChange], has_others: bool) -> Failure {
+    let secrets = counted(changed_secrets(changes), "secret");
+    let message = if has_others {
+        format!("the recipients of {secrets} were not accepted; these secrets are unchanged")
+    } else {
+        format!("nothing changed: the recipients of {secrets} were not accepted")
+    };
+    Failure { kind: Some(Failure::DECLINED), ..Failure::new("", message) }
+}
+
+/// The same where no one could be asked.
+fn declined_by_no_one(changes: &[RecipientChange], names: &RecipientNames, digest: &str) -> Failure {
+    let who = recipient_summary(changes, names);
+    let hint = format!(
+        "review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`"
+    );
+    let secrets = counted(changed_secrets(changes), "secret");
+    Failure::new(secrets, format!("recipients were not accepted: {who}")).hint(Some(hint))
 }
 
 /// Returns the changes of files whose recipients are not asked about as a first use: that question shows all of them, and what a
 /// receipt says they were before is no evidence.
 fn besides_first_uses(stored: &[RecipientChange], asked: &[RecipientChange]) -> Vec<RecipientChange> {
-    let is_first = |change: &&RecipientChange| {
-        let is_same = |one: &&RecipientChange| (&one.instance, &one.file) == (&change.instance, &change.file);
-        asked.iter().filter(is_same).any(|one| one.before.is_empty())
-    };
-    stored.iter().filter(|change| !is_first(change)).cloned().collect()
+    let of = |change: &RecipientChange| (change.instance.clone(), change.file.clone());
+    let first: BTreeSet<_> = asked.iter().filter(|change| change.before.is_empty()).map(of).collect();
+    stored.iter().filter(|change| !first.contains(&of(change))).cloned().collect()
 }
 
 /// Shows which generators want to read secrets for the first time, asks, and stores the answer. Returns what may be read, and what

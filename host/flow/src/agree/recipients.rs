@@ -2,28 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Name, Recipients};
+use artifacts_declared::{InstanceName, Label, Name, Recipients};
 use artifacts_digest::Sha256;
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, RecipientChange};
+use artifacts_report::{EVERYONE, Failure, RecipientChange};
 use artifacts_store::Receipt;
-use artifacts_trust::AcceptedRecipients;
+use artifacts_trust::{AcceptedRecipients, NewLabels};
 
 use super::ticket::Allows;
 use crate::failure;
 use crate::look::survey::{Survey, SurveyedInstance};
-
-/// Who reads a file that is not encrypted.
-const EVERYBODY: &str = "everyone (public file)";
 
 /// Whom these instances may be encrypted to: what is not in here is not written.
 #[derive(Debug, Default)]
 pub struct Consent {
     /// None where nothing is encrypted.
     agreed: BTreeMap<InstanceName, Option<Recipients>>,
-    refused: BTreeMap<InstanceName, String>,
-    /// Of all that was asked about.
-    digest: String,
 }
 
 /// What is to be written.
@@ -144,19 +138,46 @@ impl RecipientQuestions {
         Some(Sha256::digest(serde_json::json!(sets).to_string()).to_string())
     }
 
+    /// Returns the instances that are asked about.
+    pub fn asked(&self) -> BTreeSet<InstanceName> {
+        let changed: BTreeSet<&str> = self.changes.iter().map(|change| change.instance.as_str()).collect();
+        self.sought.keys().filter(|name| changed.contains(name.to_string().as_str())).cloned().collect()
+    }
+
+    /// Returns the labels of those who join by a yes, and of those who were accepted before.
+    pub fn labels(&self, label: impl Fn(&str) -> Option<Label>, is_yes: bool) -> NewLabels {
+        let joined: BTreeSet<&String> =
+            self.changes.iter().filter(|_| is_yes).flat_map(|change| change.after.difference(&change.before)).collect();
+        let asked = self.asked();
+        let settled = self.sought.iter().filter(|(name, _)| is_yes || !asked.contains(*name));
+        let all: BTreeSet<&String> =
+            settled.flat_map(|(_, item)| item.sealed.iter().flat_map(Recipients::of_all_files)).collect();
+        let labeled =
+            |keys: &mut dyn Iterator<Item = &String>| keys.filter_map(|key| Some((key.clone(), label(key)?))).collect();
+        NewLabels {
+            known: labeled(&mut all.into_iter().filter(|key| !joined.contains(key))),
+            joined: labeled(&mut joined.iter().copied()),
+        }
+    }
+
     /// Stores what is accepted: everything, or all but the changes.
     ///
     /// # Errors
     /// When it cannot be stored; then nothing is accepted.
-    pub fn settle(self, known: &mut AcceptedRecipients, changes_too: bool) -> Result<Consent, Failure> {
-        let mut consent = Consent { digest: self.digest().unwrap_or_default(), ..Consent::default() };
+    pub fn settle(
+        self,
+        known: &mut AcceptedRecipients,
+        changes_too: bool,
+        labels: &NewLabels,
+    ) -> Result<Consent, Failure> {
+        let mut consent = Consent::default();
         let mut remembered = BTreeMap::new();
         let mut asked = BTreeSet::new();
+        let changed: BTreeSet<&str> = self.changes.iter().map(|change| change.instance.as_str()).collect();
         for (name, sought) in self.sought {
             let label = name.to_string();
-            if let Some(change) = self.changes.iter().find(|change| change.instance == label) {
+            if changed.contains(label.as_str()) {
                 if !changes_too {
-                    consent.refused.insert(name, reason(change));
                     continue;
                 }
                 asked.insert(label.clone());
@@ -172,18 +193,8 @@ impl RecipientQuestions {
             }
             consent.agreed.insert(name, sought.sealed);
         }
-        known.accept(remembered, &asked).map_err(|e| Failure::about("recipients", e))?;
+        known.accept(remembered, &asked, labels).map_err(|e| Failure::about("recipients", e))?;
         Ok(consent)
-    }
-}
-
-/// Why an instance with such a change is not written.
-fn reason(change: &RecipientChange) -> String {
-    let file = &change.file;
-    if change.before.is_empty() {
-        format!("the recipients of `{file}` were not accepted on this machine yet")
-    } else {
-        format!("the recipients of `{file}` changed and were not accepted: {}", change.count())
     }
 }
 
@@ -196,16 +207,8 @@ impl Consent {
         match self.agreed.get(&instance.name) {
             Some(Some(recipients)) => Ok(Allows::To(recipients.clone())),
             Some(None) => Ok(Allows::Nothing),
-            None => Err(self.not_accepted(instance)),
+            None => Err(failure::not_accepted(instance)),
         }
-    }
-
-    fn not_accepted(&self, instance: &Instance) -> Failure {
-        let Some(why) = self.refused.get(&instance.name) else { return failure::not_accepted(instance) };
-        let digest = &self.digest;
-        failure::for_instance(instance, why.clone()).hint(Some(format!(
-            "review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`"
-        )))
     }
 }
 
@@ -259,7 +262,7 @@ fn published(
             instance: label.clone(),
             file: file.to_string(),
             before: last.or_else(|| receipt?.recipients.get(file.as_str()))?.clone(),
-            after: BTreeSet::from([EVERYBODY.to_owned()]),
+            after: BTreeSet::from([EVERYONE.to_owned()]),
         })
     };
     let asked_before = |file: &Name| agreed.is_some_and(|agreed| agreed.is_public(file.as_str()));
@@ -298,6 +301,7 @@ mod tests {
         let found = SurveyedInstance {
             state: artifacts_plan::InstanceState::Present,
             recipients: by_file(recipients),
+            labels: BTreeMap::new(),
             receipt: None,
             fingerprint: None,
             elsewhere: None,
@@ -321,7 +325,7 @@ mod tests {
     fn accepted(known: &mut AcceptedRecipients, name: &str, target: &str, files: &Recipients) {
         let mut agreed = known.instance(name).cloned().unwrap_or_default();
         agreed.encrypt_to(one(target), files.clone());
-        known.accept(BTreeMap::from([(name.to_owned(), agreed)]), &one(name)).unwrap();
+        known.accept(BTreeMap::from([(name.to_owned(), agreed)]), &one(name), &NewLabels::default()).unwrap();
     }
 
     #[test]
@@ -392,7 +396,7 @@ mod tests {
         let both: &[(&str, &[&str])] = &[("one", &["k"]), ("two", &["k"])];
         let secret = instance(r#"{"one": {}, "two": {}}"#);
         let asked = RecipientQuestions::new(&known, [&secret].into_iter(), &found(&secret, both), WriteKind::New);
-        asked.settle(&mut known, true).unwrap();
+        asked.settle(&mut known, true, &NewLabels::default()).unwrap();
 
         let public = instance(r#"{"one": {}, "two": {"secret": false}}"#);
         let survey = found(&public, &both[..1]);
@@ -406,16 +410,18 @@ mod tests {
         for plaintext in [WriteKind::Stored, given(&one), WriteKind::Stored] {
             assert!(asks(&known, plaintext).is_empty());
             let asked = RecipientQuestions::new(&known, [&public].into_iter(), &survey, plaintext);
-            asked.settle(&mut known, true).unwrap();
+            asked.settle(&mut known, true, &NewLabels::default()).unwrap();
             assert_eq!(asks(&known, WriteKind::New), ["two"]);
             assert_eq!(asks(&known, given(&two)), ["two"]);
         }
         let refused = RecipientQuestions::new(&known, [&public].into_iter(), &survey, given(&two))
-            .settle(&mut known, false)
+            .settle(&mut known, false, &NewLabels::default())
             .unwrap();
         assert!(refused.allows(&public).is_err());
         assert_eq!(asks(&known, given(&two)), ["two"], "that was a no");
-        RecipientQuestions::new(&known, [&public].into_iter(), &survey, given(&two)).settle(&mut known, true).unwrap();
+        RecipientQuestions::new(&known, [&public].into_iter(), &survey, given(&two))
+            .settle(&mut known, true, &NewLabels::default())
+            .unwrap();
         assert!(asks(&known, given(&two)).is_empty() && asks(&known, WriteKind::New).is_empty());
         assert_eq!(
             known.instance("per-machine/web1/a").unwrap().files.files().count(),
@@ -430,6 +436,7 @@ mod tests {
         let read_by = |recipients: &[&str]| SurveyedInstance {
             state: artifacts_plan::InstanceState::Absent,
             recipients: by_file(&[("f", recipients)]),
+            labels: BTreeMap::new(),
             receipt: None,
             fingerprint: None,
             elsewhere: None,
@@ -447,9 +454,9 @@ mod tests {
                 WriteKind::New,
             )
         };
-        let consent = asked().settle(&mut known, false).unwrap();
+        let consent = asked().settle(&mut known, false, &NewLabels::default()).unwrap();
         assert!(consent.allows(instance).is_err(), "that was a no");
-        let consent = asked().settle(&mut known, true).unwrap();
+        let consent = asked().settle(&mut known, true, &NewLabels::default()).unwrap();
         let allows = consent.allows(instance).unwrap();
         assert!(allows.covers(&by_file(&[("f", &["web1"])])));
         for others in [&["web1", "evil"][..], &["evil"], &[]] {

@@ -171,6 +171,7 @@ mod tests {
             public: BTreeMap::new(),
             headers: BTreeMap::from([(file(), headers.iter().copied().collect())]),
             headers_without_file: BTreeSet::new(),
+            labels: BTreeMap::new(),
         };
         let files = EntryFiles::from([("f.age".to_owned(), b"encrypted".to_vec())]);
         NewEntry { files, public: EntryFiles::new(), receipt, replaces: None }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
-use artifacts_report::Report;
+use artifacts_report::{RecipientChange, Report};
+use artifacts_trust::AcceptedRecipients;
 
 use crate::look::staged;
 use crate::look::survey::Survey;
@@ -25,6 +26,14 @@ impl Base<'_> {
     /// Surveys these instances again, after they were written.
     pub(crate) fn look_again(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
         self.run.survey_instances(names)
+    }
+
+    /// Adds to the report who the recipients of these changes are, and those of its rows.
+    pub(crate) fn name(&mut self, changes: &[RecipientChange], accepted: Option<&AcceptedRecipients>) {
+        let names = self.survey.names(&self.run.tools, accepted);
+        let mut known = names.of_changes(changes);
+        known.extend(names.of(&self.report.recipient_keys()));
+        self.report.names.extend(known);
     }
 
     /// Takes failures of the steps into the report.

@@ -11,6 +11,8 @@ pub(crate) mod facts;
 pub(crate) mod foreseeable;
 pub(crate) mod hints;
 pub(crate) mod index;
+mod named;
+pub(crate) mod names;
 pub(crate) mod notes;
 pub(crate) mod orphans;
 pub(crate) mod preview;

@@ -20,6 +20,8 @@ pub(crate) fn describe(base: &mut Base<'_>, writing: Writing<'_>, done: impl Fn(
             }
         }
     }
+    let accepted = base.run.tools.recipients().ok();
+    base.name(&[], accepted.as_ref());
 }
 
 fn replaced(found: &SurveyedInstance) -> Option<String> {

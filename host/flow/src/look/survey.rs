@@ -39,6 +39,10 @@ pub struct Survey {
     pub calls: BTreeMap<String, u64>,
     /// Recipients that a backend cannot write for, a sentence each: they are removed when the files are encrypted again.
     pub(crate) other_recipients: BTreeMap<InstanceName, BTreeSet<String>>,
+    /// Whose recipients are by the word of backends, by key.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// The same by the word of receipts, of recipients that are not declared any more.
+    pub(crate) stored_labels: BTreeMap<String, String>,
     /// Which making of each dependency is stored.
     pub(crate) generations: BTreeMap<InstanceName, Generation>,
     /// The receipts that were read so far, in bytes.
@@ -52,6 +56,8 @@ pub struct SurveyedInstance {
     pub state: InstanceState,
     /// Whom its backend would encrypt each file to.
     pub recipients: Recipients,
+    /// Whose they are by the word of its backend, by key.
+    pub labels: BTreeMap<String, String>,
     /// Its receipt, when a valid one is stored.
     pub receipt: Option<Receipt>,
     /// The content that was looked at; a commit replaces nothing else.
@@ -65,8 +71,8 @@ pub struct SurveyedInstance {
 impl SurveyedInstance {
     /// Of what nothing is known but its state.
     pub(crate) fn unknown(state: InstanceState) -> Self {
-        let (elsewhere, strays) = (None, Vec::new());
-        Self { state, recipients: Recipients::new(), receipt: None, fingerprint: None, elsewhere, strays }
+        let (recipients, labels, strays) = (Recipients::new(), BTreeMap::new(), Vec::new());
+        Self { state, recipients, labels, receipt: None, fingerprint: None, elsewhere: None, strays }
     }
 
     /// The declared secret files that its own backend has stored. Where its receipt does not tell, those are all of them.
@@ -100,6 +106,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
         ask(tools, &mut survey, backend, &instances, &generations, &storages);
     }
     survey.generations = generations;
+    survey.name_recipients(tools);
     survey
 }
 
@@ -252,25 +259,26 @@ impl<'a> InstanceProbe<'a> {
 struct CheckResult {
     said: Said,
     recipients: Recipients,
+    labels: BTreeMap<String, String>,
     hint: Option<String>,
 }
 
 impl CheckResult {
     fn new(said: Said) -> Self {
-        Self { said, recipients: Recipients::new(), hint: None }
+        Self { said, recipients: Recipients::new(), labels: BTreeMap::new(), hint: None }
     }
 
     /// Of an entry that is another backend's, only the recipients are asked for.
     fn from_backend(look: &InstanceProbe<'_>, answer: Result<Verified, seam::CallError>) -> Self {
         match answer {
-            Ok(Verified { recipients, labels: _, state }) => {
+            Ok(Verified { recipients, labels, state }) => {
                 let checked = || Said::Checked { recipients: recipients.clone(), state };
                 let said = if look.of_another() { Said::Nothing } else { checked() };
-                Self { said, recipients, hint: None }
+                Self { said, recipients, labels, hint: None }
             }
             Err(error) => {
                 let (why, hint) = failure::explain_call(&error);
-                Self { said: Said::Failed(why), recipients: Recipients::new(), hint }
+                Self { hint, ..Self::new(Said::Failed(why)) }
             }
         }
     }
@@ -409,6 +417,7 @@ impl Survey {
             return self.contradict(look, answer.recipients, failure);
         }
         let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
+        self.keep_labels(look, &answer);
         if let Said::Checked { state: seam::CheckState::Stale(reasons), .. } = &answer.said {
             let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
@@ -426,12 +435,25 @@ impl Survey {
         let found = SurveyedInstance {
             state,
             recipients: answer.recipients,
+            labels: answer.labels,
             receipt: look.receipt.clone().or(receipts.into_iter().next().flatten().filter(|_| is_elsewhere)),
             fingerprint: look.fingerprint,
             elsewhere: places.into_iter().next().filter(|_| is_elsewhere),
             strays: look.facts.as_ref().map(|facts| facts.strays.clone()).unwrap_or_default(),
         };
         self.found.insert(look.instance.name.clone(), found);
+    }
+
+    /// Keeps what may name recipients: the labels of its backend, and of its receipt those of who is to leave.
+    fn keep_labels(&mut self, look: &InstanceProbe<'_>, answer: &CheckResult) {
+        self.labels.extend(answer.labels.clone());
+        let Some(receipt) = look.receipt.as_ref().filter(|receipt| receipt.recipients != answer.recipients) else {
+            return;
+        };
+        let declared: BTreeSet<&String> = answer.recipients.of_all_files().collect();
+        let left = receipt.recipients.of_all_files().filter(|key| !declared.contains(key));
+        let label = |key: &String| Some((key.clone(), receipt.labels.get(key)?.clone()));
+        self.stored_labels.extend(left.filter_map(label));
     }
 
     /// An entry that is not what its receipt claims: nothing is done to it.

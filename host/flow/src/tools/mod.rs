@@ -28,6 +28,8 @@ use artifacts_seam::{CallContext, SandboxLayer};
 use artifacts_store::{Git, Root, Warning, WriterOptions};
 use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
+use crate::declared_keys::DeclaredKeys;
+
 pub use artifacts_session::{RetrieveCall, SerializeCall, Session};
 pub use backend_messages::BackendMessages;
 pub use backends::{Backends, ReadyBackend};
@@ -60,6 +62,8 @@ pub struct Tools {
     pub identities: Identities,
     /// For which file each header was encrypted.
     pub headers: HeaderMemory,
+    /// Whose keys are declared; a run reads them.
+    pub keys: DeclaredKeys,
     /// What the admin accepted.
     pub trust: Trust,
     /// The directory, outside every checkout, that stores which recipients were accepted.

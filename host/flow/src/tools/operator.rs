@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Prompt, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_report::{AnswerRequest, Failure, FileChange, ReadRequest, RecipientChange, Report, TrashedEntry};
+use artifacts_report::{
+    AnswerRequest, Failure, FileChange, ReadRequest, RecipientChange, RecipientNames, Report, TrashedEntry,
+};
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
@@ -75,8 +77,10 @@ pub struct RequestedPrompt {
 pub enum Question<'a> {
     /// May these files be encrypted to these recipients?
     Recipients {
-        /// What was not accepted yet and was not shown yet.
-        unshown: &'a [RecipientChange],
+        /// What was not accepted yet, and what else changes by what is stored.
+        changes: &'a [RecipientChange],
+        /// Whose the recipients are.
+        names: &'a RecipientNames,
         /// Stands for exactly what would be accepted.
         digest: &'a str,
     },
@@ -136,6 +140,8 @@ pub enum RunEvent<'a> {
     RecipientChanges {
         /// The differences.
         changes: &'a [RecipientChange],
+        /// Whose the recipients are.
+        names: &'a RecipientNames,
         /// Whether nothing will be written.
         preview: bool,
     },

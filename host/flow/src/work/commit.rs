@@ -238,8 +238,12 @@ impl Storing<'_> {
         writers: &mut StorageWriters,
         ticket: Ticket,
         (files, public): (EntryFiles, EntryFiles),
-        receipt: Receipt,
+        mut receipt: Receipt,
     ) -> Result<(), Failure> {
+        let labels = tools.keys.for_receipt(&receipt.recipients, &self.found.labels);
+        let recipients: BTreeSet<&String> = receipt.recipients.of_all_files().collect();
+        receipt.labels.retain(|key, _| recipients.contains(key));
+        receipt.labels.extend(labels);
         let new = NewEntry { files, public, receipt, replaces: None };
         let (path, not_trashed) = ticket.commit(self.instance, new)?;
         writers.wrote(tools, path);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::{InstanceName, Name, Prompt};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_text::{agreeing, counted};
+use artifacts_text::{agreeing, listed};
 
 use crate::agree::answer_access::{AnswerRequests, denied};
 use crate::agree::ask;
@@ -13,7 +13,7 @@ use crate::chain::Base;
 use crate::failure;
 use crate::look::survey::Survey;
 use crate::run::Run;
-use crate::tools::RequestedPrompt;
+use crate::tools::{RequestedPrompt, Tools};
 
 /// Of all but the first that lacks an answer.
 const SAME_FILE: &str = "add its answers to the same file";
@@ -23,7 +23,7 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
     let steps = base.progress.steps();
     let state = &base.run.state;
     let of = |instance: &Instance| {
-        let details = details(instance, &base.survey);
+        let details = details(instance, &base.survey, &base.run.tools);
         let mut needs = base.run.with_dependencies(&BTreeSet::from([instance.name.clone()]));
         needs.remove(&instance.name);
         let answer = |name: &Name| state.answers.get(&(instance.name.clone(), name.clone()));
@@ -46,7 +46,7 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
 }
 
 /// Returns what becomes of the answers: which generator gets them, and for whom what it writes is stored.
-fn details(instance: &Instance, survey: &Survey) -> Vec<String> {
+fn details(instance: &Instance, survey: &Survey, tools: &Tools) -> Vec<String> {
     let mut details = Vec::new();
     if instance.artifact.generator.is_some() {
         let network = if instance.artifact.network { "has network access" } else { "has no network" };
@@ -57,7 +57,9 @@ fn details(instance: &Instance, survey: &Survey) -> Vec<String> {
     for (file, of_file) in recipients {
         files.entry(of_file).or_default().push(file.as_str());
     }
-    let secret = files.iter().map(|(to, files)| format!("{}: {}", files.join(", "), counted(to.len(), "recipient")));
+    let names = survey.names(tools, None).of(files.keys().copied().flatten());
+    let who = |to: &BTreeSet<String>| listed(&names.sorted(to));
+    let secret = files.iter().map(|(to, files)| format!("{}: {}", files.join(", "), who(to)));
     let public = instance.public_files().map(|file| format!("{file}: public"));
     let stored: Vec<String> = secret.chain(public).collect();
     if !stored.is_empty() {

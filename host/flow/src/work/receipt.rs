@@ -40,6 +40,8 @@ impl GenerationRecord<'_> {
             validation: artifacts_plan::validation_hash(&instance.artifact.validation),
             targets: targets(instance),
             recipients: self.found.recipients.clone(),
+            // The commit fills them in.
+            labels: BTreeMap::new(),
             files: BTreeMap::new(),
             public: BTreeMap::new(),
             headers: headers::by_file(instance, self.headers)?,

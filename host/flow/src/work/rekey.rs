@@ -77,9 +77,10 @@ impl Planned for Rekey {
     }
 
     fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<(), Failure> {
-        base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, preview: true });
-        drop(ask::preview_recipients(base, WriteKind::Stored)?);
         base.report.recipients.clone_from(changes);
+        drop(ask::preview_recipients(base, WriteKind::Stored)?);
+        let names = &base.report.names;
+        base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, names, preview: true });
         preview::describe(base, Writing::Anew, |_| RowAction::WouldReencrypt);
         Ok(())
     }
@@ -143,6 +144,7 @@ fn show_rekeyed(base: &mut Base<'_>) {
     base.take_failures();
     note_strays(&mut base.report, &base.survey, &done);
     note_gone(base, &done);
+    note_recipients(base, &done);
     base.survey.rekeyed(&done);
     // What else made them stale may have gone with the old entries.
     let stale = |name: &&InstanceName| base.survey.found.get(*name).is_some_and(|it| !it.state.reasons().is_empty());
@@ -152,6 +154,21 @@ fn show_rekeyed(base: &mut Base<'_>) {
     base.report.errors.extend(again.errors);
     base.report.update(base.survey.states());
     base.report.mark(&done, RowAction::Reencrypted);
+}
+
+/// Tells whose access came and went.
+fn note_recipients(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
+    let mut changed: BTreeMap<&str, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+    for change in &base.report.recipients {
+        let (joined, left) = changed.entry(&change.instance).or_default();
+        joined.extend(change.after.difference(&change.before).cloned());
+        left.extend(change.before.difference(&change.after).cloned());
+    }
+    for name in done {
+        let row = base.report.rows.get_mut(name);
+        let Some((row, (joined, left))) = row.zip(changed.get(name.to_string().as_str())) else { continue };
+        row.notes.push(format!("recipients: {}", base.report.names.changed(joined, left, false)));
+    }
 }
 
 /// Tells which files went with the old entries: anyone who can push can take back a declaration, and no one was asked.

@@ -13,6 +13,9 @@ pub struct Fleet(Vec<Machine>);
 struct Machine {
     name: String,
     artifacts: Vec<(String, Value)>,
+    /// Admins, by name.
+    admins: serde_json::Map<String, Value>,
+    host_key: Option<String>,
 }
 
 impl Fleet {
@@ -22,7 +25,25 @@ impl Fleet {
 
     #[must_use]
     pub fn machine(mut self, name: &str) -> Self {
-        self.0.push(Machine { name: name.to_owned(), artifacts: Vec::new() });
+        self.0.push(Machine {
+            name: name.to_owned(),
+            artifacts: Vec::new(),
+            admins: serde_json::Map::new(),
+            host_key: None,
+        });
+        self
+    }
+
+    /// An admin of the machine.
+    #[must_use]
+    pub fn admin(mut self, name: &str, key: &str) -> Self {
+        self.0.last_mut().unwrap().admins.insert(name.to_owned(), json!(key));
+        self
+    }
+
+    #[must_use]
+    pub fn host_key(mut self, key: &str) -> Self {
+        self.0.last_mut().unwrap().host_key = Some(key.to_owned());
         self
     }
 
@@ -120,7 +141,8 @@ impl Fleet {
     pub fn spec(&self) -> Spec {
         let target = |machine: &Machine| {
             let artifacts: serde_json::Map<String, Value> = machine.artifacts.iter().cloned().collect();
-            json!({"kind": "nixos", "name": machine.name, "artifacts": artifacts})
+            let (admins, host) = (&machine.admins, &machine.host_key);
+            json!({"kind": "nixos", "name": machine.name, "recipients": admins, "hostKey": host, "artifacts": artifacts})
         };
         let targets: Vec<Value> = self.0.iter().map(target).collect();
         artifacts_declared::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap()

@@ -139,6 +139,7 @@ impl Desk {
             storing,
             cancel: self.cancel.clone(),
             now: self.now,
+            keys: artifacts_flow::DeclaredKeys::default(),
             reported: BTreeSet::new(),
         }
     }
@@ -303,7 +304,9 @@ impl FakeOperator {
 impl Operator for FakeOperator {
     fn confirm(&mut self, question: &Question<'_>) -> Result<Answer, Failure> {
         let text = match question {
-            Question::Recipients { unshown, .. } => format!("recipients {}?", unshown.len()),
+            Question::Recipients { changes, names, .. } => {
+                format!("recipients {}?", artifacts_report::recipient_summary(changes, names))
+            }
             Question::ReadAccess(readings) => format!("read access {}?", readings.len()),
             Question::AnswerAccess(requests) => format!("answer access {}?", requests.len()),
             Question::TryAgain(failures) => format!("try again {}?", failures.len()),
@@ -373,8 +376,8 @@ impl Operator for FakeOperator {
             RunEvent::GeneratorOutput { name, .. } => self.note(format!("output of {name}")),
             RunEvent::Reencrypted(name) => self.note(format!("re-encrypted {name}")),
             RunEvent::PublicChange { name, .. } => self.note(format!("public change of {name}")),
-            RunEvent::RecipientChanges { changes, preview: false } => {
-                self.note(format!("recipient changes {}", changes.len()));
+            RunEvent::RecipientChanges { changes, names, preview: false } => {
+                self.note(format!("recipient changes {}", artifacts_report::recipient_summary(changes, names)));
             }
             RunEvent::MissingLayer(weaker) => self.note(format!("missing: {weaker}")),
             RunEvent::EvaluatingAgain => self.note("evaluating again"),

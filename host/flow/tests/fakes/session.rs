@@ -29,6 +29,8 @@ pub enum Misbehavior {
 pub struct World {
     /// Whom files are encrypted to; for all the same.
     pub recipients: Vec<String>,
+    /// Whose they are, by its word.
+    pub labels: BTreeMap<String, String>,
     /// Every call: the operation, and the instances.
     pub calls: Vec<String>,
     /// What which call does instead, counted from 1.
@@ -53,6 +55,7 @@ impl Default for World {
     fn default() -> Self {
         Self {
             recipients: vec!["admin".to_owned(), "host".to_owned()],
+            labels: BTreeMap::new(),
             calls: Vec::new(),
             misbehave: BTreeMap::new(),
             broken: BTreeSet::new(),
@@ -142,7 +145,7 @@ impl Session for FakeSession {
                 (false, true) => CheckState::Present,
                 (false, false) => CheckState::Stale(vec![("files".to_owned(), "a file is missing".to_owned())]),
             };
-            Ok(Verified { recipients, labels: BTreeMap::new(), state })
+            Ok(Verified { recipients, labels: world.labels.clone(), state })
         };
         let answers = batch.into_iter().map(answer).collect();
         Checks { answers, events: world.events.clone(), usage: Usage::default() }

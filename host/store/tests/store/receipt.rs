@@ -202,14 +202,14 @@ prop_compose! {
         dependencies in btree_map(instance(), any::<[u8; 16]>().prop_map(Hex), 0..4),
         validation in option::of(hash()),
         targets in btree_set(target(), 0..4),
-        recipients in btree_map(name(), btree_set("[^\\p{Cc}]{0,80}", 0..4), 0..4),
+        (recipients, labels) in (btree_map(name(), btree_set("[^\\p{Cc}]{0,80}", 0..4), 0..4), btree_map("[^\\p{Cc}]{0,80}", "[^\\p{Cc}]{0,20}", 0..4)),
         (files, public) in (stored(), stored()),
         (headers, headers_without_file) in (btree_map(name(), btree_set(header(), 0..4), 0..4), btree_set(header(), 0..4)),
     ) -> Receipt {
         let (name, version, sha256) = backend;
         let backend = BackendId { name, version, sha256 };
         let recipients = Recipients::from(recipients);
-        Receipt { schema: Schema, instance, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets, recipients, files, public, headers, headers_without_file }
+        Receipt { schema: Schema, instance, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets, recipients, labels, files, public, headers, headers_without_file }
     }
 }
 

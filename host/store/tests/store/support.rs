@@ -46,6 +46,7 @@ pub fn receipt(instance: &str) -> Receipt {
         public: BTreeMap::new(),
         headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([HeaderHash(Sha256::digest(b"header"))]))]),
         headers_without_file: BTreeSet::new(),
+        labels: BTreeMap::new(),
     }
 }
 

@@ -1,0 +1,64 @@
+use artifacts_digest::Sha256;
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
+use bech32::{Bech32, Hrp};
+use curve25519_dalek::edwards::CompressedEdwardsY;
+
+/// Returns the age recipient of an ssh-ed25519 public key as ssh-to-age computes it: the same point, on the curve that age uses.
+/// None of any other key.
+pub fn recipient_of_ssh(key: &str) -> Option<String> {
+    let blob = blob(key.strip_prefix("ssh-ed25519 ")?)?;
+    // RFC 8709, section 4: the kind and the point, each behind its length in four bytes.
+    let point = blob.strip_prefix(b"\0\0\0\x0bssh-ed25519\0\0\0\x20")?;
+    let point = CompressedEdwardsY(point.try_into().ok()?).decompress()?;
+    bech32::encode::<Bech32>(Hrp::parse("age").ok()?, &point.to_montgomery().to_bytes()).ok()
+}
+
+/// Returns the kind and the fingerprint of an SSH public key, as `ssh-keygen -l` computes it: `ssh-ed25519 SHA256:…`. None of any
+/// other key.
+pub fn fingerprint(key: &str) -> Option<String> {
+    let kind = key.split_whitespace().next().filter(|kind| kind.starts_with("ssh-"))?;
+    let blob = blob(key.strip_prefix(kind)?)?;
+    Some(format!("{kind} SHA256:{}", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(blob).0)))
+}
+
+fn blob(rest: &str) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(rest.split_whitespace().next()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKp8XPqV+YrDnPKy7nK8Nl+gf47zDJPL/yz7O8RT+go";
+
+    #[test]
+    fn a_fingerprint_is_that_of_ssh_keygen() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key.pub");
+        std::fs::write(&file, format!("{KEY} root@web1\n")).unwrap();
+        let said = std::process::Command::new("ssh-keygen").arg("-lf").arg(&file).output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        let expected = said.split_whitespace().nth(1).unwrap();
+        assert_eq!(fingerprint(&format!("{KEY} root@web1")), Some(format!("ssh-ed25519 {expected}")));
+        assert_eq!((fingerprint("age1x"), fingerprint("ssh-rsa"), fingerprint("ssh-rsa ä")), (None, None, None));
+    }
+
+    #[test]
+    fn only_an_ed25519_key_has_a_recipient_of_age_and_its_private_half_decrypts() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..3 {
+            let file = dir.path().join(number.to_string());
+            let arguments = ["-q", "-t", "ed25519", "-N", "", "-f"];
+            assert!(std::process::Command::new("ssh-keygen").args(arguments).arg(&file).status().unwrap().success());
+            let public = std::fs::read_to_string(file.with_extension("pub")).unwrap();
+            let key = ssh_key::PrivateKey::from_openssh(std::fs::read(&file).unwrap()).unwrap();
+            let identity = crate::identity::converted(key.key_data().ed25519().unwrap().private.as_ref()).unwrap();
+            assert_eq!(recipient_of_ssh(&public), Some(identity.to_public().to_string()));
+        }
+        for other in ["age1x", "ssh-rsa AAAA", "ssh-ed25519 AAAA", "ssh-ed25519", ""] {
+            assert_eq!(recipient_of_ssh(other), None, "{other}");
+        }
+    }
+}

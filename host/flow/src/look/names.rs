@@ -1,0 +1,84 @@
+//! Whose the recipients of a run are, for people. Nothing of it decides anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::Label;
+use artifacts_plan::{Cause, InstanceState};
+use artifacts_report::{EVERYONE, KnownRecipient, RecipientChange, RecipientNames};
+use artifacts_text::visible_ascii;
+use artifacts_trust::AcceptedRecipients;
+
+use crate::declared_keys::DeclaredKeys;
+
+/// Tells whose recipients are, from all that is known: what is declared, what backends say, what was accepted, and what receipts say.
+pub(crate) struct Names<'a> {
+    pub declared: &'a DeclaredKeys,
+    /// By the word of backends.
+    pub labels: &'a BTreeMap<String, String>,
+    /// By the word of receipts, which anyone who can push may have written.
+    pub stored: &'a BTreeMap<String, String>,
+    /// None where that cannot be read.
+    pub accepted: Option<&'a AcceptedRecipients>,
+}
+
+impl Names<'_> {
+    pub(crate) fn label(&self, key: &str) -> Option<Label> {
+        let declared = self.declared.label(key, self.labels.get(key));
+        let named = declared.clone().filter(|label| label.names().next().is_some());
+        named
+            .or_else(|| self.accepted?.label(key))
+            .or_else(|| self.stored.get(key).cloned().map(Label::Claimed))
+            .or(declared)
+    }
+
+    fn known(&self, key: &str) -> KnownRecipient {
+        if key == EVERYONE {
+            return KnownRecipient { shown: EVERYONE.to_owned(), ..KnownRecipient::default() };
+        }
+        let label = self.label(key);
+        let earlier = label.as_ref().zip(self.accepted).map(|(label, accepted)| accepted.others_named(label, key));
+        let earlier: BTreeSet<String> = earlier.into_iter().flatten().map(str::to_owned).collect();
+        // The same key in the form of another backend is no other one.
+        let converted = |key: &str| artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.to_owned());
+        let is_same = earlier.iter().any(|one| converted(one) == converted(key));
+        let earlier = if is_same { BTreeSet::new() } else { earlier };
+        let is_sentence = !key.starts_with("ssh-") && key.contains(' ');
+        let shown = artifacts_age::fingerprint(key).unwrap_or_else(|| {
+            let shown = visible_ascii(key);
+            if is_sentence { format!("\"{shown}\"") } else { shown.into_owned() }
+        });
+        let source = self.declared.source(key, label.as_ref());
+        KnownRecipient { label, source, shown, earlier }
+    }
+
+    /// What is known of these recipients.
+    pub(crate) fn of<'k>(&self, keys: impl IntoIterator<Item = &'k String>) -> RecipientNames {
+        let keys: BTreeSet<&String> = keys.into_iter().collect();
+        keys.into_iter().map(|key| (key.clone(), self.known(key))).collect()
+    }
+
+    /// What is known of the recipients of these changes.
+    pub(crate) fn of_changes<'k>(&self, changes: impl IntoIterator<Item = &'k RecipientChange>) -> RecipientNames {
+        self.of(changes.into_iter().flat_map(|change| change.before.iter().chain(&change.after)))
+    }
+}
+
+/// The recipients that join and leave by these states, by key.
+pub(crate) fn changed<'s>(states: impl Iterator<Item = &'s InstanceState>) -> BTreeSet<String> {
+    let deltas = states.flat_map(InstanceState::reasons).filter_map(|reason| match &reason.cause {
+        Cause::Recipients(delta) => Some(delta),
+        _ => None,
+    });
+    deltas.flat_map(|delta| delta.joined.iter().chain(&delta.left)).cloned().collect()
+}
+
+/// Names in the reasons of a state who joins and who leaves.
+pub(crate) fn name_reasons(state: &mut InstanceState, names: &RecipientNames) {
+    let InstanceState::Stale(reasons) = state else { return };
+    for reason in reasons {
+        let Cause::Recipients(delta) = &reason.cause else { continue };
+        let who = names.changed(&delta.joined, &delta.left, false);
+        let files: Vec<&str> = delta.files.iter().map(String::as_str).collect();
+        reason.message = if delta.is_whole { who } else { format!("{who} in {}", files.join(", ")) };
+    }
+}

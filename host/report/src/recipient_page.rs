@@ -1,0 +1,375 @@
+//! The page on which a person sees who would be able to decrypt what: one for a whole run, by who, additions first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style as Paint};
+use artifacts_text::{agreeing, counted, terminal};
+use textwrap::core::display_width;
+
+use crate::recipients::{EVERYONE, RecipientChange};
+use crate::{RecipientNames, Style};
+
+/// So many secrets of a recipient are named.
+const NAMED: usize = 3;
+/// So many recipients are named in one line.
+const LISTED: usize = 5;
+/// The name column is as wide as its longest name up to this, in columns.
+const NAME: usize = 32;
+
+/// What happens to a recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Move {
+    /// It joins where another key had its name.
+    Replaces,
+    /// It is used for the first time, in files of which nothing was accepted before.
+    First,
+    Joins,
+    Leaves,
+}
+
+/// Holds the secrets of one recipient that change alike.
+struct Row<'a> {
+    key: &'a str,
+    step: Move,
+    /// Names of the secrets; of a public file with the file.
+    secrets: BTreeSet<String>,
+}
+
+/// Renders the page of these changes. With `details` every key is whole and every secret is named.
+pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, details: bool, style: Style) -> String {
+    let rows = rows(changes, names);
+    let of = |step: Move| rows.iter().filter(|row| row.step == step).collect::<Vec<_>>();
+    let page = Page { names, details, style };
+    let mut text = String::new();
+    let replaced = of(Move::Replaces);
+    if !replaced.is_empty() {
+        let listed = listed(replaced.iter().map(|row| names.name(row.key)).collect());
+        let paint = AnsiColor::Red.on_default().bold();
+        let _ = writeln!(text, "{paint}KEY CHANGED{paint:#}: {listed}\n");
+        page.section(&mut text, &replaced);
+    }
+    let first = of(Move::First);
+    if !first.is_empty() {
+        page.heading(&mut text, &format!("First use of {} on this machine", counted(first.len(), "recipient")));
+        page.section(&mut text, &first);
+    }
+    let others = [of(Move::Joins), of(Move::Leaves)].concat();
+    if !others.is_empty() {
+        let secrets: BTreeSet<&str> =
+            changes.iter().filter(|change| !change.before.is_empty()).map(|change| change.instance.as_str()).collect();
+        page.heading(&mut text, &format!("Recipients change in {}", counted(secrets.len(), "secret")));
+        page.section(&mut text, &others);
+    }
+    text
+}
+
+/// Names in one line who joins and leaves, with the number of secrets: `+mail1 (3), -admin2 (12)`.
+pub fn recipient_summary(changes: &[RecipientChange], names: &RecipientNames) -> String {
+    let one = |row: &Row<'_>| {
+        let sign = if row.step == Move::Leaves { '-' } else { '+' };
+        let mark = if row.step == Move::Replaces { ", KEY CHANGED" } else { "" };
+        format!("{sign}{} ({}{mark})", names.name(row.key), row.secrets.len())
+    };
+    listed(rows(changes, names).iter().map(one).collect())
+}
+
+/// Returns how many secrets these changes are about.
+pub fn changed_secrets(changes: &[RecipientChange]) -> usize {
+    changes.iter().map(|change| &change.instance).collect::<BTreeSet<_>>().len()
+}
+
+/// The recipients that change, in the order in which they are shown: what gives access first.
+fn rows<'a>(changes: &'a [RecipientChange], names: &RecipientNames) -> Vec<Row<'a>> {
+    let mut rows: BTreeMap<(Move, String, &str), BTreeSet<String>> = BTreeMap::new();
+    let mut add = |step: Move, key: &'a str, change: &RecipientChange| {
+        let instance = short(&change.instance);
+        let secret = if key == EVERYONE { format!("{instance}: {}", change.file) } else { instance.to_owned() };
+        rows.entry((step, names.name(key), key)).or_default().insert(secret);
+    };
+    for change in changes {
+        for key in change.after.difference(&change.before) {
+            let replaces = names.get(key).is_some_and(|known| !known.earlier.is_empty());
+            let step = match change.before.is_empty() {
+                _ if replaces => Move::Replaces,
+                true => Move::First,
+                false => Move::Joins,
+            };
+            add(step, key, change);
+        }
+        // Who could read what everyone can read now loses nothing.
+        for key in change.before.difference(&change.after).filter(|_| !change.after.contains(EVERYONE)) {
+            add(Move::Leaves, key, change);
+        }
+    }
+    rows.into_iter().map(|((step, _, key), secrets)| Row { key, step, secrets }).collect()
+}
+
+struct Page<'a> {
+    names: &'a RecipientNames,
+    details: bool,
+    style: Style,
+}
+
+impl Page<'_> {
+    fn heading(&self, text: &mut String, heading: &str) {
+        let bold = Paint::new().bold();
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let _ = writeln!(text, "{bold}{heading}{bold:#}\n");
+    }
+
+    fn section(&self, text: &mut String, rows: &[&Row<'_>]) {
+        let width = rows.iter().map(|row| display_width(&self.names.name(row.key))).max().unwrap_or_default().min(NAME);
+        let digits = rows.iter().map(|row| row.secrets.len().to_string().len()).max().unwrap_or_default();
+        let does = rows.iter().map(|row| row.does(digits).len()).max().unwrap_or_default();
+        for row in rows {
+            self.row(text, row, (width, does, digits));
+        }
+    }
+
+    /// `+ mail1   joins 3   host key of nixos mail1`, and below it the key and the secrets.
+    fn row(&self, text: &mut String, row: &Row<'_>, (width, does, digits): (usize, usize, usize)) {
+        let (sign, color) = match row.step {
+            Move::Leaves => ('-', AnsiColor::Red),
+            Move::Replaces | Move::First | Move::Joins => ('+', AnsiColor::Green),
+        };
+        let (paint, bold) = (color.on_default(), Paint::new().bold());
+        let known = self.names.get(row.key);
+        let (name, source) = (self.names.name(row.key), known.map_or("", |known| known.source.as_str()));
+        let pad = " ".repeat(width.saturating_sub(display_width(&name)));
+        let indent = " ".repeat(width + 7);
+        let _ = write!(text, "  {paint}{sign}{paint:#} {bold}{name}{bold:#}{pad}   {:does$}", row.does(digits));
+        let used = 7 + display_width(&name) + pad.len() + does;
+        match source {
+            "" => {}
+            source if used + 3 + display_width(source) <= self.style.width => text.extend(["   ", source]),
+            source => text.extend(["\n", &indent, source]),
+        }
+        // What is behind the last column is nothing.
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
+        for line in self.keys(row, &name) {
+            let _ = writeln!(text, "{indent}{line}");
+        }
+        for line in self.secrets(row, indent.len()) {
+            let _ = writeln!(text, "{indent}{line}");
+        }
+    }
+
+    fn keys(&self, row: &Row<'_>, name: &str) -> Vec<String> {
+        if row.key == EVERYONE {
+            return vec!["stored unencrypted: who can read the repository can read it".to_owned()];
+        }
+        let known = self.names.get(row.key);
+        let short = known.map(|known| known.shown.clone()).filter(|shown| !shown.is_empty() && !self.details);
+        let key = short.unwrap_or_else(|| terminal(row.key).into_owned());
+        let earlier = known.into_iter().flat_map(|known| &known.earlier);
+        let earlier = earlier.map(|key| format!("accepted before under this name: {}", terminal(key)));
+        Some(key).filter(|key| key != name).into_iter().chain(earlier).collect()
+    }
+
+    /// Names of secrets, several in a line as far as they fit; none is broken.
+    fn secrets(&self, row: &Row<'_>, indent: usize) -> Vec<String> {
+        let most = if self.details { usize::MAX } else { NAMED };
+        let mut names: Vec<String> = row.secrets.iter().take(most).map(|name| terminal(name).into_owned()).collect();
+        let more = row.secrets.len() - names.len();
+        let count = names.len();
+        for name in names.iter_mut().take(count.saturating_sub(1)) {
+            name.push(',');
+        }
+        names.extend((more > 0).then(|| format!("and {more} more")));
+        let width = self.style.width.saturating_sub(indent);
+        let mut lines: Vec<String> = Vec::new();
+        for name in names {
+            match lines.last_mut().filter(|line| display_width(line) + 1 + display_width(&name) <= width) {
+                Some(line) => line.extend([" ", &name]),
+                None => lines.push(name),
+            }
+        }
+        lines
+    }
+}
+
+impl Row<'_> {
+    fn does(&self, digits: usize) -> String {
+        let count = self.secrets.len();
+        match self.step {
+            Move::First => format!("{count:>digits$} {}", agreeing(count, "secret", "secrets")),
+            Move::Replaces | Move::Joins => format!("joins {count}"),
+            Move::Leaves => format!("leaves {count}"),
+        }
+    }
+}
+
+/// The name as it is typed.
+fn short(instance: &str) -> &str {
+    instance.strip_prefix("per-machine/").or_else(|| instance.strip_prefix("per-user/")).unwrap_or(instance)
+}
+
+fn listed(names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let shown: Vec<String> = names.into_iter().take(LISTED).collect();
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use artifacts_declared::Label;
+
+    use super::*;
+    use crate::KnownRecipient;
+
+    const STYLE: Style = Style { width: 80, foreign: 20 };
+    const MAIL1: &str = "ssh-ed25519 MAIL1";
+    const ADMIN2: &str = "ssh-ed25519 ADMIN2";
+
+    fn set(words: &[&str]) -> BTreeSet<String> {
+        words.iter().map(ToString::to_string).collect()
+    }
+
+    fn change(instance: &str, before: &[&str], after: &[&str]) -> RecipientChange {
+        RecipientChange { instance: instance.to_owned(), file: "f".to_owned(), before: set(before), after: set(after) }
+    }
+
+    fn known(label: Label, source: &str, shown: &str) -> KnownRecipient {
+        let (source, shown) = (source.to_owned(), shown.to_owned());
+        KnownRecipient { label: Some(label), source, shown, earlier: BTreeSet::new() }
+    }
+
+    fn names() -> RecipientNames {
+        let declared = |name: &str| Label::Declared(set(&[name]));
+        let mail1 = "ssh-ed25519 SHA256:yuoLx2jmSDRy4Myg6A8FFmX/XKxbsm5v/F+LfjcPK4w";
+        let admin2 = "ssh-ed25519 SHA256:wi3gfny2QOHdjU7Akkicp2FlpgtM1DUZl1ik6Kc4O8U";
+        [
+            (MAIL1, known(declared("mail1"), "host key of nixos mail1", mail1)),
+            (ADMIN2, known(declared("admin2"), "", admin2)),
+            ("age1one", known(declared("admin1"), "recipients of web1 and web2", "age1one")),
+        ]
+        .map(|(key, known)| (key.to_owned(), known))
+        .into_iter()
+        .collect()
+    }
+
+    fn plain(text: &str) -> String {
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('\u{1b}') {
+            plain.push_str(before);
+            rest = after.split_once('m').map_or("", |(_, rest)| rest);
+        }
+        plain + rest
+    }
+
+    #[test]
+    fn a_change_is_shown_by_who_and_what_gives_access_comes_first() {
+        let mut changes: Vec<_> =
+            (1..=12).map(|n| change(&format!("per-machine/web{n}/a"), &["k", ADMIN2], &["k"])).collect();
+        changes.extend(
+            ["shared/postgres-app", "shared/restic-password", "shared/root-password"]
+                .map(|name| change(name, &["k"], &["k", MAIL1])),
+        );
+        let page = recipient_page(&changes, &names(), false, STYLE);
+        assert_eq!(
+            plain(&page),
+            "Recipients change in 15 secrets
+
+  + mail1    joins 3     host key of nixos mail1
+             ssh-ed25519 SHA256:yuoLx2jmSDRy4Myg6A8FFmX/XKxbsm5v/F+LfjcPK4w
+             shared/postgres-app, shared/restic-password, shared/root-password
+  - admin2   leaves 12
+             ssh-ed25519 SHA256:wi3gfny2QOHdjU7Akkicp2FlpgtM1DUZl1ik6Kc4O8U
+             web1/a, web10/a, web11/a and 9 more
+"
+        );
+        assert_eq!(recipient_summary(&changes, &names()), "+mail1 (3), -admin2 (12)");
+        assert_eq!(changed_secrets(&changes), 15);
+        let details = plain(&recipient_page(&changes, &names(), true, STYLE));
+        assert!(details.contains("  ssh-ed25519 ADMIN2\n") && details.contains("web9/a\n"), "{details}");
+        assert!(!details.contains("more") && !details.contains("SHA256"), "{details}");
+    }
+
+    #[test]
+    fn a_first_use_is_no_change() {
+        let changes = [
+            change("per-machine/web1/a", &[], &["age1one"]),
+            change("per-machine/web1/b", &[], &["age1one", MAIL1]),
+            change("shared/c", &["k"], &["k", "age1one"]),
+        ];
+        let page = plain(&recipient_page(&changes, &names(), false, STYLE));
+        let expected = "First use of 2 recipients on this machine
+
+  + admin1   2 secrets   recipients of web1 and web2
+             age1one
+             web1/a, web1/b
+  + mail1    1 secret    host key of nixos mail1
+             ssh-ed25519 SHA256:yuoLx2jmSDRy4Myg6A8FFmX/XKxbsm5v/F+LfjcPK4w
+             web1/b
+
+Recipients change in 1 secret
+
+  + admin1   joins 1   recipients of web1 and web2
+";
+        assert!(page.starts_with(expected), "{page}");
+    }
+
+    #[test]
+    fn another_key_under_a_name_comes_before_everything_else() {
+        let mut names = names();
+        let mut swapped = known(Label::Declared(set(&["admin2"])), "recipients of web1", "age1evil");
+        swapped.earlier = set(&[ADMIN2]);
+        names.extend([("age1evil".to_owned(), swapped)].into_iter().collect());
+        let changes = [
+            change("per-machine/web1/a", &[ADMIN2], &["age1evil", "age1one"]),
+            change("per-machine/web1/new", &[], &["age1evil", "age1one"]),
+        ];
+        let page = plain(&recipient_page(&changes, &names, false, STYLE));
+        let expected = "KEY CHANGED: admin2
+
+  + admin2   joins 2   recipients of web1
+             age1evil
+             accepted before under this name: ssh-ed25519 ADMIN2
+             web1/a, web1/new
+
+First use of 1 recipient";
+        assert!(page.starts_with(expected), "{page}");
+        assert!(page.contains("  - admin2   leaves 1\n"), "{page}");
+        assert!(
+            recipient_summary(&changes, &names).starts_with("+admin2 (2, KEY CHANGED), +admin1"),
+            "in one line, too"
+        );
+    }
+
+    #[test]
+    fn hostile_words_stay_in_their_row() {
+        let mut names = names();
+        let evil = known(Label::Claimed("mail1\u{1b}[2J\n  + admin1\u{202e}".to_owned()), "", "");
+        names.extend([("age1\u{1b}[2Jevil".to_owned(), evil)].into_iter().collect());
+        let changes = [change("per-machine/web1/\u{1b}[2Ja", &["k\u{202e}"], &["age1\u{1b}[2Jevil", "age1two\nx"])];
+        let page = plain(&recipient_page(&changes, &names, false, STYLE));
+        assert!(page.contains("+ \"mail1\\u{1b}[2J\\n  + admin1\\u{202e}\""), "{page}");
+        assert!(page.lines().all(|line| !line.chars().any(char::is_control) && !line.contains('\u{202e}')), "{page}");
+        assert_eq!(page.matches("\n  + ").count(), 2, "{page}");
+    }
+
+    #[test]
+    fn a_column_that_does_not_fit_goes_to_the_next_line_and_nothing_is_broken() {
+        let narrow = Style { width: 40, foreign: 20 };
+        let changes = [
+            change("shared/postgres-app-of-a-long-name", &["k"], &["k", "age1one"]),
+            change("shared/b", &["k"], &["k", "age1one"]),
+        ];
+        let page = plain(&recipient_page(&changes, &names(), false, narrow));
+        let expected = "  + admin1   joins 2\n             recipients of web1 and web2\n             age1one\n             shared/b,\n             shared/postgres-app-of-a-long-name\n";
+        assert!(page.ends_with(expected), "{page}");
+    }
+
+    #[test]
+    fn who_could_read_what_everyone_can_read_does_not_leave() {
+        let changes = [change("per-machine/web1/a", &[MAIL1], &[EVERYONE])];
+        let page = plain(&recipient_page(&changes, &names(), false, STYLE));
+        assert!(page.contains("+ everyone (public file)   joins 1\n") && page.contains("web1/a: f\n"), "{page}");
+        assert!(page.contains("stored unencrypted") && !page.contains("mail1"), "{page}");
+    }
+}

@@ -1,0 +1,168 @@
+//! The labels under which recipients were accepted. A label is never identity: this only finds out that one has another key now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::Label;
+use serde::{Deserialize, Serialize};
+
+/// So much of a name that anyone could have written is kept, in bytes.
+const LONGEST: usize = 256;
+
+/// Maps each name to the recipients that were accepted last under it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct AcceptedLabels(BTreeMap<String, NamedKeys>);
+
+/// Holds the recipients of one name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedKeys {
+    keys: BTreeSet<String>,
+    /// Whether the name was by the declarations.
+    declared: bool,
+}
+
+/// Holds the labels that recipients of a run have, by key.
+#[derive(Debug, Clone, Default)]
+pub struct NewLabels {
+    /// Of those that were shown as new and accepted just now: a name of theirs belongs to them alone from now on.
+    pub joined: BTreeMap<String, Label>,
+    /// Of those that were accepted before. A name of theirs counts where it has no recipient yet.
+    pub known: BTreeMap<String, Label>,
+}
+
+impl AcceptedLabels {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The label of a recipient, what was declared first.
+    pub(crate) fn of(&self, key: &str) -> Option<Label> {
+        let all = self.0.iter().filter(|(_, of_name)| of_name.keys.contains(key));
+        let (declared, claimed): (Vec<_>, Vec<_>) = all.partition(|(_, of_name)| of_name.declared);
+        let names: BTreeSet<String> = declared.into_iter().map(|(name, _)| name.clone()).collect();
+        if names.is_empty() {
+            claimed.first().map(|(name, _)| Label::Claimed((*name).clone()))
+        } else {
+            Some(Label::Declared(names))
+        }
+    }
+
+    /// The recipients of each name of a label that this one is not among.
+    pub(crate) fn others(&self, label: &Label, key: &str) -> BTreeSet<&str> {
+        let named = label.names().filter_map(|name| self.0.get(kept(name)));
+        named.filter(|named| !named.keys.contains(key)).flat_map(|named| &named.keys).map(String::as_str).collect()
+    }
+
+    /// Whether there is anything to learn where nothing was asked.
+    pub(crate) fn learn_from(&self, new: &NewLabels) -> bool {
+        new.known.values().flat_map(Label::names).any(|name| !self.0.contains_key(kept(name)))
+    }
+
+    pub(crate) fn accept(&mut self, new: &NewLabels) {
+        let mut joined: BTreeMap<&str, NamedKeys> = by_name(&new.joined);
+        for (name, known) in by_name(&new.known) {
+            match (joined.get_mut(name), self.0.get(name)) {
+                // Who had the name and still has it keeps it.
+                (Some(joined), Some(before)) => joined.keys.extend(known.keys.intersection(&before.keys).cloned()),
+                (Some(_), None) | (None, Some(_)) => {}
+                (None, None) => drop(joined.insert(name, known)),
+            }
+        }
+        self.0.extend(joined.into_iter().map(|(name, named)| (name.to_owned(), named)));
+    }
+}
+
+fn by_name(labels: &BTreeMap<String, Label>) -> BTreeMap<&str, NamedKeys> {
+    let mut by_name: BTreeMap<&str, NamedKeys> = BTreeMap::new();
+    for (key, label) in labels {
+        for name in label.names() {
+            let named = by_name.entry(kept(name)).or_default();
+            named.keys.insert(key.clone());
+            named.declared |= label.is_declared();
+        }
+    }
+    by_name
+}
+
+fn kept(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(LONGEST)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(name: &str) -> Label {
+        Label::Declared(BTreeSet::from([name.to_owned()]))
+    }
+
+    fn labels(labels: &[(&str, Label)]) -> BTreeMap<String, Label> {
+        labels.iter().map(|(key, label)| ((*key).to_owned(), label.clone())).collect()
+    }
+
+    fn joined(accepted: &mut AcceptedLabels, of: &[(&str, Label)]) {
+        accepted.accept(&NewLabels { joined: labels(of), ..NewLabels::default() });
+    }
+
+    #[test]
+    fn another_key_under_a_name_is_found_out_whoever_gives_the_name() {
+        let mut accepted = AcceptedLabels::default();
+        joined(&mut accepted, &[("k1", declared("alice")), ("k2", declared("bob"))]);
+        for label in [declared("alice"), Label::Claimed("alice".to_owned())] {
+            assert_eq!(accepted.others(&label, "evil"), BTreeSet::from(["k1"]), "{label}");
+            assert_eq!(accepted.others(&label, "k2"), BTreeSet::from(["k1"]), "a name that another key had, {label}");
+            assert!(accepted.others(&label, "k1").is_empty());
+        }
+        assert!(accepted.others(&declared("carol"), "evil").is_empty());
+        assert!(accepted.others(&Label::Position("alice".to_owned()), "evil").is_empty(), "a position is no name");
+    }
+
+    #[test]
+    fn after_a_yes_the_name_belongs_to_the_new_key_alone() {
+        let mut accepted = AcceptedLabels::default();
+        joined(&mut accepted, &[("k1", declared("alice"))]);
+        joined(&mut accepted, &[("k2", declared("alice"))]);
+        assert!(accepted.others(&declared("alice"), "k2").is_empty());
+        assert_eq!(accepted.others(&declared("alice"), "k1"), BTreeSet::from(["k2"]), "the old key comes back");
+        assert_eq!((accepted.of("k1"), accepted.of("k2")), (None, Some(declared("alice"))));
+    }
+
+    #[test]
+    fn what_was_not_shown_takes_no_name_from_anyone() {
+        let mut accepted = AcceptedLabels::default();
+        joined(&mut accepted, &[("k1", declared("alice"))]);
+        let known = labels(&[("k2", declared("alice")), ("k3", declared("carol"))]);
+        let new = NewLabels { known, ..NewLabels::default() };
+        assert!(accepted.learn_from(&new));
+        accepted.accept(&new);
+        assert!(!accepted.learn_from(&new));
+        assert_eq!(accepted.others(&declared("alice"), "k2"), BTreeSet::from(["k1"]));
+        assert_eq!(accepted.of("k3"), Some(declared("carol")));
+        // One name on two machines, with a key on each: the one that had it keeps it.
+        let new =
+            NewLabels { joined: labels(&[("k4", declared("alice"))]), known: labels(&[("k1", declared("alice"))]) };
+        accepted.accept(&new);
+        assert!(["k1", "k4"].iter().all(|key| accepted.others(&declared("alice"), key).is_empty()));
+    }
+
+    #[test]
+    fn two_names_of_one_key_are_both_kept_and_a_claim_is_kept_as_one() {
+        let mut accepted = AcceptedLabels::default();
+        let both = Label::Declared(["alice", "root"].map(str::to_owned).into());
+        joined(&mut accepted, &[("k1", both.clone()), ("k2", Label::Claimed("alice@laptop".to_owned()))]);
+        assert_eq!(accepted.of("k1"), Some(both));
+        assert_eq!(accepted.of("k2"), Some(Label::Claimed("alice@laptop".to_owned())));
+        let json = serde_json::to_string(&accepted).unwrap_or_default();
+        assert!(serde_json::from_str::<AcceptedLabels>(&json).is_ok_and(|read| read == accepted));
+    }
+
+    #[test]
+    fn a_name_of_a_mebibyte_is_kept_in_part_and_still_compared() {
+        let mut accepted = AcceptedLabels::default();
+        let long = Label::Claimed("\u{e9}".repeat(1 << 19));
+        joined(&mut accepted, &[("k1", long.clone())]);
+        assert!(serde_json::to_string(&accepted).is_ok_and(|json| json.len() < 1000));
+        assert_eq!(accepted.others(&long, "k2"), BTreeSet::from(["k1"]));
+    }
+}
