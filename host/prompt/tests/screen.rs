@@ -52,6 +52,10 @@ fn row(left: &str, right: &str) -> String {
 
 const KEYS: &str = "Enter accept   Ctrl-N skip   Ctrl-P back   Ctrl-R show   Ctrl-C stop";
 
+fn with<'a>(page: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [page, more].concat()
+}
+
 #[test]
 fn an_answered_prompt_shrinks_to_one_line() {
     let mut desk = Desk::sized(24, 80);
@@ -71,9 +75,6 @@ fn an_answered_prompt_shrinks_to_one_line() {
         "         used by the generator of shared/smtp, which has no network",
         "         hidden; enter it twice",
     ];
-    fn with<'a>(page: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
-        [page, more].concat()
-    }
     desk.stands(&with(&page, &["password:", KEYS]));
     desk.types("s3cret");
     desk.stands(&with(&page, &[&row("password: ••••••", "6 characters"), KEYS]));

@@ -87,14 +87,14 @@ mod tests {
 
     #[test]
     fn three_are_named_and_more_are_counted() {
-        let named = |key: &str, label: Label| {
+        let labeled = |key: &str, label: Label| {
             (key.to_owned(), KnownRecipient { label: Some(label), ..KnownRecipient::default() })
         };
         let declared = |name: &str| Label::Declared(set(&[name]));
         let mut names: RecipientNames = [
-            named("k1", declared("mail1")),
-            named("k2", declared("admin2")),
-            named("k3", Label::Claimed("eve".to_owned())),
+            labeled("k1", declared("mail1")),
+            labeled("k2", declared("admin2")),
+            labeled("k3", Label::Claimed("eve".to_owned())),
         ]
         .into_iter()
         .collect();
