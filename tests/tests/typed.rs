@@ -135,7 +135,7 @@ fn without_an_answer_nothing_is_stored_and_the_template_answers_nothing() -> Res
     answered(&checkout, &template)?.ends(1).says("no answer for prompts `password`, `pem`, `spare`, `user`");
     // An empty answer to what needs a value is a mistake; what is answered beside it is stored all the same.
     let empty = ANSWERS.replace("\"s3cret of smtp\"", "\" \"");
-    let ran = answered(&checkout, &empty)?.ends(1).says("no value for \"per-machine/web1/smtp\".\"password\"");
+    let ran = answered(&checkout, &empty)?.ends(1).says("no value for \"web1/smtp\".\"password\"");
     ran.says("prompts.<prompt>.required = false").never_says("s3cret");
     let stored = stored(&checkout.path())?;
     assert!(
