@@ -110,7 +110,7 @@ fn what_is_skipped_stays_absent_and_everything_else_is_generated() -> Result<()>
     let fleet = two_asking()?;
     let mut desk = Desk::start(&fleet.command(["generate", "--accept-recipients", "--accept-reading"])?)?;
     desk.sees("1 of 2")?.sees("p: ")?.types("\u{e}")?;
-    desk.sees("skipped; per-machine/web1/a is not generated in this run")?;
+    desk.sees("skipped; web1/a is not generated in this run")?;
     desk.sees("2 of 2")?.sees("p: ")?.types("x\r")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(3), "{shown}");

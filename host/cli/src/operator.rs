@@ -89,13 +89,14 @@ impl TerminalOperator {
         self.ask("Generate new values instead?")
     }
 
-    fn questions(requests: &[RequestedPrompt]) -> Vec<artifacts_prompt::PromptRequest> {
+    fn questions(&self, requests: &[RequestedPrompt]) -> Vec<artifacts_prompt::PromptRequest> {
+        let names = self.console.on_stderr().names;
         let question = |request: &RequestedPrompt| artifacts_prompt::PromptRequest {
             instance: request.instance.clone(),
-            shown: request.instance.to_string(),
+            shown: names.shorten(&request.instance),
             prompt: request.prompt.clone(),
             description: request.description.clone(),
-            details: request.details.clone(),
+            details: request.details.iter().map(|line| names.shorten_text(line).into_owned()).collect(),
             needs: request.needs.clone(),
             earlier: request.earlier.clone(),
             kind: request.kind,
@@ -171,13 +172,13 @@ impl Operator for TerminalOperator {
         if can_ask {
             return None;
         }
-        let missing = artifacts_prompt::all_answered(&Self::questions(requests), self.answers.as_ref()).err();
+        let missing = artifacts_prompt::all_answered(&self.questions(requests), self.answers.as_ref()).err();
         Some(missing.and_then(|error| error.hint()).unwrap_or_default())
     }
 
     fn enter(&mut self, requests: &[RequestedPrompt]) -> Result<PromptValues, Failure> {
         let mut terminal = if self.flags.no_input || requests.is_empty() { None } else { person::terminal() };
-        let questions = Self::questions(requests);
+        let questions = self.questions(requests);
         artifacts_prompt::ask_all(&questions, self.answers.as_ref(), terminal.as_mut()).map_err(|e| failed(&e))
     }
 
