@@ -138,7 +138,7 @@ fn the_admin_is_asked_at_a_terminal() -> Result<()> {
     let sha256 = fleet.run(["--json", "backend", "explain", "mine"])?.ends(0).json()["sha256"].clone();
     let ask = |answer: &str| -> Result<(Option<i32>, String)> {
         let mut desk = Desk::start(&fleet.command(["generate", "--accept-recipients"])?)?;
-        desk.sees("`mine` is a third-party component")?.sees(sha256.as_str().unwrap())?.sees("see every secret")?;
+        desk.sees("`mine` is a third-party component")?.sees(sha256.as_str().unwrap())?.sees("read every secret")?;
         desk.sees("[y/N]")?.types(answer)?;
         desk.ends()
     };

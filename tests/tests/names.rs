@@ -76,7 +76,7 @@ fn every_form_of_a_name_is_taken_and_the_only_file_may_be_left_out() -> Result<(
 fn what_is_ambiguous_shows_both_forms_and_replaces_nothing() -> Result<()> {
     let fleet = fleet()?;
     let before = fleet.stored()?;
-    let both = "pass `per-machine/web1/` for the machine, or `per-machine/web2/web1` for the artifact";
+    let both = "pass `per-machine/web1/` for the machine, or `web2/web1` for the artifact";
     for command in [
         &["status"][..],
         &["generate"],
@@ -91,6 +91,7 @@ fn what_is_ambiguous_shows_both_forms_and_replaces_nothing() -> Result<()> {
     ] {
         fleet.run([command, &["web1"]].concat())?.ends(1).says("web1: names the machine and the artifact").says(both);
     }
+    fleet.run(["list", "web1/"])?.ends(0).says("present web1/attic").says("present web1/pair");
     // A machine's and a user's name means both where nothing is replaced.
     fleet.run(["status", "bob/ssh"])?.ends(0).says("2 ");
     let forms = "pass `per-machine/bob/ssh` for the machine's artifact, or `per-user/bob/ssh` for the user's artifact";

@@ -51,6 +51,14 @@ fn a_pipe_gets_whole_lines_and_a_terminal_whole_names() -> Result<()> {
     let row = ran.stdout.lines().find(|line| line.contains(LONG)).unwrap();
     assert_eq!(row, format!("absent     web1/{LONG}"));
     assert!(ran.stdout.ends_with("2 artifacts: 2 absent\n") && ran.stderr.is_empty(), "{ran}");
+    // `list` is `status --all`.
+    let listed = fleet.run(["list", "a"])?.ends(3).stdout;
+    assert_eq!(
+        listed,
+        "absent     web1/a         agenix\n\nnext\n  1 absent                artifacts generate web1/a\n\n1 artifact: 1 absent\n"
+    );
+    assert_eq!(listed, fleet.run(["status", "--all", "a"])?.stdout);
+    assert!(!fleet.run(["status", "a"])?.stdout.contains("agenix"));
     let shown = screen(&at_terminal(&fleet, &["--color", "never", "status"])?)?;
     assert!(shown.lines().any(|line| line.trim_end().ends_with(&format!("web1/{LONG}"))), "{shown}");
     Ok(())

@@ -264,7 +264,7 @@ fn a_copy_is_known_by_an_origin_in_a_storage_that_is_not_declared_now() -> Resul
     fs::create_dir_all(fleet.path().join("src/shared/code/deep"))?;
     fs::rename(state(&fleet, "headers"), state(&fleet, "aside"))?;
     let ran = fleet.run(["-i", &admin, "get", "per-machine/evil/attic", "env"])?.ends(1).never_says(&secret);
-    ran.says("these files were encrypted for web1/attic");
+    ran.says("these files were encrypted for per-machine/web1/attic");
     fs::remove_dir_all(fleet.path().join("infra"))?;
     fleet.run(["-i", &admin, "get", "per-machine/evil/attic", "env"])?.ends(0).says(&secret);
     Ok(())

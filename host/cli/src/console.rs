@@ -252,15 +252,20 @@ impl Console {
         });
     }
 
+    /// Returns an instance's name as it is shown.
+    pub fn name(&self, name: &InstanceName) -> String {
+        self.on_stderr().names.shorten(name)
+    }
+
     /// Work on an instance begins.
     pub fn begin(&self, name: &InstanceName) {
-        let name = self.on_stderr().names.shorten(name);
+        let name = self.name(name);
         self.rewrite(|line, now| line.start(name, now));
     }
 
     /// Work on an instance ends. Returns how long it took, where that was long.
     pub fn finish(&self, name: &InstanceName) -> Option<String> {
-        let name = self.on_stderr().names.shorten(name);
+        let name = self.name(name);
         let took = self.rewrite(|line, now| line.finish(&name, now))??;
         (took >= LONG).then(|| format!("{} s", took.as_secs()))
     }

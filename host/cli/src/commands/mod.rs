@@ -11,6 +11,7 @@ pub mod generate;
 pub mod get;
 pub mod graph;
 pub mod help;
+pub mod list;
 pub mod man;
 pub mod provision;
 pub mod prune;
@@ -42,9 +43,12 @@ pub struct Cli {
 /// Lists the commands; each has a file.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the state of every instance
-    #[command(visible_aliases = ["check", "list"])]
+    /// Show what needs work
+    #[command(visible_alias = "check")]
     Status(status::Options),
+    /// Show the state of every instance, as `status --all` does
+    #[command(hide = true)]
+    List(list::Options),
     /// Generate artifacts that are not stored yet
     Generate(generate::Options),
     /// Print one file, decrypted
@@ -114,6 +118,7 @@ pub fn stores(cli: &Cli) -> bool {
 pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Status(options) => options.run(&cli.global, console),
+        Command::List(options) => options.run(&cli.global, console),
         Command::Generate(options) => options.run(&cli.global, console),
         Command::Get(options) => options.run(&cli.global, console),
         Command::Run(options) => options.run(&cli.global, console),

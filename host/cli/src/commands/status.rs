@@ -19,6 +19,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Lists everything of these.
+    pub fn of_all(selectors: Vec<String>) -> Self {
+        Self { selectors, all: true }
+    }
+
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
         let context = Context::new(global, console)?;

@@ -62,11 +62,13 @@ pub const TEXTS: &[CommandText] = &[
         description: &[
             "An artifact is present, absent, stale, on-target, blocked or in error. Below the list is what to do; commands that \
              keep a value come first. Nothing is decrypted and nothing is written.",
+            "`artifacts list` is `artifacts status --all`, and `artifacts check` is `artifacts status`.",
         ],
         examples: &[
             ("artifacts status", "all machines and users"),
             ("artifacts status web1", "one machine"),
             ("artifacts status '*/tls'", "one artifact of all machines"),
+            ("artifacts status --all web1", "also what needs no work"),
             ("artifacts --json status", "for other programs"),
         ],
         exit: WORK,

@@ -71,6 +71,8 @@ fn add_details(run: &Run, survey: &Survey, report: &mut Report) {
         if row.state == InstanceState::Absent {
             row.prompts = instance.artifact.prompts.keys().map(ToString::to_string).collect();
         }
+        // Of what is not stored no one is a recipient.
+        row.recipients = None;
         if let Some(receipt) = &found.receipt {
             row.recipients = number_of(&receipt.recipients);
             row.day = receipt.generated.to_string().split('T').next().map(str::to_owned);
