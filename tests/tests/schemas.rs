@@ -80,7 +80,7 @@ fn reports_receipts_and_audit_records_are_as_published() -> Result<()> {
     assert!(planned["readRequests"].is_array(), "{planned:#}");
     run(&fleet, &report, &["--accept-recipients", "--accept-reading", "generate"])?.ends(0);
     run(&fleet, &report, &["status"])?.ends(0);
-    run(&fleet, &report, &["generate", "--regenerate", "--yes", "no-such/a"])?;
+    run(&fleet, &report, &["generate", "--regenerate", "--yes", "web1/a"])?;
     run(&fleet, &report, &["status", "no-such"])?.ends(1);
     for (path, bytes) in fleet.stored()?.iter().filter(|(path, _)| path.ends_with("receipt.json")) {
         receipt.holds(&serde_json::from_slice(bytes).map_err(|e| anyhow::anyhow!("{path}: {e}"))?);
