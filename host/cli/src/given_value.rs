@@ -9,16 +9,17 @@ use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_text::Explain;
 
+use crate::console::Console;
 use crate::{limited_input, person};
 
 /// Returns how a file is asked for: as it is declared where no generator writes it, else by a hidden line.
-pub fn request(run: &Run, instance: &InstanceName, file: &Name) -> PromptRequest {
+pub fn request(console: &Console, run: &Run, instance: &InstanceName, file: &Name) -> PromptRequest {
     let artifact = run.instances().get(instance).map(|one| &one.artifact).filter(|artifact| artifact.is_typed());
     let Prompt { description, kind, .. } = artifact.and_then(|one| one.prompts.get(file)).cloned().unwrap_or_default();
     // An empty value has a question of its own.
     PromptRequest {
         instance: instance.clone(),
-        shown: instance.to_string(),
+        shown: console.on_stderr().names.shorten(instance),
         prompt: file.clone(),
         description,
         details: Vec::new(),

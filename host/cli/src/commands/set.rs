@@ -29,7 +29,7 @@ impl Options {
             Ok(meant) => meant,
             Err(errors) => return Ok(console.errors(errors)),
         };
-        let request = given_value::request(&run, &instance, &file);
+        let request = given_value::request(console, &run, &instance, &file);
         let selection = run.select_one(&instance);
         let surveyed = run.survey(&selection);
         let set = Set { instance, file, opens: false };
