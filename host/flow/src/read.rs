@@ -240,7 +240,7 @@ fn expected(tools: &Tools, entry: &Entry, secrets: &[String]) -> Option<String> 
     let more = names.len().saturating_sub(NAMED);
     let mut names: Vec<String> = names.into_iter().take(NAMED).collect();
     let last = if more > 0 { Some(format!("{more} more")) } else { names.pop() };
-    let Some(last) = last else { return None };
+    let last = last?;
     let who = if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) };
     Some(format!("an identity of {who}"))
 }

@@ -358,7 +358,7 @@ fn nothing_of_a_repository_reaches_the_terminal_raw() {
             report.status_page(RowFilter::All, &style),
             report.status_page(RowFilter::Work, &style),
         ];
-        let text: String = pages.iter().map(|page| format!("{}{}", page.head, page.tail)).collect();
+        let text: String = pages.iter().flat_map(|page| [page.head.as_str(), page.tail.as_str()]).collect();
         let text = text + &artifacts_report::failures(&report.errors, &style);
         assert!(!text.contains("\u{1b}[2J") && !text.contains('\u{202e}') && text.contains("\\u{1b}"), "{text:?}");
     }
