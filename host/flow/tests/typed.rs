@@ -154,7 +154,7 @@ fn a_preview_names_what_is_asked_for_and_asks_nothing() {
     let desk = Desk::new();
     let report = preview(&mut run(&desk, &several()), &[], &Generate::default());
     let row = report.rows.values().next().unwrap();
-    assert!(row.sentences.contains(&"prompts for `password`, `spare`, `user`".to_owned()), "{:?}", row.sentences);
+    assert_eq!(row.prompts, ["password", "spare", "user"]);
     assert!(desk.take_said().is_empty() && !desk.entry(A).exists());
 }
 

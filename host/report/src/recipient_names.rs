@@ -87,20 +87,20 @@ mod tests {
 
     #[test]
     fn three_are_named_and_more_are_counted() {
-        let labeled = |key: &str, label: Label| {
+        let named = |key: &str, label: Label| {
             (key.to_owned(), KnownRecipient { label: Some(label), ..KnownRecipient::default() })
         };
         let declared = |name: &str| Label::Declared(set(&[name]));
-        let mut names: RecipientNames = [
-            labeled("k1", declared("mail1")),
-            labeled("k2", declared("admin2")),
-            labeled("k3", Label::Claimed("eve".to_owned())),
+        let mut known: RecipientNames = [
+            named("k1", declared("mail1")),
+            named("k2", declared("admin2")),
+            named("k3", Label::Claimed("eve".to_owned())),
         ]
         .into_iter()
         .collect();
         let unlabeled = KnownRecipient { shown: "ssh-ed25519 SHA256:x".to_owned(), ..KnownRecipient::default() };
-        names.extend([("k4".to_owned(), unlabeled)].into_iter().collect());
-        let changed = |joined: &[&str], left: &[&str], all| names.changed(&set(joined), &set(left), all);
+        known.extend([("k4".to_owned(), unlabeled)].into_iter().collect());
+        let changed = |joined: &[&str], left: &[&str], all| known.changed(&set(joined), &set(left), all);
         assert_eq!(changed(&["k1"], &["k2"], false), "+mail1 -admin2");
         assert_eq!(changed(&["k3", "k4"], &[], false), "+\"eve\" +ssh-ed25519 SHA256:x");
         assert_eq!(changed(&["k1", "k3", "k4"], &["k2"], false), "+3 -1");
