@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -10,6 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::desk::Desk;
 use crate::fleet::{Ran, in_session};
+
+/// No session shows more lines.
+const ROWS: u16 = 400;
 
 /// No encrypted file is smaller.
 const ENCRYPTED: u64 = 100;
@@ -79,12 +83,10 @@ impl Transcript {
     pub fn at_terminal(&mut self, shown: &str, command: &mut Command, answers: &[(&str, &str)]) -> Result<Option<i32>> {
         let mut desk = Desk::start(command.env("NO_COLOR", "1"))?;
         for (question, answer) in answers {
-            desk.sees(question)?.types(&format!("{answer}\n"))?;
+            desk.sees(question)?.types(&format!("{answer}\r"))?;
         }
-        let (status, screen) = desk.ends()?;
-        let screen = without_progress(&screen);
-        // Nobody sees how a terminal is told to mark what is pasted.
-        let screen = screen.replace("\u{1b}[?2004h", "").replace("\u{1b}[?2004l", "");
+        let (status, printed) = desk.ends()?;
+        let screen = on_screen(&printed)?;
         let _ = writeln!(self.text, "$ {shown}");
         let lines = screen.lines().map(|line| self.steady(line)).collect();
         for line in sorted(lines) {
@@ -197,11 +199,12 @@ fn sorted(mut lines: Vec<String>) -> Vec<String> {
     lines
 }
 
-/// What stays on the screen when the line that rewrites itself is gone.
-fn without_progress(screen: &str) -> String {
-    let parts: Vec<&str> = screen.split("\r\u{1b}[K").collect();
-    let is_line = |at: usize| at > 0 && at + 1 < parts.len() && !parts[at].contains('\n');
-    parts.iter().enumerate().filter(|(at, _)| !is_line(*at)).map(|(_, part)| *part).collect()
+/// Returns what is on the screen of a terminal with 80 columns at the end.
+fn on_screen(printed: &str) -> Result<String> {
+    let size = |number: u16| NonZeroU16::new(number).context("no rows or columns");
+    let mut terminal = vt100::Parser::new(size(ROWS)?, size(80)?, 0);
+    terminal.process(printed.as_bytes());
+    Ok(terminal.screen().contents())
 }
 
 /// The reader that a line is about and nothing else.

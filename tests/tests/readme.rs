@@ -25,15 +25,21 @@ fn fleet(artifacts: &dyn Fn(&Fleet) -> Result<Value>) -> Result<(Fleet, Transcri
     let mut fleet = fleet.machine("web1", &artifacts)?;
     let mut transcript = Transcript::default();
     let [admin, second] = [fleet.new_key("admin")?, fleet.new_key("second")?];
-    let keys = &mut fleet.of("web1")["config"]["agenix"];
-    keys["publicUserKeys"] = json!([admin]);
-    let host = keys["publicHostKey"].as_str().unwrap().to_owned();
-    for (key, name) in [(host, "web1"), (admin, "admin"), (second, "second")] {
+    let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
+    fleet.of("web1")["hostKey"] = json!(host);
+    admins(&mut fleet, "alice", &admin);
+    for (key, name) in [(host, "web1"), (admin, "alice"), (second, "bob")] {
         transcript.stand_in(key, &format!("age1{name}"));
     }
     transcript.stand_in(fleet.path(), "/fleet");
     transcript.stand_in(fleet.home(), "/home/alice");
     Ok((fleet, transcript))
+}
+
+/// Declares one admin.
+fn admins(fleet: &mut Fleet, name: &str, key: &str) {
+    fleet.of("web1")["recipients"] = json!({name: key});
+    fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([key]);
 }
 
 fn attic(fleet: &Fleet) -> Result<Value> {
@@ -88,10 +94,17 @@ fn piped(transcript: &mut Transcript, fleet: &Fleet, value: &str, line: &str) ->
 }
 
 fn first_day() -> Result<String> {
-    let (fleet, mut told) = fleet(&|fleet| Ok(json!({"attic": attic(fleet)?})))?;
+    let (fleet, mut told) = fleet(&|fleet| {
+        let description = "Password of the mail relay";
+        let smtp = json!({"backend": "agenix", "files": {"password": {}}, "description": description});
+        Ok(json!({"attic": attic(fleet)?, "smtp": smtp}))
+    })?;
+    run(&mut told, &fleet, "status", &[], 3)?;
+    told.ends();
     run(&mut told, &fleet, "generate --dry-run", &[], 3)?;
     told.ends();
-    run(&mut told, &fleet, "generate", YES, 0)?;
+    let answers = [YES[0], ("password: ", "s3cret of smtp"), ("again: ", "s3cret of smtp")];
+    run(&mut told, &fleet, "generate", &answers, 0)?;
     told.ends();
     run(&mut told, &fleet, "set --dry-run attic env", &[], 0)?;
     piped(&mut told, &fleet, "TOKEN=new", "set attic env")?;
@@ -143,7 +156,7 @@ fn readers_and_the_end() -> Result<String> {
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let second = fs::read_to_string(fleet.key_file("second"))?;
     let second = second.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
-    fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([second]);
+    admins(&mut fleet, "bob", &second);
     run(&mut told, &fleet, "rekey --dry-run attic", &[], 3)?;
     told.ends();
     run(&mut told, &fleet, "rekey", YES, 0)?;
@@ -178,7 +191,7 @@ fn made_from_another() -> Result<String> {
               ({{ pkgs, ... }}: {{
                 nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "web1";
                 artifacts.root = ./.; artifacts.default.backend = "agenix";
-                artifacts.config.agenix = {{ publicHostKey = "{web1}"; publicUserKeys = [ "{admin}" ]; }};
+                artifacts.hostKey = "{web1}"; artifacts.recipients.alice = "{admin}";
                 artifacts.store.ca = {{
                   shared = true; files.key.deploy = false; files.cert.secret = false;
                   generator = pkgs.writers.writeBash "ca" "echo key > $out/key; echo {word} certificate > $out/cert";
@@ -193,7 +206,7 @@ fn made_from_another() -> Result<String> {
     };
     checkout.flake(&outputs("first"))?;
     told.stand_in(&web1, "age1web1");
-    told.stand_in(&admin, "age1admin");
+    told.stand_in(&admin, "age1alice");
     checkout.run(&["generate", "--accept-recipients"])?.ends(0);
     checkout.flake(&outputs("second"))?;
     run_in(&mut told, &checkout, "generate --regenerate ca", &[], 0)?;
@@ -217,7 +230,7 @@ fn a_chain_of_certificates() -> Result<String> {
     let checkout = Checkout::new()?;
     checkout.example("ca", &["web1", "web2", "admin"])?;
     let mut told = Transcript::default();
-    for (key, name) in [("web1", "age1web1"), ("web2", "age1web2"), ("admin", "age1admin")] {
+    for (key, name) in [("web1", "age1web1"), ("web2", "age1web2"), ("admin", "age1alice")] {
         told.stand_in(checkout.public(key)?, name);
     }
     run_in(&mut told, &checkout, "generate", YES, 0)?;
@@ -237,7 +250,7 @@ fn a_public_value_that_is_not_there_yet() -> Result<String> {
     let checkout = Checkout::new()?;
     checkout.example("wireguard", &["hub", "leaf", "admin"])?;
     let mut told = Transcript::default();
-    for (key, name) in [("hub", "age1hub"), ("leaf", "age1leaf"), ("admin", "age1admin")] {
+    for (key, name) in [("hub", "age1hub"), ("leaf", "age1leaf"), ("admin", "age1alice")] {
         told.stand_in(checkout.public(key)?, name);
     }
     run_in(&mut told, &checkout, "status per-machine/hub/", &[], 3)?;
@@ -264,7 +277,7 @@ fn a_new_machine() -> Result<String> {
     let fingerprint = fingerprint.split(' ').nth(1).unwrap();
     let admin = fs::read_to_string(checkout.key_file("admin"))?;
     let admin = admin.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
-    Ok(told.text().replace(fingerprint, "SHA256:…").replace(&admin, "age1admin"))
+    Ok(told.text().replace(fingerprint, "SHA256:…").replace(&admin, "age1alice"))
 }
 
 #[test]
