@@ -25,9 +25,9 @@ pub fn for_instance(
         .iter()
         .map(|file| {
             let recipients = if file.targets.is_empty() {
-                admins(backend, &targets, &file.name)?
+                admins(&targets, &file.name)?
             } else {
-                everyone(backend, targets.iter().filter(|(target, _)| is_deployed(file, target)))?
+                everyone(targets.iter().filter(|(target, _)| is_deployed(file, target)))?
             };
             Ok((file.name.clone(), recipients.into_iter().map(Recipient::from).collect()))
         })
@@ -47,16 +47,13 @@ fn supported(backend: &str, target: &Target) -> Result<(), Failure> {
     }
 }
 
-fn everyone<'a>(
-    backend: &str,
-    targets: impl Iterator<Item = &'a (&'a Target, TargetKeys)>,
-) -> Result<BTreeSet<String>, Failure> {
+fn everyone<'a>(targets: impl Iterator<Item = &'a (&'a Target, TargetKeys)>) -> Result<BTreeSet<String>, Failure> {
     let mut recipients = BTreeSet::new();
     for (target, keys) in targets {
         let user = target.id.kind == "home-manager";
         let reads = keys.host.is_some() || (user && !keys.users.is_empty());
         if !reads {
-            return Err(no_key(backend, target, user));
+            return Err(no_key(target, user));
         }
         recipients.extend(keys.host.iter().chain(&keys.users).cloned());
     }
@@ -64,17 +61,17 @@ fn everyone<'a>(
 }
 
 /// Reports a target that could not decrypt what is deployed to it.
-fn no_key(backend: &str, target: &Target, user: bool) -> Failure {
-    let (field, example) = if user {
-        ("publicUserKeys", "[ (builtins.readFile ./id_ed25519.pub) ]")
+fn no_key(target: &Target, user: bool) -> Failure {
+    let (field, setting) = if user {
+        ("publicUserKeys", "artifacts.recipients.NAME = builtins.readFile ./id_ed25519.pub;")
     } else {
-        ("publicHostKey", "builtins.readFile ./ssh_host_ed25519_key.pub")
+        ("publicHostKey", "artifacts.hostKey = builtins.readFile ./ssh_host_ed25519_key.pub;")
     };
     Failure::config(format!("{} `{}` has no public key: `{field}` is not set", target.id.kind, target.id.name))
-        .hint(format!("set artifacts.config.{backend}.{field} = {example};"))
+        .hint(format!("set {setting}"))
 }
 
-fn admins(backend: &str, targets: &[(&Target, TargetKeys)], file: &str) -> Result<BTreeSet<String>, Failure> {
+fn admins(targets: &[(&Target, TargetKeys)], file: &str) -> Result<BTreeSet<String>, Failure> {
     let recipients: BTreeSet<String> = targets.iter().flat_map(|(_, keys)| keys.users.iter().cloned()).collect();
     if recipients.is_empty() {
         let names: Vec<String> = targets.iter().map(|(target, _)| format!("`{}`", target.id.name)).collect();
@@ -82,7 +79,7 @@ fn admins(backend: &str, targets: &[(&Target, TargetKeys)], file: &str) -> Resul
             "`{file}` has `deploy = false`, but {} declares no admin keys (`publicUserKeys`)",
             names.join(", ")
         ))
-        .hint(format!("set `artifacts.config.{backend}.publicUserKeys`, or remove `deploy = false`")));
+        .hint("declare an admin in `artifacts.recipients`, or remove `deploy = false`"));
     }
     Ok(recipients)
 }
