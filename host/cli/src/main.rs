@@ -105,10 +105,11 @@ fn arguments() -> Result<Cli, Exit> {
     Ok(cli)
 }
 
-/// What to type instead of a command of another tool.
+/// What to type instead of a command of another tool, or of a `run` without `--`.
 fn other_verb(error: &clap::Error, typed: &[OsString]) -> Option<Failure> {
     match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
         (ErrorKind::InvalidSubcommand, Some(ContextValue::String(verb))) => other_verbs::answer(verb, typed),
+        (ErrorKind::MissingRequiredArgument, _) => other_verbs::missing_separator(typed),
         _ => None,
     }
 }

@@ -44,10 +44,7 @@ fn anything_undeclared_is_refused() {
             matches!(&fault, GeneratorFailure::Extra { name, kind: found, .. } if name == "extra" && *found == kind),
             "{fault}"
         );
-        assert_eq!(
-            fault.to_string(),
-            format!("the generator wrote {kind} `extra`, which is not declared")
-        );
+        assert_eq!(fault.to_string(), format!("the generator wrote {kind} `extra`, which is not declared"));
     }
     let fault = place.fault("echo x > $out/it; echo y > $out/$'\\xff'", &["it"]);
     assert!(matches!(fault, GeneratorFailure::Extra { .. }), "{fault}");
