@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use artifacts_prompt::Terminal;
+use artifacts_prompt::{Terminal, rows};
 use artifacts_report::{Failure, RecipientChange, RecipientNames, recipient_page};
 
 use crate::console::{self, Console};
@@ -31,8 +31,8 @@ pub fn ask(
     loop {
         let page = recipient_page(changes, names, details, &console.on_stderr());
         let other = if details { "" } else { "   d all secrets and keys" };
-        let parts =
-            parts(&format!("{page}\ny encrypt   n change nothing{other}\n"), console::height().unwrap_or(USUAL));
+        let size = (console::columns(), console::height().unwrap_or(USUAL));
+        let parts = parts(&format!("{page}\ny encrypt   n change nothing{other}\n"), size);
         for (at, part) in parts.iter().enumerate() {
             write(console, part);
             let is_last = at + 1 == parts.len();
@@ -62,12 +62,12 @@ fn write(console: Console, text: &str) {
     }
 }
 
-/// Splits a page into parts that fit a screen of so many lines, each with room for a question below it.
-fn parts(page: &str, height: usize) -> Vec<String> {
+/// Splits a page into parts that fit a screen of so many columns and lines, each with room for a question below it.
+fn parts(page: &str, (columns, height): (usize, usize)) -> Vec<String> {
     let room = height.saturating_sub(2).max(1);
     let (mut parts, mut used) = (vec![String::new()], 0);
     for line in page.split_inclusive('\n') {
-        let rows = rows(line);
+        let rows = rows(&anstream::adapter::strip_str(line.trim_end_matches('\n')).to_string(), columns);
         if used > 0 && used + rows > room {
             parts.push(String::new());
             used = 0;
@@ -80,12 +80,6 @@ fn parts(page: &str, height: usize) -> Vec<String> {
     parts
 }
 
-/// How many lines of the screen a line takes.
-fn rows(line: &str) -> usize {
-    let shown = anstream::adapter::strip_str(line.trim_end_matches('\n')).to_string();
-    shown.chars().count().div_ceil(console::columns()).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,13 +87,22 @@ mod tests {
     #[test]
     fn a_page_is_split_where_the_screen_ends_and_nothing_of_it_is_lost() {
         let page = (0..20).map(|line| format!("\u{1b}[1mline {line}\u{1b}[0m\n")).collect::<Vec<_>>().concat();
-        let split = parts(&page, 9);
+        let split = parts(&page, (80, 9));
         assert_eq!(split.iter().map(|part| part.lines().count()).collect::<Vec<_>>(), [7, 7, 6]);
         assert_eq!(split.concat(), page);
-        assert_eq!(parts(&page, 22).len(), 1);
-        assert_eq!(parts("one\n", 0).len(), 1);
+        assert_eq!(parts(&page, (80, 22)).len(), 1);
+        assert_eq!(parts("one\n", (80, 0)).len(), 1);
         let long = format!("{}\nend\n", "x".repeat(10_000));
-        assert_eq!(parts(&long, 5).len(), 2, "a line that is longer than the screen stands alone");
+        assert_eq!(parts(&long, (80, 5)).len(), 2, "a line that is longer than the screen stands alone");
+    }
+
+    #[test]
+    fn a_wide_letter_takes_two_columns() {
+        let page = format!("\u{1b}[1m{}\u{1b}[0m\n", "漢".repeat(60)).repeat(6);
+        let lines = |size| parts(&page, size).iter().map(|part| part.lines().count()).collect::<Vec<_>>();
+        assert_eq!(lines((80, 8)), [3, 3], "two rows each");
+        assert_eq!(lines((120, 8)), [6], "one row each");
+        assert_eq!(lines((119, 8)), [3, 3], "half a letter does not fit");
     }
 
     #[test]

@@ -432,6 +432,54 @@ fn a_machine_that_knows_nothing_is_shown_recipients_once() {
     assert_eq!(said, ["recipients +newer (1), -new (1)?"]);
 }
 
+/// Writes into the receipt who reads a file; none takes the file out.
+fn receipt_says(desk: &Desk, file: &str, recipients: Option<&[&str]>) {
+    let path = desk.entry(A).join("receipt.json");
+    let mut receipt: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let files = receipt["recipients"].as_object_mut().unwrap();
+    files.remove(file);
+    files.extend(recipients.map(|recipients| (file.to_owned(), serde_json::json!(recipients))));
+    std::fs::write(&path, receipt.to_string()).unwrap();
+}
+
+#[test]
+fn whatever_a_receipt_says_a_first_use_is_shown_whole() {
+    let fleet = Fleet::new().machine("web1").secret("a").file("g");
+    for recipients in [Some(&[][..]), None, Some(&["admin"][..]), Some(&["admin", "host"][..])] {
+        let desk = Desk::new();
+        generated(&desk, &fleet);
+        std::fs::remove_dir_all(desk.state()).unwrap();
+        for file in ["f", "g"].iter().take(if recipients.is_some() { 2 } else { 1 }) {
+            receipt_says(&desk, file, recipients);
+        }
+        desk.take_said();
+        desk.answer([Answer::NoOne, Answer::Yes { by: "test" }]);
+        for _ in 0..2 {
+            rekeyed(&desk, &fleet, true);
+            let said: Vec<String> = desk.take_said().into_iter().filter(|one| one.starts_with("recipient")).collect();
+            assert_eq!(said, ["recipients +admin (1), +host (1)?"], "{recipients:?}");
+        }
+    }
+}
+
+#[test]
+fn an_emptied_receipt_makes_accepted_recipients_no_first_use() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    receipt_says(&desk, "f", Some(&[]));
+    desk.take_said();
+    let (report, tally) = rekeyed(&desk, &one(), true);
+    assert_eq!((tally.done, messages(&report)), (1, vec![]));
+    let said = desk.take_said();
+    assert!(!said.iter().any(|one| one.starts_with("recipient")), "{said:?}");
+    // Who joins since is asked about, and no one else.
+    receipt_says(&desk, "f", Some(&[]));
+    desk.world.borrow_mut().recipients(&["admin", "host", "new"]);
+    rekeyed(&desk, &one(), false);
+    let said: Vec<String> = desk.take_said().into_iter().filter(|one| one.starts_with("recipient")).collect();
+    assert_eq!(said, ["recipients +new (1)?"]);
+}
+
 #[test]
 fn new_recipients_that_are_refused_get_nothing() {
     let desk = Desk::new();

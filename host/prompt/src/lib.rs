@@ -43,4 +43,5 @@ pub use line::{LineEditor, LineEffect, LineKind};
 pub use mode::{is_asking, restore, suspend};
 pub use request::PromptRequest;
 pub use row::PromptRow;
+pub use screen::rows;
 pub use terminal::{Terminal, TerminalOptions};

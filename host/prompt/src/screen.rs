@@ -222,8 +222,8 @@ impl<'a> Screen<'a> {
     }
 }
 
-/// How many rows of so many columns a line takes.
-fn rows(line: &str, columns: usize) -> usize {
+/// Returns how many rows of so many columns a line takes.
+pub fn rows(line: &str, columns: usize) -> usize {
     let (mut rows, mut used) = (1, 0);
     for letter in line.chars() {
         let width = letter.width().unwrap_or(0);

@@ -32,9 +32,11 @@ enum Move {
 struct Row<'a> {
     key: &'a str,
     step: Move,
-    /// Names of the secrets; of a public file with the file.
-    secrets: BTreeSet<String>,
+    secrets: BTreeSet<ChangedSecret<'a>>,
 }
+
+/// A secret that changes: the full name of its instance, and the file where that alone becomes public.
+type ChangedSecret<'a> = (&'a str, Option<&'a str>);
 
 /// Renders the page of these changes. With `details` every key is whole and every secret is named.
 pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, details: bool, style: &Style) -> String {
@@ -81,11 +83,10 @@ pub fn changed_secrets(changes: &[RecipientChange]) -> usize {
 
 /// The recipients that change, in the order in which they are shown: what gives access first.
 fn rows<'a>(changes: &'a [RecipientChange], names: &RecipientNames) -> Vec<Row<'a>> {
-    let mut rows: BTreeMap<(Move, String, &str), BTreeSet<String>> = BTreeMap::new();
-    let mut add = |step: Move, key: &'a str, change: &RecipientChange| {
-        let instance = short(&change.instance);
-        let secret = if key == EVERYONE { format!("{instance}: {}", change.file) } else { instance.to_owned() };
-        rows.entry((step, names.name(key), key)).or_default().insert(secret);
+    let mut rows: BTreeMap<(Move, String, &str), BTreeSet<ChangedSecret<'a>>> = BTreeMap::new();
+    let mut add = |step: Move, key: &'a str, change: &'a RecipientChange| {
+        let file = (key == EVERYONE).then_some(change.file.as_str());
+        rows.entry((step, names.name(key), key)).or_default().insert((&change.instance, file));
     };
     for change in changes {
         for key in change.after.difference(&change.before) {
@@ -170,10 +171,19 @@ impl Page<'_> {
         Some(key).filter(|key| key != name).into_iter().chain(earlier).collect()
     }
 
+    /// The name as it is typed; of a public file with the file.
+    fn secret(&self, (instance, file): &ChangedSecret<'_>) -> String {
+        let name = instance.parse().map_or_else(|_| (*instance).to_owned(), |name| self.style.names.shorten(&name));
+        let name = file.map_or_else(|| name.clone(), |file| format!("{name}: {file}"));
+        terminal(&name).into_owned()
+    }
+
     /// Names of secrets, several in a line as far as they fit; none is broken.
     fn secrets(&self, row: &Row<'_>, indent: usize) -> Vec<String> {
         let most = if self.details { usize::MAX } else { NAMED };
-        let mut names: Vec<String> = row.secrets.iter().take(most).map(|name| terminal(name).into_owned()).collect();
+        let mut names: Vec<String> = row.secrets.iter().map(|secret| self.secret(secret)).collect();
+        names.sort();
+        names.truncate(most);
         let more = row.secrets.len() - names.len();
         let count = names.len();
         for name in names.iter_mut().take(count.saturating_sub(1)) {
@@ -203,11 +213,6 @@ impl Row<'_> {
     }
 }
 
-/// The name as it is typed.
-fn short(instance: &str) -> &str {
-    instance.strip_prefix("per-machine/").or_else(|| instance.strip_prefix("per-user/")).unwrap_or(instance)
-}
-
 fn listed(names: Vec<String>) -> String {
     let more = names.len().saturating_sub(LISTED);
     let shown: Vec<String> = names.into_iter().take(LISTED).collect();
@@ -216,7 +221,10 @@ fn listed(names: Vec<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use artifacts_declared::Label;
+    use artifacts_plan::ShortNames;
 
     use super::*;
     use crate::KnownRecipient;
@@ -278,6 +286,23 @@ mod tests {
         let details = plain(&recipient_page(&changes, &names(), true, &style(80)));
         assert!(details.contains("  ssh-ed25519 ADMIN2\n") && details.contains("web9/a\n"), "{details}");
         assert!(!details.contains("more") && !details.contains("SHA256"), "{details}");
+    }
+
+    #[test]
+    fn secrets_of_one_short_name_are_counted_and_named_each() {
+        let all = ["per-machine/web1/x", "per-user/web1/x", "per-machine/shared/y", "shared/y", "per-machine/mail1/z"];
+        let names_of_all = ShortNames::new(all.iter().filter_map(|name| name.parse().ok()));
+        let style = Style { names: Arc::new(names_of_all), ..style(80) };
+        let joins = all.map(|name| change(name, &["k"], &["k", MAIL1]));
+        let page = plain(&recipient_page(&joins, &names(), true, &style));
+        assert!(page.contains("+ mail1   joins 5 "), "{page}");
+        for name in ["per-machine/web1/x", "per-user/web1/x", "per-machine/shared/y", " shared/y", " mail1/z"] {
+            assert!(page.contains(name), "{name}: {page}");
+        }
+        assert_eq!(recipient_summary(&joins, &names()), "+mail1 (5)");
+        let public = all.map(|name| change(name, &[MAIL1], &[EVERYONE]));
+        let page = plain(&recipient_page(&public, &names(), true, &style));
+        assert!(page.contains("joins 5") && page.contains("per-user/web1/x: f"), "{page}");
     }
 
     #[test]

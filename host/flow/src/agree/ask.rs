@@ -124,8 +124,7 @@ pub(crate) fn recipients(
     let (mut known, names) = (base.run.tools.recipients()?, base.progress.names());
     let asked = RecipientQuestions::new(&known, base.run.among(&names), &base.survey, plaintext);
     let (changes, digest) = (asked.changes.clone(), asked.digest());
-    let mut shown = besides_first_uses(stored, &changes);
-    shown.extend(changes.iter().filter(|change| !stored.contains(change)).cloned());
+    let shown = shown(stored, &changes);
     base.name(&shown, Some(&known));
     let answer = show(base, &shown, digest.as_deref())?;
     if let Answer::Yes { by } = answer {
@@ -183,12 +182,15 @@ fn declined_by_no_one(changes: &[RecipientChange], names: &RecipientNames, diges
     Failure::new(secrets, format!("recipients were not accepted: {who}")).hint(Some(hint))
 }
 
-/// Returns the changes of files whose recipients are not asked about as a first use: that question shows all of them, and what a
-/// receipt says they were before is no evidence.
-fn besides_first_uses(stored: &[RecipientChange], asked: &[RecipientChange]) -> Vec<RecipientChange> {
+/// Returns the changes to show: all that are asked about, and those of what is stored. A file whose recipients are asked about as a
+/// first use is shown as that alone: what a receipt says they were before is no evidence.
+fn shown(stored: &[RecipientChange], asked: &[RecipientChange]) -> Vec<RecipientChange> {
     let of = |change: &RecipientChange| (change.instance.clone(), change.file.clone());
     let first: BTreeSet<_> = asked.iter().filter(|change| change.before.is_empty()).map(of).collect();
-    stored.iter().filter(|change| !first.contains(&of(change))).cloned().collect()
+    let mut shown: Vec<_> = stored.iter().filter(|change| !first.contains(&of(change))).cloned().collect();
+    let others: Vec<_> = asked.iter().filter(|change| !shown.contains(change)).cloned().collect();
+    shown.extend(others);
+    shown
 }
 
 /// Shows which generators want to read secrets for the first time, asks, and stores the answer. Returns what may be read, and what
@@ -252,4 +254,43 @@ fn accepted_answers(request: &AnswerRequest, by: &str) -> ConsentRecord {
     let AnswerRequest { instance, prompts, generator, sha256, network, public } = request.clone();
     let subject = ConsentSubject::Answers { instance, prompts, generator, sha256, network, public };
     ConsentRecord { by: by.to_owned(), subject }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(file: &str, before: &[&str], after: &[&str]) -> RecipientChange {
+        let set = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
+        RecipientChange {
+            instance: "shared/a".to_owned(),
+            file: file.to_owned(),
+            before: set(before),
+            after: set(after),
+        }
+    }
+
+    #[test]
+    fn all_that_is_asked_about_is_shown_once_whatever_a_receipt_says() {
+        let befores: [&[&str]; 4] = [&[], &["k1"], &["k1", "k2"], &["gone"]];
+        let after = ["k1", "k2", "k3"];
+        let some = |file| befores.map(|before| Some(change(file, before, &after))).into_iter().chain([None]);
+        for (asked, stored) in some("f").flat_map(|asked| some("f").map(move |stored| (asked.clone(), stored))) {
+            for other in some("g") {
+                let stored: Vec<_> = stored.iter().chain(&other).cloned().collect();
+                let asked: Vec<_> = asked.iter().chain(&other).cloned().collect();
+                let shown = shown(&stored, &asked);
+                for one in &asked {
+                    assert_eq!(shown.iter().filter(|it| *it == one).count(), 1, "{one:?} of {stored:?} and {asked:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_use_is_shown_without_what_a_receipt_says() {
+        let (asked, stored) = (change("f", &[], &["k1"]), change("f", &["k2"], &["k1"]));
+        assert_eq!(shown(std::slice::from_ref(&stored), std::slice::from_ref(&asked)), [asked]);
+        assert_eq!(shown(std::slice::from_ref(&stored), &[]), [stored]);
+    }
 }

@@ -29,7 +29,8 @@ const AT_ONCE: usize = 1000;
 /// So many are written before their backend looks at them, in one call, and before a person who wants out is heard.
 const WRITTEN_AT_ONCE: usize = 16;
 
-/// Who read each file by the receipt, and who will; and whom the backend cannot write for.
+/// Who read each file by the receipt, and who will; and whom the backend cannot write for. A receipt that names no one, as that of an
+/// adopted file, tells of no change: it cannot make a first use of what was accepted here.
 pub fn stored_recipients<'a>(instances: impl Iterator<Item = &'a Instance>, survey: &Survey) -> Vec<RecipientChange> {
     let mut changes = Vec::new();
     for instance in instances {
@@ -37,7 +38,8 @@ pub fn stored_recipients<'a>(instances: impl Iterator<Item = &'a Instance>, surv
         changes.extend(survey.other_recipients(instance));
         let Some(receipt) = &found.receipt else { continue };
         for (file, after) in &found.recipients {
-            let before = receipt.recipients.get(file.as_str()).filter(|before| *before != after);
+            let before = receipt.recipients.get(file.as_str());
+            let before = before.filter(|before| !before.is_empty() && *before != after);
             let Some(before) = before.cloned() else { continue };
             let (instance, file, after) = (instance.name.to_string(), file.to_string(), after.clone());
             changes.push(RecipientChange { instance, file, before, after });
