@@ -186,6 +186,11 @@ impl DeclaredKeys {
         Some(declared.map_or(label, |it| Label::Declared(it.admins.union(&it.host_names).cloned().collect())))
     }
 
+    /// Whether a target or an admin has this name.
+    pub(crate) fn is_name(&self, text: &str) -> bool {
+        self.taken.contains(text)
+    }
+
     /// The name of a recipient, of which a receipt says something as well; or its key.
     pub(crate) fn name(&self, key: &str, claimed: Option<&String>) -> String {
         match self.label(key, claimed) {

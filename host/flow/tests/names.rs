@@ -164,6 +164,8 @@ fn no_declaration_gives_a_key_a_known_name_in_silence() {
         // Its comment gives the name of who left.
         (fleet(&[]).config("fake", json!({"x": "ssh-x AAAA alice"})), "ssh-x AAAA", "\"alice\" (1, KEY CHANGED)"),
         (fleet(&[]).config("fake", json!({"x": "ssh-x  AAAA  alice "})), "ssh-x AAAA", "\"alice\" (1, KEY CHANGED)"),
+        (fleet(&[("alice", "k1")]), "alice", "\"alice\" (1)"),
+        (fleet(&[]), "alice", "\"alice\" (1)"),
         (fleet(&[("alice", "k1")]), "ssh-x, (alice)", "\"ssh-x, (alice)\" (1)"),
     ] {
         let desk = Desk::new();

@@ -73,10 +73,12 @@ impl Names<'_> {
         }
         let earlier = earlier.into_values().flatten().collect();
         // What is no key could be taken for a name.
-        let is_sentence = key.contains(char::is_whitespace);
+        let is_accepted = |accepted: &AcceptedRecipients| !accepted.others_named(key, |_| false).is_empty();
+        let is_quoted =
+            key.contains(char::is_whitespace) || self.declared.is_name(key) || self.accepted.is_some_and(is_accepted);
         let shown = artifacts_age::fingerprint(key).unwrap_or_else(|| {
             let shown = visible_ascii(key);
-            if is_sentence { format!("\"{shown}\"") } else { shown.into_owned() }
+            if is_quoted { format!("\"{shown}\"") } else { shown.into_owned() }
         });
         let source = self.declared.source(key, label.as_ref());
         KnownRecipient { label, source, shown, earlier }
