@@ -463,6 +463,23 @@ fn whatever_a_receipt_says_a_first_use_is_shown_whole() {
 }
 
 #[test]
+fn a_preview_shows_all_that_its_digest_accepts() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    std::fs::remove_dir_all(desk.state()).unwrap();
+    desk.world.borrow_mut().recipients(&["admin", "new"]);
+    for stored in [Some(&[][..]), Some(&["admin"][..])] {
+        receipt_says(&desk, "f", stored);
+        let mut run = run(&desk, &one());
+        let selection = run.select(&[]);
+        let report = run.survey(&selection).preview(&Rekey { all: true });
+        assert!(report.recipients_digest.is_some());
+        let shown = artifacts_report::recipient_summary(&report.recipients, &report.names);
+        assert_eq!(shown, "+admin (1), +new (1)", "{stored:?}");
+    }
+}
+
+#[test]
 fn an_emptied_receipt_makes_accepted_recipients_no_first_use() {
     let desk = Desk::new();
     generated(&desk, &one());
