@@ -467,7 +467,9 @@ fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> R
     fleet.of("web1")["artifacts"]["from"]["dependencies"] = json!([]);
     given(&fleet, &["--accept-recipients", "set", "from", "secret"], b"by hand")?.ends(0);
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
-    given(&fleet, &["set", "from", "secret"], b"")?.ends(1).says("standard input is empty");
+    for empty in [&b""[..], b"\n", b" \r\n"] {
+        given(&fleet, &["set", "from", "secret"], empty)?.ends(1).says("standard input is empty");
+    }
     given(&fleet, &["set", "--dry-run", "from", "secret"], b"")?.ends(0).says("would set");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
     fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("dummy");

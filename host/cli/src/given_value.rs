@@ -36,7 +36,7 @@ pub fn read(no_input: bool, allow_empty: bool, request: &PromptRequest) -> Resul
     if !std::io::stdin().is_terminal() {
         let value = limited_input::read_from(std::io::stdin().lock(), limited_input::VALUE)
             .map_err(|e| failed(format!("cannot read standard input: {e}")))?;
-        return if value.size() > 0 || allow_empty {
+        return if !is_blank(&value) || allow_empty {
             Ok(value)
         } else {
             Err(failed("standard input is empty".to_owned()).hint(Some(

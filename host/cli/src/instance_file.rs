@@ -92,12 +92,21 @@ fn one<'a>(run: &'a Run, text: &str, of: FileUse) -> Result<&'a Instance, Vec<Fa
     let meaning = run.meaning(&selector[0], of == FileUse::Replace).map_err(|_| errors())?;
     let names: Vec<String> = meaning.names.iter().map(ToString::to_string).collect();
     match (meaning.names.first(), names.len()) {
+        (Some(name), 1) if of == FileUse::Replace && meaning.kind != SelectorKind::Instance && run.is_in_part() => {
+            Err(errors().into_iter().chain([may_be_another(text, name)]).collect())
+        }
         (Some(name), 1) => run.instances().get(name).ok_or_else(errors),
         (_, count) => {
             let fault = Failure::new(text, format!("matches {count} instances: {}", listed(&names)));
             Err(vec![fault.hint(Some("pass one of these names"))])
         }
     }
+}
+
+/// Says that a target that did not evaluate may have an artifact of this name, too.
+fn may_be_another(text: &str, name: &InstanceName) -> Failure {
+    let fault = Failure::new(text, "may name several artifacts: not all targets were evaluated");
+    fault.hint(Some(format!("to replace a file of this one, pass `{}`", shell_word(&name.to_string()))))
 }
 
 fn file_of(instance: &Instance, file: &str) -> Found {

@@ -105,10 +105,19 @@ fn arguments() -> Result<Cli, Exit> {
     Ok(cli)
 }
 
-/// What to type instead of a command of another tool.
+/// What to type instead of a command of another tool, or of a `run` without `--`.
 fn other_verb(error: &clap::Error, typed: &[OsString]) -> Option<Failure> {
-    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
-        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(verb))) => other_verbs::answer(verb, typed),
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => match error.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(verb)) => other_verbs::answer(verb, typed),
+            _ => None,
+        },
+        ErrorKind::MissingRequiredArgument => match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(missing)) if missing.iter().any(|argument| argument.contains("CMD")) => {
+                other_verbs::missing_separator(typed)
+            }
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -17,7 +17,8 @@ enum Ours {
 
 fn ours(verb: &str) -> Option<Ours> {
     Some(match verb {
-        "decrypt" | "view" => Ours::Command("get", " INSTANCE FILE"),
+        "decrypt" | "view" | "show" => Ours::Command("get", " INSTANCE FILE"),
+        "encrypt" => Ours::Command("set", " INSTANCE FILE"),
         "updatekeys" | "fix" => Ours::Command("rekey", ""),
         "rm" => Ours::Remove,
         "init" | "add" => Ours::Declare,
@@ -51,6 +52,19 @@ pub fn answer(verb: &str, typed: &[OsString]) -> Option<Failure> {
         }
     };
     Some(Failure::new("", format!("unknown command `{verb}`")).hint(Some(hint)))
+}
+
+/// Returns where `--` belongs in a `run` without it; `typed` are all words.
+pub fn missing_separator(typed: &[OsString]) -> Option<Failure> {
+    let at = typed.iter().position(|word| word == "run")?;
+    let words = arguments(typed.get(at + 1..).unwrap_or_default())?;
+    let hint = match words.as_slice() {
+        [selector, command @ ..] if !command.is_empty() => {
+            format!("`artifacts run {} -- {}`", shell_word(selector), quoted(command))
+        }
+        _ => "`artifacts run SELECTOR -- COMMAND`".to_owned(),
+    };
+    Some(Failure::new("run", "no `--` before the command").hint(Some(hint)))
 }
 
 /// The words behind a verb, if all of them are plain arguments: an option of another tool may mean something else here.
@@ -109,9 +123,21 @@ mod tests {
     }
 
     #[test]
+    fn a_command_to_run_stands_behind_two_dashes() {
+        let hint = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            missing_separator(&words).map(|failure| failure.hint.unwrap())
+        };
+        assert_eq!(hint("artifacts run web1 env").unwrap(), "`artifacts run web1 -- env`");
+        assert_eq!(hint("artifacts run web1").unwrap(), "`artifacts run SELECTOR -- COMMAND`");
+        assert_eq!(hint("artifacts run --env A=b/c env"), None, "what is meant is not clear");
+        assert_eq!(hint("artifacts get"), None);
+    }
+
+    #[test]
     fn none_of_them_is_a_command_of_ours_and_each_answer_is_one() {
         let command = Cli::command();
-        for verb in ["decrypt", "view", "updatekeys", "fix", "rm", "init", "add"] {
+        for verb in ["decrypt", "view", "show", "encrypt", "updatekeys", "fix", "rm", "init", "add"] {
             assert!(command.find_subcommand(verb).is_none(), "{verb}");
             if let Some(Ours::Command(command_here, _)) = ours(verb) {
                 assert!(command.find_subcommand(command_here).is_some(), "{verb}");

@@ -59,7 +59,7 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
 
 /// What replaces values takes no selector that may mean another thing.
 fn select(run: &Run, selectors: &[Selector], change: Generate) -> Selection {
-    if change.regenerate { run.select_strictly(selectors) } else { run.select(selectors) }
+    if change.regenerate || change.stale { run.select_strictly(selectors) } else { run.select(selectors) }
 }
 
 /// Finds all that is wrong with prepared answers, before anything is asked or generated. What has a wrong answer is not generated. An

@@ -238,7 +238,7 @@ impl Run {
     }
 
     /// Whether a target failed to evaluate.
-    pub(crate) fn is_in_part(&self) -> bool {
+    pub fn is_in_part(&self) -> bool {
         !self.unevaluated.is_empty()
     }
 

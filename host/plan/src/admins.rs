@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{Artifact, InstanceName, RecipientName, Spec, Target, without_comment};
+use artifacts_declared::{Artifact, InstanceName, Name, RecipientName, Spec, Target, without_comment};
 
 use crate::Problem;
 
@@ -59,6 +59,10 @@ impl<'a> Admins<'a> {
                 };
                 return Err(problem(format!("unknown recipient `{name}` of {}", target.id()), hint));
             }
+            if let Some(backend) = not_narrowed(artifact) {
+                let message = format!("`recipients` of {} narrows nothing: no `backendConfig.{backend}`", target.id());
+                return Err(problem(message, format!("set what replaces its configuration of {backend}")));
+            }
         }
         if self.ambiguous.is_empty() { Ok(()) } else { self.check_keys(declarations, problem) }
     }
@@ -83,4 +87,10 @@ impl<'a> Admins<'a> {
         }
         Ok(())
     }
+}
+
+/// Returns the backend of an artifact that is for some admins only, if nothing says so to that backend.
+fn not_narrowed(artifact: &Artifact) -> Option<&Name> {
+    let backend = artifact.backend.as_ref().filter(|_| artifact.recipients.is_some())?;
+    (!artifact.backend_config.contains_key(backend.as_str())).then_some(backend)
 }

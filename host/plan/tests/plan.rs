@@ -139,9 +139,13 @@ fn what_an_artifact_sets_for_its_backend_replaces_the_whole_field_of_the_target(
 
 #[test]
 fn an_admin_that_is_narrowed_to_has_to_be_declared() {
-    let only = |name: &str| artifact(&json!({"recipients": [name]}));
+    let narrowed = json!({"agenix": {"publicUserKeys": ["k2"]}});
+    let only = |name: &str| artifact(&json!({"recipients": [name], "backendConfig": narrowed}));
     let keys = json!({"alice": "k1", "bob": "k2"});
     assert!(with_recipients(&[("a", keys.clone(), only("bob"))]).problems.is_empty());
+    let silent = artifact(&json!({"recipients": ["bob"]}));
+    let resolved = with_recipients(&[("a", keys.clone(), silent)]);
+    assert!(resolved.problems[0].message.contains("narrows nothing"), "{:?}", resolved.problems);
     let resolved = with_recipients(&[("a", keys, only("bbo"))]);
     assert_eq!(only_problem(&resolved), "unknown recipient `bbo` of a (nixos)");
     assert_eq!(resolved.problems[0].hint, "`artifacts.recipients` has alice, bob");

@@ -10,6 +10,8 @@ pub fn roff(page: &Page) -> String {
     let (title, section) = (page.name.to_uppercase(), page.section.to_string());
     let source = format!("artifacts {}", env!("CARGO_PKG_VERSION"));
     out.control("TH", [title.as_str(), section.as_str(), "", source.as_str(), "artifacts manual"]);
+    // No word is hyphenated and no blank is added: names and commands are copied from a page.
+    out.control("nh", []).control("ad", ["l"]);
     for (heading, blocks) in &page.parts {
         out.control("SH", [heading.as_str()]);
         for (at, block) in blocks.iter().enumerate() {
