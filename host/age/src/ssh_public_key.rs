@@ -18,6 +18,10 @@ pub fn recipient_of_ssh(key: &str) -> Option<String> {
 /// other key.
 pub fn fingerprint(key: &str) -> Option<String> {
     let kind = key.split_whitespace().next().filter(|kind| kind.starts_with("ssh-"))?;
+    // It is shown as it is.
+    if !kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-@.".contains(&byte)) {
+        return None;
+    }
     let blob = blob(key.strip_prefix(kind)?)?;
     Some(format!("{kind} SHA256:{}", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(blob).0)))
 }
@@ -60,5 +64,13 @@ mod tests {
         for other in ["age1x", "ssh-rsa AAAA", "ssh-ed25519 AAAA", "ssh-ed25519", ""] {
             assert_eq!(recipient_of_ssh(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_kind_that_is_no_word_has_no_fingerprint() {
+        for kind in ["ssh-\u{1b}[2J", "ssh-x,(alice)", "ssh-\u{202e}x"] {
+            assert_eq!(fingerprint(&format!("{kind} AAAA")), None, "{kind:?}");
+        }
+        assert!(fingerprint("ssh-x AAAA").is_some());
     }
 }

@@ -3,6 +3,8 @@ use std::fmt;
 
 use artifacts_text::visible_ascii;
 
+use crate::RecipientName;
+
 /// So much of a label that anyone could have written is shown, in characters.
 const SHOWN: usize = 60;
 
@@ -39,18 +41,26 @@ impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Declared(names) => {
-                let names: Vec<_> = names.iter().map(|name| visible_ascii(name)).collect();
+                let names: Vec<_> = names.iter().map(|name| bare_or_quoted(name)).collect();
                 f.write_str(&names.join(", "))
             }
-            Self::Claimed(name) => {
-                let begin: String = name.chars().take(SHOWN).collect();
-                let more = if begin.len() < name.len() { "..." } else { "" };
-                let quoted = begin.replace('\\', "\\\\").replace('"', "\\\"");
-                write!(f, "\"{}{more}\"", visible_ascii(&quoted))
-            }
+            Self::Claimed(name) => f.write_str(&quoted(name)),
             Self::Position(place) => f.write_str(&visible_ascii(place)),
         }
     }
+}
+
+/// Shows a name as it is where nothing in it could be taken for something else, and in quotes otherwise. A target may have almost any
+/// name, and whoever can push may declare one.
+pub fn bare_or_quoted(name: &str) -> String {
+    if RecipientName::new(name).is_ok() { name.to_owned() } else { quoted(name) }
+}
+
+fn quoted(name: &str) -> String {
+    let begin: String = name.chars().take(SHOWN).collect();
+    let more = if begin.len() < name.len() { "..." } else { "" };
+    let quoted = begin.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}{more}\"", visible_ascii(&quoted))
 }
 
 #[cfg(test)]
@@ -65,6 +75,14 @@ mod tests {
         assert_eq!(Label::Claimed("alice".to_owned()).to_string(), "\"alice\"");
         assert_eq!(Label::Position("publicUserKeys[1] of web1".to_owned()).names().count(), 0);
         assert_eq!(declared(&["root", "alice"]).names().collect::<Vec<_>>(), ["alice", "root"]);
+    }
+
+    #[test]
+    fn a_target_whose_name_is_no_word_is_shown_in_quotes() {
+        let of = |name: &str| Label::Declared(BTreeSet::from([name.to_owned()])).to_string();
+        assert_eq!(of("alice (YubiKey), recipients of web1"), "\"alice (YubiKey), recipients of web1\"");
+        assert_eq!(of("web1, alice"), "\"web1, alice\"");
+        assert_eq!(of("alice@web1.example.org"), "alice@web1.example.org");
     }
 
     #[test]
@@ -89,6 +107,6 @@ mod tests {
             );
         }
         let target = Label::Declared(BTreeSet::from(["web\u{441}".to_owned()]));
-        assert_eq!(target.to_string(), "web\\u{441}");
+        assert_eq!(target.to_string(), "\"web\\u{441}\"");
     }
 }

@@ -19,7 +19,7 @@ mod types;
 
 pub use artifact::Disagreement;
 pub use instance::InstanceName;
-pub use label::Label;
+pub use label::{Label, bare_or_quoted};
 pub use name::{Name, NameError};
 pub use parse::{Error, backends_from_value, from_value, parse};
 pub use public_key::{comment, without_comment};

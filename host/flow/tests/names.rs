@@ -6,8 +6,9 @@ mod fakes;
 use std::num::NonZeroUsize;
 
 use artifacts_flow::{Answer, Generate, Rekey, Report, Run, generate};
-use artifacts_plan::InstanceState;
+use artifacts_plan::{InstanceState, Selector};
 use fakes::{Desk, Fleet};
+use serde_json::json;
 
 const A: &str = "per-machine/web1/a";
 
@@ -128,4 +129,89 @@ fn a_component_that_claims_a_name_of_the_declarations_is_not_repeated() {
     desk.world.borrow_mut().labels.insert("evil".to_owned(), "web1".to_owned());
     generated(&desk, &fleet(&[]));
     assert_eq!(asked(&desk), ["recipients +evil (1), +web1 (1)?"]);
+}
+
+#[test]
+fn no_declaration_gives_a_key_a_known_name_in_silence() {
+    let to_evil = |fleet: Fleet| fleet.admin("newadmin", "evil");
+    let config = |backend: &str, config: serde_json::Value| fleet(&[("alice", "k1")]).config(backend, config);
+    let host = |name: &str, key: &str| Fleet::new().machine(name).host_key(key).admin("alice", "k1").secret("a");
+    let many = ["v1", "v2", "v3"].iter().fold(Fleet::new(), |fleet, name| fleet.machine(name).host_key("evil"));
+    let many = many.machine("web1").host_key("evil").admin("alice", "k1").secret("a");
+    let evil = "age1evil";
+    let mut wrong = Vec::new();
+    for (hostile, key, shown) in [
+        // A known name with another key.
+        (fleet(&[("alice", "evil")]), "evil", "alice (1, KEY CHANGED)"),
+        (host("web1", "evil"), "evil", "web1 (1, KEY CHANGED)"),
+        // And with another name beside it.
+        (to_evil(fleet(&[("alice", "evil")])), "evil", "alice, newadmin (1, KEY CHANGED)"),
+        (to_evil(host("web1", "evil")), "evil", "newadmin, web1 (1, KEY CHANGED)"),
+        (many, "evil", "v1, v2, v3, web1 (1, KEY CHANGED)"),
+        (to_evil(config("fake", json!({"publicHostKey": evil}))).admin("x", evil), evil, "web1, x (1, KEY CHANGED)"),
+        // The name of an admin for a machine. The other way round is refused.
+        (fleet(&[]).machine("alice").host_key("evil"), "evil", "alice (1, KEY CHANGED)"),
+        // For a machine of its own.
+        (fleet(&[("alice", "k1")]).machine("own").admin("alice", "evil"), "evil", "alice (1, KEY CHANGED)"),
+        // Text that looks like a name.
+        (fleet(&[("alice", "k1")]).machine("web1, alice").host_key("evil"), "evil", "\"web1, alice\" (1)"),
+        (config("aaa", json!({"alice (YubiKey)": evil})), evil, "age1evil (1)"),
+        (config("aaa", json!({"publicHostKey": evil})), evil, "age1evil (1)"),
+        (config("fake", json!({"alice (YubiKey)": evil})), evil, "age1evil (1)"),
+        (config("fake", json!({"publicUserKeys": [evil]})), evil, "publicUserKeys[0] of web1 (1)"),
+        (config("fake", json!({"x": "ssh-x AAAA alice"})), "ssh-x AAAA", "ssh-x SHA256:"),
+        (config("fake", json!({"x": "ssh-x AAAA alice "})), "ssh-x AAAA", "ssh-x SHA256:"),
+        // Its comment gives the name of who left.
+        (fleet(&[]).config("fake", json!({"x": "ssh-x AAAA alice"})), "ssh-x AAAA", "\"alice\" (1, KEY CHANGED)"),
+        (fleet(&[]).config("fake", json!({"x": "ssh-x  AAAA  alice "})), "ssh-x AAAA", "\"alice\" (1, KEY CHANGED)"),
+        (fleet(&[("alice", "k1")]), "ssh-x, (alice)", "\"ssh-x, (alice)\" (1)"),
+    ] {
+        let desk = Desk::new();
+        to(&desk, &["k-host", "k1"]);
+        generated(&desk, &fleet(&[("alice", "k1")]));
+        asked(&desk);
+        to(&desk, &["k-host", "k1", key]);
+        desk.answer([Answer::No]);
+        rekeyed(&desk, &hostile);
+        let asked = asked(&desk).join("; ");
+        if !asked.contains(&format!("+{shown}")) {
+            wrong.push(format!("{shown}: {asked}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn each_name_of_a_key_is_compared_for_itself() {
+    let (alice, bob) = (
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKp8XPqV+YrDnPKy7nK8Nl+gf47zDJPL/yz7O8RT+go",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE",
+    );
+    let converted = artifacts_age::recipient_of_ssh(alice).unwrap();
+    for (of_bob, shown) in [(bob, "+alice (1)"), (&*converted, "+alice, bob (1, KEY CHANGED)")] {
+        let desk = Desk::new();
+        to(&desk, &[alice, bob]);
+        generated(&desk, &fleet(&[("alice", alice), ("bob", bob)]));
+        asked(&desk);
+        to(&desk, &[&converted, bob]);
+        rekeyed(&desk, &fleet(&[("alice", &converted), ("bob", of_bob)]));
+        let asked = asked(&desk).join("; ");
+        assert!(asked.contains(shown), "{shown}: {asked}");
+    }
+}
+
+#[test]
+fn a_key_of_a_machine_that_is_not_selected_keeps_its_name() {
+    let desk = Desk::new();
+    to(&desk, &["k1"]);
+    let one = Fleet::new().machine("web1").admin("alice", "k1").secret("a");
+    generated(&desk, &one);
+    let two = one.machine("web2").admin("alice", "k2").secret("b");
+    to(&desk, &["k2"]);
+    generate(&mut run(&desk, &two), &[Selector::new("web2")], &Generate::default(), NonZeroUsize::MIN);
+    assert!(asked(&desk).join("; ").contains("+alice (1, KEY CHANGED)"));
+    to(&desk, &["k1", "k2"]);
+    rekeyed(&desk, &two);
+    let asked = asked(&desk).join("; ");
+    assert!(asked.contains("alice") && !asked.contains("KEY CHANGED"), "{asked}");
 }

@@ -263,7 +263,11 @@ fn exactly_what_was_asked_for_comes_back() {
     // What no one asked for is not even opened.
     refused(mine.retrieve(backend, "named-file", "two"));
     let failed = mine.retrieve(backend, "ask-on", "").unwrap_err();
-    assert!(matches!(&failed.error, CallError::Refused(why) if why.contains("the limit of calls")), "{:?}", failed.error);
+    assert!(
+        matches!(&failed.error, CallError::Refused(why) if why.contains("the limit of calls")),
+        "{:?}",
+        failed.error
+    );
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn the_host_seals_for_declared_recipients_and_only_while_storing() {
         ("seal-as", "two", "`one` as another file"),
         ("seal-as", "never-declared", "`one` as another file"),
         ("seal-both", "", "`one` as another file"),
-        ("seal-own", "", "made up without the grant `plaintext`"),
+        ("seal-own", "", "bytes of its own without the grant `plaintext`"),
     ] {
         let error = serialize(&mut opened, mode, text).unwrap_err().error;
         assert!(matches!(&error, CallError::Refused(why) if why.contains(word)), "{mode} {text}: {error:?}");

@@ -29,6 +29,8 @@ pub struct NewLabels {
     pub joined: BTreeMap<String, Label>,
     /// Of those that were accepted before. A name of theirs counts where it has no recipient yet.
     pub known: BTreeMap<String, Label>,
+    /// Of every recipient that has a name from an earlier yes, whether this run is about it or not: the labels that it has now.
+    pub still: BTreeMap<String, Label>,
 }
 
 impl AcceptedLabels {
@@ -48,10 +50,15 @@ impl AcceptedLabels {
         }
     }
 
-    /// The recipients of each name of a label that this one is not among.
-    pub(crate) fn others(&self, label: &Label, key: &str) -> BTreeSet<&str> {
-        let named = label.names().filter_map(|name| self.0.get(kept(name)));
-        named.filter(|named| !named.keys.contains(key)).flat_map(|named| &named.keys).map(String::as_str).collect()
+    /// All recipients that have a name.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.0.values().flat_map(|of_name| &of_name.keys)
+    }
+
+    /// The recipients of a name, if none of them is the one that is sought.
+    pub(crate) fn others(&self, name: &str, is_sought: impl Fn(&str) -> bool) -> BTreeSet<&str> {
+        let named = self.0.get(kept(name)).filter(|named| !named.keys.iter().any(|key| is_sought(key)));
+        named.into_iter().flat_map(|named| &named.keys).map(String::as_str).collect()
     }
 
     /// Whether there is anything to learn where nothing was asked.
@@ -61,9 +68,14 @@ impl AcceptedLabels {
 
     pub(crate) fn accept(&mut self, new: &NewLabels) {
         let mut joined: BTreeMap<&str, NamedKeys> = by_name(&new.joined);
+        for (name, still) in by_name(&new.still) {
+            // Who had the name and still has it keeps it, also where this run is not about it.
+            if let (Some(joined), Some(before)) = (joined.get_mut(name), self.0.get(name)) {
+                joined.keys.extend(still.keys.intersection(&before.keys).cloned());
+            }
+        }
         for (name, known) in by_name(&new.known) {
             match (joined.get_mut(name), self.0.get(name)) {
-                // Who had the name and still has it keeps it.
                 (Some(joined), Some(before)) => joined.keys.extend(known.keys.intersection(&before.keys).cloned()),
                 (Some(_), None) | (None, Some(_)) => {}
                 (None, None) => drop(joined.insert(name, known)),
@@ -101,6 +113,10 @@ mod tests {
         labels.iter().map(|(key, label)| ((*key).to_owned(), label.clone())).collect()
     }
 
+    fn others<'a>(accepted: &'a AcceptedLabels, label: &Label, key: &str) -> BTreeSet<&'a str> {
+        label.names().flat_map(|name| accepted.others(name, |one| one == key)).collect()
+    }
+
     fn joined(accepted: &mut AcceptedLabels, of: &[(&str, Label)]) {
         accepted.accept(&NewLabels { joined: labels(of), ..NewLabels::default() });
     }
@@ -110,12 +126,12 @@ mod tests {
         let mut accepted = AcceptedLabels::default();
         joined(&mut accepted, &[("k1", declared("alice")), ("k2", declared("bob"))]);
         for label in [declared("alice"), Label::Claimed("alice".to_owned())] {
-            assert_eq!(accepted.others(&label, "evil"), BTreeSet::from(["k1"]), "{label}");
-            assert_eq!(accepted.others(&label, "k2"), BTreeSet::from(["k1"]), "a name that another key had, {label}");
-            assert!(accepted.others(&label, "k1").is_empty());
+            assert_eq!(others(&accepted, &label, "evil"), BTreeSet::from(["k1"]), "{label}");
+            assert_eq!(others(&accepted, &label, "k2"), BTreeSet::from(["k1"]), "a name that another key had, {label}");
+            assert!(others(&accepted, &label, "k1").is_empty());
         }
-        assert!(accepted.others(&declared("carol"), "evil").is_empty());
-        assert!(accepted.others(&Label::Position("alice".to_owned()), "evil").is_empty(), "a position is no name");
+        assert!(others(&accepted, &declared("carol"), "evil").is_empty());
+        assert!(others(&accepted, &Label::Position("alice".to_owned()), "evil").is_empty(), "a position is no name");
     }
 
     #[test]
@@ -123,8 +139,8 @@ mod tests {
         let mut accepted = AcceptedLabels::default();
         joined(&mut accepted, &[("k1", declared("alice"))]);
         joined(&mut accepted, &[("k2", declared("alice"))]);
-        assert!(accepted.others(&declared("alice"), "k2").is_empty());
-        assert_eq!(accepted.others(&declared("alice"), "k1"), BTreeSet::from(["k2"]), "the old key comes back");
+        assert!(others(&accepted, &declared("alice"), "k2").is_empty());
+        assert_eq!(others(&accepted, &declared("alice"), "k1"), BTreeSet::from(["k2"]), "the old key comes back");
         assert_eq!((accepted.of("k1"), accepted.of("k2")), (None, Some(declared("alice"))));
     }
 
@@ -137,13 +153,29 @@ mod tests {
         assert!(accepted.learn_from(&new));
         accepted.accept(&new);
         assert!(!accepted.learn_from(&new));
-        assert_eq!(accepted.others(&declared("alice"), "k2"), BTreeSet::from(["k1"]));
+        assert_eq!(others(&accepted, &declared("alice"), "k2"), BTreeSet::from(["k1"]));
         assert_eq!(accepted.of("k3"), Some(declared("carol")));
         // One name on two machines, with a key on each: the one that had it keeps it.
-        let new =
-            NewLabels { joined: labels(&[("k4", declared("alice"))]), known: labels(&[("k1", declared("alice"))]) };
+        let new = NewLabels {
+            joined: labels(&[("k4", declared("alice"))]),
+            known: labels(&[("k1", declared("alice"))]),
+            ..NewLabels::default()
+        };
         accepted.accept(&new);
-        assert!(["k1", "k4"].iter().all(|key| accepted.others(&declared("alice"), key).is_empty()));
+        assert!(["k1", "k4"].iter().all(|key| others(&accepted, &declared("alice"), key).is_empty()));
+    }
+
+    #[test]
+    fn a_key_that_is_still_declared_elsewhere_keeps_its_name() {
+        let mut accepted = AcceptedLabels::default();
+        joined(&mut accepted, &[("k1", declared("alice")), ("k3", declared("bob"))]);
+        let (joined, still) = (labels(&[("k2", declared("alice"))]), labels(&[("k1", declared("alice"))]));
+        accepted.accept(&NewLabels { joined, still, ..NewLabels::default() });
+        assert!(["k1", "k2"].iter().all(|key| others(&accepted, &declared("alice"), key).is_empty()));
+        // Who never had a name by a yes gets none because it is declared.
+        let (joined, still) = (labels(&[("k4", declared("alice"))]), labels(&[("k3", declared("alice"))]));
+        accepted.accept(&NewLabels { joined, still, ..NewLabels::default() });
+        assert_eq!(others(&accepted, &declared("alice"), "k3"), BTreeSet::from(["k4"]));
     }
 
     #[test]
@@ -163,6 +195,6 @@ mod tests {
         let long = Label::Claimed("\u{e9}".repeat(1 << 19));
         joined(&mut accepted, &[("k1", long.clone())]);
         assert!(serde_json::to_string(&accepted).is_ok_and(|json| json.len() < 1000));
-        assert_eq!(accepted.others(&long, "k2"), BTreeSet::from(["k1"]));
+        assert_eq!(others(&accepted, &long, "k2"), BTreeSet::from(["k1"]));
     }
 }

@@ -185,9 +185,14 @@ impl AcceptedRecipients {
         self.stored_file.labels.of(key)
     }
 
-    /// Returns the recipients that were accepted last under one of a label's names, if this one is not among them.
-    pub fn others_named(&self, label: &Label, key: &str) -> BTreeSet<&str> {
-        self.stored_file.labels.others(label, key)
+    /// Returns the recipients that were accepted last under a name, if the one that is sought is not among them.
+    pub fn others_named(&self, name: &str, is_sought: impl Fn(&str) -> bool) -> BTreeSet<&str> {
+        self.stored_file.labels.others(name, is_sought)
+    }
+
+    /// Returns every recipient that was accepted under a name.
+    pub fn named(&self) -> impl Iterator<Item = &String> {
+        self.stored_file.labels.keys()
     }
 
     /// Stores what holds for these instances from now on, in place of what was accepted for them before. `asked` are those that were
@@ -596,8 +601,8 @@ mod tests {
         recipients.accept(unchanged(), &BTreeSet::new(), &labels).unwrap();
         let recipients = AcceptedRecipients::open(&state, main).unwrap();
         assert_eq!(recipients.label("k1"), Some(alice.clone()));
-        assert_eq!(recipients.others_named(&alice, "evil"), BTreeSet::from(["k1"]));
-        assert!(recipients.others_named(&alice, "k1").is_empty());
+        assert_eq!(recipients.others_named("alice", |key| key == "evil"), BTreeSet::from(["k1"]));
+        assert!(recipients.others_named("alice", |key| key == "k1").is_empty());
     }
 
     #[test]

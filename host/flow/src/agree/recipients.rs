@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Label, Name, Recipients};
+use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_digest::Sha256;
 use artifacts_plan::Instance;
 use artifacts_report::{EVERYONE, Failure, RecipientChange};
@@ -11,6 +11,7 @@ use artifacts_trust::{AcceptedRecipients, NewLabels};
 
 use super::ticket::Allows;
 use crate::failure;
+use crate::look::names::FullLabel;
 use crate::look::survey::{Survey, SurveyedInstance};
 
 /// Whom these instances may be encrypted to: what is not in here is not written.
@@ -79,6 +80,8 @@ pub struct RecipientQuestions {
     sought: BTreeMap<InstanceName, ConsentItem>,
     /// Where they are not what was agreed to.
     pub changes: Vec<RecipientChange>,
+    /// Who has a name from an earlier yes.
+    named: BTreeSet<String>,
 }
 
 /// What is to be agreed to of one instance.
@@ -99,7 +102,8 @@ impl RecipientQuestions {
         survey: &Survey,
         plaintext: WriteKind<'_>,
     ) -> Self {
-        let mut asked = Self { sought: BTreeMap::new(), changes: Vec::new() };
+        let named = known.named().cloned().collect();
+        let mut asked = Self { sought: BTreeMap::new(), changes: Vec::new(), named };
         for instance in instances {
             let Some(found) = survey.found.get(&instance.name) else { continue };
             let label = instance.name.to_string();
@@ -145,18 +149,21 @@ impl RecipientQuestions {
     }
 
     /// Returns the labels of those who join by a yes, and of those who were accepted before.
-    pub fn labels(&self, label: impl Fn(&str) -> Option<Label>, is_yes: bool) -> NewLabels {
+    pub fn labels(&self, label: impl Fn(&str) -> Option<FullLabel>, is_yes: bool) -> NewLabels {
         let joined: BTreeSet<&String> =
             self.changes.iter().filter(|_| is_yes).flat_map(|change| change.after.difference(&change.before)).collect();
         let asked = self.asked();
         let settled = self.sought.iter().filter(|(name, _)| is_yes || !asked.contains(*name));
         let all: BTreeSet<&String> =
             settled.flat_map(|(_, item)| item.sealed.iter().flat_map(Recipients::of_all_files)).collect();
-        let labeled =
-            |keys: &mut dyn Iterator<Item = &String>| keys.filter_map(|key| Some((key.clone(), label(key)?))).collect();
+        let labeled = |keys: &mut dyn Iterator<Item = &String>| {
+            keys.filter_map(|key| Some((key.clone(), label(key)?.label))).collect()
+        };
+        let still = |key: &String| Some((key.clone(), label(key).filter(|full| full.is_current)?.label));
         NewLabels {
             known: labeled(&mut all.into_iter().filter(|key| !joined.contains(key))),
             joined: labeled(&mut joined.iter().copied()),
+            still: self.named.iter().filter_map(still).collect(),
         }
     }
 

@@ -21,28 +21,59 @@ pub(crate) struct Names<'a> {
     pub accepted: Option<&'a AcceptedRecipients>,
 }
 
+/// Holds a label by which a recipient is compared.
+pub(crate) struct FullLabel {
+    pub label: Label,
+    /// Whether the declarations or a backend say so now.
+    pub is_current: bool,
+}
+
 impl Names<'_> {
-    pub(crate) fn label(&self, key: &str) -> Option<Label> {
-        let declared = self.declared.label(key, self.labels.get(key));
-        let named = declared.clone().filter(|label| label.names().next().is_some());
+    /// Every name of a recipient.
+    pub(crate) fn label(&self, key: &str) -> Option<FullLabel> {
+        let current = self.declared.full_label(key, self.labels.get(key));
+        let is_current = current.as_ref().is_some_and(|label| label.names().next().is_some());
+        self.or_earlier(key, current).map(|label| FullLabel { label, is_current })
+    }
+
+    /// The label, or the one that it had, if it has no name now.
+    fn or_earlier(&self, key: &str, current: Option<Label>) -> Option<Label> {
+        let named = current.clone().filter(|label| label.names().next().is_some());
         named
             .or_else(|| self.accepted?.label(key))
-            .or_else(|| self.stored.get(key).cloned().map(Label::Claimed))
-            .or(declared)
+            .or_else(|| self.stored.get(key).map(|name| Label::Claimed(name.trim().to_owned())))
+            .or(current)
+    }
+
+    /// The keys that were accepted under each name of a label in place of this one.
+    fn earlier(&self, label: &Label, key: &str) -> BTreeMap<String, BTreeSet<String>> {
+        let Some(accepted) = self.accepted else { return BTreeMap::new() };
+        // The same key in the form of another backend is no other one.
+        let converted = |key: &str| artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.to_owned());
+        let sought = converted(key);
+        let others = |name: &str| {
+            let others = accepted.others_named(name, |one| converted(one) == sought);
+            others.into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        let by_name = label.names().map(|name| (name.to_owned(), others(name)));
+        by_name.filter(|(_, others)| !others.is_empty()).collect()
     }
 
     fn known(&self, key: &str) -> KnownRecipient {
         if key == EVERYONE {
             return KnownRecipient { shown: EVERYONE.to_owned(), ..KnownRecipient::default() };
         }
-        let label = self.label(key);
-        let earlier = label.as_ref().zip(self.accepted).map(|(label, accepted)| accepted.others_named(label, key));
-        let earlier: BTreeSet<String> = earlier.into_iter().flatten().map(str::to_owned).collect();
-        // The same key in the form of another backend is no other one.
-        let converted = |key: &str| artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.to_owned());
-        let is_same = earlier.iter().any(|one| converted(one) == converted(key));
-        let earlier = if is_same { BTreeSet::new() } else { earlier };
-        let is_sentence = !key.starts_with("ssh-") && key.contains(' ');
+        let earlier = self.label(key).map(|full| self.earlier(&full.label, key)).unwrap_or_default();
+        let mut label = self.or_earlier(key, self.declared.label(key, self.labels.get(key)));
+        if let Some(Label::Declared(names)) = &mut label
+            && !earlier.keys().any(|name| names.contains(name))
+        {
+            // The name that has another key now is shown in any case.
+            names.extend(earlier.keys().next().cloned());
+        }
+        let earlier = earlier.into_values().flatten().collect();
+        // What is no key could be taken for a name.
+        let is_sentence = key.contains(char::is_whitespace);
         let shown = artifacts_age::fingerprint(key).unwrap_or_else(|| {
             let shown = visible_ascii(key);
             if is_sentence { format!("\"{shown}\"") } else { shown.into_owned() }

@@ -16,6 +16,8 @@ struct Machine {
     /// Admins, by name.
     admins: serde_json::Map<String, Value>,
     host_key: Option<String>,
+    /// Of backends, by name.
+    config: Value,
 }
 
 impl Fleet {
@@ -30,6 +32,7 @@ impl Fleet {
             artifacts: Vec::new(),
             admins: serde_json::Map::new(),
             host_key: None,
+            config: json!({}),
         });
         self
     }
@@ -41,6 +44,13 @@ impl Fleet {
         self
     }
 
+    #[must_use]
+    pub fn config(mut self, backend: &str, config: Value) -> Self {
+        self.0.last_mut().unwrap().config[backend] = config;
+        self
+    }
+
+    /// The key of the machine.
     #[must_use]
     pub fn host_key(mut self, key: &str) -> Self {
         self.0.last_mut().unwrap().host_key = Some(key.to_owned());
@@ -142,7 +152,7 @@ impl Fleet {
         let target = |machine: &Machine| {
             let artifacts: serde_json::Map<String, Value> = machine.artifacts.iter().cloned().collect();
             let (admins, host) = (&machine.admins, &machine.host_key);
-            json!({"kind": "nixos", "name": machine.name, "recipients": admins, "hostKey": host, "artifacts": artifacts})
+            json!({"kind": "nixos", "name": machine.name, "recipients": admins, "hostKey": host, "config": machine.config, "artifacts": artifacts})
         };
         let targets: Vec<Value> = self.0.iter().map(target).collect();
         artifacts_declared::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap()
