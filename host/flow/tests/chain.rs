@@ -463,6 +463,39 @@ fn whatever_a_receipt_says_a_first_use_is_shown_whole() {
 }
 
 #[test]
+fn a_receipt_cannot_hide_that_a_file_becomes_public() {
+    let everyone = artifacts_report::EVERYONE;
+    for recipients in [&[everyone][..], &["admin", everyone], &["admin"], &[]] {
+        let desk = Desk::new();
+        generated(&desk, &Fleet::new().machine("web1").secret("a").file("g"));
+        std::fs::remove_dir_all(desk.state()).unwrap();
+        receipt_says(&desk, "g", Some(recipients));
+        desk.take_said();
+        let public = Fleet::new().machine("web1").secret("a").public("g");
+        generated_with(&desk, &public, &["a"], Generate { regenerate: true, ..Generate::default() });
+        let said = desk.take_said();
+        assert!(said.iter().any(|one| one.contains("+everyone (public file) (1)")), "{recipients:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_preview_shows_all_that_its_digest_accepts() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    std::fs::remove_dir_all(desk.state()).unwrap();
+    desk.world.borrow_mut().recipients(&["admin", "new"]);
+    for stored in [Some(&[][..]), Some(&["admin"][..])] {
+        receipt_says(&desk, "f", stored);
+        let mut run = run(&desk, &one());
+        let selection = run.select(&[]);
+        let report = run.survey(&selection).preview(&Rekey { all: true });
+        assert!(report.recipients_digest.is_some());
+        let shown = artifacts_report::recipient_summary(&report.recipients, &report.names);
+        assert_eq!(shown, "+admin (1), +new (1)", "{stored:?}");
+    }
+}
+
+#[test]
 fn an_emptied_receipt_makes_accepted_recipients_no_first_use() {
     let desk = Desk::new();
     generated(&desk, &one());

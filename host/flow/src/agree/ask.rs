@@ -93,16 +93,19 @@ pub(crate) fn removals(base: &mut Base<'_>, entries: &[(String, InstanceName)]) 
     tickets
 }
 
-/// Compares the recipients of the steps with those that were accepted, for a preview.
+/// Compares the recipients of the steps with those that were accepted, for a preview. Returns what the question would show: who passes
+/// the digest later accepts what is in here.
 pub(crate) fn preview_recipients(
     base: &mut Base<'_>,
     plaintext: WriteKind<'_>,
+    stored: &[RecipientChange],
 ) -> Result<Vec<RecipientChange>, Failure> {
     let (known, names) = (base.run.tools.recipients()?, base.progress.names());
     let asked = RecipientQuestions::new(&known, base.run.among(&names), &base.survey, plaintext);
     base.report.recipients_digest = asked.digest();
-    base.name(&asked.changes, Some(&known));
-    Ok(asked.changes)
+    let shown = shown(stored, &asked.changes);
+    base.name(&shown, Some(&known));
+    Ok(shown)
 }
 
 /// Shows the recipients of the steps that were not accepted yet, asks, and stores the answer. `stored` are changes of recipients by

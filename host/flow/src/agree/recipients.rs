@@ -265,10 +265,13 @@ fn published(
     let agreed = known.instance(&label);
     let change = |file: &Name| {
         let last = agreed.and_then(|agreed| agreed.last(file.as_str()));
+        let mut before = last.or_else(|| receipt?.recipients.get(file.as_str()))?.clone();
+        // A receipt that claims it would hide the change.
+        before.remove(EVERYONE);
         Some(RecipientChange {
             instance: label.clone(),
             file: file.to_string(),
-            before: last.or_else(|| receipt?.recipients.get(file.as_str()))?.clone(),
+            before,
             after: BTreeSet::from([EVERYONE.to_owned()]),
         })
     };
