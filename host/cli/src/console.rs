@@ -13,6 +13,7 @@ use artifacts_report::{Failure, ProgressLine, Report, ReportPage, RowFilter, Sty
 use artifacts_text::{size, terminal};
 use serde_json::{Value, json};
 
+use crate::environment::is_dumb_terminal;
 use crate::exit::Exit;
 use crate::progress;
 use crate::width::{self, width_of};
@@ -55,6 +56,8 @@ pub fn height() -> Option<usize> {
 /// Sets whether text is painted, for each stream by itself where that is left open.
 pub fn choose_color(color: clap::ColorChoice) {
     let choice = match color {
+        // A dumb terminal gets none, also where a variable of a build service would have it.
+        clap::ColorChoice::Auto if is_dumb_terminal() => anstream::ColorChoice::Never,
         clap::ColorChoice::Auto => anstream::ColorChoice::Auto,
         clap::ColorChoice::Always => anstream::ColorChoice::Always,
         clap::ColorChoice::Never => anstream::ColorChoice::Never,
