@@ -145,11 +145,11 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
     checkout.run(&["rekey", "--all", "--dry-run", "shared/"])?.ends(1).says(cannot).never_says("would be");
     checkout.run(&["-i", key, "--accept-recipients", "rekey", "shared/common"])?.ends(1).says("this one is broken");
     checkout.run(&["generate", "--regenerate", "common"])?.ends(1).says(cannot);
-    let mut set = checkout.command(&["--accept-recipients", "set", "common", "f"])?;
+    let mut set = checkout.command(&["--accept-recipients", "set", "shared/common", "f"])?;
     fs::write(checkout.home().join("value"), "by hand")?;
     let set = set.stdin(fs::File::open(checkout.home().join("value"))?).output()?;
     assert!(!set.status.success() && String::from_utf8_lossy(&set.stderr).contains("web2 failed to"), "{set:?}");
-    checkout.run(&["-i", key, "edit", "--dry-run", "common", "f"])?.ends(1).says(cannot);
+    checkout.run(&["-i", key, "edit", "--dry-run", "shared/common", "f"])?.ends(1).says(cannot);
     checkout.run(&["prune", "--yes"])?.never_says("removed");
     assert_eq!(stored(&checkout.path())?, before);
     Ok(())
