@@ -94,7 +94,7 @@ fn a_machine_s_own_key_is_made_when_it_boots() {
 #[test]
 fn both_ends_of_a_tunnel_know_each_others_key() {
     let checkout = test_machines("wireguard", "machine.nix", &["hub", "leaf", "admin"]);
-    checkout.run(&["status"]).unwrap().ends(0).says("4 instances: 4 on-target");
+    checkout.run(&["status"]).unwrap().ends(0).says("4 artifacts: 4 on-target");
     let machines: Vec<Machine> = evaluate(&checkout, &["hub", "leaf"])
         .iter()
         .map(|one| boot(one, &["artifact-wireguard.service", "artifact-tunnel.service"]))
@@ -140,7 +140,7 @@ fn what_real_machines_have_stored_is_not_read_by_test_machines() {
     let bare: String = without.collect();
     checkout.write("machine.nix", &bare.replace("files.public = {", "files.private = { }; files.public = {")).unwrap();
     assert_eq!(public("exists").unwrap(), "false");
-    let said = "per-machine/leaf/wireguard: `public` is generated on the target (dummy), so Nix cannot read it; set \
+    let said = "leaf/wireguard: `public` is generated on the target (dummy), so Nix cannot read it; set \
                 artifacts.store.wireguard.files.public.testValue, or read it there: /run/artifacts/wireguard/public";
     // Nothing that could be made is waited for.
     checkout
