@@ -122,11 +122,18 @@ impl PipeEnd {
     ) -> Result<(Self, Result<Hello, Halfway>), Error> {
         let mut link = Self::process(worker, setup).map_err(|error| Error::Worker(error.to_string()))?;
         let setup = frame::encode(setup).map_err(|error| Error::Worker(error.to_string()))?;
-        link.send(&setup, START).map_err(|silence| broken(&silence))?;
-        // A worker that stops half-way does not take it, and says why.
-        let sent = code.map_or(Ok(()), |code| link.send_code(code));
+        let code = code.map(|code| Ok::<_, Error>((length(code)?, code))).transpose()?;
+        // A worker that stops half-way does not take it, and says why. One that ended takes nothing: how it ended is found out where
+        // the next message is missing.
+        let mut sent = link.send(&setup, START);
+        if let Some((header, code)) = code {
+            sent = sent.and_then(|()| link.send(&header, START)).and_then(|()| link.send(code, START));
+        }
         match link.message(START).map_err(|silence| broken(&silence))? {
-            FromWorker::Hello(hello) if is_key(&hello.engine) => sent.map(|()| (link, Ok(hello))),
+            FromWorker::Hello(hello) if is_key(&hello.engine) => match sent {
+                Err(late @ Disconnected::Late) => Err(broken(&late)),
+                Ok(()) | Err(Disconnected::Gone(_)) => Ok((link, Ok(hello))),
+            },
             FromWorker::Halfway(halfway) => Ok((link, Err(halfway))),
             FromWorker::Unable(why) => Err(Error::Worker(why)),
             _ => Err(unexpected()),
@@ -244,7 +251,7 @@ impl PipeEnd {
 
     /// Sends the code that it is to run, or the component that it is to compile.
     pub(crate) fn send_code(&mut self, code: &[u8]) -> Result<(), Error> {
-        let header = frame::length(code.len()).map_err(|error| Error::Worker(error.to_string()))?;
+        let header = length(code)?;
         self.send(&header, START).and_then(|()| self.send(code, START)).map_err(|silence| broken(&silence))
     }
 }
@@ -395,6 +402,11 @@ fn wait(pipe: &File, ready: PollFlags, deadline: Instant) -> Result<(), Disconne
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+/// What stands before code: its length.
+fn length(code: &[u8]) -> Result<[u8; HEADER], Error> {
+    frame::length(code.len()).map_err(|error| Error::Worker(error.to_string()))
+}
+
 fn gone(error: io::Error) -> Disconnected {
     Disconnected::Gone(error.to_string())
 }
@@ -437,7 +449,7 @@ mod tests {
     }
 
     /// A compiler that says hello and then does this.
-    fn compiled_by(rest: &str) -> Error {
+    fn compiled_by(rest: &str, component: &[u8]) -> Error {
         let folder = tempfile::tempdir().unwrap();
         let (program, frames) = (folder.path().join("worker"), folder.path().join("frames"));
         let script = format!("#!/bin/sh\ncat '{}'\n{rest}\n", frames.display());
@@ -445,7 +457,14 @@ mod tests {
         let hello = FromWorker::Hello(Hello { engine: "engine-1".to_owned(), missing: Vec::new() });
         std::fs::write(frames, frame::encode(&hello).unwrap()).unwrap();
         let worker = WorkerStart::default().program(&program).compiling(1 << 30, Duration::from_secs(1));
-        compile(&worker, b"component", false).unwrap_err()
+        compile(&worker, component, false).unwrap_err()
+    }
+
+    #[test]
+    fn why_a_compiler_ended_is_told_although_it_took_no_component() {
+        // More than a pipe holds: it is still being sent when the compiler ends.
+        let error = compiled_by("echo 'no slots' >&2; exit 101", &vec![0; 8 << 20]);
+        assert!(error.to_string().contains("the compiler crashed: no slots"), "{error}");
     }
 
     #[test]
@@ -460,7 +479,7 @@ mod tests {
             ("exec sleep 600", "longer than 1s"),
             ("yes | head -c 50000 >&2; exit 1", "the compiler crashed: y; y; y"),
         ] {
-            let error = compiled_by(rest);
+            let error = compiled_by(rest, b"component");
             assert!(matches!(error, Error::Refused(Refusal::Compiler { .. })), "{rest}: {error}");
             assert!(error.to_string().contains(why), "{rest}: {error}");
         }
