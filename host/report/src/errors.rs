@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anstyle::AnsiColor;
-use artifacts_text::counted;
+use artifacts_text::{counted, listed_up_to};
 
 use crate::text::{message, note, subject};
 use crate::{Failure, FailureDetails, Style};
@@ -54,11 +54,9 @@ fn error(failure: &Failure, subjects: &[&str], style: &Style) -> String {
         return message(label, &subject(subjects, backend, style), failure, style);
     }
     let count = counted(subjects.len(), noun(subjects));
-    let more = subjects.len() - NAMED;
-    let named: Vec<&str> = subjects.iter().take(NAMED).copied().collect();
     let mut failure = failure.clone();
     let found = failure.details.comparison.found.take().map_or_else(String::new, |found| format!("{found}; in "));
-    failure.details.comparison.found = Some(format!("{found}{} and {more} more", named.join(", ")));
+    failure.details.comparison.found = Some(format!("{found}{}", listed_up_to(subjects, NAMED)));
     message(label, &subject(&[&count], backend, style), &failure, style)
 }
 

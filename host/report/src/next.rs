@@ -192,12 +192,12 @@ impl Report {
     /// What has to be generated first for something that is blocked.
     fn blocked_lines(&self, style: &Style) -> Vec<NextLine> {
         let blocked = self.rows.values().filter(|row| row.done.is_none() && row.state == InstanceState::Blocked);
-        let mut needed: Vec<(String, usize)> = Vec::new();
+        let (mut needed, mut places): (Vec<(String, usize)>, BTreeMap<_, usize>) = Default::default();
         for need in blocked.filter_map(|row| row.needs.as_ref()).filter(|need| need.file.is_some()) {
-            let name = style.names.shorten(&need.instance);
-            match needed.iter_mut().find(|(one, _)| *one == name) {
+            let place = *places.entry(&need.instance).or_insert(needed.len());
+            match needed.get_mut(place) {
                 Some((_, count)) => *count += 1,
-                None => needed.push((name, 1)),
+                None => needed.push((style.names.shorten(&need.instance), 1)),
             }
         }
         let line = |(name, count): (String, usize)| NextLine {

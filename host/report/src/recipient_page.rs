@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style as Paint};
-use artifacts_text::{agreeing, counted, terminal};
+use artifacts_text::{agreeing, counted, listed_up_to, terminal};
 use textwrap::core::display_width;
 
 use crate::recipients::{EVERYONE, RecipientChange};
@@ -46,7 +46,8 @@ pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, detai
     let mut text = String::new();
     let replaced = of(Move::Replaces);
     if !replaced.is_empty() {
-        let listed = listed(replaced.iter().map(|row| names.name(row.key)).collect());
+        let replacing: Vec<String> = replaced.iter().map(|row| names.name(row.key)).collect();
+        let listed = listed_up_to(&replacing, LISTED);
         let paint = AnsiColor::Red.on_default().bold();
         let _ = writeln!(text, "{paint}KEY CHANGED{paint:#}: {listed}\n");
         page.section(&mut text, &replaced);
@@ -73,7 +74,8 @@ pub fn recipient_summary(changes: &[RecipientChange], names: &RecipientNames) ->
         let mark = if row.step == Move::Replaces { ", KEY CHANGED" } else { "" };
         format!("{sign}{} ({}{mark})", names.name(row.key), row.secrets.len())
     };
-    listed(rows(changes, names).iter().map(one).collect())
+    let all: Vec<String> = rows(changes, names).iter().map(one).collect();
+    listed_up_to(&all, LISTED)
 }
 
 /// Returns how many secrets these changes are about.
@@ -211,12 +213,6 @@ impl Row<'_> {
             Move::Leaves => format!("leaves {count}"),
         }
     }
-}
-
-fn listed(names: Vec<String>) -> String {
-    let more = names.len().saturating_sub(LISTED);
-    let shown: Vec<String> = names.into_iter().take(LISTED).collect();
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 #[cfg(test)]

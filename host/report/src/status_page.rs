@@ -1,11 +1,10 @@
 //! The page of `status`: what needs work, and how many there are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{InstanceState, Reason, ReasonKind};
-use artifacts_text::counted;
+use artifacts_text::{counted, listed_up_to};
 
 use crate::layout::{Below, Line, PLAIN, RED, YELLOW, layout};
 use crate::style::sections;
@@ -74,11 +73,11 @@ impl Report {
     /// What a command left because it waits, keeps its value by another command, or because git does not know it.
     pub(crate) fn left(&self, style: &Style) -> Vec<Line> {
         let failures = BTreeMap::new();
-        let is_told = |name: &InstanceName| self.now_stale.iter().any(|stale| stale.name == *name);
+        let told: BTreeSet<&InstanceName> = self.now_stale.iter().map(|stale| &stale.name).collect();
         let of = |word: &str| {
             let left = self.rows.iter().filter(|(_, row)| row.done.is_none() && row.state.as_str() == word);
             // Without hints no one asked about what is stale.
-            let left = left.filter(|(name, row)| word == "blocked" || (!row.hints.is_empty() && !is_told(name)));
+            let left = left.filter(|(name, row)| word == "blocked" || (!row.hints.is_empty() && !told.contains(name)));
             left.map(|(name, row)| (name.clone(), self.work_line(name, row, &failures, style))).collect::<Vec<_>>()
         };
         let mut lines = alike(of("stale"), style);
@@ -140,7 +139,7 @@ impl Report {
                 ..Line::default()
             }
         };
-        if self.orphaned.len() > ALIKE && !style.verbose {
+        if are_many(self.orphaned.len(), style) {
             let name = format!("{}; -v lists them", entries(self.orphaned.len()));
             return vec![Line { word: "orphaned", paint: YELLOW, name, ..Line::default() }];
         }
@@ -190,12 +189,8 @@ impl Report {
         soon.sort();
         let most = if style.verbose { usize::MAX } else { EXPIRING };
         let one = |(left, name): &(u64, &InstanceName)| format!("{} in {}", style.names.shorten(name), days(*left));
-        let mut list: Vec<String> = soon.iter().take(most).map(one).collect();
-        let more = soon.len().saturating_sub(most);
-        if let Some(last) = list.last_mut().filter(|_| more > 0) {
-            let _ = write!(last, " and {more} more");
-        }
-        crate::text::field("expiring:", "expiring:".len() + 1, &list.join(", "), style)
+        let list: Vec<String> = soon.iter().map(one).collect();
+        crate::text::field("expiring:", "expiring:".len() + 1, &listed_up_to(&list, most), style)
     }
 }
 
@@ -260,7 +255,7 @@ fn alike(rows: Vec<(InstanceName, Line)>, style: &Style) -> Vec<Line> {
     for (_, line) in rows {
         let key = key(&line);
         let names = groups.get(&key).map(Vec::as_slice).unwrap_or_default();
-        if style.verbose || names.len() <= ALIKE {
+        if !are_many(names.len(), style) {
             lines.push(line);
         } else if shown.insert(key) {
             lines.push(one_of_many(line, names, style));

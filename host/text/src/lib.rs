@@ -15,4 +15,4 @@ pub use hidden::{has_control, has_hidden, is_control, is_hidden};
 pub use shell::{command_words, shell_word};
 pub use size::size;
 pub use terminal::{shortened, terminal, terminal_lines, visible_ascii};
-pub use words::{agreeing, counted, listed, separated};
+pub use words::{agreeing, counted, listed, listed_up_to, separated};

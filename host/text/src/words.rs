@@ -15,8 +15,13 @@ pub fn agreeing<'a, N: Copy + PartialEq + From<u8>>(count: N, one: &'a str, more
 
 /// Returns the first ten names, separated by commas, and how many more there are.
 pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
-    let shown = names.iter().take(NAMED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED) {
+    listed_up_to(names, NAMED)
+}
+
+/// Returns the first `most` names, separated by commas, and how many more there are.
+pub fn listed_up_to<S: AsRef<str>>(names: &[S], most: usize) -> String {
+    let shown = names.iter().take(most).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(most) {
         0 => shown,
         more => format!("{shown} and {more} more"),
     }
@@ -50,6 +55,7 @@ mod tests {
         let names: Vec<String> = (0..12).map(|number| number.to_string()).collect();
         assert_eq!(listed(&names), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more");
         assert_eq!(listed(&["a", "b"]), "a, b");
+        assert_eq!(listed_up_to(&["a", "b", "c"], 2), "a, b and 1 more");
         assert_eq!(listed::<&str>(&[]), "");
     }
 
