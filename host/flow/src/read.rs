@@ -169,7 +169,6 @@ impl<'a> Retrieval<'a> {
     #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
         let Self { instance, backend, entry, secrets, own, read } = self;
-        let expected = expected(tools, entry, secrets);
         let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
             return Err(failure::for_instance(instance, "its backend does not run here").into());
         };
@@ -190,7 +189,7 @@ impl<'a> Retrieval<'a> {
                         None => (said.message.as_str(), None),
                     };
                     failure::for_instance(instance, what)
-                        .compared(Comparison { found, expected })
+                        .compared(Comparison { found, expected: expected(tools, entry, secrets) })
                         .hint(said.hint.clone())
                 }
                 error => {

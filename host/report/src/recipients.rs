@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 pub const EVERYONE: &str = "everyone (public file)";
 
 /// Whom a file was encrypted to, and whom it would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecipientChange {
     /// The instance's name.
     pub instance: String,

@@ -144,7 +144,7 @@ pub(crate) fn recipients(
     base.report.recipients_digest = digest.filter(|_| !answer.is_yes());
     let labels = {
         let names = base.survey.names(&base.run.tools, Some(&known));
-        asked.labels(|key| names.label(key), answer.is_yes())
+        asked.labels(&names, answer.is_yes())
     };
     let consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;
     let tickets = tickets(base, is_chained, |instance| consent.allows(instance));
@@ -190,25 +190,18 @@ fn declined_by_no_one(changes: &[RecipientChange], names: &RecipientNames, diges
 fn shown(stored: &[RecipientChange], asked: &[RecipientChange]) -> Vec<RecipientChange> {
     let of = |change: &RecipientChange| (change.instance.clone(), change.file.clone());
     let first: BTreeSet<_> = asked.iter().filter(|change| change.before.is_empty()).map(of).collect();
-    let mut shown: Vec<_> = stored.iter().filter(|change| !first.contains(&of(change))).cloned().collect();
-    let others: Vec<_> = asked.iter().filter(|change| !shown.contains(change)).cloned().collect();
-    shown.extend(others);
-    shown
+    let stored: Vec<&RecipientChange> = stored.iter().filter(|change| !first.contains(&of(change))).collect();
+    let already: BTreeSet<&RecipientChange> = stored.iter().copied().collect();
+    let others = asked.iter().filter(|change| !already.contains(change));
+    stored.into_iter().chain(others).cloned().collect()
 }
 
 /// Shows which generators want to read secrets for the first time, asks, and stores the answer. Returns what may be read, and what
 /// was asked about.
 pub(crate) fn read_access(tools: &mut Tools, asked: ReadRequests) -> Result<(Allowed, Vec<ReadRequest>), Failure> {
     let unknown = asked.unknown(&tools.trust)?;
-    let answer = if unknown.is_empty() {
-        Answer::Yes { by: "" }
-    } else {
-        tools.operator.confirm(&Question::ReadAccess(&unknown))?
-    };
-    if let Answer::Yes { by } = answer {
-        record(tools, unknown.iter().map(|reading| accepted_reading(reading, by)).collect())?;
-    }
-    Ok((asked.settle(&tools.trust, answer.is_yes())?, unknown))
+    let is_yes = is_allowed(tools, &unknown, &Question::ReadAccess(&unknown), accepted_reading)?;
+    Ok((asked.settle(&tools.trust, is_yes)?, unknown))
 }
 
 /// Shows which generators would get answers for the first time and could pass them on, asks, and stores the answer. Returns the
@@ -218,15 +211,25 @@ pub(crate) fn answer_access(
     asked: AnswerRequests,
 ) -> Result<(BTreeSet<InstanceName>, Vec<AnswerRequest>), Failure> {
     let unknown = asked.unknown(&tools.trust)?;
-    let answer = if unknown.is_empty() {
-        Answer::Yes { by: "" }
-    } else {
-        tools.operator.confirm(&Question::AnswerAccess(&unknown))?
-    };
-    if let Answer::Yes { by } = answer {
-        record(tools, unknown.iter().map(|request| accepted_answers(request, by)).collect())?;
+    let is_yes = is_allowed(tools, &unknown, &Question::AnswerAccess(&unknown), accepted_answers)?;
+    Ok((asked.settle(&tools.trust, is_yes)?, unknown))
+}
+
+/// Asks about what is unknown, if anything is, and records a yes.
+fn is_allowed<T>(
+    tools: &mut Tools,
+    unknown: &[T],
+    question: &Question<'_>,
+    consent: impl Fn(&T, &str) -> ConsentRecord,
+) -> Result<bool, Failure> {
+    if unknown.is_empty() {
+        return Ok(true);
     }
-    Ok((asked.settle(&tools.trust, answer.is_yes())?, unknown))
+    let answer = tools.operator.confirm(question)?;
+    if let Answer::Yes { by } = answer {
+        record(tools, unknown.iter().map(|one| consent(one, by)).collect())?;
+    }
+    Ok(answer.is_yes())
 }
 
 fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {

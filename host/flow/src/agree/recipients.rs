@@ -11,7 +11,7 @@ use artifacts_trust::{AcceptedRecipients, NewLabels};
 
 use super::ticket::Allows;
 use crate::failure;
-use crate::look::names::FullLabel;
+use crate::look::names::Names;
 use crate::look::survey::{Survey, SurveyedInstance};
 
 /// Whom these instances may be encrypted to: what is not in here is not written.
@@ -149,7 +149,7 @@ impl RecipientQuestions {
     }
 
     /// Returns the labels of those who join by a yes, and of those who were accepted before.
-    pub fn labels(&self, label: impl Fn(&str) -> Option<FullLabel>, is_yes: bool) -> NewLabels {
+    pub(crate) fn labels(&self, names: &Names<'_>, is_yes: bool) -> NewLabels {
         let joined: BTreeSet<&String> =
             self.changes.iter().filter(|_| is_yes).flat_map(|change| change.after.difference(&change.before)).collect();
         let asked = self.asked();
@@ -157,13 +157,15 @@ impl RecipientQuestions {
         let all: BTreeSet<&String> =
             settled.flat_map(|(_, item)| item.sealed.iter().flat_map(Recipients::of_all_files)).collect();
         let labeled = |keys: &mut dyn Iterator<Item = &String>| {
-            keys.filter_map(|key| Some((key.clone(), label(key)?.label))).collect()
+            keys.filter_map(|key| Some((key.clone(), names.label(key)?))).collect()
         };
-        let still = |key: &String| Some((key.clone(), label(key).filter(|full| full.is_current)?.label));
+        let still = |key: &String| Some((key.clone(), names.current(key)?));
+        // It is of use only for the names of those who join.
+        let all_keys = self.named.iter().filter(|_| !joined.is_empty());
         NewLabels {
             known: labeled(&mut all.into_iter().filter(|key| !joined.contains(key))),
             joined: labeled(&mut joined.iter().copied()),
-            still: self.named.iter().filter_map(still).collect(),
+            still: all_keys.filter_map(still).collect(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Whose the recipients of a run are, for people. Nothing of it decides anything.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::Label;
@@ -21,19 +22,15 @@ pub(crate) struct Names<'a> {
     pub accepted: Option<&'a AcceptedRecipients>,
 }
 
-/// Holds a label by which a recipient is compared.
-pub(crate) struct FullLabel {
-    pub label: Label,
-    /// Whether the declarations or a backend say so now.
-    pub is_current: bool,
-}
-
 impl Names<'_> {
+    /// Every name that the declarations or a backend give a recipient now.
+    pub(crate) fn current(&self, key: &str) -> Option<Label> {
+        self.declared.full_label(key, self.labels.get(key)).filter(|label| label.names().next().is_some())
+    }
+
     /// Every name of a recipient.
-    pub(crate) fn label(&self, key: &str) -> Option<FullLabel> {
-        let current = self.declared.full_label(key, self.labels.get(key));
-        let is_current = current.as_ref().is_some_and(|label| label.names().next().is_some());
-        self.or_earlier(key, current).map(|label| FullLabel { label, is_current })
+    pub(crate) fn label(&self, key: &str) -> Option<Label> {
+        self.or_earlier(key, self.declared.full_label(key, self.labels.get(key)))
     }
 
     /// The label, or the one that it had, if it has no name now.
@@ -50,9 +47,9 @@ impl Names<'_> {
         let Some(accepted) = self.accepted else { return BTreeMap::new() };
         // The same key in the form of another backend is no other one.
         let converted = |key: &str| artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.to_owned());
-        let sought = converted(key);
+        let sought = LazyCell::new(|| converted(key));
         let others = |name: &str| {
-            let others = accepted.others_named(name, |one| converted(one) == sought);
+            let others = accepted.others_named(name, |one| one == key || converted(one) == *sought);
             others.into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
         };
         let by_name = label.names().map(|name| (name.to_owned(), others(name)));
@@ -63,7 +60,7 @@ impl Names<'_> {
         if key == EVERYONE {
             return KnownRecipient { shown: EVERYONE.to_owned(), ..KnownRecipient::default() };
         }
-        let earlier = self.label(key).map(|full| self.earlier(&full.label, key)).unwrap_or_default();
+        let earlier = self.label(key).map(|label| self.earlier(&label, key)).unwrap_or_default();
         let mut label = self.or_earlier(key, self.declared.label(key, self.labels.get(key)));
         if let Some(Label::Declared(names)) = &mut label
             && !earlier.keys().any(|name| names.contains(name))

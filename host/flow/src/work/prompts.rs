@@ -23,11 +23,16 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
     let steps = base.progress.steps();
     let state = &base.run.state;
     let of = |instance: &Instance| {
+        let answer = |name: &Name| state.answers.get(&(instance.name.clone(), name.clone()));
+        let is_retried = state.retried.contains(&instance.name);
+        let open = instance.artifact.prompts.iter();
+        let open: Vec<_> = open.filter(|(name, _)| is_retried || answer(name).is_none()).collect();
+        if open.is_empty() {
+            return Vec::new();
+        }
         let details = details(instance, &base.survey, &base.run.tools);
         let mut needs = base.run.with_dependencies(&BTreeSet::from([instance.name.clone()]));
         needs.remove(&instance.name);
-        let answer = |name: &Name| state.answers.get(&(instance.name.clone(), name.clone()));
-        let is_retried = state.retried.contains(&instance.name);
         let request = |(name, prompt): (&Name, &Prompt)| RequestedPrompt {
             instance: instance.name.clone(),
             prompt: name.clone(),
@@ -38,9 +43,7 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
             kind: prompt.kind,
             required: prompt.is_required(),
         };
-        let open = instance.artifact.prompts.iter();
-        let open = open.filter(|(name, _)| is_retried || answer(name).is_none());
-        open.map(request).collect::<Vec<_>>()
+        open.into_iter().map(request).collect::<Vec<_>>()
     };
     steps.iter().filter_map(|step| base.run.instances.get(&step.name)).flat_map(of).collect()
 }
