@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::{Artifact, ComponentSource, InstanceName, Name, Spec, Target};
+use artifacts_declared::{ComponentSource, InstanceName, Spec, Target};
 use artifacts_flow::Declared;
 use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
 use artifacts_plan::{Selector, ShortNames, TargetName};
@@ -72,7 +72,7 @@ impl Declarations {
     /// Returns how instances are named in text.
     pub fn short_names(&self) -> ShortNames {
         let of = |target: &'_ Target| {
-            let names = target.artifacts.iter().map(|(artifact, declared)| instance(target, artifact, declared));
+            let names = target.artifacts.iter().map(|(artifact, declared)| target.instance(artifact, declared));
             names.collect::<Vec<_>>()
         };
         ShortNames::new(self.spec.targets.iter().flat_map(of))
@@ -225,22 +225,13 @@ fn suffices(evaluation: &Evaluation, selectors: &[Selector]) -> bool {
     is_complete && !reach.iter().any(|name| matches!(name, InstanceName::Shared { .. }))
 }
 
-/// The instance of a target's artifact.
-pub fn instance(target: &Target, artifact: &Name, declared: &Artifact) -> InstanceName {
-    if declared.shared {
-        InstanceName::Shared { artifact: artifact.clone() }
-    } else {
-        InstanceName::new(target.kind, target.name.clone(), artifact.clone())
-    }
-}
-
 /// The instances that have a fault.
 fn about(spec: &Spec, fault: &EvaluationError) -> Vec<InstanceName> {
     let target = spec.targets.iter().find(|one| (one.kind, &one.name) == (fault.kind, &fault.target));
     let named = |name: &String| {
         let target = target?;
         let (artifact, declared) = target.artifacts.iter().find(|(artifact, _)| artifact.as_str() == name)?;
-        Some(instance(target, artifact, declared))
+        Some(target.instance(artifact, declared))
     };
     fault.artifacts.iter().filter_map(named).collect()
 }

@@ -10,7 +10,7 @@ use artifacts_plan::Selector;
 use artifacts_report::Failure;
 
 use crate::console::Console;
-use crate::declarations::{Declarations, instance};
+use crate::declarations::Declarations;
 use crate::environment::Environment;
 use crate::global::Global;
 
@@ -73,7 +73,7 @@ impl Evaluate for Evaluator {
 fn reason(flake: &Flake<'_>, spec: &Spec, name: &InstanceName) -> Option<String> {
     let (exported, owner, artifact) = spec.targets.iter().find_map(|target| {
         let mut blocked = target.artifacts.iter().filter(|(_, artifact)| artifact.blocked);
-        let (artifact, _) = blocked.find(|(artifact, declared)| instance(target, artifact, declared) == *name)?;
+        let (artifact, _) = blocked.find(|(artifact, declared)| target.instance(artifact, declared) == *name)?;
         Some((exported(flake, target)?, target, artifact))
     })?;
     let why = flake.why_blocked(&exported, owner, artifact.as_str()).ok()?;

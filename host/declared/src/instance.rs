@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, TargetKind};
+use crate::{Artifact, Name, Target, TargetKind};
 
 /// The name of one stored copy of an artifact, which is also its path below the storage: `per-machine/web1/attic`,
 /// `per-user/alice@laptop/ssh`, `shared/ca`.
@@ -31,10 +31,10 @@ pub enum InstanceName {
     },
 }
 
-/// The first directories of full names.
-const SCOPES: [&str; 3] = ["per-machine", "per-user", "shared"];
-
 impl InstanceName {
+    /// The first directories of full names.
+    pub const SCOPES: [&str; 3] = ["per-machine", "per-user", "shared"];
+
     /// The instance of a target's own artifact.
     pub fn new(kind: TargetKind, target: Name, artifact: Name) -> Self {
         match kind {
@@ -55,7 +55,7 @@ impl InstanceName {
     pub fn short(&self) -> String {
         match self {
             Self::Machine { target, artifact } | Self::User { target, artifact }
-                if !SCOPES.contains(&target.as_str()) =>
+                if !Self::SCOPES.contains(&target.as_str()) =>
             {
                 format!("{target}/{artifact}")
             }
@@ -69,6 +69,17 @@ impl InstanceName {
             Self::Machine { target, artifact } => vec!["per-machine", target.as_str(), artifact.as_str()],
             Self::User { target, artifact } => vec!["per-user", target.as_str(), artifact.as_str()],
             Self::Shared { artifact } => vec!["shared", artifact.as_str()],
+        }
+    }
+}
+
+impl Target {
+    /// Returns the instance of one of its artifacts.
+    pub fn instance(&self, artifact: &Name, declared: &Artifact) -> InstanceName {
+        if declared.shared {
+            InstanceName::Shared { artifact: artifact.clone() }
+        } else {
+            InstanceName::new(self.kind, self.name.clone(), artifact.clone())
         }
     }
 }

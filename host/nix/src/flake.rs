@@ -2,7 +2,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::{fmt, thread};
 
-use artifacts_declared::TargetKind;
+use artifacts_declared::{InstanceName, TargetKind};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -110,9 +110,8 @@ impl Flake<'_> {
     /// `per-machine/web1`, `per-user/alice@laptop/ssh`. `None` if any of them can: a word may be an artifact's name, a pattern
     /// may match users inside a machine, and a shared artifact needs all its targets, and so does its dependent.
     pub fn targets_of(&self, selector: &str) -> Option<Vec<TargetRef>> {
-        const SCOPES: [&str; 3] = ["per-machine", "per-user", "shared"];
         let (first, rest) = selector.split_once('/')?;
-        let may_be_elsewhere = self.targets.iter().any(|target| SCOPES.contains(&target.name.as_str()));
+        let may_be_elsewhere = self.targets.iter().any(|target| InstanceName::SCOPES.contains(&target.name.as_str()));
         if first == "shared" || may_be_elsewhere || selector.contains(['*', '?', '[', '\\']) {
             return None;
         }

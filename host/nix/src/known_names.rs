@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::{InstanceName, Spec, TargetKind};
+use artifacts_declared::{Spec, TargetKind};
 use artifacts_digest::Sha256;
 
 use crate::Nix;
@@ -39,7 +39,9 @@ impl Nix {
         let base = self.options.directory.as_deref().unwrap_or(Path::new("."));
         let file = file(directory, reference, base);
         let before = fs::read_to_string(&file).ok();
-        let known = before.clone().and_then(KnownNames::parse).map(|known| known.sorted()).unwrap_or_default();
+        // Where everything was evaluated, nothing is left of what was known.
+        let known = before.clone().filter(|_| !unevaluated.is_empty()).and_then(KnownNames::parse);
+        let known = known.map(|known| known.sorted()).unwrap_or_default();
         let text = known.updated(spec, unevaluated).text();
         if before.as_deref() != Some(text.as_str()) {
             let _ = replace(&file, text.as_bytes());
@@ -94,16 +96,18 @@ impl KnownNames {
 impl SortedNames {
     /// Returns the names of a spec, with what was known of targets that are not in it.
     fn updated(mut self, spec: &Spec, unevaluated: &[(TargetKind, String)]) -> Self {
+        let own: BTreeSet<&str> = unevaluated.iter().map(|(_, name)| name.as_str()).collect();
+        let machines = unevaluated.iter().filter(|(kind, _)| *kind != TargetKind::HomeManager);
+        let machines: BTreeSet<&str> = machines.map(|(_, name)| name.as_str()).collect();
+        // Users inside a machine's configuration are evaluated with it.
+        let is_inside = |user: &str| {
+            user.match_indices('@').any(|(at, _)| user.get(at + 1..).is_some_and(|of| machines.contains(of)))
+        };
         let is_unknown = |name: &str| {
             let mut parts = name.split('/');
             match (parts.next(), parts.next()) {
-                (Some("per-machine"), Some(target)) => unevaluated.iter().any(|(_, own)| own == target),
-                // Users inside a machine's configuration are evaluated with it.
-                (Some("per-user"), Some(target)) => unevaluated.iter().any(|(kind, own)| {
-                    own == target
-                        || (*kind != TargetKind::HomeManager
-                            && target.strip_suffix(own.as_str()).is_some_and(|u| u.ends_with('@')))
-                }),
+                (Some("per-machine"), Some(target)) => own.contains(target),
+                (Some("per-user"), Some(target)) => own.contains(target) || is_inside(target),
                 _ => !unevaluated.is_empty(),
             }
         };
@@ -118,11 +122,7 @@ impl SortedNames {
         self.backends.extend(spec.backends.keys().map(ToString::to_string));
         for target in &spec.targets {
             for (name, artifact) in &target.artifacts {
-                let instance = if artifact.shared {
-                    InstanceName::Shared { artifact: name.clone() }
-                } else {
-                    InstanceName::new(target.kind, target.name.clone(), name.clone())
-                };
+                let instance = target.instance(name, artifact);
                 let files = artifact.files.keys().map(ToString::to_string).collect();
                 self.instances.insert(instance.to_string(), files);
                 self.backends.extend(artifact.backend.iter().map(ToString::to_string));

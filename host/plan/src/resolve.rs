@@ -45,21 +45,13 @@ fn declarations(spec: &Spec) -> BTreeMap<InstanceName, Vec<Declaration<'_>>> {
     for target in &spec.targets {
         for (name, artifact) in &target.artifacts {
             let declaration = Declaration { target, name, artifact };
-            found.entry(instance_name(declaration)).or_default().push(declaration);
+            found.entry(target.instance(name, artifact)).or_default().push(declaration);
         }
     }
     for declarations in found.values_mut() {
         declarations.sort_by_key(|d| (&d.target.name, d.target.kind));
     }
     found
-}
-
-fn instance_name(d: Declaration<'_>) -> InstanceName {
-    if d.artifact.shared {
-        InstanceName::Shared { artifact: d.name.clone() }
-    } else {
-        InstanceName::new(d.target.kind, d.target.name.clone(), d.name.clone())
-    }
 }
 
 fn resolve(
@@ -148,7 +140,7 @@ fn dependencies(name: &InstanceName, d: Declaration<'_>) -> Result<BTreeMap<Name
                 format!("declare `artifacts.store.{dependency}` there, or remove it from `dependencies`"),
             ));
         };
-        let target = instance_name(Declaration { target: d.target, name: dependency, artifact });
+        let target = d.target.instance(dependency, artifact);
         if d.artifact.shared && !artifact.shared {
             return Err(problem(
                 format!("a shared artifact cannot depend on `{dependency}`, which is {target} alone"),

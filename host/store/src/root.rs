@@ -62,7 +62,7 @@ fn look_for_storages(directory: &StoreDir, path: &str, levels: usize, found: &mu
     let directories =
         directory.entries().unwrap_or_default().into_iter().filter(|(_, kind)| *kind == FileKind::Directory);
     let names: Vec<String> = directories.map(|(name, _)| name).filter(|name| !name.starts_with('.')).collect();
-    if !path.is_empty() && names.iter().any(|name| ["per-machine", "per-user", "shared"].contains(&name.as_str())) {
+    if !path.is_empty() && names.iter().any(|name| InstanceName::SCOPES.contains(&name.as_str())) {
         found.push(path.to_owned());
     } else if levels > 0 {
         for name in names {
