@@ -39,15 +39,14 @@ pub struct Activation {
 
 impl Activation {
     /// Reads the target's own spec, and chooses what the selectors name.
-    pub fn read(global: &Global, selectors: &[String]) -> Result<Self, Failure> {
+    pub fn read(global: &Global, selectors: &[Selector]) -> Result<Self, Failure> {
         let spec = global.spec.as_deref().unwrap_or(Path::new(SPEC));
         let declared = Declarations::from_file(spec, global.root.as_deref())?;
         let resolved = artifacts_plan::instances(&declared.spec, Some(&Environment::system()));
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
         let mut errors: Vec<Failure> =
             resolved.problems.into_iter().chain(looped).map(artifacts_flow::declared).collect();
-        let selectors: Vec<Selector> = selectors.iter().map(Selector::new).collect();
-        let (chosen, unclear) = select(&resolved.instances.keys().collect(), &selectors);
+        let (chosen, unclear) = select(&resolved.instances.keys().collect(), selectors);
         errors.extend(unclear.iter().map(artifacts_flow::selector));
         Ok(Self { declared, instances: resolved.instances, ordered, chosen, errors })
     }

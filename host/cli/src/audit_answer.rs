@@ -26,15 +26,14 @@ pub struct AuditAnswer {
 
 impl AuditAnswer {
     /// Reads the records that the filter and one of the selectors match; without selectors, all that the filter matches.
-    pub fn read(path: &Path, filter: &Filter, selectors: &[String]) -> Result<Self, Failure> {
+    pub fn read(path: &Path, filter: &Filter, selectors: &[Selector]) -> Result<Self, Failure> {
         let mut found = read(path, filter).map_err(|e| audit_log::failure(&e))?;
-        let parsed: Vec<Selector> = selectors.iter().map(Selector::new).collect();
         let known: BTreeSet<InstanceName> = found.records.iter().flat_map(instances).collect();
-        let (chosen, unclear) = select(&known.iter().collect(), &parsed);
+        let (chosen, unclear) = select(&known.iter().collect(), selectors);
         if let Some(ambiguous) = unclear.iter().find(|error| matches!(error, SelectorError::Ambiguous { .. })) {
             return Err(artifacts_flow::selector(ambiguous));
         }
-        found.records.retain(|record| parsed.is_empty() || instances(record).any(|name| chosen.contains(&name)));
+        found.records.retain(|record| selectors.is_empty() || instances(record).any(|name| chosen.contains(&name)));
         let idle = unclear.iter().map(|error| error.selector().to_string()).collect();
         let is_filtered = filter.backend.is_some() || filter.since.is_some() || filter.until.is_some();
         Ok(Self { path: path.to_owned(), summaries: summarize(&found.records), found, idle, is_filtered })

@@ -82,10 +82,14 @@ impl Console {
         *NAMES.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(names));
     }
 
+    /// Returns how instances are named.
+    pub fn names(&self) -> Arc<ShortNames> {
+        NAMES.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
+    }
+
     fn style(&self, stream: &(impl AsFd + IsTerminal)) -> Style {
         let foreign = if self.verbose() { usize::MAX } else { FOREIGN };
-        let names = NAMES.lock().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default();
-        Style { width: width_of(stream), foreign, verbose: self.verbose(), names }
+        Style { width: width_of(stream), foreign, verbose: self.verbose(), names: self.names() }
     }
 
     fn on_stdout(&self) -> Style {
@@ -203,8 +207,7 @@ impl Console {
 
     /// Words that were made fit for a terminal, and painted, before; to standard error.
     pub fn painted(&self, text: &str) {
-        let names = self.on_stderr().names;
-        print_stderr(&names.shorten_text(text));
+        print_stderr(&self.names().shorten_text(text));
     }
 
     /// A message that only the curious want.
@@ -257,7 +260,7 @@ impl Console {
 
     /// Returns an instance's name as it is shown.
     pub fn name(&self, name: &InstanceName) -> String {
-        self.on_stderr().names.shorten(name)
+        self.names().shorten(name)
     }
 
     /// Work on an instance begins.

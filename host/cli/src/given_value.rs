@@ -19,7 +19,7 @@ pub fn request(console: &Console, run: &Run, instance: &InstanceName, file: &Nam
     // An empty value has a question of its own.
     PromptRequest {
         instance: instance.clone(),
-        shown: console.on_stderr().names.shorten(instance),
+        shown: console.name(instance),
         prompt: file.clone(),
         description,
         details: Vec::new(),

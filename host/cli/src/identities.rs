@@ -120,18 +120,13 @@ impl IdentityOptions {
 /// Adds a file of a usual place. One that cannot be used is no reason not to try the next, and of no interest if that does.
 fn add(opener: &mut Opener, file: &Path) {
     let name = file.display().to_string();
-    opener.searched(name.clone());
-    let added = match limited_input::read(file, LARGEST) {
-        Ok(content) => opener.add(&name, &content),
-        Err(_) if !file.exists() => Ok(()),
-        Err(error) => Err(IdentityError::Unreadable { name, why: error.to_string() }),
-    };
-    if let Err(error) = added {
-        opener.leave_out(error);
+    match limited_input::read(file, LARGEST) {
+        Err(_) if !file.exists() => opener.searched(name),
+        content => add_content(opener, &name, content.map_err(|error| error.to_string())),
     }
 }
 
-/// Adds what a variable of the environment gives.
+/// Adds the content of a usual place or of a variable.
 fn add_content(opener: &mut Opener, name: &str, content: Result<Secret, String>) {
     opener.searched(name.to_owned());
     let added = match content {

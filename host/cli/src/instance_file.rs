@@ -2,7 +2,7 @@
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_flow::Run;
-use artifacts_plan::{Instance, Selector, SelectorError, SelectorKind};
+use artifacts_plan::{Instance, Selector, SelectorError, SelectorKind, SelectorMeaning};
 use artifacts_report::Failure;
 use artifacts_text::{listed, shell_word};
 use clap::Args;
@@ -53,7 +53,9 @@ impl InstanceFile {
             is_one.then(|| one(run, instance, of).and_then(|instance| file_of(instance, file)))
         });
         match (run.meaning(&Selector::new(self.instance.as_str()), of == FileUse::Replace), as_file) {
-            (Ok(_), Some(Ok((other, file)))) if of == FileUse::Replace => Err(vec![self.ambiguous(run, &other, &file)]),
+            (Ok(meaning), Some(Ok((other, file)))) if of == FileUse::Replace => {
+                Err(vec![self.ambiguous(&meaning, &other, &file)])
+            }
             (Err(SelectorError::Unmatched { .. }), Some(found)) => found,
             _ => self.only_file(one(run, &self.instance, of)?),
         }
@@ -73,9 +75,8 @@ impl InstanceFile {
         Err(vec![fault.hint(Some(format!("pass INSTANCE FILE; its files: {}", names(instance))))])
     }
 
-    fn ambiguous(&self, run: &Run, other: &InstanceName, file: &Name) -> Failure {
-        let instance = run.meaning(&Selector::new(self.instance.as_str()), true).ok();
-        let instance = instance.and_then(|meaning| meaning.names.first().map(ToString::to_string)).unwrap_or_default();
+    fn ambiguous(&self, meaning: &SelectorMeaning, other: &InstanceName, file: &Name) -> Failure {
+        let instance = meaning.names.first().map(ToString::to_string).unwrap_or_default();
         let file_form = format!("{} {}", shell_word(&other.to_string()), shell_word(file.as_str()));
         let hint = format!("pass `{} FILE` for the artifact, or `{file_form}` for the file", shell_word(&instance));
         Failure::new(self.instance.clone(), "names an artifact and a file of another one").hint(Some(hint))

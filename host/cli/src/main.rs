@@ -43,6 +43,7 @@ mod provisioned_files;
 mod recipient_question;
 mod registered;
 mod sandboxes;
+mod selectors;
 mod signals;
 mod standard_input;
 mod terminal;
@@ -83,19 +84,17 @@ fn arguments() -> Result<Cli, Exit> {
     let typed: Vec<OsString> = std::env::args_os().collect();
     let console = Console::new(false, 0, false, false);
     let mut command = Cli::command().term_width(width::of_help());
-    // A shell asks at each key, and never for help.
-    if typed.get(1).is_none_or(|word| word != "complete") {
-        command = help::install(command, &console);
-    }
     let matches = match command.try_get_matches_from_mut(&typed) {
         Ok(matches) => matches,
-        Err(error) => match other_verb(&error, &typed) {
-            Some(answer) => {
+        Err(error) => {
+            if let Some(answer) = other_verb(&error, &typed) {
                 console.failures(&[answer]);
                 return Err(Exit::USAGE);
             }
-            None => error.exit(),
-        },
+            // Help is written for who asks for it alone. Every other error is the same again.
+            let helpful = help::install(Cli::command().term_width(width::of_help()), &console);
+            helpful.try_get_matches_from(&typed).err().unwrap_or(error).exit()
+        }
     };
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Err(why) = standard_input::check(&cli.global, cli.command.standard_input()) {

@@ -90,13 +90,13 @@ impl TerminalOperator {
     }
 
     fn questions(&self, requests: &[RequestedPrompt]) -> Vec<artifacts_prompt::PromptRequest> {
-        let style = self.console.on_stderr();
+        let names = self.console.names();
         let question = |request: &RequestedPrompt| artifacts_prompt::PromptRequest {
             instance: request.instance.clone(),
-            shown: self.console.name(&request.instance),
+            shown: names.shorten(&request.instance),
             prompt: request.prompt.clone(),
             description: request.description.clone(),
-            details: request.details.iter().map(|line| style.names.shorten_text(line).into_owned()).collect(),
+            details: request.details.iter().map(|line| names.shorten_text(line).into_owned()).collect(),
             needs: request.needs.clone(),
             earlier: request.earlier.clone(),
             kind: request.kind,

@@ -1,7 +1,7 @@
 //! The line that says how far a run is, on the terminal: it rewrites itself, and is gone before anything else is printed.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use artifacts_report::ProgressLine;
@@ -22,12 +22,15 @@ struct Screen {
 
 static SCREEN: Mutex<Screen> = Mutex::new(Screen { line: None, is_shown: false });
 static TICKER: Once = Once::new();
+/// Wakes the ticker when there is a line.
+static CHANGED: Condvar = Condvar::new();
 
 /// Changes the line. It appears with the next tick, unless it is only kept for its times. Returns what the change returns.
 pub fn update<T>(start: Instant, is_visible: bool, change: impl FnOnce(&mut ProgressLine, Duration) -> T) -> T {
     let mut screen = screen();
     let changed = change(screen.line.get_or_insert_default(), start.elapsed());
     drop(screen);
+    CHANGED.notify_one();
     if !is_visible {
         return changed;
     }
@@ -35,6 +38,9 @@ pub fn update<T>(start: Instant, is_visible: bool, change: impl FnOnce(&mut Prog
         // Where there is no thread, there is no line.
         let _ = std::thread::Builder::new().name("progress".to_owned()).spawn(move || {
             loop {
+                // Nothing ticks while somebody else has the terminal, which may be for days.
+                let waited = CHANGED.wait_while(self::screen(), |screen| screen.line.is_none());
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
                 std::thread::sleep(PAUSE);
                 self::screen().draw(start.elapsed());
             }

@@ -8,13 +8,13 @@ use crate::activation::Activation;
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::selectors::Selectors;
 use crate::signals;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Machine, user, artifact, instance or glob [default: all]
-    #[arg(value_name = "SELECTOR")]
-    selectors: Vec<String>,
+    #[command(flatten)]
+    selectors: Selectors,
     /// RAM-backed directory for the files
     #[arg(long, value_name = "DIR", default_value = "/run/artifacts.d")]
     bytes: PathBuf,
@@ -29,7 +29,7 @@ pub struct Options {
 impl Options {
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let cancel = signals::cancel();
-        let activation = Activation::read(global, &self.selectors)?;
+        let activation = Activation::read(global, &self.selectors.parsed())?;
         let farm = DeployDir::open(&self.bytes, &self.links)?;
         let context = activation.context(&farm, &self.store, (global, console), &cancel)?;
         let report = activation.run(context, console);

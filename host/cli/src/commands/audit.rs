@@ -10,12 +10,12 @@ use crate::console::Console;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::selectors::Selectors;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Machine, user, artifact, instance or glob [default: all]
-    #[arg(value_name = "SELECTOR")]
-    selectors: Vec<String>,
+    #[command(flatten)]
+    selectors: Selectors,
     /// Only calls of this backend
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
@@ -44,7 +44,7 @@ impl Options {
             console.warning(&unsafe_place.message, unsafe_place.hint.as_deref());
         }
         let filter = Filter { backend: self.backend.clone(), since: self.since, until: self.until };
-        let answer = AuditAnswer::read(&path, &filter, &self.selectors)?;
+        let answer = AuditAnswer::read(&path, &filter, &self.selectors.parsed())?;
         if console.json() {
             console.object(answer.json(self.all), &[]);
         } else {

@@ -11,13 +11,13 @@ use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::selectors::Selectors;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Options {
-    /// Machine, user, artifact, instance or glob [default: all]
-    #[arg(value_name = "SELECTOR")]
-    selectors: Vec<String>,
+    #[command(flatten)]
+    selectors: Selectors,
     /// Also regenerate outdated values: those that expired, or whose validation or dependencies changed
     #[arg(long)]
     stale: bool,
@@ -41,7 +41,7 @@ pub struct Options {
 impl Options {
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let answers = self.answers.as_deref().map(read_answers).transpose()?;
-        let chosen: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let chosen = self.selectors.parsed();
         // An answers file may answer for everything that is declared.
         let evaluated: &[Selector] = if answers.is_some() { &[] } else { &chosen };
         let context = Context::new(global, console)?;

@@ -11,7 +11,6 @@ pub mod generate;
 pub mod get;
 pub mod graph;
 pub mod help;
-pub mod list;
 pub mod man;
 pub mod provision;
 pub mod prune;
@@ -28,6 +27,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::console::Console;
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::selectors::Selectors;
 use crate::standard_input::is_standard_input;
 
 /// Declare, generate and store secrets for NixOS and Home Manager
@@ -48,7 +48,7 @@ pub enum Command {
     Status(status::Options),
     /// Show the state of every instance, as `status --all` does
     #[command(hide = true)]
-    List(list::Options),
+    List(Selectors),
     /// Generate artifacts that are not stored yet
     Generate(generate::Options),
     /// Print one file, decrypted
@@ -118,7 +118,7 @@ pub fn stores(cli: &Cli) -> bool {
 pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Status(options) => options.run(&cli.global, console),
-        Command::List(options) => options.run(&cli.global, console),
+        Command::List(selectors) => status::Options::of_all(selectors.clone()).run(&cli.global, console),
         Command::Generate(options) => options.run(&cli.global, console),
         Command::Get(options) => options.run(&cli.global, console),
         Command::Run(options) => options.run(&cli.global, console),

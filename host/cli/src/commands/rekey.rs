@@ -1,5 +1,4 @@
 use artifacts_flow::Rekey;
-use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
 
@@ -7,12 +6,12 @@ use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::selectors::Selectors;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Machine, user, artifact, instance or glob [default: all]
-    #[arg(value_name = "SELECTOR")]
-    selectors: Vec<String>,
+    #[command(flatten)]
+    selectors: Selectors,
     /// Re-encrypt everything selected, even if its recipients did not change
     #[arg(long)]
     all: bool,
@@ -23,7 +22,7 @@ pub struct Options {
 
 impl Options {
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
-        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let selectors = self.selectors.parsed();
         let context = Context::new(global, console)?;
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);

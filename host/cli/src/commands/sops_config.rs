@@ -1,4 +1,3 @@
-use artifacts_plan::Selector;
 use artifacts_report::Failure;
 use clap::Args;
 use serde_json::json;
@@ -8,17 +7,17 @@ use crate::context::Context;
 use crate::creation_rules::{CreationRule, creation_rules, yaml};
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::selectors::Selectors;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Machine, user, artifact, instance or glob [default: all]
-    #[arg(value_name = "SELECTOR")]
-    selectors: Vec<String>,
+    #[command(flatten)]
+    selectors: Selectors,
 }
 
 impl Options {
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
-        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let selectors = self.selectors.parsed();
         let context = Context::new(global, console)?;
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);

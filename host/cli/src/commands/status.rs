@@ -1,4 +1,3 @@
-use artifacts_plan::Selector;
 use artifacts_report::{Failure, RowFilter};
 use artifacts_text::counted;
 use clap::Args;
@@ -7,12 +6,12 @@ use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::global::Global;
+use crate::selectors::Selectors;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Machine, user, artifact, instance or glob [default: all]
-    #[arg(value_name = "SELECTOR")]
-    selectors: Vec<String>,
+    #[command(flatten)]
+    selectors: Selectors,
     /// List everything, with backend, recipients and date
     #[arg(long)]
     all: bool,
@@ -20,12 +19,12 @@ pub struct Options {
 
 impl Options {
     /// Lists everything of these.
-    pub fn of_all(selectors: Vec<String>) -> Self {
+    pub fn of_all(selectors: Selectors) -> Self {
         Self { selectors, all: true }
     }
 
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
-        let selectors: Vec<Selector> = self.selectors.iter().map(Selector::new).collect();
+        let selectors = self.selectors.parsed();
         let context = Context::new(global, console)?;
         let mut run = context.open(&selectors)?;
         let selection = run.select(&selectors);

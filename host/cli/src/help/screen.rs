@@ -18,12 +18,10 @@ const COMMAND: usize = 13;
 /// Gives every command its help: its own options first, and none of those that all have.
 pub fn install(root: Command, console: &Console) -> Command {
     fn below(command: Command, path: &[String], console: &Console) -> Command {
-        let names: Vec<String> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
         let help = if path.is_empty() { of_root(&command) } else { of_command(&command, path, console) };
-        let command = command.override_help(help);
-        names.into_iter().fold(command, |command, name| {
-            let path = [path, std::slice::from_ref(&name)].concat();
-            command.mut_subcommand(name, |one| below(one, &path, console))
+        command.override_help(help).mut_subcommands(|one| {
+            let path = [path, &[one.get_name().to_owned()]].concat();
+            below(one, &path, console)
         })
     }
     below(root, &[], console)
