@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -86,19 +87,24 @@ impl Ran {
     /// When it is not.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        let said = format!("{} {}", self.stdout, self.stderr);
-        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(said.contains(text), "expected `{text}` in\n{self}");
+        assert!(self.words().contains(text), "expected `{text}` in\n{self}");
         self
     }
 
-    /// Asserts that a text is nowhere in what was said.
+    /// What was said, with line breaks and columns taken for blanks.
+    fn words(&self) -> String {
+        let said = format!("{} {}", self.stdout, self.stderr);
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Asserts that a text is nowhere in what was said, neither as it was nor with line breaks and columns taken for blanks.
     ///
     /// # Panics
     /// When it is.
     #[track_caller]
     pub fn never_says(self, text: &str) -> Self {
-        assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "found `{text}` in\n{self}");
+        let is_said = [&self.stdout, &self.stderr, &self.words()].iter().any(|said| said.contains(text));
+        assert!(!is_said, "found `{text}` in\n{self}");
         self
     }
 
@@ -287,6 +293,17 @@ impl Fleet {
     /// When it cannot be started.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<Ran> {
         Ok(self.output(arguments)?.into())
+    }
+
+    /// The same with a standard input, which need not be read.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn given(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Result<Ran> {
+        let mut command = self.command(arguments)?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let _ = child.stdin.take().context("standard input")?.write_all(input.as_ref());
+        Ok(child.wait_with_output()?.into())
     }
 
     /// The same, with what was said as bytes.

@@ -31,14 +31,6 @@ fn made() -> Result<Fleet> {
     Ok(fleet)
 }
 
-fn given(fleet: &Fleet, arguments: &[&str], value: &str) -> Result<Ran> {
-    let mut command = fleet.command(arguments)?;
-    let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = streams.spawn()?;
-    child.stdin.take().unwrap().write_all(value.as_bytes())?;
-    Ok(child.wait_with_output()?.into())
-}
-
 fn host(fleet: &mut Fleet) -> String {
     fleet.of("web1")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned()
 }
@@ -80,7 +72,8 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
     assert!(!fleet.path().join("secrets").exists(), "nothing is written");
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let stored = size(&fleet, "per-machine/web1/pair/key.age")?;
-    let ran = fleet.run(["-v", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("what is new");
+    let ran =
+        fleet.run(["-v", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("recipients of new secrets");
     ran.says(&format!("key: secret, 2 recipients, {stored} bytes stored")).says("pub: public, 9 bytes stored");
     let ran = fleet.run(["--json", "generate", "--regenerate", "--dry-run"])?.ends(0).never_says("hidden");
     let all = files(&ran, PAIR);
@@ -106,7 +99,7 @@ fn a_run_tells_of_public_files_in_json_too() -> Result<()> {
     fleet.generator("pair", "#!/bin/bash\nprintf hidden > $out/key\nprintf '\\xff' > $out/pub\n")?;
     let ran = fleet.run(["--json", "generate", "--regenerate", "pair"])?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["after"], json!({"secret": false, "size": 1, "text": null}));
-    let ran = given(&fleet, &["--json", "set", "pair", "pub"], "by hand")?.ends(0);
+    let ran = fleet.given(&["--json", "set", "pair", "pub"], "by hand")?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["after"], side("by hand"));
     Ok(())
 }

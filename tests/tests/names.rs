@@ -1,11 +1,8 @@
 //! Names as people type them, through the program itself.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use std::io::Write as _;
-use std::process::Stdio;
-
 use anyhow::Result;
-use artifacts_tests::fleet::{Fleet, Ran};
+use artifacts_tests::fleet::Fleet;
 use serde_json::{Value, json};
 
 /// A machine `web1` beside an artifact `web1`, a machine and a user of one name, and a name that a shell would run.
@@ -31,13 +28,6 @@ fn fleet() -> Result<Fleet> {
     }
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     Ok(fleet)
-}
-
-fn given(fleet: &Fleet, arguments: &[&str], value: &[u8]) -> Result<Ran> {
-    let mut child =
-        fleet.command(arguments)?.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let _ = child.stdin.take().unwrap().write_all(value);
-    Ok(child.wait_with_output()?.into())
 }
 
 #[test]
@@ -97,10 +87,10 @@ fn what_is_ambiguous_shows_both_forms_and_replaces_nothing() -> Result<()> {
     let forms = "pass `per-machine/bob/ssh` for the machine's artifact, or `per-user/bob/ssh` for the user's artifact";
     fleet.run(["generate", "--regenerate", "bob/ssh"])?.ends(1).says(forms);
     fleet.run(["generate", "--stale", "bob/ssh"])?.ends(1).says(forms);
-    given(&fleet, &["set", "bob/ssh"], b"other")?.ends(1).says(forms);
+    fleet.given(&["set", "bob/ssh"], b"other")?.ends(1).says(forms);
     fleet.run(["get", "bob/ssh"])?.ends(1).says("matches 2 instances");
     assert!(fleet.stored()? == before);
-    given(&fleet, &["set", "per-user/bob/ssh"], b"other")?.ends(0);
+    fleet.given(&["set", "per-user/bob/ssh"], b"other")?.ends(0);
     assert!(fleet.stored()? != before);
     Ok(())
 }

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -37,14 +36,6 @@ fn made() -> Result<Fleet> {
     Ok(fleet)
 }
 
-/// Runs a command with a standard input.
-fn given(fleet: &Fleet, arguments: &[&str], value: &[u8]) -> Result<Ran> {
-    let mut child =
-        fleet.command(arguments)?.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let _ = child.stdin.take().unwrap().write_all(value);
-    Ok(child.wait_with_output()?.into())
-}
-
 const ONE: &str = "secrets/per-machine/web1/pair/one.age";
 const TWO: &str = "secrets/per-machine/web1/pair/two.age";
 
@@ -52,7 +43,7 @@ const TWO: &str = "secrets/per-machine/web1/pair/two.age";
 fn a_file_is_set_without_a_key_and_its_neighbour_stays_byte_for_byte() -> Result<()> {
     let fleet = made()?;
     let before = fleet.stored()?;
-    let ran = given(&fleet, &["set", "pair", "one"], b"second\0of one\n")?.ends(0).never_says("second");
+    let ran = fleet.given(&["set", "pair", "one"], b"second\0of one\n")?.ends(0).never_says("second");
     let ran =
         ran.says("set web1/pair one, 2 recipients").says("now stale web1/from dependency: web1/pair was regenerated");
     ran.says("keep artifacts adopt web1/from").says("new value artifacts generate --stale web1/from");
@@ -82,10 +73,10 @@ fn the_largest_value_that_is_taken_comes_back() -> Result<()> {
         fleet.run(["generate", "--accept-recipients"])?.ends(0);
         let key = fleet.key_file("admin");
         let key = key.to_str().unwrap();
-        given(&fleet, &["-i", key, "set", "pair", "one"], &largest)?.ends(0);
+        fleet.given(&["-i", key, "set", "pair", "one"], &largest)?.ends(0);
         let got = fleet.output(["-i", key, "get", "pair", "one"])?;
         assert!(got.stdout == largest, "{backend}: {}", String::from_utf8_lossy(&got.stderr));
-        given(&fleet, &["set", "pair", "one"], &vec![0; (16 << 20) + 1])?.ends(1).says("the limit is 16777216 bytes");
+        fleet.given(&["set", "pair", "one"], vec![0; (16 << 20) + 1])?.ends(1).says("the limit is 16777216 bytes");
     }
     Ok(())
 }
@@ -96,13 +87,13 @@ fn with_other_readers_the_others_are_read_and_it_says_why() -> Result<()> {
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     let before = fleet.stored()?;
-    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("--accept-recipients");
-    let ran = given(&fleet, &["--accept-recipients", "set", "pair", "one"], b"x")?.ends(1);
+    fleet.given(&["set", "pair", "one"], b"x")?.ends(1).says("--accept-recipients");
+    let ran = fleet.given(&["--accept-recipients", "set", "pair", "one"], b"x")?.ends(1);
     ran.says("its recipients changed, so all of its files must be re-encrypted, but the other files cannot be read")
         .says("-i");
     assert_eq!(fleet.stored()?, before);
     let key = fleet.key_file("admin");
-    given(&fleet, &["-i", key.to_str().unwrap(), "set", "pair", "one"], b"x")?.ends(0);
+    fleet.given(&["-i", key.to_str().unwrap(), "set", "pair", "one"], b"x")?.ends(0);
     assert_eq!(fleet.decrypt("second", ONE)?, b"x");
     assert_eq!(fleet.decrypt("second", TWO)?, b"first of two");
     Ok(())
@@ -113,9 +104,9 @@ fn what_lacks_another_file_is_not_made_whole_by_one_alone() -> Result<()> {
     let mut fleet = made()?;
     fleet.of("web1")["artifacts"]["pair"]["files"]["three"] = json!({});
     // What is still missing keeps no other file from being set, and stays missing.
-    given(&fleet, &["--accept-recipients", "set", "pair", "one"], b"first of one")?.ends(3);
+    fleet.given(&["--accept-recipients", "set", "pair", "one"], b"first of one")?.ends(3);
     assert_eq!(fleet.run(["--json", "status"])?.state("per-machine/web1/pair"), "stale (files)");
-    given(&fleet, &["set", "pair", "three"], b"x")?.ends(0);
+    fleet.given(&["set", "pair", "three"], b"x")?.ends(0);
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
     // Nor is what another backend stored.
     fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("sops-nix");
@@ -124,7 +115,7 @@ fn what_lacks_another_file_is_not_made_whole_by_one_alone() -> Result<()> {
     let before = fleet.stored()?;
     let remembered = || fs::read(fleet.home().join("state/artifacts/headers/headers"));
     let headers = remembered()?;
-    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("stored by backend `agenix`");
+    fleet.given(&["set", "pair", "one"], b"x")?.ends(1).says("stored by backend `agenix`");
     assert_eq!(fleet.stored()?, before);
     assert_eq!(remembered()?, headers, "what lies nowhere is not remembered");
     Ok(())
@@ -135,8 +126,8 @@ fn a_public_file_is_set_for_nobody_and_shown_as_a_diff() -> Result<()> {
     let mut fleet = made()?;
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    given(&fleet, &["set", "pair", "pub"], b"other\n")?.ends(3).says("- shown").says("+ other");
-    let dry = given(&fleet, &["--json", "set", "--dry-run", "pair", "pub"], b"")?.ends(3).json();
+    fleet.given(&["set", "pair", "pub"], b"other\n")?.ends(3).says("- shown").says("+ other");
+    let dry = fleet.given(&["--json", "set", "--dry-run", "pair", "pub"], b"")?.ends(3).json();
     assert_eq!(dry["recipients"], json!(null), "what is not written has no new reader");
     // Whom the secret files are encrypted to is still told as it is.
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/pair"), "stale (recipients)");
@@ -150,14 +141,14 @@ fn what_was_secret_becomes_public_after_a_yes_only() -> Result<()> {
     fleet.of("web1")["artifacts"]["pair"]["files"]["two"] = json!({"secret": false});
     let before = fleet.stored()?;
     for arguments in [&["set", "pair", "two"][..], &["generate", "--regenerate", "pair"]] {
-        let ran = given(&fleet, arguments, b"typed")?.ends(1).says("+ everyone (public file)");
+        let ran = fleet.given(arguments, b"typed")?.ends(1).says("+ everyone (public file)");
         ran.says("--accept-recipients").never_says("typed");
     }
     fleet.run(["generate", "--regenerate", "--dry-run", "pair"])?.ends(3).says("+ everyone (public file)");
     assert_eq!(fleet.stored()?, before);
-    given(&fleet, &["--accept-recipients", "set", "pair", "two"], b"typed")?.ends(3);
+    fleet.given(&["--accept-recipients", "set", "pair", "two"], b"typed")?.ends(3);
     // It is agreed to by now; the other secret stays one.
-    given(&fleet, &["set", "pair", "two"], b"typed again")?.ends(3);
+    fleet.given(&["set", "pair", "two"], b"typed again")?.ends(3);
     assert_eq!(fleet.stored()?["per-machine/web1/pair/public/two"], b"typed again");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"first of one");
     Ok(())
@@ -169,13 +160,13 @@ fn what_is_given_whole_counts_as_made_from_what_lies_there() -> Result<()> {
     let from = "per-machine/web1/from";
     fleet.run(["generate", "--regenerate", "pair"])?.ends(0);
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(from), "stale (dependency)");
-    given(&fleet, &["set", "from", "secret"], b"by hand")?.ends(0);
+    fleet.given(&["set", "from", "secret"], b"by hand")?.ends(0);
     assert_eq!(fleet.run(["--json", "status"])?.ends(0).state(from), "present");
     fleet.run(["generate", "--stale"])?.ends(0);
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
     // The first making, too.
     fs::remove_dir_all(fleet.path().join("secrets").join(from))?;
-    given(&fleet, &["set", "from", "secret"], b"imported")?.ends(0);
+    fleet.given(&["set", "from", "secret"], b"imported")?.ends(0);
     assert_eq!(fleet.run(["--json", "status"])?.ends(0).state(from), "present");
     fleet.run(["generate", "--regenerate", "pair"])?.ends(0);
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(from), "stale (dependency)");
@@ -188,7 +179,7 @@ fn what_is_given_whole_counts_as_made_for_what_is_declared_now() -> Result<()> {
     let from = "per-machine/web1/from";
     fleet.of("web1")["artifacts"]["from"]["validation"] = json!("other");
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(from), "stale (validation)");
-    given(&fleet, &["set", "from", "secret"], b"by hand")?.ends(0);
+    fleet.given(&["set", "from", "secret"], b"by hand")?.ends(0);
     assert_eq!(fleet.run(["--json", "status"])?.ends(0).state(from), "present");
     Ok(())
 }
@@ -201,7 +192,7 @@ fn an_age_counts_as_it_is_declared_and_a_part_makes_the_whole_no_younger() -> Re
     fleet.of("web1")["artifacts"]["pair"]["maxAge"] = json!(1);
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "stale (expired)");
     for file in ["one", "pub"] {
-        given(&fleet, &["set", "pair", file], b"x")?.ends(3);
+        fleet.given(&["set", "pair", file], b"x")?.ends(3);
     }
     fleet.of("web1")["artifacts"]["pair"]["maxAge"] = json!(3600);
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(pair), "present");
@@ -215,9 +206,9 @@ fn an_age_counts_as_it_is_declared_and_a_part_makes_the_whole_no_younger() -> Re
 #[test]
 fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> {
     let mut fleet = made()?;
-    let dry = given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.ends(0).says("pub: public");
+    let dry = fleet.given(&["set", "--dry-run", "pair", "pub"], b"")?.ends(0).says("pub: public");
     dry.never_says("one: ").never_says("two: ").never_says("replaces");
-    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.ends(0).says("one: 2 recipients");
+    let dry = fleet.given(&["set", "--dry-run", "pair", "one"], b"")?.ends(0).says("one: 2 recipients");
     dry.never_says("two: ").never_says("pub: public");
     let key = fleet.key_file("admin");
     let dry = fleet.run(["-i", key.to_str().unwrap(), "edit", "--dry-run", "pair", "one"])?.ends(0);
@@ -225,15 +216,15 @@ fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> 
     // What is declared no more goes with what is set.
     fleet.of("web1")["artifacts"]["pair"]["files"].as_object_mut().unwrap().remove("two");
     let gone = "two: removed";
-    given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: 2 recipients").says(gone);
-    given(&fleet, &["set", "--dry-run", "pair", "pub"], b"")?.never_says(gone);
-    given(&fleet, &["set", "pair", "pub"], b"x")?.never_says("declared secret");
-    given(&fleet, &["set", "pair", "one"], b"x")?.says("two: removed (no longer declared)");
+    fleet.given(&["set", "--dry-run", "pair", "one"], b"")?.says("one: 2 recipients").says(gone);
+    fleet.given(&["set", "--dry-run", "pair", "pub"], b"")?.never_says(gone);
+    fleet.given(&["set", "pair", "pub"], b"x")?.never_says("declared secret");
+    fleet.given(&["set", "pair", "one"], b"x")?.says("two: removed (no longer declared)");
     // With other readers all that stays is encrypted anew.
     let mut fleet = made()?;
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    let dry = given(&fleet, &["set", "--dry-run", "pair", "one"], b"")?.says("one: 2 -> 3 recipients");
+    let dry = fleet.given(&["set", "--dry-run", "pair", "one"], b"")?.says("one: 2 -> 3 recipients");
     dry.says("two: 2 -> 3 recipients");
     Ok(())
 }
@@ -246,14 +237,15 @@ fn where_all_files_are_written_as_one_the_others_are_read_and_it_says_why() -> R
     fleet.configure("web1", "sops-nix", config);
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let before = fleet.stored()?;
-    given(&fleet, &["set", "pair", "one"], b"x")?
+    fleet
+        .given(&["set", "pair", "one"], b"x")?
         .ends(1)
         .says("its backend stores all files together, but the other files cannot be read")
         .says("-i");
     assert_eq!(fleet.stored()?, before);
     let key = fleet.key_file("admin");
     let key = key.to_str().unwrap();
-    given(&fleet, &["-i", key, "set", "pair", "one"], b"x")?.ends(0);
+    fleet.given(&["-i", key, "set", "pair", "one"], b"x")?.ends(0);
     for (file, value) in [("one", "x"), ("two", "first of two")] {
         assert_eq!(fleet.run(["-i", key, "get", "pair", file])?.ends(0).stdout, value);
     }
@@ -465,17 +457,17 @@ fn what_is_not_declared_not_made_or_not_here_is_refused_before_it_is_read() -> R
     fleet.run(["set", "pair", "one"])?.ends(1).says("not generated yet").says("generate web1/pair");
     // One that is all of its artifact is made by it.
     fleet.of("web1")["artifacts"]["from"]["dependencies"] = json!([]);
-    given(&fleet, &["--accept-recipients", "set", "from", "secret"], b"by hand")?.ends(0);
+    fleet.given(&["--accept-recipients", "set", "from", "secret"], b"by hand")?.ends(0);
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
     for empty in [&b""[..], b"\n", b" \r\n"] {
-        given(&fleet, &["set", "from", "secret"], empty)?.ends(1).says("standard input is empty");
+        fleet.given(&["set", "from", "secret"], empty)?.ends(1).says("standard input is empty");
     }
-    given(&fleet, &["set", "--dry-run", "from", "secret"], b"")?.ends(0).says("would set");
+    fleet.given(&["set", "--dry-run", "from", "secret"], b"")?.ends(0).says("would set");
     assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/from/secret.age")?, b"by hand");
     fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("dummy");
-    given(&fleet, &["set", "pair", "one"], b"x")?.ends(1).says("generated on the target");
+    fleet.given(&["set", "pair", "one"], b"x")?.ends(1).says("generated on the target");
     fs::write(fleet.path().join("secrets/per-machine/web1/from/secret.age"), "x")?;
-    given(&fleet, &["set", "from", "secret"], b"x")?.ends(1).says("a commit or a backup");
+    fleet.given(&["set", "from", "secret"], b"x")?.ends(1).says("a commit or a backup");
     Ok(())
 }
 
