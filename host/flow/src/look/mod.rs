@@ -22,3 +22,4 @@ pub(crate) mod staged;
 pub(crate) mod status;
 pub(crate) mod steps;
 pub(crate) mod survey;
+pub(crate) mod undo;

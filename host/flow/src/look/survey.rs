@@ -4,16 +4,16 @@ use std::sync::Arc;
 use artifacts_contract::ConfigSchema;
 use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
-use artifacts_report::{Failure, RecipientChange};
+use artifacts_report::{Failure, RecipientChange, hint_line};
 use artifacts_seam as seam;
 use artifacts_session::Verified;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
-use artifacts_text::Explain;
 
 use super::configured::check_config;
 use super::elsewhere::Storages;
 use super::extras;
 use super::facts::facts;
+use super::undo::restoring;
 use crate::failure;
 use crate::tools::{HeaderMemory, Phase, Tools};
 
@@ -25,8 +25,8 @@ const BATCH_BYTES: u64 = 64 << 20;
 /// The receipts of all instances, which are kept for the whole run, have at most so many bytes together: anyone who can push could
 /// otherwise fill the memory. Those of ten thousand instances with twenty recipients each take half of it.
 const RECEIPT_BYTES: u64 = 512 << 20;
-/// What to do where a part of an entry is missing.
-const MISSING: &str = "restore the missing files: `git status` names them; use `git restore` or a backup";
+/// Kind of the failure of an entry of which a part is missing.
+const INCOMPLETE: &str = "incomplete";
 
 /// What every instance is.
 #[derive(Default)]
@@ -107,6 +107,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     }
     survey.generations = generations;
     survey.name_recipients(tools);
+    survey.hint_at_missing(tools, all);
     tools.operator.phase(Phase::Idle);
     survey
 }
@@ -372,7 +373,7 @@ impl Survey {
                 Ok(Some(entry)) => {
                     if let Err(why) = self.keep(entry.receipt_size()) {
                         let hint = "name fewer instances, and see who wrote the largest receipts (`git log`)";
-                        self.fail(instance, &why, Some(hint.to_owned()));
+                        self.fail(instance, &Failure::new("", why).hint(Some(hint)));
                         continue;
                     }
                     bytes += entry.size();
@@ -381,7 +382,7 @@ impl Survey {
                 }
                 Ok(None) => InstanceProbe::without_entry(instance),
                 Err(why) => {
-                    self.fail(instance, &why.to_string(), why.hint());
+                    self.fail(instance, &Failure::from(why));
                     continue;
                 }
             };
@@ -398,7 +399,7 @@ impl Survey {
             return true;
         }
         let Err(failure) = check_config(backend, schema, instance) else { return true };
-        self.fail(instance, &failure.message, failure.hint);
+        self.fail(instance, &failure);
         false
     }
 
@@ -431,8 +432,9 @@ impl Survey {
             let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
             // A backend that looked and finds nothing of what is stored has no words for it.
             let missing = matches!(answer.said, Said::Checked { .. }) && look.facts.is_some();
-            let hint = answer.hint.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
-            self.errors.push(failure::for_instance(look.instance, why.clone()).hint(hint));
+            let failure = failure::for_instance(look.instance, why.clone()).hint(answer.hint.clone().or(twofold));
+            let kind = (missing && failure.hint.is_none()).then_some(INCOMPLETE);
+            self.errors.push(Failure { kind, ..failure });
         }
         let found = SurveyedInstance {
             state,
@@ -444,6 +446,17 @@ impl Survey {
             strays: look.facts.as_ref().map(|facts| facts.strays.clone()).unwrap_or_default(),
         };
         self.found.insert(look.instance.name.clone(), found);
+    }
+
+    /// Says of entries of which a part is missing what brings it back.
+    fn hint_at_missing(&mut self, tools: &Tools, all: &BTreeMap<InstanceName, Instance>) {
+        let missing = self.errors.iter_mut().filter(|failure| failure.kind == Some(INCOMPLETE));
+        for failure in missing {
+            let name: Option<InstanceName> = failure.subject.parse().ok();
+            let undo = name.and_then(|name| restoring(tools, all.get(&name).into_iter()).remove(&name));
+            let undo = undo.and_then(|undo| hint_line(&[undo], &[]));
+            failure.hint = undo.or_else(|| Some("restore the missing files from a commit or a backup".to_owned()));
+        }
     }
 
     /// Keeps what may name recipients: the labels of its backend, and of its receipt those of who is to leave.
@@ -467,9 +480,9 @@ impl Survey {
         self.found.insert(look.instance.name.clone(), found);
     }
 
-    fn fail(&mut self, instance: &Instance, why: &str, hint: Option<String>) {
-        self.errors.push(failure::for_instance(instance, why).hint(hint));
-        let found = SurveyedInstance::unknown(InstanceState::Error(why.to_owned()));
+    fn fail(&mut self, instance: &Instance, why: &Failure) {
+        self.errors.push(failure::of_instance(instance, why.clone()));
+        let found = SurveyedInstance::unknown(InstanceState::Error(why.message.clone()));
         self.found.insert(instance.name.clone(), found);
     }
 
@@ -485,7 +498,7 @@ impl Survey {
 
     fn fail_all(&mut self, instances: &[&Instance], why: &Failure) {
         for instance in instances {
-            self.fail(instance, &why.message, why.hint.clone());
+            self.fail(instance, why);
         }
     }
 }
