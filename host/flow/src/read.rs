@@ -75,21 +75,20 @@ pub fn retrieve(
                 Ok(()) => {
                     done.insert(reading.instance.name.clone(), Ok(reading.read));
                 }
-                Err(RetrieveFailure { failure, no_identity: true }) => waiting.push((reading, failure)),
-                Err(RetrieveFailure { failure, .. }) => {
+                Err(RetrieveFailure { failure, recipients: Some(recipients) }) => {
+                    waiting.push(Undecrypted { reading, failure, recipients });
+                }
+                Err(RetrieveFailure { failure, recipients: None }) => {
                     done.insert(reading.instance.name.clone(), Err(failure));
                 }
             }
         }
-        let again = ask_plugins(tools, &waiting);
-        open = Vec::new();
-        for (reading, failure) in waiting {
-            if again {
-                open.push(reading);
-            } else {
-                done.insert(reading.instance.name.clone(), Err(failure));
-            }
-        }
+        open = if ask_plugins(tools, &waiting) {
+            waiting.into_iter().map(|one| one.reading).collect()
+        } else {
+            done.extend(no_identity(waiting));
+            Vec::new()
+        };
     }
     tools.identities.forget_decrypted();
     tools.operator.phase(Phase::Idle);
@@ -111,13 +110,22 @@ struct Retrieval<'a> {
 /// Why nothing was read.
 struct RetrieveFailure {
     failure: Failure,
-    no_identity: bool,
+    /// Whose identity decrypts it, where none of those at hand does.
+    recipients: Option<BTreeSet<String>>,
 }
 
 impl From<Failure> for RetrieveFailure {
     fn from(failure: Failure) -> Self {
-        Self { failure, no_identity: false }
+        Self { failure, recipients: None }
     }
+}
+
+/// What no identity at hand decrypts.
+struct Undecrypted<'a> {
+    reading: Retrieval<'a>,
+    failure: Failure,
+    /// Whose identity does.
+    recipients: BTreeSet<String>,
 }
 
 impl<'a> Retrieval<'a> {
@@ -178,26 +186,25 @@ impl<'a> Retrieval<'a> {
             RetrieveCall { instance: instance.for_backend.clone(), files: &entry.files, names, openable, identities };
         let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
-            let no_identity =
+            let is_unopened =
                 matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
-                CallError::Failed(said) if no_identity => {
+                CallError::Failed(said) if is_unopened => {
                     // Behind its first part the sentence lists what was tried.
                     let (what, found) = match said.message.split_once("; ") {
                         Some((what, found)) => (what, Some(found.to_owned())),
                         None => (said.message.as_str(), None),
                     };
-                    failure::for_instance(instance, what)
-                        .compared(Comparison { found, expected: expected(tools, entry, secrets) })
-                        .hint(said.hint.clone())
+                    let found = Comparison { found, expected: None };
+                    failure::for_instance(instance, what).compared(found).hint(said.hint.clone())
                 }
                 error => {
                     let (why, hint) = failure::explain_call(error);
                     failure::for_instance(instance, why).hint(hint)
                 }
             };
-            RetrieveFailure { failure, no_identity }
+            RetrieveFailure { failure, recipients: is_unopened.then(|| recipients_of(tools, entry, secrets)) }
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
         let opened: BTreeSet<HeaderHash> = opened.filter_map(|opening| opening.header).collect();
@@ -217,31 +224,46 @@ fn not_in(tools: &Tools, storage: &str, instance: &Instance) -> Failure {
 }
 
 /// Has age plugins asked for what is waiting; false when nothing came of it.
-fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool {
-    let Some((first, _)) = waiting.first() else { return false };
+fn ask_plugins(tools: &mut Tools, waiting: &[Undecrypted<'_>]) -> bool {
+    let Some(first) = waiting.first() else { return false };
     if !tools.identities.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
         return false;
     }
-    let Ok(Some((mut session, identities))) = tools.session_and_identities(first.backend) else { return false };
-    let names: Vec<String> = waiting.iter().map(|(reading, _)| reading.instance.name.to_string()).collect();
+    let Ok(Some((mut session, identities))) = tools.session_and_identities(first.reading.backend) else { return false };
+    let names: Vec<String> = waiting.iter().map(|one| one.reading.instance.name.to_string()).collect();
     session.ask_plugins(&names, identities).unwrap_or(false)
 }
 
 /// So many recipients are named.
 const NAMED: usize = 5;
 
-/// Whose identity decrypts these files by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
-fn expected(tools: &Tools, entry: &Entry, secrets: &[String]) -> Option<String> {
-    let ReceiptState::Valid(receipt) = &entry.receipt else { return None };
-    let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
-    let keys: BTreeSet<&String> = wanted.flat_map(|(_, recipients)| recipients).collect();
-    let names: BTreeSet<String> = keys.into_iter().map(|key| tools.keys.name(key, receipt.labels.get(key))).collect();
-    let more = names.len().saturating_sub(NAMED);
-    let mut names: Vec<String> = names.into_iter().take(NAMED).collect();
+/// Says of each whose identity is expected. Where one decrypts all of them, only such are named: then it is one and the same failure.
+fn no_identity(waiting: Vec<Undecrypted<'_>>) -> Vec<(InstanceName, Result<RetrievedFiles, Failure>)> {
+    let all = waiting.iter().map(|one| one.recipients.clone());
+    let of_all = all.reduce(|one, other| &one & &other).unwrap_or_default();
+    let failed = |Undecrypted { reading, mut failure, recipients }: Undecrypted<'_>| {
+        failure.details.comparison.expected = expected(if of_all.is_empty() { recipients } else { of_all.clone() });
+        (reading.instance.name.clone(), Err(failure))
+    };
+    waiting.into_iter().map(failed).collect()
+}
+
+/// An identity of one of these.
+fn expected(recipients: BTreeSet<String>) -> Option<String> {
+    let more = recipients.len().saturating_sub(NAMED);
+    let mut names: Vec<String> = recipients.into_iter().take(NAMED).collect();
     let last = if more > 0 { Some(format!("{more} more")) } else { names.pop() };
     let last = last?;
     let who = if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) };
     Some(format!("an identity of {who}"))
+}
+
+/// Whose identity decrypts these files by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
+fn recipients_of(tools: &Tools, entry: &Entry, secrets: &[String]) -> BTreeSet<String> {
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return BTreeSet::new() };
+    let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
+    let keys: BTreeSet<&String> = wanted.flat_map(|(_, recipients)| recipients).collect();
+    keys.into_iter().map(|key| tools.keys.name(key, receipt.labels.get(key))).collect()
 }
 
 /// A file that was not declared yet when the entry was stored. A backend that names no recipients at all tells nothing of that.
