@@ -58,16 +58,6 @@ let
 
   without = wanted: set: keep (filter (key: wanted set.${key}) (attrNames set)) set;
 
-  # One set, where there is something in it.
-  keepSet =
-    key: set:
-    if set.${key} or { } == { } then
-      { }
-    else
-      {
-        ${key} = plain set.${key};
-      };
-
   # Plain data. `toJSON` would copy a path to the store, and so would discarding a path's context: its text first.
   plain =
     value:
@@ -180,7 +170,7 @@ let
         prompts = mapAttrs (_: set: plain (prompt set)) declared.prompts;
         generator = if generator == null then null else stored generator;
       }
-      // keepSet "backendConfig" declared;
+      // without (value: value != { }) (plain (keep [ "backendConfig" ] declared));
       # What can be told of an artifact that reads a public value that is not there yet.
       part =
         without (value: value != null) (

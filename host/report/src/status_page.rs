@@ -194,8 +194,8 @@ impl Report {
     }
 }
 
-/// Says how long there is left: `9 days`.
-fn days(seconds: u64) -> String {
+/// Says how long so many seconds are: `9 days`.
+pub fn days(seconds: u64) -> String {
     match seconds / DAY {
         0 => "less than a day".to_owned(),
         days => counted(days, "day"),
