@@ -357,8 +357,12 @@ let
         if !(target.artifacts ? ${key}) || one.blocked || two.blocked then
           [ ]
         else
-          map (field: problem [ key ] "artifacts.store.${key}.${field}") (differing (unplaced one) (unplaced two));
-      found = map (field: problem [ ] "artifacts.${field}") ofTarget ++ concatMap ofArtifact (attrNames other.artifacts);
+          map (field: problem [ key ] "artifacts.store.${key}.${field}") (
+            differing (unplaced one) (unplaced two)
+          );
+      found =
+        map (field: problem [ ] "artifacts.${field}") ofTarget
+        ++ concatMap ofArtifact (attrNames other.artifacts);
     in
     spec
     // {
@@ -391,8 +395,8 @@ let
     ++ (if whole == [ ] then [ ] else [ (foldl' joined (head whole).spec' (tail whole)) ]);
 
   # Where configurations are inside a configuration: the option that has them by name, in what of each the configuration is, and what
-  # a person calls one. Those without a kind are
-  # the same target in another form, and come last: they have most of the others in them again.
+  # a person calls one. Those without a kind are the same target in another form, and come last: they have most of the others in them
+  # again.
   insides = [
     {
       word = "user";
@@ -424,7 +428,8 @@ let
         "vms"
       ];
       # One that is built from another flake has no configuration here. It is a whole evaluation, not its `config` alone.
-      configuration = one: if one.config or null == null then null else one.config.config or one.config;
+      configuration =
+        one: if one.config or null == null then null else one.config.config or one.config;
       kind = "nixos";
       nameOf = ownName;
     }
@@ -437,7 +442,12 @@ let
     {
       word = "VM variant";
       option = [ "virtualisation" ];
-      names = node: filter (variesFor node) [ "vmVariant" "vmVariantWithBootLoader" ];
+      names =
+        node:
+        filter (variesFor node) [
+          "vmVariant"
+          "vmVariantWithBootLoader"
+        ];
       configuration = one: one;
       kind = null;
     }
@@ -472,7 +482,13 @@ let
       inside:
       let
         set = at inside.option node.config;
-        names = if inside ? names then inside.names node else if isAttrs set then attrNames set else [ ];
+        names =
+          if inside ? names then
+            inside.names node
+          else if isAttrs set then
+            attrNames set
+          else
+            [ ];
         part =
           one:
           let

@@ -366,7 +366,7 @@ fn the_command_that_a_build_prints_makes_what_is_inside_a_machine() -> Result<()
     ] {
         let build = format!(".#{configuration}{inside}.system.build.toplevel.drvPath");
         let said = nix::nix(&checkout.path(), &["eval", "--raw", &build]).unwrap_err().to_string();
-        let command = said.split("run: artifacts ").nth(1).and_then(|rest| rest.lines().next()).expect(&said);
+        let command = said.split("run: artifacts ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
         assert_eq!(command.trim(), format!("generate {instance}"));
         let words: Vec<&str> = command.split_whitespace().collect();
         checkout.run(&[&["--accept-recipients"], words.as_slice()].concat())?.ends(0);

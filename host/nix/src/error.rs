@@ -275,8 +275,7 @@ impl Explain for Error {
             Self::NoArtifacts { .. } => {
                 "import artifacts.nixosModules.default (machines) or artifacts.homeModules.default (users) in them"
             }
-            Self::Twice { remedy: Some(remedy), .. } => return Some(remedy.clone()),
-            Self::Twice { .. } => "rename one of them, or export it once only",
+            Self::Twice { remedy, .. } => remedy.as_deref().unwrap_or("rename one of them, or export it once only"),
             Self::Disagree { option, .. } if option == "artifacts.root" => {
                 "set it in a module that all targets import; if it is, the checkout changed during this run: run the command again"
             }

@@ -86,14 +86,14 @@ fn every_instance_that_a_module_names_is_one_that_is_declared() {
     let bench = Bench::new();
     bench.flake(&fleet(""));
     // As the modules and the assertions of each configuration have it, all the way down.
-    let named = r#"machine: let
+    let named = r"machine: let
         of = config: map (one: one.instance) (builtins.attrValues (config.artifacts.store or { })) ++ map (one: one.artifact.instance) (config.artifacts.expected or [ ]);
         users = config: builtins.concatMap of (builtins.attrValues (config.home-manager.users or { }));
         all = config: of config ++ users config;
         inside = config: all config ++ builtins.concatMap (one: all one.config) [ config.containers.db ];
       in inside machine.config ++ inside machine.config.specialisation.game.configuration
         ++ all machine.config.specialisation.game.configuration.containers.late.config
-        ++ all machine.config.microvm.vms.vm.config.config"#;
+        ++ all machine.config.microvm.vms.vm.config.config";
     let named = bench.eval_json("nixosConfigurations.web1", named);
     let named: BTreeSet<String> = serde_json::from_value(named).unwrap();
     assert_eq!(named, instances(&bench.evaluate().spec));
@@ -243,7 +243,7 @@ fn what_blocks_an_artifact_is_told_wherever_it_is_declared() {
 fn a_vm_for_trying_makes_everything_itself() {
     let bench = Bench::new();
     let vm = |more: &str| format!("{{ virtualisation.vmVariant = {{ lib, ... }}: {{ {more} }}; }}");
-    let backends = r#"machine: let vm = machine.config.virtualisation.vmVariant; in map (config: config.artifacts.store.own.backend or config.artifacts.store.key.backend) [ vm vm.home-manager.users.alice machine.config ]"#;
+    let backends = r"machine: let vm = machine.config.virtualisation.vmVariant; in map (config: config.artifacts.store.own.backend or config.artifacts.store.key.backend) [ vm vm.home-manager.users.alice machine.config ]";
     bench.flake(&fleet(""));
     assert_eq!(bench.eval_json("nixosConfigurations.web1", backends), serde_json::json!(["dummy", "dummy", "agenix"]));
     // Nothing that is only there is stored, and nothing there is compared; yet whatever a module names is listed.
