@@ -110,10 +110,9 @@ impl<'a> CommandLine<'a> {
     }
 
     fn missing(&self, arguments: &[String], typed: &[OsString]) -> Failure {
-        if self.path == ["run"] && arguments.iter().any(|argument| argument.contains("CMD")) {
-            if let Some(hint) = other_verbs::separated(typed) {
-                return self.fails("no `--` before the command").hint(Some(hint));
-            }
+        let is_run = self.path == ["run"] && arguments.iter().any(|argument| argument.contains("CMD"));
+        if let Some(hint) = other_verbs::separated(typed).filter(|_| is_run) {
+            return self.fails("no `--` before the command").hint(Some(hint));
         }
         let names: Vec<String> = arguments.iter().map(|argument| plain(argument)).collect();
         self.expecting_usage(format!("missing {}", names.join(" and ")))
@@ -137,7 +136,7 @@ impl<'a> CommandLine<'a> {
     /// A value that does not have the form of one.
     fn invalid(&self, error: &Error) -> Failure {
         let why = error.source().map(ToString::to_string).unwrap_or_default();
-        let is_number = error.source().is_some_and(|source| source.is::<ParseIntError>());
+        let is_number = error.source().and_then(|source| source.downcast_ref::<ParseIntError>()).is_some();
         let expected = if is_number { Some("a number") } else { why.strip_prefix("expected ") };
         let failure = self.wrong_value(error);
         match expected {

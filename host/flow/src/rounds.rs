@@ -21,7 +21,7 @@ pub fn preview(run: &mut Run, selectors: &[Selector], change: &Generate) -> Repo
     let selection = select(run, selectors, *change);
     let mut report = run.survey(&selection).preview(change);
     blocked::explain(run, &mut report);
-    faults.into_iter().for_each(|fault| report.add_error(fault));
+    report.add_errors(faults);
     report
 }
 
@@ -155,7 +155,7 @@ impl Whole {
     fn end(self, declared: Vec<Failure>) -> Report {
         let errors = declared.into_iter().chain(self.unclear).chain(self.report.errors).collect();
         let mut report = Report { errors, ..self.report };
-        self.faults.into_iter().for_each(|fault| report.add_error(fault));
+        report.add_errors(self.faults);
         report
     }
 }

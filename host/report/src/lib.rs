@@ -270,10 +270,12 @@ impl Report {
         self.answer_requests.extend(later.answer_requests);
     }
 
-    /// Adds a failure, unless the same is there already.
-    pub fn add_error(&mut self, failure: Failure) {
-        if !self.errors.contains(&failure) {
-            self.errors.push(failure);
+    /// Adds the failures that are not there yet.
+    pub fn add_errors(&mut self, failures: impl IntoIterator<Item = Failure>) {
+        for failure in failures {
+            if !self.errors.contains(&failure) {
+                self.errors.push(failure);
+            }
         }
     }
 

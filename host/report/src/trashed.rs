@@ -114,7 +114,7 @@ mod tests {
         assert!(two.contains("in secrets, key") && two.contains("in vault, key"), "{two}");
         let moved = entry("secrets", Some("secrets/.artifacts/trash/x"));
         let unknown = TrashedEntry { is_tracked: false, ..moved.clone() };
-        assert!(shown(&[unknown.clone()]).ends_with("the trash is secrets/.artifacts/trash\n"));
+        assert!(shown(std::slice::from_ref(&unknown)).ends_with("the trash is secrets/.artifacts/trash\n"));
         let verbose = plain(&trashed(&[unknown], &Style { verbose: true, ..style(80) }));
         assert!(verbose.contains("\n         secrets/.artifacts/trash/x\n"), "{verbose}");
         let many = shown(&vec![moved; 31]);

@@ -10,10 +10,10 @@ use artifacts_text::shell_word;
 
 use super::adoptable::is_adoptable;
 use super::foreseeable::foreseeable_error;
+use super::index::is_conflict;
 use super::orphans::Orphan;
 use super::rekeyable::{unopenable, unretrievable, wants_rekey};
 use super::settable::unsettable;
-use super::staged::is_conflict;
 use super::steps::{GenerateScope, steps};
 use super::survey::{Survey, SurveyedInstance, survey};
 use super::undo::restoring;

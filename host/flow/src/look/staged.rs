@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{InstanceState, Reason};
+use artifacts_plan::InstanceState;
 use artifacts_report::{Effect, Hint, Report, Unstaged};
 use artifacts_store::Staged;
 use artifacts_text::{Explain, command_words};
 
-use super::index::{Indexed, compare_index, index_fault, is_stageable};
+use super::index::{Indexed, compare_index, index_fault, is_conflict, is_stageable};
 use crate::run::Run;
 use crate::tools::RunEvent;
 
@@ -51,9 +51,7 @@ fn read_index(run: &Run, report: &mut Report) -> Indexed {
         let staged = indexed.by_name.get(&instance.name)?;
         if staged.is_stored() { None } else { index_fault(instance, staged) }
     });
-    for failure in outside.chain(failures) {
-        report.add_error(failure);
-    }
+    report.add_errors(outside.chain(failures));
     indexed
 }
 
@@ -117,9 +115,4 @@ fn sentence(staged: &Staged, is_stageable: bool) -> Option<String> {
             format!("unresolved merge conflict: choose one side with `{command}` or `{theirs}`, then `git add` it")
         }
     })
-}
-
-/// Whether a reason is that a merge was not resolved.
-pub(crate) fn is_conflict(reason: &Reason) -> bool {
-    reason.message.contains("merge conflict")
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use artifacts_contract::ConfigSchema;
 use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
-use artifacts_report::{Failure, RecipientChange, hint_line};
+use artifacts_report::{Failure, RecipientChange};
 use artifacts_seam as seam;
 use artifacts_session::Verified;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
@@ -13,7 +13,7 @@ use super::configured::check_config;
 use super::elsewhere::Storages;
 use super::extras;
 use super::facts::facts;
-use super::undo::restoring;
+use super::undo::{INCOMPLETE, hint_at_missing};
 use crate::failure;
 use crate::tools::{HeaderMemory, Phase, Tools};
 
@@ -25,8 +25,6 @@ const BATCH_BYTES: u64 = 64 << 20;
 /// The receipts of all instances, which are kept for the whole run, have at most so many bytes together: anyone who can push could
 /// otherwise fill the memory. Those of ten thousand instances with twenty recipients each take half of it.
 const RECEIPT_BYTES: u64 = 512 << 20;
-/// Kind of the failure of an entry of which a part is missing.
-const INCOMPLETE: &str = "incomplete";
 
 /// What every instance is.
 #[derive(Default)]
@@ -107,7 +105,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     }
     survey.generations = generations;
     survey.name_recipients(tools);
-    survey.hint_at_missing(tools, all);
+    hint_at_missing(tools, all, &mut survey.errors);
     tools.operator.phase(Phase::Idle);
     survey
 }
@@ -446,17 +444,6 @@ impl Survey {
             strays: look.facts.as_ref().map(|facts| facts.strays.clone()).unwrap_or_default(),
         };
         self.found.insert(look.instance.name.clone(), found);
-    }
-
-    /// Says of entries of which a part is missing what brings it back.
-    fn hint_at_missing(&mut self, tools: &Tools, all: &BTreeMap<InstanceName, Instance>) {
-        let missing = self.errors.iter_mut().filter(|failure| failure.kind == Some(INCOMPLETE));
-        for failure in missing {
-            let name: Option<InstanceName> = failure.subject.parse().ok();
-            let undo = name.and_then(|name| restoring(tools, all.get(&name).into_iter()).remove(&name));
-            let undo = undo.and_then(|undo| hint_line(&[undo], &[]));
-            failure.hint = undo.or_else(|| Some("restore the missing files from a commit or a backup".to_owned()));
-        }
     }
 
     /// Keeps what may name recipients: the labels of its backend, and of its receipt those of who is to leave.

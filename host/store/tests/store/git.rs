@@ -755,7 +755,7 @@ fn what_git_has_as_it_was_stored_is_found_in_the_index_and_then_in_the_last_comm
         }
         // A receipt of another instance's is no proof.
         checkout.put("shared/ca", &[("env.age", "1")]);
-        let receipt = fs::read(checkout.path(&format!("secrets/shared/ca/receipt.json"))).unwrap();
+        let receipt = fs::read(checkout.path("secrets/shared/ca/receipt.json")).unwrap();
         git(top, &["checkout", "-q", "--orphan", "new"]);
         fs::write(checkout.path(&format!("secrets/{WEB}/receipt.json")), receipt).unwrap();
         git(top, &["add", "secrets"]);
