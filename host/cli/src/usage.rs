@@ -14,7 +14,7 @@ use crate::{help, other_verbs};
 
 /// Returns what is wrong; none where the person asked for help or the version. `typed` are all words, the program's own first.
 pub fn failure(error: &Error, root: &Command, typed: &[OsString]) -> Option<Failure> {
-    let line = CommandLine::new(error, root);
+    let line = CommandLine::new(error, root, typed);
     Some(match error.kind() {
         ErrorKind::DisplayHelp
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
@@ -47,11 +47,21 @@ struct CommandLine<'a> {
 }
 
 impl<'a> CommandLine<'a> {
-    fn new(error: &Error, root: &'a Command) -> Self {
-        // Which command it was stands in clap's line of usage alone.
+    fn new(error: &Error, root: &'a Command, typed: &[OsString]) -> Self {
+        // Which command it was stands in clap's line of usage, where there is one.
         let usage = text(error, ContextKind::Usage);
+        let words: Vec<&str> = if usage.is_empty() {
+            typed
+                .iter()
+                .skip(1)
+                .filter_map(|word| word.to_str())
+                .skip_while(|word| root.find_subcommand(word).is_none())
+                .collect()
+        } else {
+            usage.split_whitespace().skip_while(|word| *word != root.get_name()).skip(1).collect()
+        };
         let (mut command, mut path) = (root, Vec::new());
-        for word in usage.split_whitespace().skip_while(|word| *word != root.get_name()).skip(1) {
+        for word in words {
             let Some(below) = command.find_subcommand(word) else { break };
             path.push(below.get_name());
             command = below;
