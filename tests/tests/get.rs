@@ -336,6 +336,35 @@ fn a_plugin_is_started_once_for_all_that_a_run_writes_and_once_for_all_that_it_r
     Ok(())
 }
 
+#[test]
+fn a_new_key_reads_what_is_encrypted_to_it_of_either_kind() -> Result<()> {
+    let keys = tempfile::tempdir()?;
+    let mut fleet = fleet(&[])?;
+    let new = |name: &str, arguments: &[&str]| -> Result<(PathBuf, String)> {
+        let file = keys.path().join(name);
+        let output = fleet.output([&["keygen", "-o", file.to_str().unwrap()], arguments].concat())?;
+        let told = String::from_utf8(output.stderr)?;
+        ensure!(output.status.success() && output.stdout.is_empty(), "{told}");
+        let (_, recipient) = told.trim().split_once("artifacts.recipients.").context("a line to declare it")?;
+        let recipient = recipient.split('"').nth(1).context("a recipient")?.to_owned();
+        Ok((file, recipient))
+    };
+    let (classic, post_quantum, host) = (new("classic", &[])?, new("pq", &["--pq"])?, new("host", &["--pq"])?);
+    let mixed = json!({"publicHostKey": host.1, "publicUserKeys": [classic.1, post_quantum.1]});
+    fleet.configure("web1", "sops-nix", mixed.clone());
+    fleet.configure("web1", "agenix", mixed);
+    let refused = fleet.run(["generate", "a"])?.ends(1);
+    refused.says("age does not encrypt one file to post-quantum recipients").says("and others");
+    fleet.configure("web1", "agenix", json!({"publicHostKey": host.1, "publicUserKeys": [post_quantum.1]}));
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    for (artifact, key) in [("a", &post_quantum.0), ("a", &host.0), ("s", &classic.0), ("s", &post_quantum.0)] {
+        assert_eq!(got(&fleet, &["-i", key.to_str().unwrap(), "get", artifact, "secret"])?, SECRET, "{artifact}");
+    }
+    let again = fleet.run(["keygen", "-o", classic.0.to_str().unwrap()])?.ends(1);
+    again.says("an identity is never overwritten");
+    Ok(())
+}
+
 /// An ssh host key, its public half, and the age key that `ssh-to-age -private-key` makes of it.
 const HOST: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIAAAAIg3nzlwN585\ncAAAAAtzc2gtZWQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIA\nAAAECjtiRqnFYLpbKlepqcd5KYJKaOKV4pBvm66QnDZijTDMOByeNaA/w7w4r1em1TKMk9\nWDtHiEqmbzfE4LGtIEMgAAAABGhvc3QB\n-----END OPENSSH PRIVATE KEY-----\n";
 const HOST_PUBLIC: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMOByeNaA/w7w4r1em1TKMk9WDtHiEqmbzfE4LGtIEMg root@web1";
