@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetId, TargetKind};
-use artifacts_text::listed_up_to;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -80,9 +79,6 @@ enum SpecAnswer {
     Spec(TargetSpec),
     NameMismatch(TargetNameMismatch),
 }
-
-/// So many targets are named of which Nix says the same.
-const NAMED: usize = 3;
 
 /// Field of a target, for which the types of the spec have no place.
 const PROBLEMS: &str = "x-problems";
@@ -187,8 +183,7 @@ impl Flake<'_> {
         };
         let mut parts: Vec<TargetSpec> = Vec::new();
         let mut is_unlocked = false;
-        // What Nix says of many targets in the same words is said once.
-        let mut said_of: Vec<(String, Vec<String>)> = Vec::new();
+        let mut messages = Vec::new();
         for (target, result) in targets.iter().zip(self.evaluate_each(targets)) {
             match result {
                 Ok(found) => {
@@ -197,12 +192,7 @@ impl Flake<'_> {
                     let (unlocked, said): (Vec<&str>, Vec<&str>) =
                         found.said.trim().lines().partition(|line| *line == message::UNLOCKED);
                     is_unlocked |= !unlocked.is_empty();
-                    let said = said.join("\n");
-                    match said_of.iter_mut().find(|(text, _)| *text == said) {
-                        Some((_, targets)) => targets.push(target.to_string()),
-                        None if said.is_empty() => {}
-                        None => said_of.push((said, vec![target.to_string()])),
-                    }
+                    messages.push((target.to_string(), said.join("\n")));
                 }
                 Err(error) if error.is_of_nix() => return Err(error),
                 Err(error) => {
@@ -210,8 +200,7 @@ impl Flake<'_> {
                 }
             }
         }
-        let message = |(said, targets): (String, Vec<String>)| format!("{}: {said}", listed_up_to(&targets, NAMED));
-        evaluation.messages = said_of.into_iter().map(message).collect();
+        evaluation.messages = message::once(messages);
         // Of inputs that are replaced Nix says the same.
         if is_unlocked && self.nix.options.override_inputs.is_empty() {
             evaluation.messages.insert(0, message::UNLOCKED.to_owned());
