@@ -85,7 +85,7 @@ fn of_command(command: &Command, path: &[String], console: &Console) -> String {
     help += &listed(command, console);
     let Some(text) = text(&words.join(" ")) else { return help };
     help += &examples(text.examples);
-    help += &format!("\n{}", console.field("Exit status:", EXIT, text.exit));
+    let _ = write!(help, "\n{}", console.field("Exit status:", EXIT, text.exit));
     let (global, manual) =
         ("Global options: artifacts help global", format!("Manual: man artifacts-{}", words.join("-")));
     let is_wide = global.len() + manual.len() + 5 <= of_help();
