@@ -128,7 +128,27 @@ let
           "unknown artifact `${name}`; declare artifacts.store.${name} on this target, or remove it"
       )
     ) artifact.dependencies
-    ++ lib.concatMap (ofFile artifact) (lib.attrValues artifact.files);
+    ++ lib.concatMap (ofFile artifact) (lib.attrValues artifact.files)
+    ++ lib.concatMap (ofSettings artifact) (lib.attrNames artifact.backendConfig);
+
+  # Settings for a backend that the artifact does not use.
+  ofSettings =
+    artifact: name:
+    let
+      here = fault artifact [
+        "backendConfig"
+        name
+      ];
+    in
+    when (!lib.elem name backends) (here "unknown backend `${name}`; use one of ${lib.concatStringsSep ", " backends}")
+    ++ when (lib.elem name backends && name != artifact.backend && !cfg.testMachine) (
+      here "it has no effect, because the artifact uses `${artifact.backend}`; remove it, or set ${
+        optionOf artifact [ "backend" ]
+      } = \"${name}\";"
+      // {
+        warning = true;
+      }
+    );
 
   # A bundled backend whose files something else than the target's own units brings there, and whose module is not imported here.
   output = {
@@ -159,6 +179,9 @@ let
       served = (cfg.rendering.${artifact.backend} or { neededFor = [ ]; }).neededFor;
     in
     badName artifact (at [ ]) file.name
+    ++ when (file.secret && file.value != null) (
+      here [ "value" ] "a secret file has no value; remove it, or set ${optionOf artifact (at [ "secret" ])} = false;"
+    )
     ++ lib.optionals (file.secret && file.deploy) (
       when (builtins.match "[0-7]{1,4}" file.mode == null) (
         here [
