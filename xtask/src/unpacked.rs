@@ -83,12 +83,12 @@ impl Unpacked {
     fn configure(&self, architecture: Option<&str>, suites: &[Suite]) -> Result<()> {
         let own = own_addresses()?;
         let options = architecture.map_or_else(String::new, |name| format!("arch={name} "));
-        let mut sources = String::new();
-        for Suite { archive, name } in suites {
+        let line = |Suite { archive, name }: &Suite| {
             let address = own.iter().find(|address| address.trim_end_matches('/').rsplit('/').next() == Some(*archive));
             let address = address.with_context(|| format!("none of this machine's apt sources ends in /{archive}"))?;
-            sources.push_str(&format!("deb [{options}signed-by={KEY}] {address} {name} main\n"));
-        }
+            Ok(format!("deb [{options}signed-by={KEY}] {address} {name} main\n"))
+        };
+        let sources = suites.iter().map(line).collect::<Result<String>>()?;
         fs::write(self.0.join("sources.list"), sources)?;
         fs::write(self.0.join("status"), "")?;
         let dir = self.0.display();
