@@ -22,7 +22,18 @@ const TESTS: &[&str] = &["checkout", "nix_program", "pitfalls", "flake"];
 /// What the newest Nix does besides.
 const TESTS_OF_NEWEST: &[&str] = &["evaluation", "golden", "real_modules", "target_nix"];
 
-/// Runs the tests under each Nix.
+/// Runs the tests under each Nix; the last line counts.
+///
+/// # Errors
+/// As [`check`].
+pub fn run() -> Result<()> {
+    let mut tally = Tally::default();
+    let result = check(&mut tally);
+    println!("{tally}");
+    result
+}
+
+/// Runs the tests under each Nix, and counts them.
 ///
 /// # Errors
 /// When one cannot be had, or a test fails.
