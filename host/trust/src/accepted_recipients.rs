@@ -118,6 +118,43 @@ struct TargetRecipients {
     recipients: BTreeSet<String>,
 }
 
+/// Holds what was accepted at once, and what had been accepted before.
+#[derive(Debug)]
+pub struct Acceptance {
+    /// The file that has it.
+    written: Sha256,
+    before: ReplacedConsents,
+    instances: BTreeMap<String, InstanceConsent>,
+    asked: BTreeSet<String>,
+    labels: NewLabels,
+}
+
+impl Acceptance {
+    /// Returns whether something was stored of every instance that was asked about.
+    pub fn is_used(&self, stored: &BTreeSet<String>) -> bool {
+        self.asked.is_subset(stored)
+    }
+
+    /// What is left of it where something was stored of these instances alone.
+    fn of(mut self, stored: &BTreeSet<String>) -> Self {
+        self.instances.retain(|name, _| stored.contains(name) || !self.asked.contains(name));
+        self.asked.retain(|name| stored.contains(name));
+        let asked = self.instances.iter().filter(|(name, _)| self.asked.contains(*name));
+        let keys: BTreeSet<&String> = asked.flat_map(|(_, agreed)| agreed.files.of_all_files()).collect();
+        self.labels.joined.retain(|key, _| keys.contains(key));
+        self
+    }
+}
+
+/// Holds the part of a file that an acceptance replaces.
+#[derive(Debug)]
+struct ReplacedConsents {
+    instances: BTreeMap<String, Option<InstanceConsent>>,
+    targets: Vec<TargetRecipients>,
+    labels: AcceptedLabels,
+    carried: Carried,
+}
+
 /// Describes what was taken over of files by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,7 +233,7 @@ impl AcceptedRecipients {
     }
 
     /// Stores what holds for these instances from now on, in place of what was accepted for them before. `asked` are those that were
-    /// shown and accepted just now; of the others nothing is new.
+    /// shown and accepted just now; of the others nothing is new. Returns what [`Self::withdraw`] takes; none where nothing was stored.
     ///
     /// # Errors
     /// When it cannot be written, or another user could write there.
@@ -205,29 +242,61 @@ impl AcceptedRecipients {
         instances: BTreeMap<String, InstanceConsent>,
         asked: &BTreeSet<String>,
         labels: &NewLabels,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Acceptance>, Error> {
         if self.stored
             && asked.is_empty()
             && !self.stored_file.labels.learn_from(labels)
             && instances.iter().all(|(name, agreed)| self.stored_file.instances.get(name) == Some(agreed))
         {
-            return Ok(());
+            return Ok(None);
         }
         if instances.is_empty() && self.stored_file.instances.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let id = self.checkout.id_or_new()?;
         // Two runs over two storages of one checkout lose nothing of each other.
         let _held = self.dir.lock("lock")?;
         self.load(Some(&id))?;
-        self.stored_file.accept(instances, asked);
+        let before = self.stored_file.before(&instances);
+        self.stored_file.accept(instances.clone(), asked);
         self.stored_file.labels.accept(labels);
+        let written = self.write(&id)?;
+        Ok(Some(Acceptance { written, before, instances, asked: asked.clone(), labels: labels.clone() }))
+    }
+
+    /// Takes back what a run accepted for instances of which nothing was stored after that: no one has joined or left them. `run` is
+    /// all that it accepted, in order. Where another run has accepted something since, nothing is taken back.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another user could write there.
+    pub fn withdraw(&mut self, run: Vec<Acceptance>, stored: &BTreeSet<String>) -> Result<(), Error> {
+        let Some(last) = run.last().filter(|_| !run.iter().all(|one| one.is_used(stored))) else { return Ok(()) };
+        let Some(id) = self.checkout.id()? else { return Ok(()) };
+        let _held = self.dir.lock("lock")?;
+        if self.dir.read(&file_name(&id))?.is_none_or(|text| Sha256::digest(text) != last.written) {
+            return Ok(());
+        }
+        self.load(Some(&id))?;
+        for acceptance in run.iter().rev() {
+            self.stored_file.restore(&acceptance.before);
+        }
+        for acceptance in run {
+            let Acceptance { instances, asked, labels, .. } = acceptance.of(stored);
+            self.stored_file.accept(instances, &asked);
+            self.stored_file.labels.accept(&labels);
+        }
+        self.write(&id)?;
+        Ok(())
+    }
+
+    /// Writes the file, and returns its SHA-256.
+    fn write(&mut self, id: &CheckoutId) -> Result<Sha256, Error> {
         self.stored_file.checkout = self.checkout.root().display().to_string();
         let mut text = serde_json::to_vec_pretty(&self.stored_file).unwrap_or_default();
         text.push(b'\n');
-        self.dir.write(&file_name(&id), &text)?;
+        self.dir.write(&file_name(id), &text)?;
         self.stored = true;
-        Ok(())
+        Ok(Sha256::digest(text))
     }
 
     fn load(&mut self, id: Option<&CheckoutId>) -> Result<(), Error> {
@@ -264,6 +333,29 @@ impl AcceptedRecipientsFile {
         let mut carried = carried.filter(|(_, agreed)| agreed.targets == *targets).peekable();
         carried.peek()?;
         Some(carried.flat_map(|(_, agreed)| agreed.files.of_all_files()).map(String::as_str).collect())
+    }
+
+    /// What is accepted now, as far as an acceptance of these instances may change it.
+    fn before(&self, instances: &BTreeMap<String, InstanceConsent>) -> ReplacedConsents {
+        let known = |name: &String| (name.clone(), self.instances.get(name).cloned());
+        ReplacedConsents {
+            instances: instances.keys().map(known).collect(),
+            targets: self.targets.clone(),
+            labels: self.labels.clone(),
+            carried: self.carried.clone(),
+        }
+    }
+
+    fn restore(&mut self, before: &ReplacedConsents) {
+        for (name, agreed) in &before.instances {
+            match agreed {
+                Some(agreed) => drop(self.instances.insert(name.clone(), agreed.clone())),
+                None => drop(self.instances.remove(name)),
+            }
+        }
+        self.targets.clone_from(&before.targets);
+        self.labels.clone_from(&before.labels);
+        self.carried.clone_from(&before.carried);
     }
 
     /// Stores consents. A recipient that was removed from a file of a target is not accepted for the target's next
@@ -603,6 +695,62 @@ mod tests {
         assert_eq!(recipients.label("k1"), Some(alice.clone()));
         assert_eq!(recipients.others_named("alice", |key| key == "evil"), BTreeSet::from(["k1"]));
         assert!(recipients.others_named("alice", |key| key == "k1").is_empty());
+    }
+
+    /// Accepts, and returns what can be taken back.
+    fn accepted(
+        recipients: &mut AcceptedRecipients,
+        instances: &[(&str, InstanceConsent)],
+        joined: &[(&str, &str)],
+    ) -> Acceptance {
+        let instances: BTreeMap<_, _> = instances.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect();
+        let label = |name: &str| Label::Declared(set(&[name]));
+        let joined = joined.iter().map(|(key, name)| ((*key).to_owned(), label(name))).collect();
+        let asked = instances.keys().cloned().collect();
+        recipients.accept(instances, &asked, &NewLabels { joined, ..NewLabels::default() }).unwrap().unwrap()
+    }
+
+    #[test]
+    fn what_nothing_came_of_is_as_if_it_had_not_been_accepted() {
+        let begin = || {
+            let dir = tempfile::tempdir().unwrap();
+            let mut recipients = open(dir.path(), "/one");
+            let first = [("a", agreed(&["web1"], &["k1", "gone"])), ("b", agreed(&["web1"], &["k1", "gone"]))];
+            accepted(&mut recipients, &first, &[("k1", "alice"), ("gone", "bob")]);
+            (dir, recipients)
+        };
+        let rounds: [Vec<(&str, InstanceConsent)>; 2] = [
+            vec![("a", agreed(&["web1"], &["k1", "k2"])), ("b", agreed(&["web1"], &["k1", "k2"]))],
+            vec![("c", agreed(&["web1", "web2"], &["k1", "k3"]))],
+        ];
+        let names = [[("k2", "alice")], [("k3", "carol")]];
+        for stored in [&[][..], &["a"], &["b", "c"], &["a", "b"], &["c"], &["a", "b", "c"]] {
+            let (_dir, mut recipients) = begin();
+            let mut run = Vec::new();
+            for (instances, names) in rounds.iter().zip(&names) {
+                run.push(accepted(&mut recipients, instances, names));
+            }
+            recipients.withdraw(run, &set(stored)).unwrap();
+            let (_other, mut expected) = begin();
+            for (instances, names) in rounds.iter().zip(&names) {
+                let some: Vec<_> = instances.iter().filter(|(name, _)| stored.contains(name)).cloned().collect();
+                if !some.is_empty() {
+                    accepted(&mut expected, &some, names);
+                }
+            }
+            assert_eq!(recipients.stored_file, expected.stored_file, "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_back_over_what_another_run_accepted() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut one = open(dir.path(), "/one");
+        let acceptance = accepted(&mut one, &[("a", agreed(&["web1"], &["k1"]))], &[]);
+        accept(&mut open(dir.path(), "/one"), &[("b", agreed(&["web1"], &["k1"]))]);
+        one.withdraw(vec![acceptance], &BTreeSet::new()).unwrap();
+        let recipients = open(dir.path(), "/one");
+        assert!(recipients.instance("a").is_some() && recipients.instance("b").is_some());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::read_access::ReadRequests;
 use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::ticket::{Allows, Ticket};
 use crate::chain::Base;
+use crate::run::Run;
 use crate::tools::{Answer, Question, RunEvent, Tools};
 
 /// Holds the tickets of a chain, by instance and storage.
@@ -146,7 +147,9 @@ pub(crate) fn recipients(
         let names = base.survey.names(&base.run.tools, Some(&known));
         asked.labels(&names, answer.is_yes())
     };
-    let consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;
+    let mut consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;
+    let Run { tools, state, .. } = &mut *base.run;
+    state.acceptances.add(consent.acceptance.take(), &tools.state, &tools.checkout);
     let tickets = tickets(base, is_chained, |instance| consent.allows(instance));
     Ok((changes, tickets))
 }

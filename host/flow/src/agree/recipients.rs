@@ -7,7 +7,7 @@ use artifacts_digest::Sha256;
 use artifacts_plan::Instance;
 use artifacts_report::{EVERYONE, Failure, RecipientChange};
 use artifacts_store::Receipt;
-use artifacts_trust::{AcceptedRecipients, NewLabels};
+use artifacts_trust::{Acceptance, AcceptedRecipients, NewLabels};
 
 use super::ticket::Allows;
 use crate::failure;
@@ -19,6 +19,8 @@ use crate::look::survey::{Survey, SurveyedInstance};
 pub struct Consent {
     /// None where nothing is encrypted.
     agreed: BTreeMap<InstanceName, Option<Recipients>>,
+    /// What was accepted for it just now.
+    pub(super) acceptance: Option<Acceptance>,
 }
 
 /// What is to be written.
@@ -202,7 +204,8 @@ impl RecipientQuestions {
             }
             consent.agreed.insert(name, sought.sealed);
         }
-        known.accept(remembered, &asked, labels).map_err(|e| Failure::about("recipients", e))?;
+        let failed = |e: artifacts_trust::Error| Failure::about("recipients", e);
+        consent.acceptance = known.accept(remembered, &asked, labels).map_err(failed)?;
         Ok(consent)
     }
 }

@@ -19,7 +19,7 @@ use crate::look::rekeyable::{unopenable, unretrievable, wants_rekey};
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::look::{hints, preview};
-use crate::read::{RetrievedFiles, retrieve};
+use crate::read::{RetrievedFiles, retrieve, without_identity};
 use crate::run::{Run, Selection};
 use crate::tools::{Phase, RunEvent};
 
@@ -87,9 +87,19 @@ impl Planned for Rekey {
     }
 
     fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<Tickets, Failure> {
+        keep_decryptable(base);
+        let names: BTreeSet<String> = base.progress.names().iter().map(ToString::to_string).collect();
+        changes.retain(|change| names.contains(&change.instance));
         base.report.recipients.clone_from(changes);
         Ok(ask::recipients(base, WriteKind::Stored, changes, false)?.1)
     }
+}
+
+/// Leaves what an identity may decrypt: no one accepts recipients in vain.
+fn keep_decryptable(base: &mut Base<'_>) {
+    let Base { run, survey, progress, .. } = base;
+    let Run { tools, instances, .. } = &mut **run;
+    progress.keep(instances, |instance| without_identity(tools, instance, survey.found.get(&instance.name)?));
 }
 
 /// Why an instance cannot be encrypted again, as far as can be determined without decrypting it.

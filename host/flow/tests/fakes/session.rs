@@ -39,6 +39,8 @@ pub struct World {
     pub broken: BTreeSet<String>,
     /// Whether it reads secrets back.
     pub retrieves: bool,
+    /// Whether it decrypts with the admin's identities.
+    pub uses_identities: bool,
     /// Whether it writes all files of an instance or none.
     pub needs_all: bool,
     /// What happens in every check.
@@ -60,6 +62,7 @@ impl Default for World {
             misbehave: BTreeMap::new(),
             broken: BTreeSet::new(),
             retrieves: true,
+            uses_identities: false,
             needs_all: false,
             events: Vec::new(),
             hook: None,
@@ -78,7 +81,7 @@ impl World {
             bundled: true,
             retrieves: self.retrieves,
             requests_plaintext: true,
-            grants: Grants::default(),
+            grants: Grants { identities: self.uses_identities, ..Grants::default() },
             limits: Limits::default(),
             config: Arc::new(ConfigSchema::new(self.config.as_object().unwrap()).unwrap()),
         }
