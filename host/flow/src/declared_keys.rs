@@ -186,6 +186,12 @@ impl DeclaredKeys {
         Some(declared.map_or(label, |it| Label::Declared(it.admins.union(&it.host_names).cloned().collect())))
     }
 
+    /// The keys of the target or the admin of this name.
+    pub(crate) fn keys_named(&self, name: &str) -> impl Iterator<Item = String> {
+        let is_named = |key: &DeclaredKey| key.admins.contains(name) || key.host_names.contains(name);
+        self.by_key.iter().filter(move |(_, key)| is_named(key)).map(|(key, _)| key.clone())
+    }
+
     /// Whether a target or an admin has this name.
     pub(crate) fn is_name(&self, text: &str) -> bool {
         self.taken.contains(text)

@@ -513,6 +513,23 @@ fn an_emptied_receipt_makes_accepted_recipients_no_first_use() {
     assert_eq!(said, ["recipients +new (1)?"]);
 }
 
+#[test]
+fn who_was_accepted_for_a_machine_is_no_first_use_for_what_is_adopted_on_it() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    let entry = desk.entry(B);
+    std::fs::create_dir_all(&entry).unwrap();
+    std::fs::copy(desk.entry(A).join("f.fake"), entry.join("f.fake")).unwrap();
+    let fleet = one().secret("b");
+    let report = adopted(&desk, &fleet, &[]);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    let mut run = run(&desk, &fleet);
+    let selection = run.select(&selectors(&[B]));
+    let report = run.survey(&selection).preview(&Rekey { all: true });
+    assert!(report.recipients_digest.is_some(), "what was stored goes to whom was accepted for that very file");
+    assert!(report.recipients.iter().all(|change| !change.is_first) && report.recipients.len() == 1);
+}
+
 /// What was said about recipients.
 fn of_recipients(desk: &Desk) -> Vec<String> {
     desk.take_said().into_iter().filter(|said| said.starts_with("recipient")).collect()

@@ -276,6 +276,7 @@ mod tests {
             file: file.to_owned(),
             before: set(before),
             after: set(after),
+            is_first: before.is_empty(),
         }
     }
 

@@ -118,11 +118,12 @@ impl RecipientQuestions {
             if let Some(source) = plaintext.source(instance, found) {
                 let files = found.recipients.clone();
                 let before = before(known, &label, &sought.targets, &files, source);
+                let is_first = known.for_targets(&sought.targets).is_empty();
                 for (file, after) in &files {
                     let before = before.get(file.as_str()).cloned().unwrap_or_default();
                     if before != *after {
                         let (instance, file, after) = (label.clone(), file.to_string(), after.clone());
-                        asked.changes.push(RecipientChange { instance, file, before, after });
+                        asked.changes.push(RecipientChange { instance, file, before, after, is_first });
                     }
                 }
                 asked.changes.extend(survey.other_recipients(instance));
@@ -278,6 +279,7 @@ fn published(
             file: file.to_string(),
             before,
             after: BTreeSet::from([EVERYONE.to_owned()]),
+            is_first: false,
         })
     };
     let asked_before = |file: &Name| agreed.is_some_and(|agreed| agreed.is_public(file.as_str()));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Instance, InstanceState, ReasonKind};
+use artifacts_plan::{Instance, InstanceState, ReasonKind, RecipientDelta};
 use artifacts_report::{Failure, RecipientChange, Report, RowAction};
 use artifacts_seam::EntryFiles;
 
@@ -42,7 +42,7 @@ pub fn stored_recipients<'a>(instances: impl Iterator<Item = &'a Instance>, surv
             let before = before.filter(|before| !before.is_empty() && *before != after);
             let Some(before) = before.cloned() else { continue };
             let (instance, file, after) = (instance.name.to_string(), file.to_string(), after.clone());
-            changes.push(RecipientChange { instance, file, before, after });
+            changes.push(RecipientChange { instance, file, before, after, is_first: false });
         }
     }
     changes
@@ -170,16 +170,16 @@ fn show_rekeyed(base: &mut Base<'_>) {
 
 /// Tells whose access came and went.
 fn note_recipients(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
-    let mut changed: BTreeMap<&str, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+    let mut changed: BTreeMap<&str, RecipientDelta> = BTreeMap::new();
     for change in &base.report.recipients {
-        let (joined, left) = changed.entry(&change.instance).or_default();
-        joined.extend(change.after.difference(&change.before).cloned());
-        left.extend(change.before.difference(&change.after).cloned());
+        let delta = changed.entry(&change.instance).or_default();
+        delta.joined.extend(change.after.difference(&change.before).cloned());
+        delta.left.extend(change.before.difference(&change.after).cloned());
     }
     for name in done {
         let row = base.report.rows.get_mut(name);
-        let Some((row, (joined, left))) = row.zip(changed.get(name.to_string().as_str())) else { continue };
-        row.notes.push(format!("recipients: {}", base.report.names.changed(joined, left, false)));
+        let Some((row, delta)) = row.zip(changed.get(name.to_string().as_str())) else { continue };
+        row.notes.push(format!("recipients: {}", base.report.names.changed(delta, false)));
     }
 }
 
