@@ -184,7 +184,8 @@ impl<'a> Retrieval<'a> {
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    let receipt = if let ReceiptState::Valid(receipt) = &entry.receipt { Some(&**receipt) } else { None };
+                    let receipt =
+                        if let ReceiptState::Valid(receipt) = &entry.receipt { Some(&**receipt) } else { None };
                     let expected = receipt.and_then(|receipt| expected(tools, receipt, secrets));
                     undecrypted(instance, &said.message, expected).hint(said.hint.clone())
                 }

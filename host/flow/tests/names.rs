@@ -94,7 +94,10 @@ fn another_key_under_a_known_name_is_found_out() {
         to(&desk, &["k-host", "evil"]);
         desk.world.borrow_mut().labels.extend(labels.map(|label| ("evil".to_owned(), label.to_owned())));
         desk.answer([Answer::No]);
-        assert_eq!(reasons(&desk, &fleet), [if labels.is_some() { "KEY CHANGED: \"alice\"" } else { "KEY CHANGED: alice" }]);
+        assert_eq!(
+            reasons(&desk, &fleet),
+            [if labels.is_some() { "KEY CHANGED: \"alice\"" } else { "KEY CHANGED: alice" }]
+        );
         rekeyed(&desk, &fleet);
         let name = if labels.is_some() { "\"alice\"" } else { "alice" };
         assert_eq!(asked(&desk), [format!("recipients +{name} (1, KEY CHANGED), -alice (1)?")]);
@@ -125,7 +128,11 @@ fn a_name_that_is_exchanged_between_accepted_keys_gives_no_one_access() {
 
 #[test]
 fn a_person_who_is_given_a_key_that_was_accepted_under_another_name_is_found_out() {
-    let given = [fleet(&[("alice", "k2")]), fleet(&[("alice", "k2"), ("bob", "k2")]), fleet(&[("bob", "k2")]).machine("alice").host_key("k2")];
+    let given = [
+        fleet(&[("alice", "k2")]),
+        fleet(&[("alice", "k2"), ("bob", "k2")]),
+        fleet(&[("bob", "k2")]).machine("alice").host_key("k2"),
+    ];
     for fleet in given {
         let desk = Desk::new();
         to(&desk, &["k-host", "k1", "k2"]);

@@ -98,7 +98,8 @@ impl RecipientNames {
     pub fn changed(&self, RecipientDelta { joined, left, .. }: &RecipientDelta, all: bool) -> String {
         let (new, old) = self.replaced(joined, left);
         let replaced: BTreeSet<&String> = new.union(&old).copied().collect();
-        let told: BTreeSet<&String> = replaced.iter().filter_map(|key| self.get(key)).flat_map(|it| &it.earlier).collect();
+        let told: BTreeSet<&String> =
+            replaced.iter().filter_map(|key| self.get(key)).flat_map(|it| &it.earlier).collect();
         let others = |keys: &BTreeSet<String>| -> BTreeSet<String> {
             keys.iter().filter(|key| !replaced.contains(key) && !told.contains(key)).cloned().collect()
         };

@@ -184,7 +184,9 @@ impl Page<'_> {
         let (said, others) = others;
         let others: BTreeSet<&String> =
             row.keys.iter().filter_map(|key| self.names.get(key)).flat_map(others).collect();
-        lines.extend(std::iter::once(said.to_owned()).chain(others.into_iter().map(|other| format!("  {}", key(other)))));
+        lines.extend(
+            std::iter::once(said.to_owned()).chain(others.into_iter().map(|other| format!("  {}", key(other)))),
+        );
         lines
     }
 

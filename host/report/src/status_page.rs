@@ -231,7 +231,9 @@ impl Report {
             _ => reason.message.clone(),
         };
         match reason.kind {
-            ReasonKind::Recipients | ReasonKind::Dependency if !message.starts_with(kind) => format!("{kind}: {message}"),
+            ReasonKind::Recipients | ReasonKind::Dependency if !message.starts_with(kind) => {
+                format!("{kind}: {message}")
+            }
             _ => message,
         }
     }

@@ -94,19 +94,19 @@ pub(crate) fn removals(base: &mut Base<'_>, entries: &[(String, InstanceName)]) 
     tickets
 }
 
-/// Compares the recipients of the steps with those that were accepted, for a preview. Returns what the question would show: who passes
-/// the digest later accepts what is in here.
+/// Compares the recipients of the steps with those that were accepted, for a preview, and adds to the report what the question would
+/// show, and whose all the recipients in it are. Who passes the digest later accepts what is in there.
 pub(crate) fn preview_recipients(
     base: &mut Base<'_>,
     plaintext: WriteKind<'_>,
     stored: &[RecipientChange],
-) -> Result<Vec<RecipientChange>, Failure> {
+) -> Result<(), Failure> {
     let (known, names) = (base.run.tools.recipients()?, base.progress.names());
     let asked = RecipientQuestions::new(&known, base.run.among(&names), &base.survey, plaintext);
     base.report.recipients_digest = asked.digest();
-    let shown = shown(stored, &asked.changes);
-    base.name(&shown, Some(&known));
-    Ok(shown)
+    base.report.recipients = shown(stored, &asked.changes);
+    base.name(&[], Some(&known));
+    Ok(())
 }
 
 /// Shows the recipients of the steps that were not accepted yet, asks, and stores the answer. `stored` are changes of recipients by

@@ -100,7 +100,8 @@ impl Names<'_> {
         let keys: BTreeSet<&String> = keys.into_iter().collect();
         let mut all: BTreeMap<String, KnownRecipient> =
             keys.into_iter().map(|key| (key.clone(), self.known(key))).collect();
-        let others: BTreeSet<String> = all.values().flat_map(|known| known.earlier.union(&known.later)).cloned().collect();
+        let others: BTreeSet<String> =
+            all.values().flat_map(|known| known.earlier.union(&known.later)).cloned().collect();
         for key in others {
             all.entry(key).or_insert_with_key(|key| self.known(key));
         }

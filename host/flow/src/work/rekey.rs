@@ -79,10 +79,10 @@ impl Planned for Rekey {
     }
 
     fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<(), Failure> {
-        base.report.recipients = ask::preview_recipients(base, WriteKind::Stored, changes)?;
+        preview::describe(base, Writing::Anew, |_| RowAction::WouldReencrypt);
+        ask::preview_recipients(base, WriteKind::Stored, changes)?;
         let (changes, names) = (&base.report.recipients, &base.report.names);
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, names, preview: true });
-        preview::describe(base, Writing::Anew, |_| RowAction::WouldReencrypt);
         Ok(())
     }
 
