@@ -70,10 +70,10 @@ impl RecipientNames {
         let new: BTreeSet<&String> = joined.iter().filter(is_new).collect();
         // Who joins in its place says it already.
         let is_old = |key: &&String| of(key, |known| &known.later).is_some_and(|later| !later.is_empty());
-        let is_told = |key: &&String| {
+        let has_successor = |key: &&String| {
             new.iter().any(|new| of(new, |known| &known.earlier).is_some_and(|earlier| earlier.contains(*key)))
         };
-        let old = left.iter().filter(is_old).filter(|key| !is_told(key)).collect();
+        let old = left.iter().filter(is_old).filter(|key| !has_successor(key)).collect();
         (new, old)
     }
 

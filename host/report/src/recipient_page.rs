@@ -94,12 +94,18 @@ fn rows<'a>(changes: &'a [RecipientChange], names: &'a RecipientNames) -> Vec<Ro
     };
     let (joined, left) = (all(|it| (&it.after, &it.before)), all(|it| (&it.before, &it.after)));
     let (new, old) = names.replaced(&joined, &left);
-    let mut rows: BTreeMap<(Move, String, &str), (BTreeSet<&str>, BTreeSet<ChangedSecret<'a>>)> = BTreeMap::new();
+    let mut rows: BTreeMap<(Move, String, &str), Row<'a>> = BTreeMap::new();
     let mut add = |step: Move, key: &'a str, change: &'a RecipientChange| {
         let file = (key == EVERYONE).then_some(change.file.as_str());
-        let (keys, secrets) = rows.entry((step, names.name(key), names.common(key))).or_default();
-        keys.insert(key);
-        secrets.insert((&change.instance, file));
+        let name = names.name(key);
+        let row = rows.entry((step, name.clone(), names.common(key))).or_insert_with(|| Row {
+            name,
+            step,
+            keys: BTreeSet::new(),
+            secrets: BTreeSet::new(),
+        });
+        row.keys.insert(key);
+        row.secrets.insert((&change.instance, file));
     };
     for change in changes {
         for key in change.after.difference(&change.before) {
@@ -115,7 +121,7 @@ fn rows<'a>(changes: &'a [RecipientChange], names: &'a RecipientNames) -> Vec<Ro
             add(if old.contains(key) { Move::IsReplaced } else { Move::Leaves }, key, change);
         }
     }
-    rows.into_iter().map(|((step, name, _), (keys, secrets))| Row { name, keys, step, secrets }).collect()
+    rows.into_values().collect()
 }
 
 struct Page<'a> {

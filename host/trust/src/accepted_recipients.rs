@@ -63,6 +63,9 @@ pub struct InstanceConsent {
     /// Files that were secret and may be stored in plain text.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     public: BTreeSet<String>,
+    /// Those of the recipients of each file to whom nothing was encrypted since they were accepted.
+    #[serde(default, skip_serializing_if = "Recipients::is_empty", deserialize_with = "of_valid_names")]
+    unused: Recipients,
 }
 
 impl InstanceConsent {
@@ -72,7 +75,27 @@ impl InstanceConsent {
         self.former.extend(before);
         self.former.retain(|file| !self.files.contains(file.as_str()));
         self.public.retain(|file| !self.files.contains(file));
+        self.unused = Recipients::new();
         self.targets = targets;
+    }
+
+    /// Returns the recipients of a file to whom nothing was encrypted since they were accepted: they did not join.
+    pub fn unused(&self, file: &str) -> Option<&BTreeSet<String>> {
+        self.unused.get(file)
+    }
+
+    /// Returns the recipients of each file that join by this consent, or by an earlier one of which nothing came.
+    pub fn joined_since(&self, before: Option<&Self>) -> Recipients {
+        let of = |(file, after): (&Name, &BTreeSet<String>)| {
+            let name = file.as_str();
+            let is_new = |key: &&String| {
+                let had = before.and_then(|before| before.files.get(name)).is_some_and(|had| had.contains(*key));
+                !had || before.and_then(|before| before.unused(name)).is_some_and(|unused| unused.contains(*key))
+            };
+            let joined: BTreeSet<String> = after.iter().filter(is_new).cloned().collect();
+            (!joined.is_empty()).then(|| (file.clone(), joined))
+        };
+        self.files.iter().filter_map(of).collect()
     }
 
     /// Records that a file may be stored in plain text.
@@ -116,43 +139,6 @@ struct AcceptedRecipientsFile {
 struct TargetRecipients {
     targets: BTreeSet<String>,
     recipients: BTreeSet<String>,
-}
-
-/// Holds what was accepted at once, and what had been accepted before.
-#[derive(Debug)]
-pub struct Acceptance {
-    /// The file that has it.
-    written: Sha256,
-    before: ReplacedConsents,
-    instances: BTreeMap<String, InstanceConsent>,
-    asked: BTreeSet<String>,
-    labels: NewLabels,
-}
-
-impl Acceptance {
-    /// Returns whether something was stored of every instance that was asked about.
-    pub fn is_used(&self, stored: &BTreeSet<String>) -> bool {
-        self.asked.is_subset(stored)
-    }
-
-    /// What is left of it where something was stored of these instances alone.
-    fn of(mut self, stored: &BTreeSet<String>) -> Self {
-        self.instances.retain(|name, _| stored.contains(name) || !self.asked.contains(name));
-        self.asked.retain(|name| stored.contains(name));
-        let asked = self.instances.iter().filter(|(name, _)| self.asked.contains(*name));
-        let keys: BTreeSet<&String> = asked.flat_map(|(_, agreed)| agreed.files.of_all_files()).collect();
-        self.labels.joined.retain(|key, _| keys.contains(key));
-        self
-    }
-}
-
-/// Holds the part of a file that an acceptance replaces.
-#[derive(Debug)]
-struct ReplacedConsents {
-    instances: BTreeMap<String, Option<InstanceConsent>>,
-    targets: Vec<TargetRecipients>,
-    labels: AcceptedLabels,
-    carried: Carried,
 }
 
 /// Describes what was taken over of files by path.
@@ -233,7 +219,7 @@ impl AcceptedRecipients {
     }
 
     /// Stores what holds for these instances from now on, in place of what was accepted for them before. `asked` are those that were
-    /// shown and accepted just now; of the others nothing is new. Returns what [`Self::withdraw`] takes; none where nothing was stored.
+    /// shown and accepted just now; of the others nothing is new.
     ///
     /// # Errors
     /// When it cannot be written, or another user could write there.
@@ -242,61 +228,50 @@ impl AcceptedRecipients {
         instances: BTreeMap<String, InstanceConsent>,
         asked: &BTreeSet<String>,
         labels: &NewLabels,
-    ) -> Result<Option<Acceptance>, Error> {
+    ) -> Result<(), Error> {
         if self.stored
             && asked.is_empty()
             && !self.stored_file.labels.learn_from(labels)
             && instances.iter().all(|(name, agreed)| self.stored_file.instances.get(name) == Some(agreed))
         {
-            return Ok(None);
+            return Ok(());
         }
         if instances.is_empty() && self.stored_file.instances.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let id = self.checkout.id_or_new()?;
         // Two runs over two storages of one checkout lose nothing of each other.
         let _held = self.dir.lock("lock")?;
         self.load(Some(&id))?;
-        let before = self.stored_file.before(&instances);
-        self.stored_file.accept(instances.clone(), asked);
+        self.stored_file.accept(instances, asked);
         self.stored_file.labels.accept(labels);
-        let written = self.write(&id)?;
-        Ok(Some(Acceptance { written, before, instances, asked: asked.clone(), labels: labels.clone() }))
+        self.write(&id)
     }
 
-    /// Takes back what a run accepted for instances of which nothing was stored after that: no one has joined or left them. `run` is
-    /// all that it accepted, in order. Where another run has accepted something since, nothing is taken back.
+    /// Records that nothing was encrypted to these recipients, by instance, since they were accepted: who is declared no more did not
+    /// leave.
     ///
     /// # Errors
     /// When it cannot be written, or another user could write there.
-    pub fn withdraw(&mut self, run: Vec<Acceptance>, stored: &BTreeSet<String>) -> Result<(), Error> {
-        let Some(last) = run.last().filter(|_| !run.iter().all(|one| one.is_used(stored))) else { return Ok(()) };
-        let Some(id) = self.checkout.id()? else { return Ok(()) };
+    pub fn leave_unused(&mut self, joined: BTreeMap<String, Recipients>) -> Result<(), Error> {
+        let Some(id) = self.checkout.id()?.filter(|_| !joined.is_empty()) else { return Ok(()) };
         let _held = self.dir.lock("lock")?;
-        if self.dir.read(&file_name(&id))?.is_none_or(|text| Sha256::digest(text) != last.written) {
-            return Ok(());
-        }
         self.load(Some(&id))?;
-        for acceptance in run.iter().rev() {
-            self.stored_file.restore(&acceptance.before);
+        for (name, unused) in joined {
+            if let Some(agreed) = self.stored_file.instances.get_mut(&name) {
+                agreed.unused = unused;
+            }
         }
-        for acceptance in run {
-            let Acceptance { instances, asked, labels, .. } = acceptance.of(stored);
-            self.stored_file.accept(instances, &asked);
-            self.stored_file.labels.accept(&labels);
-        }
-        self.write(&id)?;
-        Ok(())
+        self.write(&id)
     }
 
-    /// Writes the file, and returns its SHA-256.
-    fn write(&mut self, id: &CheckoutId) -> Result<Sha256, Error> {
+    fn write(&mut self, id: &CheckoutId) -> Result<(), Error> {
         self.stored_file.checkout = self.checkout.root().display().to_string();
         let mut text = serde_json::to_vec_pretty(&self.stored_file).unwrap_or_default();
         text.push(b'\n');
         self.dir.write(&file_name(id), &text)?;
         self.stored = true;
-        Ok(Sha256::digest(text))
+        Ok(())
     }
 
     fn load(&mut self, id: Option<&CheckoutId>) -> Result<(), Error> {
@@ -333,29 +308,6 @@ impl AcceptedRecipientsFile {
         let mut carried = carried.filter(|(_, agreed)| agreed.targets == *targets).peekable();
         carried.peek()?;
         Some(carried.flat_map(|(_, agreed)| agreed.files.of_all_files()).map(String::as_str).collect())
-    }
-
-    /// What is accepted now, as far as an acceptance of these instances may change it.
-    fn before(&self, instances: &BTreeMap<String, InstanceConsent>) -> ReplacedConsents {
-        let known = |name: &String| (name.clone(), self.instances.get(name).cloned());
-        ReplacedConsents {
-            instances: instances.keys().map(known).collect(),
-            targets: self.targets.clone(),
-            labels: self.labels.clone(),
-            carried: self.carried.clone(),
-        }
-    }
-
-    fn restore(&mut self, before: &ReplacedConsents) {
-        for (name, agreed) in &before.instances {
-            match agreed {
-                Some(agreed) => drop(self.instances.insert(name.clone(), agreed.clone())),
-                None => drop(self.instances.remove(name)),
-            }
-        }
-        self.targets.clone_from(&before.targets);
-        self.labels.clone_from(&before.labels);
-        self.carried.clone_from(&before.carried);
     }
 
     /// Stores consents. A recipient that was removed from a file of a target is not accepted for the target's next
@@ -697,60 +649,22 @@ mod tests {
         assert!(recipients.others_named("alice", |key| key == "k1").is_empty());
     }
 
-    /// Accepts, and returns what can be taken back.
-    fn accepted(
-        recipients: &mut AcceptedRecipients,
-        instances: &[(&str, InstanceConsent)],
-        joined: &[(&str, &str)],
-    ) -> Acceptance {
-        let instances: BTreeMap<_, _> = instances.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect();
-        let label = |name: &str| Label::Declared(set(&[name]));
-        let joined = joined.iter().map(|(key, name)| ((*key).to_owned(), label(name))).collect();
-        let asked = instances.keys().cloned().collect();
-        recipients.accept(instances, &asked, &NewLabels { joined, ..NewLabels::default() }).unwrap().unwrap()
-    }
-
     #[test]
-    fn what_nothing_came_of_is_as_if_it_had_not_been_accepted() {
-        let begin = || {
-            let dir = tempfile::tempdir().unwrap();
-            let mut recipients = open(dir.path(), "/one");
-            let first = [("a", agreed(&["web1"], &["k1", "gone"])), ("b", agreed(&["web1"], &["k1", "gone"]))];
-            accepted(&mut recipients, &first, &[("k1", "alice"), ("gone", "bob")]);
-            (dir, recipients)
-        };
-        let rounds: [Vec<(&str, InstanceConsent)>; 2] = [
-            vec![("a", agreed(&["web1"], &["k1", "k2"])), ("b", agreed(&["web1"], &["k1", "k2"]))],
-            vec![("c", agreed(&["web1", "web2"], &["k1", "k3"]))],
-        ];
-        let names = [[("k2", "alice")], [("k3", "carol")]];
-        for stored in [&[][..], &["a"], &["b", "c"], &["a", "b"], &["c"], &["a", "b", "c"]] {
-            let (_dir, mut recipients) = begin();
-            let mut run = Vec::new();
-            for (instances, names) in rounds.iter().zip(&names) {
-                run.push(accepted(&mut recipients, instances, names));
-            }
-            recipients.withdraw(run, &set(stored)).unwrap();
-            let (_other, mut expected) = begin();
-            for (instances, names) in rounds.iter().zip(&names) {
-                let some: Vec<_> = instances.iter().filter(|(name, _)| stored.contains(name)).cloned().collect();
-                if !some.is_empty() {
-                    accepted(&mut expected, &some, names);
-                }
-            }
-            assert_eq!(recipients.stored_file, expected.stored_file, "{stored:?}");
-        }
-    }
-
-    #[test]
-    fn nothing_is_taken_back_over_what_another_run_accepted() {
+    fn who_was_accepted_and_got_nothing_is_known_until_something_is_encrypted_to_them() {
         let dir = tempfile::tempdir().unwrap();
-        let mut one = open(dir.path(), "/one");
-        let acceptance = accepted(&mut one, &[("a", agreed(&["web1"], &["k1"]))], &[]);
-        accept(&mut open(dir.path(), "/one"), &[("b", agreed(&["web1"], &["k1"]))]);
-        one.withdraw(vec![acceptance], &BTreeSet::new()).unwrap();
-        let recipients = open(dir.path(), "/one");
-        assert!(recipients.instance("a").is_some() && recipients.instance("b").is_some());
+        let [old, new] = [&["k1"][..], &["k1", "k2"]].map(|keys| agreed(&["web1"], keys));
+        let joined = || new.joined_since(Some(&old));
+        assert_eq!((joined(), old.joined_since(Some(&new))), (only("f", &["k2"]), Recipients::new()));
+        let mut recipients = open(dir.path(), "/one");
+        accept(&mut recipients, &[("a", old.clone())]);
+        accept(&mut recipients, &[("a", new.clone())]);
+        recipients.leave_unused(BTreeMap::from([("a".to_owned(), joined()), ("gone".to_owned(), joined())])).unwrap();
+        let mut recipients = open(dir.path(), "/one");
+        let a = recipients.instance("a").unwrap().clone();
+        assert_eq!((a.files.get("f"), a.unused("f")), (Some(&set(&["k1", "k2"])), Some(&set(&["k2"]))));
+        assert_eq!(new.joined_since(Some(&a)), only("f", &["k2"]), "another try that may come to nothing, too");
+        accept(&mut recipients, &[("a", new.clone())]);
+        assert_eq!(open(dir.path(), "/one").instance("a").unwrap().unused("f"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod state_dir;
 mod trust;
 
 pub use accepted_labels::NewLabels;
-pub use accepted_recipients::{Acceptance, AcceptedRecipients, InstanceConsent};
+pub use accepted_recipients::{AcceptedRecipients, InstanceConsent};
 pub use checkout::{Checkout, CheckoutId};
 pub use error::Error;
 pub use headers::{CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};

@@ -1,45 +1,42 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::path::PathBuf;
 
-use artifacts_declared::InstanceName;
-use artifacts_trust::{Acceptance, AcceptedRecipients, Checkout};
+use artifacts_declared::{InstanceName, Recipients};
+use artifacts_trust::{AcceptedRecipients, Checkout};
 
-/// Holds the recipients that were accepted in a run, and of which instances something was stored. When the run ends, on whichever way,
-/// it takes back what nothing came of: otherwise it would be reported later that someone leaves who never joined.
+/// Holds who was accepted in a run and joins when something is stored. When the run ends, on whichever way, it notes to whom nothing
+/// was encrypted: otherwise it would be reported later that someone leaves who never joined.
 #[derive(Default)]
 pub struct Acceptances {
-    run: Vec<Acceptance>,
-    stored: BTreeSet<String>,
+    joining: BTreeMap<String, Recipients>,
     place: Option<(PathBuf, Checkout)>,
 }
 
 impl Acceptances {
-    /// Adds what was accepted just now.
-    pub(crate) fn add(&mut self, acceptance: Option<Acceptance>, state: &PathBuf, checkout: &Checkout) {
-        if let Some(acceptance) = acceptance {
-            self.run.push(acceptance);
-            self.place.get_or_insert_with(|| (state.clone(), checkout.clone()));
+    /// Adds who joins each instance.
+    pub(crate) fn add(&mut self, joining: BTreeMap<String, Recipients>, state: &Path, checkout: &Checkout) {
+        if !joining.is_empty() {
+            self.joining.extend(joining);
+            self.place.get_or_insert_with(|| (state.to_owned(), checkout.clone()));
         }
     }
 
-    /// Adds instances of which something was stored.
+    /// Takes note of instances of which something was stored.
     pub(crate) fn stored<'a>(&mut self, names: impl IntoIterator<Item = &'a InstanceName>) {
-        if self.place.is_some() {
-            self.stored.extend(names.into_iter().map(ToString::to_string));
+        if !self.joining.is_empty() {
+            names.into_iter().for_each(|name| drop(self.joining.remove(&name.to_string())));
         }
     }
 }
 
 impl Drop for Acceptances {
     fn drop(&mut self) {
-        let run = std::mem::take(&mut self.run);
-        let Some((state, checkout)) = self.place.take().filter(|_| run.iter().any(|one| !one.is_used(&self.stored)))
-        else {
-            return;
-        };
-        // Where that fails, it stays accepted, as after a kill: no one gets access without having been shown.
+        let joining = std::mem::take(&mut self.joining);
+        let Some((state, checkout)) = self.place.take().filter(|_| !joining.is_empty()) else { return };
+        // Where that fails, it is as after a kill: they are asked about once more when they are declared no more.
         if let Ok(mut known) = AcceptedRecipients::open(state, checkout) {
-            let _ = known.withdraw(run, &self.stored);
+            let _ = known.leave_unused(joining);
         }
     }
 }

@@ -149,7 +149,7 @@ pub(crate) fn recipients(
     };
     let mut consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;
     let Run { tools, state, .. } = &mut *base.run;
-    state.acceptances.add(consent.acceptance.take(), &tools.state, &tools.checkout);
+    state.acceptances.add(std::mem::take(&mut consent.joining), &tools.state, &tools.checkout);
     let tickets = tickets(base, is_chained, |instance| consent.allows(instance));
     Ok((changes, tickets))
 }

@@ -7,7 +7,7 @@ use artifacts_digest::Sha256;
 use artifacts_plan::Instance;
 use artifacts_report::{EVERYONE, Failure, RecipientChange};
 use artifacts_store::Receipt;
-use artifacts_trust::{Acceptance, AcceptedRecipients, NewLabels};
+use artifacts_trust::{AcceptedRecipients, InstanceConsent, NewLabels};
 
 use super::ticket::Allows;
 use crate::failure;
@@ -19,8 +19,8 @@ use crate::look::survey::{Survey, SurveyedInstance};
 pub struct Consent {
     /// None where nothing is encrypted.
     agreed: BTreeMap<InstanceName, Option<Recipients>>,
-    /// What was accepted for it just now.
-    pub(super) acceptance: Option<Acceptance>,
+    /// Who joins each instance once it is stored.
+    pub(super) joining: BTreeMap<String, Recipients>,
 }
 
 /// What is to be written.
@@ -119,8 +119,12 @@ impl RecipientQuestions {
                 let files = found.recipients.clone();
                 let before = before(known, &label, &sought.targets, &files, source);
                 let is_first = known.for_targets(&sought.targets).is_empty();
+                let agreed = known.instance(&label);
                 for (file, after) in &files {
-                    let before = before.get(file.as_str()).cloned().unwrap_or_default();
+                    let unused = agreed.and_then(|agreed: &InstanceConsent| agreed.unused(file.as_str()));
+                    let mut before = before.get(file.as_str()).cloned().unwrap_or_default();
+                    // Who never joined does not leave.
+                    before.retain(|key| after.contains(key) || !unused.is_some_and(|unused| unused.contains(key)));
                     if before != *after {
                         let (instance, file, after) = (label.clone(), file.to_string(), after.clone());
                         asked.changes.push(RecipientChange { instance, file, before, after, is_first });
@@ -200,13 +204,16 @@ impl RecipientQuestions {
                 agreed.encrypt_to(sought.targets, files.clone());
             }
             sought.published.iter().for_each(|file| agreed.make_public(file));
+            let joining = agreed.joined_since(before);
+            if !joining.is_empty() {
+                consent.joining.insert(label.clone(), joining);
+            }
             if before.is_some() || !agreed.files.is_empty() || !sought.published.is_empty() {
                 remembered.insert(label, agreed);
             }
             consent.agreed.insert(name, sought.sealed);
         }
-        let failed = |e: artifacts_trust::Error| Failure::about("recipients", e);
-        consent.acceptance = known.accept(remembered, &asked, labels).map_err(failed)?;
+        known.accept(remembered, &asked, labels).map_err(|e| Failure::about("recipients", e))?;
         Ok(consent)
     }
 }
