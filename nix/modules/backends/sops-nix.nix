@@ -13,11 +13,18 @@ let
     tool = "sops-nix";
     module = "sops";
     imported = options ? sops;
+    fields = [ "format" ];
   };
   inherit (keys) cfg entries;
 
   # In which file of the entry a declared file is: the backend's own layout.
-  stored = file: if cfg.format == "binary" then "${file.name}.sops" else "secrets.sops.${cfg.format}";
+  formatOf = artifact: (keys.of artifact).format;
+  stored =
+    artifact: file:
+    let
+      format = formatOf artifact;
+    in
+    if format == "binary" then "${file.name}.sops" else "secrets.sops.${format}";
 
   # sops-nix has options for owners and units on machines only, and on darwin none for units.
   onMachine = entries.kind != "home-manager";
@@ -79,8 +86,8 @@ let
   render =
     artifact: file:
     {
-      sopsFile = entries.storePath artifact (stored file);
-      inherit (cfg) format;
+      sopsFile = entries.storePath artifact (stored artifact file);
+      format = formatOf artifact;
       # The default is a name with a slash, which would mean a nested map.
       key = file.name;
       inherit (file) mode;
@@ -89,7 +96,7 @@ let
     // lib.optionalAttrs onMachine (byNumber (keys.ownership file))
     // lib.optionalAttrs onMachine { neededForUsers = file.neededFor == "users"; }
     # By content and never at a boot: our own watcher tells units of changes, and sops-nix where there is none, so that none hears it twice.
-    // lib.optionalAttrs (onNixos && config.artifacts.programs.artifacts-target == null) {
+    // lib.optionalAttrs (onNixos && config.artifacts.targetPackage == null) {
       inherit (file) restartUnits reloadUnits;
     };
 
@@ -138,12 +145,12 @@ let
             "files"
             file.name
           ]
-          "`${file.name}` cannot be a key in a ${cfg.format} file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+          "`${file.name}` cannot be a key in a ${formatOf artifact} file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\""
       )
       (
         lib.filter (
           file:
-          cfg.format != "binary"
+          formatOf artifact != "binary"
           && (
             lib.elem file.name [
               "sops"
@@ -182,6 +189,7 @@ in
         ++ keys.ofEach (artifact: early artifact ++ numbers artifact ++ reserved artifact);
     }
     (lib.optionalAttrs (options.artifacts ? installers) {
+      artifacts.installers.sops-nix.notifies = onNixos;
       artifacts.installers.sops-nix.units =
         if onNixos then
           [

@@ -2,6 +2,7 @@
 {
   lib,
   kind,
+  pkgs,
   cfg,
   entries,
 }:
@@ -91,6 +92,27 @@ let
       '';
     };
 
+    script = mkOption {
+      type = types.nullOr types.lines;
+      default = null;
+      description = ''
+        Short form of a generator: the text of a Bash script, which fails where one of its commands does (`set -euo pipefail`), and
+        whose `PATH` begins with `runtimeInputs`.
+      '';
+      example = literalExpression ''
+        '''
+          openssl rand -hex 32 > $out/token
+        '''
+      '';
+    };
+
+    runtimeInputs = mkOption {
+      type = types.listOf types.package;
+      default = [ ];
+      description = "Packages whose programs `script` runs.";
+      example = literalExpression "[ pkgs.openssl ]";
+    };
+
     dependencies = mkOption {
       type = types.listOf types.str;
       default = [ ];
@@ -138,10 +160,26 @@ let
       example = [ "atticd.service" ];
     };
   };
+
+  fromScript =
+    artifact:
+    pkgs.writers.writeBash (lib.strings.sanitizeDerivationName artifact.name) ''
+      set -euo pipefail
+      export PATH=${lib.makeBinPath artifact.runtimeInputs}''${PATH:+:$PATH}
+      ${artifact.script}
+    ''
+    // {
+      isScript = true;
+    };
 in
 { name, config, ... }:
 {
   options = fixed // {
+    # Both at once are a fault that the checks report.
+    generator = fixed.generator // {
+      apply = given: if given == null && config.script != null then fromScript config else given;
+    };
+
     name = called "artifact" name;
 
     files = mkOption {
@@ -152,18 +190,22 @@ in
     };
 
     backendConfig = mkOption {
-      type = types.attrsOf types.raw;
-      internal = true;
-      readOnly = true;
-      default =
-        if config.recipients == null then
-          { }
-        else
-          lib.filterAttrs (_: settings: settings != { }) {
-            ${config.backend} = (cfg.narrow.${config.backend} or (_: { })) config.recipients;
-          };
-      defaultText = literalExpression "{ }";
-      description = "Settings of the backend that take the place of the target's for this artifact, each as a whole.";
+      type = types.attrsOf (types.attrsOf types.anything);
+      default = { };
+      # The names of the admins are such a setting as well, of which the backend's module knows which it is.
+      apply =
+        given:
+        let
+          inherit (config) backend;
+          narrow = cfg.narrow.${backend} or (_: { });
+          narrowed = if config.recipients == null then { } else narrow config.recipients;
+        in
+        if narrowed == { } then given else given // { ${backend} = narrowed // given.${backend} or { }; };
+      description = ''
+        Settings of this artifact for its backend. Each takes the place of the target's setting in `artifacts.config.<backend>` as a
+        whole, also where that is a list or a set. World-readable: do not put secrets here.
+      '';
+      example = literalExpression ''{ sops-nix.format = "yaml"; }'';
     };
 
     instance = mkOption {
@@ -175,12 +217,13 @@ in
     };
 
     entry = mkOption {
-      type = types.path;
+      type = types.nullOr types.path;
       readOnly = true;
-      default = entries.entry config;
+      default =
+        if cfg.root != null && builtins.pathExists (entries.entry config) then entries.entry config else null;
       defaultText = literalExpression "root + \"/<storage>/<instance>\"";
       description = ''
-        Directory of the stored files, for modules that deploy a backend's files. It is a path:
+        Directory of the stored files, for modules that deploy a backend's files; null until the artifact is stored. It is a path:
         `"''${entry + "/env.age"}"` is a store path with that file alone. A name with a space is not valid in the store:
         `builtins.path { path = entry + "/my env.age"; name = "env.age"; }` accepts any.
       '';

@@ -74,6 +74,19 @@ let
       description = "The systemd units that are reloaded when the content changes.";
       example = [ "nginx.service" ];
     };
+
+    credentials = mkOption {
+      type = types.attrsOf types.str;
+      default = { };
+      description = ''
+        Services that get the file as a systemd credential, each with its ID: the service has `LoadCredential=<ID>:<path>` and reads it
+        at `$CREDENTIALS_DIRECTORY/<ID>`, also if its user does not own the file. It starts after the file exists, as with
+        `bindUnits`, and is restarted when the content changes, as with `restartUnits`.
+      '';
+      example = {
+        "atticd.service" = "token";
+      };
+    };
   }
   // lib.optionalAttrs (kind != "home-manager") {
     owner = mkOption {
@@ -103,10 +116,15 @@ let
 
   # What was stored for other machines is not what this one makes.
   text =
-    if onTarget then
-      if config.testValue == null then entries.made artifact config else config.testValue
-    else if config.exists then
-      builtins.readFile (entries.file artifact public)
+    otherwise:
+    if onTarget && config.testValue != null then
+      lib.removeSuffix "\n" config.testValue
+    else if !onTarget && config.exists then
+      entries.text (entries.file artifact public)
+    else if otherwise != null then
+      otherwise
+    else if onTarget then
+      entries.made artifact config
     else
       entries.missing artifact name;
 in
@@ -141,18 +159,16 @@ in
     };
 
     value = mkOption {
-      type = types.str;
-      readOnly = true;
-      default =
-        if config.secret then
-          throw "artifacts: ${artifact.instance}: `${name}` is secret, so `value` is not available; read the file at its `path` on the target"
-        else
-          lib.removeSuffix "\n" text;
-      defaultText = literalExpression "the text of a public file";
+      type = types.nullOr types.str;
+      default = null;
+      # What somebody gave to a secret is a mistake that the checks report.
+      apply = given: if config.secret then given else text given;
       description = ''
-        Text of a public file without its final newline. Reading a file that is not generated yet fails with the command to run. For an
-        on-target file it is the `testValue`; without that, reading it fails.
+        Text of a public file without its final newline; null for a secret file. Set it to what is to be read until the file is
+        generated; without that, reading it fails with the command to run. For an on-target file it is the `testValue`, and
+        without one what you set.
       '';
+      example = "not generated yet";
     };
   };
 }

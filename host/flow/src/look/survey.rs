@@ -8,12 +8,12 @@ use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
 use artifacts_session::Verified;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
-use artifacts_text::Explain;
 
 use super::configured::check_config;
 use super::elsewhere::Storages;
 use super::extras;
 use super::facts::facts;
+use super::mixed::mixed;
 use crate::failure;
 use crate::tools::{HeaderMemory, Phase, Tools};
 
@@ -151,6 +151,7 @@ fn ask(
         Err(why) => return survey.fail_all(instances, &why),
     };
     let (limit, schema) = (opened.terms.limits.output, Arc::clone(&opened.terms.config));
+    let host_encrypts = !opened.terms.grants.plaintext;
     // A configuration that its backend does not take is not given to it.
     let fit = instances.iter().copied().filter(|instance| survey.configured(backend, &schema, instance));
     let instances = fit.collect::<Vec<_>>();
@@ -185,7 +186,10 @@ fn ask(
         };
         *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
         for (look, answer) in asked.into_iter().zip(checks.answers) {
-            let answer = CheckResult::from_backend(&look, answer);
+            let mut answer = CheckResult::from_backend(&look, answer);
+            if host_encrypts && let Some((why, hint)) = mixed(&tools.keys, &answer.recipients, &answer.labels) {
+                answer = CheckResult { hint: Some(hint), ..CheckResult::new(Said::Failed(why)) };
+            }
             survey.note(&look, answer, now);
         }
         for look in unasked {
@@ -375,7 +379,7 @@ impl Survey {
                 Ok(Some(entry)) => {
                     if let Err(why) = self.keep(entry.receipt_size()) {
                         let hint = "name fewer instances, and see who wrote the largest receipts (`git log`)";
-                        self.fail(instance, &why, Some(hint.to_owned()));
+                        self.fail(instance, &Failure::new("", why).hint(Some(hint)));
                         continue;
                     }
                     bytes += entry.size();
@@ -384,7 +388,7 @@ impl Survey {
                 }
                 Ok(None) => InstanceProbe::without_entry(instance),
                 Err(why) => {
-                    self.fail(instance, &why.to_string(), why.hint());
+                    self.fail(instance, &Failure::from(why));
                     continue;
                 }
             };
@@ -401,7 +405,7 @@ impl Survey {
             return true;
         }
         let Err(failure) = check_config(backend, schema, instance) else { return true };
-        self.fail(instance, &failure.message, failure.hint);
+        self.fail(instance, &failure);
         false
     }
 
@@ -470,9 +474,10 @@ impl Survey {
         self.found.insert(look.instance.name.clone(), found);
     }
 
-    fn fail(&mut self, instance: &Instance, why: &str, hint: Option<String>) {
-        self.errors.push(failure::for_instance(instance, why).hint(hint));
-        let found = SurveyedInstance::unknown(InstanceState::Error(why.to_owned()));
+    fn fail(&mut self, instance: &Instance, why: &Failure) {
+        let found = SurveyedInstance::unknown(InstanceState::Error(why.message.clone()));
+        let Failure { subject, backend, .. } = failure::for_instance(instance, "");
+        self.errors.push(Failure { subject, backend, ..why.clone() });
         self.found.insert(instance.name.clone(), found);
     }
 
@@ -488,7 +493,7 @@ impl Survey {
 
     fn fail_all(&mut self, instances: &[&Instance], why: &Failure) {
         for instance in instances {
-            self.fail(instance, &why.message, why.hint.clone());
+            self.fail(instance, why);
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use artifacts_age::RecipientPlugins;
 use artifacts_contract::{Component, Grants, effective, limits_from_json, raised_limits, read_file};
 use artifacts_declared::{ComponentSource, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
@@ -14,6 +15,7 @@ use artifacts_session::{
 use artifacts_text::{Comparison, Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
+use super::operator::Answer;
 use super::session::{EffectiveGrants, Terms, stores_here};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
@@ -27,6 +29,7 @@ pub struct Registry {
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
     nix: Nix,
     on_target: bool,
+    plugins: RecipientPlugins,
 }
 
 /// Holds the backends inside the program.
@@ -39,7 +42,7 @@ pub struct BundledBackends {
 }
 
 /// Asks the admin, who may have answered before, whether a component may have these rights.
-pub type Accept = Box<dyn Fn(&Name, &Component, &EffectiveGrants) -> Result<bool, Failure>>;
+pub type Accept = Box<dyn Fn(&Name, &Component, &EffectiveGrants) -> Result<Answer, Failure>>;
 
 /// A component's session, with the directory that it works in for as long as it is open.
 struct ComponentFile {
@@ -79,10 +82,11 @@ impl Registry {
             bundled,
             base,
             worker: Box::new(worker),
-            accept: Box::new(|_, _, _| Ok(false)),
+            accept: Box::new(|_, _, _| Ok(Answer::NoOne)),
             opened: BTreeMap::new(),
             nix,
             on_target: false,
+            plugins: RecipientPlugins::default(),
         }
     }
 
@@ -90,6 +94,13 @@ impl Registry {
     #[must_use]
     pub fn asking(mut self, accept: Accept) -> Self {
         self.accept = accept;
+        self
+    }
+
+    /// The same with age plugins that encrypt.
+    #[must_use]
+    pub fn sealing(mut self, plugins: RecipientPlugins) -> Self {
+        self.plugins = plugins;
         self
     }
 
@@ -128,8 +139,14 @@ impl Registry {
         check_sha256(name, &entry, &component, stored)?;
         check_name(name, &component)?;
         let rights = self.rights(name, &entry, &component)?;
-        if rights.need_consent() && !(self.accept)(name, &component, &rights)? {
-            return Err(not_accepted(name, &component, &rights));
+        if rights.need_consent() {
+            match (self.accept)(name, &component, &rights)? {
+                Answer::Yes { .. } => {}
+                Answer::No => {
+                    return Err(Failure::declined(format!("the grants of backend `{name}` were not accepted")));
+                }
+                Answer::NoOne => return Err(not_accepted(name, &component, &rights)),
+            }
         }
         let EffectiveGrants { grants, limits, .. } = rights.clone();
         let terms = Terms::new(&component, rights);
@@ -138,7 +155,8 @@ impl Registry {
         }
         let (worker, home) = (self.worker)()?;
         let session = WorkerSession::open(&component, grants, limits, &worker)
-            .map_err(|e| Failure::about(name.to_string(), e))?;
+            .map_err(|e| Failure::about(name.to_string(), e))?
+            .sealing(self.plugins.clone());
         Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(ComponentFile { session, _home: home }))))
     }
 

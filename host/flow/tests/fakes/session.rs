@@ -37,6 +37,8 @@ pub struct World {
     pub misbehave: BTreeMap<usize, Misbehavior>,
     /// Instances of which no call succeeds.
     pub broken: BTreeSet<String>,
+    /// Whether it is granted to see plaintext.
+    pub sees_plaintext: bool,
     /// Whether it reads secrets back.
     pub retrieves: bool,
     /// Whether it decrypts with the admin's identities.
@@ -61,6 +63,7 @@ impl Default for World {
             calls: Vec::new(),
             misbehave: BTreeMap::new(),
             broken: BTreeSet::new(),
+            sees_plaintext: false,
             retrieves: true,
             uses_identities: false,
             needs_all: false,
@@ -81,7 +84,7 @@ impl World {
             bundled: true,
             retrieves: self.retrieves,
             requests_plaintext: true,
-            grants: Grants { identities: self.uses_identities, ..Grants::default() },
+            grants: Grants { plaintext: self.sees_plaintext, identities: self.uses_identities },
             limits: Limits::default(),
             config: Arc::new(ConfigSchema::new(self.config.as_object().unwrap()).unwrap()),
         }
