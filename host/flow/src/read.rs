@@ -6,12 +6,13 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, FailureKind, Secret};
-use artifacts_store::{Difference, Entry, Fingerprint, HeaderHash, ReceiptState, Storage};
+use artifacts_store::{Difference, Entry, Fingerprint, HeaderHash, Receipt, ReceiptState, Storage};
 use artifacts_text::{Comparison, Explain, shell_word};
 
 use crate::failure;
 use crate::look::elsewhere::Storages;
 use crate::look::hints;
+use crate::look::survey::{Survey, SurveyedInstance};
 use crate::tools::RetrieveCall;
 use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
 use crate::tools::headers::{self, EntryHeaders};
@@ -76,7 +77,8 @@ pub fn retrieve(
                     done.insert(reading.instance.name.clone(), Ok(reading.read));
                 }
                 Err(RetrieveFailure { failure, recipients: Some(recipients) }) => {
-                    waiting.push(Undecrypted { reading, failure, recipients });
+                    let name = reading.instance.name.clone();
+                    waiting.push((reading, Undecrypted { name, failure, recipients }));
                 }
                 Err(RetrieveFailure { failure, recipients: None }) => {
                     done.insert(reading.instance.name.clone(), Err(failure));
@@ -84,9 +86,10 @@ pub fn retrieve(
             }
         }
         open = if ask_plugins(tools, &waiting) {
-            waiting.into_iter().map(|one| one.reading).collect()
+            waiting.into_iter().map(|(reading, _)| reading).collect()
         } else {
-            done.extend(no_identity(waiting));
+            let failed = no_identity(waiting.into_iter().map(|(_, one)| one).collect());
+            done.extend(failed.into_iter().map(|(name, failure)| (name, Err(failure))));
             Vec::new()
         };
     }
@@ -121,8 +124,8 @@ impl From<Failure> for RetrieveFailure {
 }
 
 /// What no identity at hand decrypts.
-struct Undecrypted<'a> {
-    reading: Retrieval<'a>,
+struct Undecrypted {
+    name: InstanceName,
     failure: Failure,
     /// Whose identity does.
     recipients: BTreeSet<String>,
@@ -190,21 +193,17 @@ impl<'a> Retrieval<'a> {
                 matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
-                CallError::Failed(said) if is_unopened => {
-                    // Behind its first part the sentence lists what was tried.
-                    let (what, found) = match said.message.split_once("; ") {
-                        Some((what, found)) => (what, Some(found.to_owned())),
-                        None => (said.message.as_str(), None),
-                    };
-                    let found = Comparison { found, expected: None };
-                    failure::for_instance(instance, what).compared(found).hint(said.hint.clone())
-                }
+                CallError::Failed(said) if is_unopened => undecrypted(instance, &said.message).hint(said.hint.clone()),
                 error => {
                     let (why, hint) = failure::explain_call(error);
                     failure::for_instance(instance, why).hint(hint)
                 }
             };
-            RetrieveFailure { failure, recipients: is_unopened.then(|| recipients_of(tools, entry, secrets)) }
+            let recipients = || match &entry.receipt {
+                ReceiptState::Valid(receipt) => recipients_of(tools, receipt, secrets),
+                ReceiptState::Missing | ReceiptState::Malformed(_) => BTreeSet::new(),
+            };
+            RetrieveFailure { failure, recipients: is_unopened.then(recipients) }
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
         let opened: BTreeSet<HeaderHash> = opened.filter_map(|opening| opening.header).collect();
@@ -224,28 +223,58 @@ fn not_in(tools: &Tools, storage: &str, instance: &Instance) -> Failure {
 }
 
 /// Has age plugins asked for what is waiting; false when nothing came of it.
-fn ask_plugins(tools: &mut Tools, waiting: &[Undecrypted<'_>]) -> bool {
-    let Some(first) = waiting.first() else { return false };
+fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Undecrypted)]) -> bool {
+    let Some((first, _)) = waiting.first() else { return false };
     if !tools.identities.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
         return false;
     }
-    let Ok(Some((mut session, identities))) = tools.session_and_identities(first.reading.backend) else { return false };
-    let names: Vec<String> = waiting.iter().map(|one| one.reading.instance.name.to_string()).collect();
+    let Ok(Some((mut session, identities))) = tools.session_and_identities(first.backend) else { return false };
+    let names: Vec<String> = waiting.iter().map(|(_, one)| one.name.to_string()).collect();
     session.ask_plugins(&names, identities).unwrap_or(false)
+}
+
+/// Why the secrets of these cannot be decrypted, as far as can be determined without decrypting: there is no identity at all.
+pub(crate) fn without_identity<'a>(
+    tools: &mut Tools,
+    survey: &Survey,
+    instances: impl Iterator<Item = &'a Instance>,
+) -> BTreeMap<InstanceName, Failure> {
+    let failed = |instance: &Instance| unidentified(tools, instance, survey.found.get(&instance.name)?);
+    no_identity(instances.filter_map(failed).collect()).into_iter().collect()
+}
+
+fn unidentified(tools: &mut Tools, instance: &Instance, found: &SurveyedInstance) -> Option<Undecrypted> {
+    let name = instance.name.clone();
+    let secrets: Vec<String> = found.stored_files(instance).map(ToString::to_string).collect();
+    let opened = tools.backends.open(instance.artifact.backend.as_ref()?).ok()?;
+    if secrets.is_empty() || !opened.terms.grants.identities {
+        return None;
+    }
+    let why = match tools.identities.ring() {
+        Ok(ring) => ring.without_identity()?,
+        Err(failure) => return Some(Undecrypted { name, failure, recipients: BTreeSet::new() }),
+    };
+    let recipients = found.receipt.as_ref().map(|receipt| recipients_of(tools, receipt, &secrets)).unwrap_or_default();
+    Some(Undecrypted { name, failure: undecrypted(instance, &why.to_string()).hint(why.hint()), recipients })
+}
+
+/// A failure of what no identity decrypts. Behind its first part the sentence lists what was tried.
+fn undecrypted(instance: &Instance, why: &str) -> Failure {
+    let (what, found) = why.split_once("; ").map_or((why, None), |(what, found)| (what, Some(found.to_owned())));
+    failure::for_instance(instance, what).compared(Comparison { found, expected: None })
 }
 
 /// So many recipients are named.
 const NAMED: usize = 5;
 
 /// Says of each whose identity is expected. Where one decrypts all of them, only such are named: then it is one and the same failure.
-fn no_identity(waiting: Vec<Undecrypted<'_>>) -> Vec<(InstanceName, Result<RetrievedFiles, Failure>)> {
-    let all = waiting.iter().map(|one| one.recipients.clone());
-    let of_all = all.reduce(|one, other| &one & &other).unwrap_or_default();
-    let failed = |Undecrypted { reading, mut failure, recipients }: Undecrypted<'_>| {
+fn no_identity(all: Vec<Undecrypted>) -> Vec<(InstanceName, Failure)> {
+    let of_all = all.iter().map(|one| one.recipients.clone()).reduce(|one, other| &one & &other).unwrap_or_default();
+    let failed = |Undecrypted { name, mut failure, recipients }: Undecrypted| {
         failure.details.comparison.expected = expected(if of_all.is_empty() { recipients } else { of_all.clone() });
-        (reading.instance.name.clone(), Err(failure))
+        (name, failure)
     };
-    waiting.into_iter().map(failed).collect()
+    all.into_iter().map(failed).collect()
 }
 
 /// An identity of one of these.
@@ -259,8 +288,7 @@ fn expected(recipients: BTreeSet<String>) -> Option<String> {
 }
 
 /// Whose identity decrypts these files by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
-fn recipients_of(tools: &Tools, entry: &Entry, secrets: &[String]) -> BTreeSet<String> {
-    let ReceiptState::Valid(receipt) = &entry.receipt else { return BTreeSet::new() };
+fn recipients_of(tools: &Tools, receipt: &Receipt, secrets: &[String]) -> BTreeSet<String> {
     let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
     let keys: BTreeSet<&String> = wanted.flat_map(|(_, recipients)| recipients).collect();
     keys.into_iter().map(|key| tools.keys.name(key, receipt.labels.get(key))).collect()

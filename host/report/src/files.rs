@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use artifacts_plan::RecipientDelta;
 use artifacts_text::{counted, listed, terminal};
 
 use crate::{InstanceRow, RecipientNames, Report, RowAction, Style, diff, recipient_page};
@@ -125,7 +126,8 @@ impl FileChange {
     /// Who joins and who leaves, where some do.
     fn changed(&self, after: &Side, names: &RecipientNames) -> Option<String> {
         let (before, after) = self.before.as_ref().and_then(Side::recipients).zip(after.recipients())?;
-        let changed = names.changed(&(after - before), &(before - after), false);
+        let delta = RecipientDelta { joined: after - before, left: before - after, ..RecipientDelta::default() };
+        let changed = names.changed(&delta, false);
         Some(changed).filter(|changed| !changed.is_empty())
     }
 
