@@ -71,6 +71,12 @@ pub enum Error {
     /// The run was canceled.
     #[error("Nix was stopped")]
     Cancelled,
+    /// There is no directory where a flake should be.
+    #[error("cannot read the flake `{reference}`: no such directory")]
+    NoDirectory {
+        /// Flake reference as passed.
+        reference: String,
+    },
     /// The flake exports no configuration.
     #[error("the flake `{reference}` has no nixosConfigurations, homeConfigurations or darwinConfigurations")]
     NoTargets {
@@ -268,6 +274,7 @@ impl Explain for Error {
                     shell_word(&format!(":/{file}"))
                 ));
             }
+            Self::NoDirectory { .. } => "pass `--flake DIR`, a directory with a flake.nix",
             Self::Failed { message, .. } if is_no_flake(message) => "pass `--flake DIR`, a directory with a flake.nix",
             Self::Failed { message, .. } if message.contains("resolve host") => {
                 "no network to fetch an input; use a local copy: `--override-input NAME path:DIR`"
