@@ -212,7 +212,7 @@ impl GeneratorFailure {
             }
             Self::Failed { status: 126, .. } => {
                 return Some(format!(
-                    "{SHOW_OUTPUT}; a shell exits with status 126 when it may not run what it was told to"
+                    "{SHOW_OUTPUT}; a shell exits with status 126 when a command is no file that it can execute"
                 ));
             }
             Self::Failed { status: 127, .. } => {

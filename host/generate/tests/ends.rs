@@ -50,7 +50,7 @@ fn a_command_that_a_shell_does_not_find_is_told_from_a_generator_that_fails() {
     let place = RamDir::new();
     let hint = |body: &str| place.run(&place.job(body, &["it"])).unwrap_err().hint().unwrap();
     assert!(hint("no-such-command").contains("127 when it does not find a command"), "{}", hint("no-such-command"));
-    assert!(hint("/etc/passwd").contains("126 when it may not run"), "{}", hint("/etc/passwd"));
+    assert!(hint("/etc/passwd").contains("126 when a command is no file"), "{}", hint("/etc/passwd"));
     assert!(!hint("exit 1").contains("shell"));
 }
 

@@ -187,6 +187,11 @@ fn missing_file<'a>(message: &'a str, flake: Option<&FlakeSource>) -> Option<&'a
     (!file.is_empty()).then_some(file)
 }
 
+fn add_to_git(file: &str) -> String {
+    let place = shell_word(&format!(":/{file}"));
+    format!("Nix ignores files that git does not track; if `{file}` exists, run `git add -- {place}`")
+}
+
 fn is_out_of_memory(message: &str) -> bool {
     ["Cannot allocate memory", "cannot allocate memory", "Out of memory", "out of memory", "std::bad_alloc"]
         .iter()
@@ -268,11 +273,7 @@ impl Explain for Error {
                 "this Nix version does not support spaces in the path of a checkout; move it, or use a newer Nix"
             }
             Self::Failed { message, flake, .. } if missing_file(message, flake.as_ref()).is_some() => {
-                let file = missing_file(message, flake.as_ref()).unwrap_or_default();
-                return Some(format!(
-                    "Nix ignores files that git does not track; if `{file}` exists, run `git add -- {}`",
-                    shell_word(&format!(":/{file}"))
-                ));
+                return missing_file(message, flake.as_ref()).map(add_to_git);
             }
             Self::NoDirectory { .. } => "pass `--flake DIR`, a directory with a flake.nix",
             Self::Failed { message, .. } if is_no_flake(message) => "pass `--flake DIR`, a directory with a flake.nix",
