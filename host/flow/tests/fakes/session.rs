@@ -26,7 +26,7 @@ pub enum Misbehavior {
 }
 
 /// What the backend knows and did.
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each is true or not by itself")]
 pub struct World {
     /// Whom files are encrypted to; for all the same.
     pub recipients: Vec<String>,
