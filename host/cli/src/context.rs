@@ -86,7 +86,8 @@ impl Context {
         let declared = declarations.declared();
         let found = self.place(&declared)?;
         self.begin(Some(&found.log))?;
-        let resolved = artifacts_plan::instances(&declared.spec, declared.system.as_deref());
+        let mut resolved = artifacts_plan::instances(&declared.spec, declared.system.as_deref());
+        resolved.take_unknown(&declared.unevaluated);
         let (_, looped) = artifacts_plan::order(&resolved.instances);
         let problems = resolved.problems.into_iter().chain(looped).map(artifacts_flow::declared);
         let failures = declared.failures.iter().map(|(_, failure)| failure.clone()).chain(problems).collect();

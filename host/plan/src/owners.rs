@@ -51,8 +51,9 @@ impl EntryOwners {
     }
 }
 
-/// A machine's configuration may have users inside, `<user>@<machine>`.
-fn may_declare((kind, target): &TargetName, name: &InstanceName) -> bool {
+/// Returns whether a target that did not evaluate may declare an instance. A machine's configuration may have users inside,
+/// `<user>@<machine>`.
+pub(crate) fn may_declare((kind, target): &TargetName, name: &InstanceName) -> bool {
     let is = |found: &Name| found.as_str() == target;
     match name {
         InstanceName::Shared { .. } => true,

@@ -53,9 +53,10 @@ let
     artifact:
     if artifact.recipients == null then cfg.publicUserKeys else (narrow artifact.recipients).publicUserKeys;
 
+  # What is shared may be deployed to another target: only the command knows.
   noAdminKey =
     artifact:
-    lib.optionals (admins artifact == [ ]) (map (
+    lib.optionals (!artifact.shared && admins artifact == [ ]) (map (
       file:
       fault artifact [
         "files"
@@ -132,7 +133,7 @@ in
       artifact:
       map (file: {
         inherit artifact file;
-      }) (lib.unique (map stored (deployed artifact)))
+      }) (lib.unique (map (stored artifact) (deployed artifact)))
     ) mine;
 
   # A slash, because it is in no name: `a-b`/`c` and `a`/`b-c` stay apart.

@@ -16,8 +16,15 @@ let
   };
   inherit (keys) cfg entries;
 
-  # In which file of the entry a declared file is: the backend's own layout.
-  stored = file: if cfg.format == "binary" then "${file.name}.sops" else "secrets.sops.${cfg.format}";
+  # In which file of the entry a declared file is: the backend's own layout. What is not deployed to all targets of a shared artifact
+  # has a file of its own.
+  binary = file: "${file.name}.sops";
+  isAlone =
+    artifact: file:
+    cfg.format == "binary" || artifact.shared && entries.exists artifact (binary file);
+  stored =
+    artifact: file:
+    if isAlone artifact file then binary file else "secrets.sops.${cfg.format}";
 
   # sops-nix has options for owners and units on machines only, and on darwin none for units.
   onMachine = entries.kind != "home-manager";
@@ -79,8 +86,8 @@ let
   render =
     artifact: file:
     {
-      sopsFile = entries.storePath artifact (stored file);
-      inherit (cfg) format;
+      sopsFile = entries.storePath artifact (stored artifact file);
+      format = if isAlone artifact file then "binary" else cfg.format;
       # The default is a name with a slash, which would mean a nested map.
       key = file.name;
       inherit (file) mode;
