@@ -29,6 +29,8 @@ pub enum Misbehavior {
 pub struct World {
     /// Whom files are encrypted to; for all the same.
     pub recipients: Vec<String>,
+    /// Whether each file is encrypted to the targets that it is deployed to besides, by their names.
+    pub to_targets: bool,
     /// Whose they are, by its word.
     pub labels: BTreeMap<String, String>,
     /// Every call: the operation, and the instances.
@@ -55,6 +57,7 @@ impl Default for World {
     fn default() -> Self {
         Self {
             recipients: vec!["admin".to_owned(), "host".to_owned()],
+            to_targets: false,
             labels: BTreeMap::new(),
             calls: Vec::new(),
             misbehave: BTreeMap::new(),
@@ -138,7 +141,11 @@ impl Session for FakeSession {
                 None => world.recipients.iter().cloned().collect(),
             };
             let name = |file: &SecretFile| file.name.parse().unwrap();
-            let recipients = instance.files.iter().map(|file| (name(file), recipients.clone())).collect();
+            let of = |file: &SecretFile| {
+                let targets = file.targets.iter().filter(|_| world.to_targets).map(|target| target.name.clone());
+                recipients.iter().cloned().chain(targets).collect()
+            };
+            let recipients = instance.files.iter().map(|file| (name(file), of(file))).collect();
             let is_whole = instance.files.iter().all(|file| stored(&files, &file.name).is_some());
             let state = match (files.is_empty(), is_whole) {
                 (true, _) => CheckState::Absent,
