@@ -333,3 +333,46 @@ fn secrets_in_a_private_input_are_written_where_the_person_says() -> Result<()> 
     assert_eq!(fs::read(read)?, fs::read(stored)?);
     Ok(())
 }
+
+#[test]
+fn the_command_that_a_build_prints_makes_what_is_inside_a_machine() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("admin")?;
+    let base = format!(
+        r#"({{ imports = [ inputs.artifacts.nixosModules.default inputs.agenix.nixosModules.default ];
+             artifacts = {{ root = ./.; default.backend = "agenix"; hostKey = "{key}"; }}; }})"#
+    );
+    let made = |name: &str| {
+        format!(
+            "({{ pkgs, ... }}: {{ artifacts.store.{name} = {{ files.f = {{ }}; generator = pkgs.writers.writeBash \"g\" \"echo x > $out/f\"; }}; }})"
+        )
+    };
+    let machine = format!(
+        r#"nixosConfigurations.web1 = nixpkgs.lib.nixosSystem {{ modules = [ {base} {own}
+          {{ networking.hostName = "web1"; nixpkgs.hostPlatform = "x86_64-linux";
+            specialisation.game.configuration.imports = [ {game} ];
+            containers.db.config.imports = [ {base} {own} ];
+            microvm.vms."a vm".config = {{ imports = [ {base} {own} ]; networking.hostName = "vm"; }}; }} ]; }};"#,
+        own = made("own"),
+        game = made("game"),
+    );
+    checkout.flake(&machine)?;
+    let configuration = "nixosConfigurations.web1.config";
+    for (inside, instance) in [
+        ("", "per-machine/web1/own"),
+        (".specialisation.game.configuration", "per-machine/web1/game"),
+        (".containers.db.config", "per-machine/db/own"),
+        (".microvm.vms.\"a vm\".config.config", "per-machine/vm/own"),
+    ] {
+        let build = format!(".#{configuration}{inside}.system.build.toplevel.drvPath");
+        let said = nix::nix(&checkout.path(), &["eval", "--raw", &build]).unwrap_err().to_string();
+        let command = said.split("run: artifacts ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+        assert_eq!(command.trim(), format!("generate {instance}"));
+        let words: Vec<&str> = command.split_whitespace().collect();
+        checkout.run(&[&["--accept-recipients"], words.as_slice()].concat())?.ends(0);
+        checkout.commit()?;
+        assert!(nix::nix(&checkout.path(), &["eval", "--raw", &build]).is_ok(), "{inside}");
+    }
+    checkout.run(&["status"])?.ends(0).says("4 artifacts: 4 present");
+    Ok(())
+}

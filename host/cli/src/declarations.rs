@@ -1,10 +1,10 @@
 //! Where the spec comes from: a flake that Nix evaluates, or a file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::{ComponentSource, InstanceName, Spec, Target};
+use artifacts_declared::{ComponentSource, InstanceName, Spec, Target, TargetId};
 use artifacts_flow::Declared;
 use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
 use artifacts_plan::{Resolved, Selector, ShortNames, TargetName};
@@ -29,6 +29,8 @@ pub struct Declarations {
     pub unevaluated: Vec<TargetName>,
     /// Targets that were not evaluated since nothing asked for them: what they declare is not known.
     pub unseen: Vec<TargetName>,
+    /// The configuration of the flake that each target is, or is inside of.
+    pub exported: BTreeMap<TargetId, TargetRef>,
     /// What Nix warns of.
     pub warnings: Vec<Failure>,
     /// What Nix said besides: traces, and warnings of its own.
@@ -91,6 +93,7 @@ impl Declarations {
             failures: Vec::new(),
             unevaluated: Vec::new(),
             unseen: Vec::new(),
+            exported: BTreeMap::new(),
             warnings: Vec::new(),
             messages: Vec::new(),
         }
@@ -187,6 +190,7 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
         failures,
         unevaluated: names,
         unseen,
+        exported: evaluation.exported,
         warnings,
         messages: evaluation.messages,
     })
@@ -223,7 +227,7 @@ fn evaluate(
 
 /// The targets besides that have what is depended on.
 fn others(flake: &Flake<'_>, resolved: &Resolved, named: &BTreeSet<TargetRef>) -> BTreeSet<TargetRef> {
-    let undeclared = resolved.problems.iter().filter_map(|problem| problem.undeclared.as_ref());
+    let undeclared = resolved.problems.iter().filter_map(|problem| problem.undeclared.as_deref());
     let targets = undeclared.filter_map(|name| flake.targets_of(&name.to_string())).flatten();
     targets.filter(|target| !named.contains(target)).collect()
 }

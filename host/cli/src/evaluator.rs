@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use artifacts_declared::{InstanceName, Spec, Target, TargetKind};
+use artifacts_declared::{InstanceName, Spec, TargetId};
 use artifacts_flow::{Declared, Evaluate};
 use artifacts_nix::{Flake, Nix, TargetRef};
 use artifacts_plan::Selector;
@@ -22,20 +22,24 @@ pub struct Evaluator {
     console: Console,
     /// Whether Nix's messages were shown.
     is_shown: bool,
+    /// The configuration of the flake that each target is, or is inside of.
+    exported: BTreeMap<TargetId, TargetRef>,
 }
 
 impl Evaluator {
     /// Evaluates what these selectors need; everything if there are none.
     pub fn new(global: &Global, nix: &Nix, selectors: &[Selector], console: Console) -> Self {
-        Self { global: global.clone(), nix: nix.clone(), selectors: selectors.to_vec(), console, is_shown: false }
+        let (global, nix, selectors) = (global.clone(), nix.clone(), selectors.to_vec());
+        Self { global, nix, selectors, console, is_shown: false, exported: BTreeMap::new() }
     }
 }
 
 impl Evaluate for Evaluator {
     fn evaluate(&mut self) -> Result<Declared, Failure> {
         let waiting = self.console.waits("evaluating");
-        let declarations = Declarations::load(&self.global, &self.nix, &self.selectors)?;
+        let mut declarations = Declarations::load(&self.global, &self.nix, &self.selectors)?;
         drop(waiting);
+        self.exported = std::mem::take(&mut declarations.exported);
         self.console.name_instances(declarations.short_names());
         if !std::mem::replace(&mut self.is_shown, true) {
             declarations.show(&self.console);
@@ -54,7 +58,7 @@ impl Evaluate for Evaluator {
             std::thread::scope(|scope| {
                 let ask = |name| {
                     let flake = &flake;
-                    (name, scope.spawn(move || reason(flake, spec, name)))
+                    (name, scope.spawn(move || self.reason(flake, spec, name)))
                 };
                 let asked: Vec<_> = some.iter().map(ask).collect();
                 for (name, thread) in asked {
@@ -70,18 +74,14 @@ impl Evaluate for Evaluator {
     }
 }
 
-fn reason(flake: &Flake<'_>, spec: &Spec, name: &InstanceName) -> Option<String> {
-    let (exported, owner, artifact) = spec.targets.iter().find_map(|target| {
-        let mut blocked = target.artifacts.iter().filter(|(_, artifact)| artifact.blocked);
-        let (artifact, _) = blocked.find(|(artifact, declared)| target.instance(artifact, declared) == *name)?;
-        Some((exported(flake, target)?, target, artifact))
-    })?;
-    let why = flake.why_blocked(&exported, owner, artifact.as_str()).ok()?;
-    Some(why.trim_start_matches("artifacts: ").to_owned())
-}
-
-/// Returns what the flake exports that has the target: itself, or the machine that a user is in.
-fn exported(flake: &Flake<'_>, target: &Target) -> Option<TargetRef> {
-    let scope = if target.kind == TargetKind::HomeManager { "per-user" } else { "per-machine" };
-    flake.targets_named(Some(scope), target.name.as_str()).into_iter().next()
+impl Evaluator {
+    fn reason(&self, flake: &Flake<'_>, spec: &Spec, name: &InstanceName) -> Option<String> {
+        let (exported, owner, artifact) = spec.targets.iter().find_map(|target| {
+            let mut blocked = target.artifacts.iter().filter(|(_, artifact)| artifact.blocked);
+            let (artifact, _) = blocked.find(|(artifact, declared)| target.instance(artifact, declared) == *name)?;
+            Some((self.exported.get(&target.id())?, target, artifact))
+        })?;
+        let why = flake.why_blocked(exported, owner, artifact.as_str()).ok()?;
+        Some(why.trim_start_matches("artifacts: ").to_owned())
+    }
 }

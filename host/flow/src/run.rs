@@ -99,7 +99,7 @@ impl Run {
         let mut resolved = artifacts_plan::instances(&spec, system.as_deref());
         self.tools.keys = DeclaredKeys::new(&spec);
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
-        self.unknown = resolved.take_unknown(&unevaluated);
+        self.unknown = resolved.take_unknown(&EntryOwners::new(&spec, unevaluated.clone()));
         let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
         let faulty: BTreeSet<InstanceName> = problems.iter().map(|problem| problem.instance.clone()).collect();
         // What Nix reports of a declaration is not said a second time.

@@ -92,10 +92,12 @@ pub enum Error {
         kind: &'static str,
         /// Name of the targets.
         name: Name,
-        /// Attribute of the one.
+        /// Place of the one.
         first: String,
-        /// Attribute of the other.
+        /// Place of the other.
         second: String,
+        /// Option that gives one of them another name, where there is one.
+        remedy: Option<String>,
     },
     /// Two targets set an option of the whole flake to different values.
     #[error("{first} and {second} disagree on {option}: {first} has {}, {second} has {}", said(.first_value.as_deref()), said(.second_value.as_deref()))]
@@ -273,7 +275,7 @@ impl Explain for Error {
             Self::NoArtifacts { .. } => {
                 "import artifacts.nixosModules.default (machines) or artifacts.homeModules.default (users) in them"
             }
-            Self::Twice { .. } => "rename one of them, or export it once only",
+            Self::Twice { remedy, .. } => remedy.as_deref().unwrap_or("rename one of them, or export it once only"),
             Self::Disagree { option, .. } if option == "artifacts.root" => {
                 "set it in a module that all targets import; if it is, the checkout changed during this run: run the command again"
             }

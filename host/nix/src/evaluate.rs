@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetKind};
+use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetId, TargetKind};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,9 +16,11 @@ const COLLECT: &str = include_str!("../../../nix/lib/collect.nix");
 /// Holds the result of evaluating targets.
 #[derive(Debug)]
 pub struct Evaluation {
-    /// Targets that evaluated, with their common settings. Users inside a machine's configuration are separate
-    /// targets.
+    /// Targets that evaluated, with their common settings. Users, containers and microVMs inside a machine's configuration are
+    /// separate targets.
     pub spec: Spec,
+    /// Maps each of these targets to the exported configuration that it is, or is inside of.
+    pub exported: BTreeMap<TargetId, TargetRef>,
     /// Targets that failed to evaluate.
     pub failures: Vec<TargetFailure>,
     /// Faults of the declarations that Nix found, and that stop a deployment.
@@ -64,12 +66,15 @@ pub struct EvaluationError {
 
 /// Holds the spec of one target, and its place in the flake.
 struct TargetSpec {
+    /// The exported configuration that it is, or is inside of.
+    exported: TargetRef,
+    /// Its place, as a person finds it: `nixosConfigurations.web1, its container db`.
     from: String,
     spec: Spec,
     problems: Vec<EvaluationError>,
 }
 
-/// Holds what Nix answers for one spec of a configuration: its own, or that of a user inside it.
+/// Holds what Nix answers for one spec of a configuration: its own, or that of a configuration inside it.
 enum SpecAnswer {
     Spec(TargetSpec),
     NameMismatch(TargetNameMismatch),
@@ -77,6 +82,8 @@ enum SpecAnswer {
 
 /// Field of a target, for which the types of the spec have no place.
 const PROBLEMS: &str = "x-problems";
+/// Another one.
+const PLACE: &str = "x-place";
 
 #[derive(Deserialize)]
 struct RawEvaluationError {
@@ -93,14 +100,26 @@ struct RawEvaluationError {
 struct TargetNameMismatch {
     kind: TargetKind,
     name: String,
+    place: String,
     takes_itself_for: String,
+}
+
+/// Describes a configuration directly inside an exported one.
+#[derive(Deserialize)]
+struct InnerConfiguration {
+    /// What it is, and its name: `container db`.
+    key: String,
+    /// Kind of the target that it belongs to.
+    kind: TargetKind,
+    /// Name of that target, as far as it is known without evaluating it.
+    name: String,
 }
 
 /// Holds the result of one exported configuration.
 #[derive(Default)]
 struct EvaluatedTarget {
     parts: Vec<TargetSpec>,
-    /// Users inside it that do not evaluate.
+    /// Configurations inside it that do not evaluate.
     failures: Vec<TargetFailure>,
     /// Output of Nix in addition to the value.
     said: String,
@@ -111,23 +130,42 @@ struct EvaluatedTarget {
 enum EvaluationQuery<'a> {
     /// All specs.
     All,
-    /// Its own spec, with or without its configuration errors.
-    Itself { problems: bool },
-    /// The spec of a user inside it.
-    User(&'a str),
-    /// The names of the users inside it.
+    /// Its own spec, without the configurations inside it and without configuration errors.
+    Itself,
+    /// The specs of a configuration inside it, by its key; without those of these keys, which it may have as well.
+    Inner { key: &'a str, besides: &'a [String] },
+    /// All specs but those of these configurations inside it, with or without configuration errors.
+    Besides { keys: &'a [String], problems: bool },
+    /// The configurations directly inside it.
     Names,
+    /// One artifact of a target, whose error is not caught.
+    Artifact { owner: &'a Target, name: &'a str },
 }
 
 impl EvaluationQuery<'_> {
     fn arguments(self) -> String {
         match self {
             EvaluationQuery::All => String::new(),
-            EvaluationQuery::Itself { problems } => format!("users = [ ]; problems = {problems};"),
-            EvaluationQuery::User(name) => format!("own = false; users = [ {} ];", quote::string(name)),
-            EvaluationQuery::Names => "names = true;".to_owned(),
+            EvaluationQuery::Itself => "only = \"\"; problems = false;".to_owned(),
+            EvaluationQuery::Inner { key, besides } => {
+                format!("only = {}; besides = {};", quote::string(key), list(besides))
+            }
+            EvaluationQuery::Besides { keys, problems } => {
+                format!("besides = {}; problems = {problems};", list(keys))
+            }
+            EvaluationQuery::Names => "parts = true;".to_owned(),
+            EvaluationQuery::Artifact { owner, name } => {
+                let (kind, target) = (quote::string(owner.kind.as_str()), quote::string(owner.name.as_str()));
+                format!("strict = {{ kind = {kind}; name = {target}; artifact = {}; }};", quote::string(name))
+            }
         }
     }
+}
+
+/// Returns a list of strings in Nix.
+fn list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quote::string(text)).collect();
+    format!("[ {} ]", texts.join(" "))
 }
 
 impl Flake<'_> {
@@ -136,8 +174,13 @@ impl Flake<'_> {
     /// # Errors
     /// When Nix cannot be run at all, when no target declares artifacts, or when targets contradict each other.
     pub fn evaluate(&self, targets: &[TargetRef]) -> Result<Evaluation, Error> {
-        let mut evaluation =
-            Evaluation { spec: empty(), failures: Vec::new(), problems: Vec::new(), messages: Vec::new() };
+        let mut evaluation = Evaluation {
+            spec: empty(),
+            exported: BTreeMap::new(),
+            failures: Vec::new(),
+            problems: Vec::new(),
+            messages: Vec::new(),
+        };
         let mut parts: Vec<TargetSpec> = Vec::new();
         let mut is_unlocked = false;
         for (target, result) in targets.iter().zip(self.evaluate_each(targets)) {
@@ -168,6 +211,9 @@ impl Flake<'_> {
             return Err(Error::NoArtifacts { reference: self.reference.clone(), targets });
         }
         evaluation.problems = parts.iter_mut().flat_map(|part| std::mem::take(&mut part.problems)).collect();
+        let all =
+            parts.iter().flat_map(|part| part.spec.targets.iter().map(|target| (target.id(), part.exported.clone())));
+        evaluation.exported = all.collect();
         evaluation.spec = merge(parts)?;
         Ok(evaluation)
     }
@@ -179,12 +225,7 @@ impl Flake<'_> {
     /// If Nix cannot be asked.
     pub fn why_blocked(&self, target: &TargetRef, owner: &Target, artifact: &str) -> Result<String, Error> {
         let what = format!("evaluating {artifact} of {target}");
-        let user = owner.name.as_str().strip_suffix(&format!("@{}", target.name));
-        let of = match user {
-            Some(user) if owner.kind != target.kind => EvaluationQuery::User(user),
-            _ => EvaluationQuery::Itself { problems: false },
-        };
-        let function = self.function(target, Some(artifact), of);
+        let function = self.function(target, EvaluationQuery::Artifact { owner, name: artifact });
         match self.evaluate_as::<Value>(&what, target.output(), &function) {
             Ok(_) => Ok("evaluation succeeded the second time; run the command again".to_owned()),
             Err(Error::Failed { message, .. }) => Ok(message),
@@ -226,39 +267,44 @@ impl Flake<'_> {
         }
     }
 
-    /// Evaluates what is the configuration's own and each user inside it apart, after both together failed with `error`: one user's
+    /// Evaluates a configuration without those inside it that fail, after all together failed with `error`: one user's or container's
     /// fault is no other's, nor the machine's.
     fn evaluate_apart(&self, target: &TargetRef, error: Error) -> Result<EvaluatedTarget, Error> {
         let what = format!("evaluating {target}");
-        let mut found = match self.ask(target, EvaluationQuery::Itself { problems: true }, &what) {
+        if self.ask(target, EvaluationQuery::Itself, &what).is_err() {
+            return Err(error);
+        }
+        let names = self.function(target, EvaluationQuery::Names);
+        let (inside, _): (Vec<InnerConfiguration>, _) = self.evaluate_as(&what, target.output(), &names)?;
+        let (mut failures, mut keys) = (Vec::new(), Vec::new());
+        for InnerConfiguration { key, kind, name } in inside {
+            let inner = EvaluationQuery::Inner { key: &key, besides: &keys };
+            match self.ask(target, inner, &format!("{what}, its {key}")) {
+                Ok(_) => {}
+                Err(error) if error.is_of_nix() => return Err(error),
+                Err(error) => {
+                    failures.push(TargetFailure { kind, name, error });
+                    keys.push(key);
+                }
+            }
+        }
+        let besides = |problems| EvaluationQuery::Besides { keys: &keys, problems };
+        let mut found = match self.ask(target, besides(true), &what) {
             Ok(found) => found,
             // Faults are looked for in more than the declarations. What fails there is reported in their place.
             Err(unfound) => {
-                let Ok(mut found) = self.ask(target, EvaluationQuery::Itself { problems: false }, &what) else {
-                    return Err(error);
-                };
+                let Ok(mut found) = self.ask(target, besides(false), &what) else { return Err(error) };
                 found.parts.iter_mut().for_each(|part| part.problems = untold(part, &unfound));
                 found
             }
         };
-        let names: Vec<String> =
-            self.evaluate_as(&what, target.output(), &self.function(target, None, EvaluationQuery::Names))?.0;
-        for user in names {
-            match self.ask(target, EvaluationQuery::User(&user), &format!("{what}, its user {user}")) {
-                Ok(more) => found.join(more),
-                Err(error) if error.is_of_nix() => return Err(error),
-                Err(error) => found.failures.push(TargetFailure {
-                    kind: TargetKind::HomeManager,
-                    name: format!("{user}@{}", target.name),
-                    error,
-                }),
-            }
-        }
+        failures.append(&mut found.failures);
+        found.failures = failures;
         Ok(found)
     }
 
     fn ask(&self, target: &TargetRef, of: EvaluationQuery<'_>, what: &str) -> Result<EvaluatedTarget, Error> {
-        let function = self.function(target, None, of);
+        let function = self.function(target, of);
         let holds = |answers: &Vec<SpecAnswer>| {
             answers.iter().all(|answer| match answer {
                 SpecAnswer::Spec(part) => self.is_in_store(&part.spec),
@@ -270,11 +316,11 @@ impl Flake<'_> {
         let mut found = EvaluatedTarget { said, ..EvaluatedTarget::default() };
         for answer in answers {
             match answer {
-                SpecAnswer::NameMismatch(TargetNameMismatch { kind, name, takes_itself_for: named }) => {
+                SpecAnswer::NameMismatch(TargetNameMismatch { kind, name, place, takes_itself_for: named }) => {
                     found.failures.push(TargetFailure {
                         kind,
                         name: name.clone(),
-                        error: Error::NameMismatch { target: place(target, kind, &name), name, named },
+                        error: Error::NameMismatch { target: place.escape_debug().to_string(), name, named },
                     });
                 }
                 SpecAnswer::Spec(part) => found.parts.push(part),
@@ -296,24 +342,12 @@ impl Flake<'_> {
         generators.chain(components).filter(|path| path.starts_with(store)).all(Path::exists)
     }
 
-    fn function(&self, target: &TargetRef, strict: Option<&str>, of: EvaluationQuery<'_>) -> String {
-        let or_null = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quote::string);
-        let system = or_null(self.nix.options.system.as_deref());
-        let strict = or_null(strict);
+    fn function(&self, target: &TargetRef, of: EvaluationQuery<'_>) -> String {
+        let system = self.nix.options.system.as_deref().map_or_else(|| "null".to_owned(), quote::string);
         let kind = quote::string(target.kind.as_str());
         let name = quote::string(&target.name);
         let of = of.arguments();
-        format!("({COLLECT}) {{ kind = {kind}; name = {name}; system = {system}; strict = {strict}; {of} }}")
-    }
-}
-
-impl EvaluatedTarget {
-    fn join(&mut self, more: EvaluatedTarget) {
-        self.parts.extend(more.parts);
-        self.failures.extend(more.failures);
-        if !self.said.contains(more.said.trim()) {
-            self.said += &more.said;
-        }
+        format!("({COLLECT}) {{ kind = {kind}; name = {name}; system = {system}; {of} }}")
     }
 }
 
@@ -329,11 +363,6 @@ fn untold(part: &TargetSpec, error: &Error) -> Vec<EvaluationError> {
     }]
 }
 
-/// Returns the place of a target in the flake: the exported one, or a user inside it.
-fn place(target: &TargetRef, kind: TargetKind, name: &str) -> String {
-    if kind == target.kind { target.to_string() } else { format!("{target} (its user {name})") }
-}
-
 /// Reads what Nix answers for one configuration.
 fn read_answers(target: &TargetRef, what: &str, answer: Value) -> Result<Vec<SpecAnswer>, Error> {
     let fault = |source| Error::Output { what: what.to_owned(), bytes: 0, source };
@@ -345,12 +374,12 @@ fn read_answers(target: &TargetRef, what: &str, answer: Value) -> Result<Vec<Spe
     values.iter().map(read).collect()
 }
 
-/// Reads one spec of a configuration: its own, or that of a user inside it.
+/// Reads one spec of a configuration: its own, or that of a configuration inside it.
 fn part(target: &TargetRef, value: &Value) -> Result<TargetSpec, Error> {
     let spec = artifacts_declared::from_value(value);
     let spec = spec.map_err(|source| Error::Spec { target: target.to_string(), source })?;
-    let from =
-        spec.targets.first().map_or_else(|| target.to_string(), |own| place(target, own.kind, own.name.as_str()));
+    let place = value["targets"].get(0).and_then(|own| own[PLACE].as_str());
+    let from = place.map_or_else(|| target.to_string(), |place| place.escape_debug().to_string());
     let mut problems = Vec::new();
     for (target, raw) in spec.targets.iter().zip(value["targets"].as_array().into_iter().flatten()) {
         let Some(raw) = raw.get(PROBLEMS) else { continue };
@@ -366,7 +395,7 @@ fn part(target: &TargetRef, value: &Value) -> Result<TargetSpec, Error> {
             });
         }
     }
-    Ok(TargetSpec { from, spec, problems })
+    Ok(TargetSpec { exported: target.clone(), from, spec, problems })
 }
 
 fn take<'a>(next: &AtomicUsize, targets: &'a [TargetRef]) -> Option<(usize, &'a TargetRef)> {
@@ -448,9 +477,16 @@ fn differ_in_name(parts: &[TargetSpec]) -> Result<(), Error> {
                     name: target.name.clone(),
                     first: first.from.clone(),
                     second: part.from.clone(),
+                    remedy: [part, first].into_iter().find_map(|part| names_itself(part, target)),
                 });
             }
         }
     }
     Ok(())
+}
+
+/// Returns the option that gives a configuration another name, and its place; none for one that a flake or a user names.
+fn names_itself(part: &TargetSpec, target: &Target) -> Option<String> {
+    let can = target.kind != TargetKind::HomeManager && part.from != part.exported.to_string();
+    can.then(|| format!("set artifacts.target = \"{}-{}\"; in {}", part.exported.name, target.name, part.from))
 }

@@ -52,7 +52,7 @@ pub(crate) fn undeclared(instance: &Instance, all: &BTreeSet<&InstanceName>) -> 
     let (directory, name) = instance.dependencies.iter().find(|(_, name)| !all.contains(name))?;
     let (_, text) = instance.artifact.dependencies.iter().find(|(of, _)| *of == directory.as_str())?;
     let problem = if text.contains('/') { wrong.undeclared(name) } else { wrong.unknown(text, &instance.targets) };
-    Some(Problem { undeclared: Some(name.clone()), ..problem })
+    Some(Problem { undeclared: Some(Box::new(name.clone())), ..problem })
 }
 
 /// Says what is wrong with dependencies.

@@ -9,6 +9,8 @@ pub type TargetName = (TargetKind, String);
 #[derive(Debug, Clone, Default)]
 pub struct EntryOwners {
     names: BTreeSet<InstanceName>,
+    /// Targets that evaluated: whether it is a user, and its name.
+    known: BTreeSet<(bool, Name)>,
     unknown: Vec<TargetName>,
 }
 
@@ -38,7 +40,8 @@ impl EntryOwners {
                 }
             }
         }
-        Self { names, unknown }
+        let known = spec.targets.iter().map(|target| (is_user(target.kind), target.name.clone())).collect();
+        Self { names, known, unknown }
     }
 
     /// Who owns an entry, or may; none when no one does.
@@ -46,21 +49,36 @@ impl EntryOwners {
         if self.names.contains(name) {
             return Some(Owner::Declared);
         }
-        let unknown = self.unknown.iter().find(|target| may_declare(target, name));
-        unknown.map(|target| Owner::Unknown(target.clone()))
+        let unknown = self.unknown.iter();
+        let first = unknown.clone().find(|target| is(target, name)).or_else(|| {
+            let machine = unknown.clone().find(|(kind, _)| !is_user(*kind));
+            machine.filter(|_| self.may_be_inside(name))
+        });
+        first.map(|target| Owner::Unknown(target.clone()))
+    }
+
+    /// Returns whether a target's configuration may be inside a machine's: a container or microVM names itself, and a user inside
+    /// is `<user>@<machine>`. Those of targets that evaluated are known.
+    fn may_be_inside(&self, name: &InstanceName) -> bool {
+        match name {
+            InstanceName::Shared { .. } => true,
+            InstanceName::Machine { target, .. } => !self.known.contains(&(false, target.clone())),
+            InstanceName::User { target, .. } => {
+                target.as_str().contains('@') && !self.known.contains(&(true, target.clone()))
+            }
+        }
     }
 }
 
-/// Returns whether a target that did not evaluate may declare an instance. A machine's configuration may have users inside,
-/// `<user>@<machine>`.
-pub(crate) fn may_declare((kind, target): &TargetName, name: &InstanceName) -> bool {
-    let is = |found: &Name| found.as_str() == target;
+fn is_user(kind: TargetKind) -> bool {
+    kind == TargetKind::HomeManager
+}
+
+/// Returns whether an entry is that of a target, or may be, since it is shared.
+fn is((kind, target): &TargetName, name: &InstanceName) -> bool {
     match name {
         InstanceName::Shared { .. } => true,
-        InstanceName::Machine { target: machine, .. } => *kind != TargetKind::HomeManager && is(machine),
-        InstanceName::User { target: user, .. } => match kind {
-            TargetKind::HomeManager => is(user),
-            _ => user.as_str().ends_with(&format!("@{target}")),
-        },
+        InstanceName::Machine { target: machine, .. } => !is_user(*kind) && machine.as_str() == target,
+        InstanceName::User { target: user, .. } => is_user(*kind) && user.as_str() == target,
     }
 }

@@ -10,7 +10,7 @@ pub struct Problem {
     /// What to do.
     pub hint: String,
     /// What it depends on and nothing declares, as far as is known: a target that was not evaluated may.
-    pub undeclared: Option<InstanceName>,
+    pub undeclared: Option<Box<InstanceName>>,
 }
 
 impl Problem {

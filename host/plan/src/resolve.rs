@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::admins::Admins;
 use crate::dependencies::{dependencies, undeclared};
-use crate::owners::{TargetName, may_declare};
-use crate::{Instance, Problem};
+use crate::{EntryOwners, Instance, Owner, Problem, TargetName};
 
 /// The instances of a spec, and what is wrong with some of them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,16 +18,16 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Takes out of the problems what is depended on and not declared by a target that evaluated: where one of these did not, which may
-    /// declare it, it is unknown, and no one's mistake.
-    pub fn take_unknown(&mut self, unevaluated: &[TargetName]) -> BTreeMap<InstanceName, TargetName> {
-        let unknown = |name: &InstanceName| {
-            let target = unevaluated.iter().find(|target| may_declare(target, name))?;
-            Some((name.clone(), target.clone()))
+    /// Takes out of the problems what is depended on and declared by no target that evaluated: where a target that did not may declare it,
+    /// it is unknown, and no one's mistake. Returns these with that target.
+    pub fn take_unknown(&mut self, owners: &EntryOwners) -> BTreeMap<InstanceName, TargetName> {
+        let unknown = |name: &InstanceName| match owners.owner(name)? {
+            Owner::Unknown(target) => Some((name.clone(), target)),
+            Owner::Declared => None,
         };
-        let undeclared = self.problems.iter().filter_map(|problem| problem.undeclared.as_ref());
+        let undeclared = self.problems.iter().filter_map(|problem| problem.undeclared.as_deref());
         let unknown: BTreeMap<_, _> = undeclared.filter_map(unknown).collect();
-        self.problems.retain(|problem| problem.undeclared.as_ref().is_none_or(|name| !unknown.contains_key(name)));
+        self.problems.retain(|problem| problem.undeclared.as_deref().is_none_or(|name| !unknown.contains_key(name)));
         unknown
     }
 }

@@ -39,19 +39,28 @@ fn what_is_blocked_does_not_say_whether_it_is_shared_and_owns_both() {
 }
 
 #[test]
-fn a_target_that_did_not_evaluate_may_own_its_own_its_users_and_whatever_is_shared() {
+fn a_target_that_did_not_evaluate_may_own_its_own_what_is_inside_it_and_whatever_is_shared() {
+    // A container names itself: any name may be that of one inside `web2`, but that of a target that evaluated.
     let machine = owners(&[(Nixos, "web2")]);
-    for name in ["per-machine/web2/x", "per-user/bob@web2/x", "shared/x"] {
+    for name in ["per-machine/web2/x", "per-machine/db/x", "per-user/bob@web2/x", "per-user/bob@db/x", "shared/x"] {
         assert!(matches!(owner(&machine, name), Some(Owner::Unknown(_))), "{name}");
     }
-    for name in ["per-machine/web3/x", "per-user/bob@web3/x", "per-user/web2/x"] {
+    for name in ["per-machine/web1/x", "per-user/alice/x", "per-user/web2/x"] {
         assert_eq!(owner(&machine, name), None, "{name}");
     }
     let user = owners(&[(HomeManager, "bob")]);
     for name in ["per-user/bob/x", "shared/x"] {
         assert!(matches!(owner(&user, name), Some(Owner::Unknown(_))), "{name}");
     }
-    for name in ["per-user/carol/x", "per-machine/bob/x"] {
+    for name in ["per-user/carol/x", "per-user/bob@web2/x", "per-machine/bob/x"] {
         assert_eq!(owner(&user, name), None, "{name}");
     }
+}
+
+#[test]
+fn the_target_that_an_entry_is_named_after_is_named_first() {
+    let both = owners(&[(Nixos, "web2"), (Nixos, "web3")]);
+    let of = |name: &str| owner(&both, name);
+    assert_eq!(of("per-machine/web3/x"), Some(Owner::Unknown((Nixos, "web3".to_owned()))));
+    assert_eq!(of("per-machine/db/x"), Some(Owner::Unknown((Nixos, "web2".to_owned()))));
 }

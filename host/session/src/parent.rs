@@ -401,12 +401,12 @@ fn wait(pipe: &File, ready: PollFlags, deadline: Instant) -> Result<(), Disconne
     }
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 /// What stands before code: its length.
 fn length(code: &[u8]) -> Result<[u8; HEADER], Error> {
     frame::length(code.len()).map_err(|error| Error::Worker(error.to_string()))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn gone(error: io::Error) -> Disconnected {
     Disconnected::Gone(error.to_string())
 }

@@ -43,6 +43,7 @@ let
       type = types.str;
       default = cfg.default.backend;
       defaultText = literalExpression "config.artifacts.default.backend";
+      apply = backend: if cfg.testMachine then "dummy" else backend;
       description = ''
         Backend that stores the artifact: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. A stored value
         does not move to another backend: it becomes stale, and only its old backend can read it. Before the change, save each file

@@ -59,6 +59,7 @@ in
   imports = [
     (import ./checks.nix kind)
     (import ./recipients.nix kind)
+    (import ./test-machine.nix kind machineArtifacts)
     ../backends/dummy.nix
   ];
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Component;
 
-use artifacts_declared::{Generator, InstanceName};
+use artifacts_declared::{Generator, InstanceName, Recipients};
 use artifacts_digest::Hasher;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReadRequest};
@@ -158,7 +158,7 @@ fn gaining(instance: &Instance, dependency: &Instance, survey: &Survey) -> BTree
         dependency.secret_files().next().is_none()
             || !made_of.is_empty() && made_of.iter().all(|one| one.contains(&key))
     };
-    let made = of(&instance.name).into_iter().flat_map(|recipients| recipients.of_all_files());
+    let made = of(&instance.name).into_iter().flat_map(Recipients::of_all_files);
     made.filter(|key| !reads_all(key)).cloned().collect()
 }
 
