@@ -17,6 +17,8 @@ let
     darwin = "darwinConfigurations";
   };
 
+  public = import ./public.nix;
+
   label = spec: "${(head spec.targets).kind} `${(head spec.targets).name}`";
 
   # What all targets say who say anything; an error names two that differ.
@@ -68,6 +70,51 @@ in
       ) names;
       targets = concatMap (spec: spec.targets) specs;
     };
+
+  # The text of a public file of any target, read from the stored copy: that target is not evaluated, so two machines may read
+  # each other's. Until it is generated, `default` takes its place; without one, reading it fails with the command to run, as
+  # reading `value` does.
+  publicValue =
+    {
+      root, # the directory of the flake, as in `artifacts.root`
+      instance, # "per-machine/<target>/<artifact>", "per-user/…" or "shared/<artifact>"
+      file,
+      storage ? "secrets", # of its backend
+      ...
+    }@arguments:
+    let
+      unknown = attrNames (
+        removeAttrs arguments [
+          "root"
+          "instance"
+          "file"
+          "storage"
+          "default"
+        ]
+      );
+      isName = name: builtins.match "[^/]+" name != null && name != "." && name != "..";
+      parts = filter builtins.isString (builtins.split "/" instance);
+      isInstance =
+        builtins.all isName parts
+        && (
+          builtins.length parts == 3 && builtins.elem (head parts) [
+            "per-machine"
+            "per-user"
+          ]
+          || builtins.length parts == 2 && head parts == "shared"
+        );
+      path = public.entry root storage instance + "/public/${file}";
+    in
+    if unknown != [ ] then
+      throw "artifacts.lib.publicValue: unknown argument `${head unknown}`; it takes root, instance, file, storage and default"
+    else if !isInstance then
+      throw "artifacts.lib.publicValue: `${instance}` is not an instance; write \"per-machine/<target>/<artifact>\", \"per-user/<target>/<artifact>\" or \"shared/<artifact>\""
+    else if !isName file then
+      throw "artifacts.lib.publicValue: `${file}` is not a file of ${instance}"
+    else if builtins.pathExists path then
+      public.text path
+    else
+      arguments.default or (public.missing instance file);
 
   # A module that registers a backend, for machines and users alike; `entry` has the options of `artifacts.backends.<name>`.
   registerBackend = name: entry: {

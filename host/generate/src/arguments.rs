@@ -1,6 +1,7 @@
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, RawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use artifacts_declared::InstanceName;
 
@@ -33,6 +34,9 @@ const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Path of the directory into which a generator writes its files.
 pub(crate) const OUT: &str = "/out";
 
+/// Path of the directory with what it reads, of which it has its own copy.
+pub(crate) const IN: &str = "/in";
+
 /// The only user inside, who has no rights outside.
 const PASSWD: &str = "generator:x:1000:1000::/homeless-shelter:/bin/sh\n";
 const GROUP: &str = "generator:x:1000:\n";
@@ -55,6 +59,8 @@ pub(crate) struct Channels {
     pub(crate) start: RawFd,
     /// Descriptor from which it reads the system-call filter.
     pub(crate) filter: Option<RawFd>,
+    /// Descriptors from which it copies the files of `$in`, each with its path inside.
+    pub(crate) inputs: Vec<(PathBuf, RawFd)>,
 }
 
 /// Builds bubblewrap's arguments, without its own name.
@@ -93,7 +99,7 @@ pub(crate) fn arguments(job: &Job, program: &Program, dir: &Path, channels: &Cha
     let most = job.limits.total.saturating_mul(2).saturating_add(1 << 20);
     line.add(["--perms", "0755", "--size", &most.to_string(), "--tmpfs", OUT]);
     line.bind("--ro-bind", dir.join("prompts"), "/prompts");
-    line.bind("--ro-bind", dir.join("in"), "/in");
+    inputs(&mut line, job, channels);
     for (name, value) in environment(job) {
         line.add(["--setenv", name]);
         line.0.push(value);
@@ -148,6 +154,22 @@ fn scratch(line: &mut CommandLine, size: u64) {
     line.add(["--remount-ro", "/dev", "--remount-ro", "/proc"]);
 }
 
+/// A copy on a file system of its own: the generator may change it, and what else it writes there is bounded.
+fn inputs(line: &mut CommandLine, job: &Job, channels: &Channels) {
+    let bytes: usize = job.inputs.values().flat_map(BTreeMap::values).map(|value| value.expose().len()).sum();
+    // Each file takes whole pages.
+    let size = job.limits.scratch.saturating_add(bytes as u64).saturating_add(channels.inputs.len() as u64 * 65536);
+    line.add(["--perms", "0755", "--size", &size.to_string(), "--tmpfs", IN]);
+    for artifact in job.inputs.keys() {
+        line.add(["--perms", "0755", "--dir"]);
+        line.0.push(Path::new(IN).join(artifact.as_str()).into());
+    }
+    for (path, descriptor) in &channels.inputs {
+        line.add(["--perms", "0600", "--file", &descriptor.to_string()]);
+        line.0.push(path.into());
+    }
+}
+
 fn network(line: &mut CommandLine) {
     for path in NETWORK {
         // A directory of links into the store cannot hold the bind that replaces one of them.
@@ -178,7 +200,7 @@ fn environment(job: &Job) -> Vec<(&'static str, OsString)> {
         ("LOG_LEVEL", job.log_level.as_str().into()),
         ("out", OUT.into()),
         ("prompts", "/prompts".into()),
-        ("in", "/in".into()),
+        ("in", IN.into()),
     ];
     let (context, names) = match &job.instance {
         InstanceName::Machine { target, artifact } => ("nixos", vec![("machine", target), ("artifact", artifact)]),

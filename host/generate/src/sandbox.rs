@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
 
@@ -14,7 +14,7 @@ use artifacts_seam::Secret;
 use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::arguments::{Channels, arguments, made_up};
+use crate::arguments::{Channels, IN, arguments, made_up};
 use crate::collect::collect;
 use crate::error::{Error, GeneratorFailure};
 use crate::filter;
@@ -105,14 +105,21 @@ impl Sandbox {
         let (output, output_end) = pipe_with(PipeFlags::CLOEXEC)?;
         fcntl_setfl(&output, OFlags::NONBLOCK)?;
         let filter = filter::program(job.network).map(|bytes| file_in_memory(&bytes)).transpose()?;
+        let inputs = open_inputs(job, dir)?;
         let channels = Channels {
             status: status_end.as_raw_fd(),
             start: start_end.as_raw_fd(),
             filter: filter.as_ref().map(AsRawFd::as_raw_fd),
+            inputs: inputs.iter().map(|(path, file)| (path.clone(), file.as_raw_fd())).collect(),
         };
         let mut kept = vec![channels.status, channels.start];
         kept.extend(channels.filter);
+        kept.extend(channels.inputs.iter().map(|(_, descriptor)| *descriptor));
         let mut largest = job.limits.total.max(job.limits.scratch);
+        // Bubblewrap copies them, under the same limit.
+        for (_, file) in &inputs {
+            largest = largest.max(file.metadata()?.len());
+        }
         if let Some((file, _)) = &program.outsider {
             kept.push(file.as_raw_fd());
             // Bubblewrap copies it, under the same limit.
@@ -142,6 +149,19 @@ fn file_in_memory(bytes: &[u8]) -> std::io::Result<File> {
     file.write_all(bytes)?;
     file.rewind()?;
     Ok(file)
+}
+
+/// Opens the files of `$in` in the private directory, each with its path inside.
+fn open_inputs(job: &Job, dir: &PrivateDir) -> Result<Vec<(PathBuf, File)>, GeneratorFailure> {
+    let mut opened = Vec::new();
+    for (artifact, files) in &job.inputs {
+        for file in files.keys() {
+            let below = Path::new(artifact.as_str()).join(file.as_str());
+            let outside = File::open(dir.path().join("in").join(&below))?;
+            opened.push((Path::new(IN).join(below), outside));
+        }
+    }
+    Ok(opened)
 }
 
 /// Writes the content of the private directory.

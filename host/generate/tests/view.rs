@@ -114,7 +114,7 @@ fn the_user_is_made_up_and_has_no_rights() {
 }
 
 #[test]
-fn only_out_and_scratch_can_be_written() {
+fn only_out_scratch_and_the_copy_of_inputs_can_be_written() {
     let place = RamDir::new();
     let mut job = place.job(
         "for at in / /usr /etc /generator /prompts /in /in/ca /dev /proc /tmp /dev/shm $out; do
@@ -122,7 +122,7 @@ fn only_out_and_scratch_can_be_written() {
         &["it"],
     );
     job.inputs = BTreeMap::from([(name("ca"), BTreeMap::new())]);
-    assert_eq!(place.says_in(&job), "/tmp\n/dev/shm\n/out\n");
+    assert_eq!(place.says_in(&job), "/in\n/in/ca\n/tmp\n/dev/shm\n/out\n");
 }
 
 #[test]
@@ -156,6 +156,24 @@ fn prompts_and_inputs_are_files() {
     job.prompts = BTreeMap::from([(name("the pin"), secret("1234\n"))]);
     job.inputs = BTreeMap::from([(name("ca"), BTreeMap::from([(name("key.pem"), secret("KEY\n"))]))]);
     assert_eq!(place.says_in(&job), "1234\nKEY\n/in:\nca\n\n/in/ca:\nkey.pem\n\n/prompts:\nthe pin\n");
+}
+
+#[test]
+fn inputs_are_the_generators_own_copy() {
+    let place = RamDir::new();
+    let mut job = place.job(
+        "set -e; cd $in/ca; stat -c '%a %U' . key.pem > $out/it; echo more >> key.pem; mv key.pem 'a key'; chmod 0644 'a key'
+         cat 'a key' >> $out/it; rm 'a key'; cp -r $in/other $in/ca/; cat $in/ca/other/f >> $out/it
+         head -c 100000000 /dev/zero > $in/much 2> /dev/null || echo full >> $out/it",
+        &["it"],
+    );
+    let files = |file: &str, value: &str| BTreeMap::from([(name(file), secret(value))]);
+    job.inputs = BTreeMap::from([(name("ca"), files("key.pem", "KEY\n")), (name("other"), files("f", "f\n"))]);
+    job.limits.scratch = 1 << 20;
+    for _ in 0..2 {
+        assert_eq!(place.says_in(&job), "755 generator\n600 generator\nKEY\nmore\nf\nfull\n");
+    }
+    assert_eq!(job.inputs[&name("ca")][&name("key.pem")].expose(), b"KEY\n");
 }
 
 #[test]

@@ -268,12 +268,118 @@ fn durations_in_every_unit() {
 }
 
 #[test]
-fn a_secret_has_no_value_and_says_where_it_can_be_read() {
+fn a_deep_look_at_the_store_reads_no_secret() {
     let bench = Bench::new();
-    bench.flake(&machine("web1", "{ artifacts.store.\"a b\".files.f = { }; }"));
-    let f = "nixosConfigurations.web1.config.artifacts.store.\"a b\".files.f";
-    let error = bench.try_eval(&format!("{f}.value")).unwrap_err().to_string();
-    let said = "artifacts: per-machine/web1/a b: `f` is secret, so `value` is not available; read the file at its `path` on the target";
-    assert!(error.contains(said), "{error}");
-    assert_eq!(bench.eval_json(&format!("{f}.exists"), "x: x"), false);
+    bench.flake(&machine(
+        "web1",
+        r#"inputs.agenix.nixosModules.default ({ pkgs, ... }: { artifacts.hostKey = "age1host"; artifacts.recipients.alice = "age1alice";
+          artifacts.store."a b" = { files.f = { }; recipients = [ "alice" ]; prompts.p = { }; generator = pkgs.writers.writeBash "g" "true"; }; })"#,
+    ));
+    let store = "nixosConfigurations.web1.config.artifacts.store";
+    let look = || bench.eval_json(store, "x: x");
+    let artifact = &look()["a b"];
+    assert_eq!(
+        (&artifact["files"]["f"]["value"], &artifact["entry"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    bench.write("secrets/per-machine/web1/a b/f.age", "sealed");
+    // Nix gives no name with a blank to a copy in the store; the path itself is there.
+    let entry = bench.eval_json(&format!("{store}.\"a b\".entry"), "toString");
+    assert!(entry.as_str().unwrap().ends_with("/secrets/per-machine/web1/a b"), "{entry}");
+}
+
+#[test]
+fn a_public_value_is_what_is_set_until_it_is_generated() {
+    let bench = Bench::new();
+    let id = "artifacts.store.id.files";
+    bench.flake(&machine(
+        "web1",
+        &format!("{{ {id}.given = {{ secret = false; value = \"none yet\"; }}; {id}.bare.secret = false; }}"),
+    ));
+    let file = |file: &str, what: &str| {
+        bench.eval_json(&format!("nixosConfigurations.web1.config.{id}.{file}.{what}"), "x: x")
+    };
+    assert_eq!((file("given", "value"), file("given", "exists")), ("none yet".into(), false.into()));
+    let bare = bench.try_eval(&format!("nixosConfigurations.web1.config.{id}.bare.value")).unwrap_err().to_string();
+    let said =
+        "artifacts: per-machine/web1/id: `bare` is not generated yet; run: artifacts generate per-machine/web1/id";
+    assert!(bare.contains(said), "{bare}");
+    bench.write("secrets/per-machine/web1/id/public/given", "stored\n\n");
+    assert_eq!((file("given", "value"), file("given", "exists")), ("stored\n".into(), true.into()));
+}
+
+#[test]
+fn a_public_value_of_another_target_is_read_without_evaluating_that() {
+    let bench = Bench::new();
+    let read = |more: &str| {
+        format!(
+            "inputs.artifacts.lib.publicValue ({{ root = ./.; instance = \"per-machine/web2/it's\"; file = \"pub\"; }} // {{ {more} }})"
+        )
+    };
+    let one = machine("web1", &format!("{{ artifacts.store.a = {{ files.f = {{ }}; validation = {}; }}; }}", read("")));
+    // Each reads the other's, one of which could not be evaluated at all.
+    bench.flake(&format!(
+        "{one} nixosConfigurations.web2 = throw \"web2 is evaluated\"; given = {}; wrong = {{ file = {}; form = {}; argument = {}; }};",
+        read("default = \"none yet\";"),
+        read("file = \"../receipt.json\";"),
+        read("instance = \"web2/a\";"),
+        read("defualt = 1;"),
+    ));
+    assert_eq!(bench.eval("given"), "none yet");
+    let flake = bench.flake_ref();
+    let web1: Vec<_> = flake.targets().iter().filter(|target| target.name == "web1").cloned().collect();
+    let evaluation = flake.evaluate(&web1).unwrap();
+    assert!(evaluation.spec.targets[0].artifacts[&name("a")].blocked);
+    let why = flake.why_blocked(&web1[0], &evaluation.spec.targets[0], "a").unwrap();
+    let command = r"run: artifacts generate 'per-machine/web2/it'\''s'";
+    assert_eq!(why, format!("artifacts: per-machine/web2/it's: `pub` is not generated yet; {command}"));
+    for (wrong, said) in [
+        ("file", "is not a file of"),
+        ("form", "is not an instance; write"),
+        ("argument", "unknown argument `defualt`"),
+    ] {
+        let error = bench.try_eval(&format!("wrong.{wrong}")).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    bench.write("secrets/per-machine/web2/it's/public/pub", "key\n");
+    assert_eq!(bench.eval("given"), "key");
+    let spec = bench.flake_ref().evaluate(&web1).unwrap().spec;
+    assert_eq!(spec.targets[0].artifacts[&name("a")].validation, serde_json::json!("key"));
+}
+
+#[test]
+fn an_artifact_has_settings_of_its_own_each_as_a_whole() {
+    let bench = Bench::new();
+    bench.flake(&machine(
+        "web1",
+        r#"inputs.agenix.nixosModules.default inputs.sops-nix.nixosModules.sops {
+          artifacts.hostKey = "age1host"; artifacts.recipients = { alice = "age1alice"; bob = "age1bob"; };
+          artifacts.store.few = { files.f = { }; recipients = [ "bob" ]; };
+          artifacts.store.other = { files.f = { }; backendConfig.agenix = { publicHostKey = "age1other"; publicUserKeys = [ "age1carol" ]; }; };
+          artifacts.store.both = { files.f = { }; backend = "sops-nix"; recipients = [ "alice" ]; backendConfig.sops-nix.format = "yaml"; };
+          artifacts.store.plain = { files.f = { }; backend = "sops-nix"; }; }"#,
+    ));
+    let evaluation = bench.evaluate();
+    assert_eq!(evaluation.problems, []);
+    let own = |artifact: &str| {
+        serde_json::to_value(&evaluation.spec.targets[0].artifacts[&name(artifact)].backend_config).unwrap()
+    };
+    assert_eq!(own("few"), serde_json::json!({"agenix": {"publicUserKeys": ["age1bob"]}}));
+    let other = serde_json::json!({"agenix": {"publicHostKey": "age1other", "publicUserKeys": ["age1carol"]}});
+    assert_eq!(own("other"), other);
+    let both = serde_json::json!({"sops-nix": {"format": "yaml", "publicUserKeys": ["age1alice"]}});
+    assert_eq!(own("both"), both);
+    // The target looks for what the backend makes.
+    let expected = "c: map (one: \"${one.artifact.name}/${one.file}\") c.artifacts.expected";
+    let expected = bench.eval_json("nixosConfigurations.web1.config", expected);
+    let files = ["both/secrets.sops.yaml", "plain/f.sops", "few/f.age", "other/f.age"];
+    let found: std::collections::BTreeSet<&str> =
+        expected.as_array().unwrap().iter().filter_map(|one| one.as_str()).collect();
+    assert_eq!(found, files.into());
+    for (artifact, file) in [("both", "secrets.sops.yaml"), ("plain", "f.sops")] {
+        bench.write(&format!("secrets/per-machine/web1/{artifact}/{file}"), "{}");
+    }
+    let formats =
+        bench.eval_json("nixosConfigurations.web1.config.sops.secrets", "builtins.mapAttrs (_: one: one.format)");
+    assert_eq!(formats, serde_json::json!({"both/f": "yaml", "plain/f": "binary"}));
 }

@@ -156,6 +156,22 @@ const FAULTS: &[(&str, &str)] = &[
         "artifacts.store.good.recipients: unknown recipient `alice`; declare artifacts.recipients.alice",
     ),
     (
+        r#"artifacts.store.good.files.g.value = "known";"#,
+        "artifacts.store.good.files.g.value: a secret file has no value; remove it, or set artifacts.store.good.files.g.secret = false;",
+    ),
+    (
+        "artifacts.store.good.backendConfig.agnix.publicUserKeys = [ ];",
+        "artifacts.store.good.backendConfig.agnix: unknown backend `agnix`; use one of agenix, dummy, sops-nix",
+    ),
+    (
+        r#"artifacts.store.good.backendConfig.sops-nix.format = "yaml";"#,
+        "artifacts.store.good.backendConfig.sops-nix: it has no effect, because the artifact uses `agenix`; remove it, or set artifacts.store.good.backend = \"sops-nix\";",
+    ),
+    (
+        "artifacts.store.good.backendConfig.agenix.identityPaths = [ ];",
+        "artifacts.store.good.backendConfig.agenix.identityPaths: an artifact cannot set it; it has publicHostKey, publicUserKeys",
+    ),
+    (
         "artifacts.config.agenix.flakeStoreDir = ./elsewhere;",
         "artifacts.config.agenix.flakeStoreDir: the directory is not named `secrets`, as the storage is; set artifacts.root to the directory that contains it, and artifacts.backends.agenix.storage to its name",
     ),

@@ -56,10 +56,14 @@ pub fn read_requests(requests: &[ReadRequest]) -> String {
         }
         for (file, recipients) in &reading.recipients {
             let _ = writeln!(text, "    recipients of {}:", terminal(file));
-            for recipient in recipients {
-                let name = reading.gaining.get(recipient);
-                let gains = name.map(|name| format!("  gains access: {}", terminal(name))).unwrap_or_default();
-                let _ = writeln!(text, "      {}{gains}", terminal(recipient));
+            // What gives access comes first, by name.
+            let mut recipients: Vec<_> = recipients.iter().map(|key| (reading.gaining.get(key), key)).collect();
+            recipients.sort_by_key(|(name, key)| (name.is_none(), *name, *key));
+            for (name, key) in recipients {
+                let _ = writeln!(text, "      {}", terminal(key));
+                if let Some(name) = name {
+                    let _ = writeln!(text, "        could gain access: {}", terminal(name));
+                }
             }
         }
     }
@@ -129,7 +133,7 @@ mod tests {
         };
         let shown = read_requests(std::slice::from_ref(&leaving));
         assert!(shown.contains("\n    reaches     evil (nixos); not declared there\n"), "{shown}");
-        assert!(shown.contains("\n      age1a\n      age1b  gains access: mallory\\u{1b}\n"), "{shown}");
+        assert!(shown.contains("\n      age1b\n        could gain access: mallory\\u{1b}\n      age1a\n"), "{shown}");
         // Each is asked about anew; whose a key is counts for nothing.
         let other_target = ReadRequest { targets: vec!["web2 (nixos)".to_owned()], ..leaving.clone() };
         let other_key = ReadRequest { gaining: BTreeMap::new(), ..leaving.clone() };

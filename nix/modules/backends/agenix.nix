@@ -16,7 +16,7 @@ let
   };
   inherit (keys) cfg entries;
 
-  stored = file: "${file.name}.age";
+  stored = _: file: "${file.name}.age";
 
   # Where a unit makes the users, agenix' own unit comes after that one. On macOS it is a daemon, which nothing waits for.
   afterUsers = config.systemd.sysusers.enable or false || config.services.userborn.enable or false;
@@ -24,7 +24,7 @@ let
   render =
     artifact: file:
     {
-      file = entries.storePath artifact (stored file);
+      file = entries.storePath artifact (stored artifact file);
       inherit (file) mode;
       path = entries.spelled file.path;
     }

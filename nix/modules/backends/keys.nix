@@ -6,6 +6,7 @@
   tool, # whose module brings the files onto the target
   module, # its name in that flake
   imported,
+  fields ? [ ], # further settings of which an artifact may have its own
 }:
 let
   inherit (lib) mkOption types;
@@ -26,20 +27,41 @@ let
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
   forTarget = lib.filter (artifact: (builtins.tryEval (deployed artifact != [ ])).value) certain;
 
+  # The settings of an artifact.
+  of = artifact: cfg // artifact.backendConfig.${backend} or { };
+
   # Whether the target itself has no key: the admins of the machine that a user is on are not the user.
-  noTargetKey =
-    lib.optional
-      (
-        forTarget != [ ]
-        && cfg.publicHostKey == null
-        && (hasHostKey || lib.all (key: lib.elem key config.artifacts.inheritedKeys) cfg.publicUserKeys)
-      )
-      (
-        problem (map (artifact: artifact.name) forTarget)
-          "artifacts.hostKey is not set, so nothing can be encrypted for this target; needed by ${
-            lib.concatMapStringsSep ", " label forTarget
-          }"
-      );
+  keyless = lib.filter (
+    artifact:
+    let
+      own = of artifact;
+    in
+    own.publicHostKey == null
+    && (hasHostKey || lib.all (key: lib.elem key config.artifacts.inheritedKeys) own.publicUserKeys)
+  ) forTarget;
+  noTargetKey = lib.optional (keyless != [ ]) (
+    problem (map (artifact: artifact.name) keyless)
+      "artifacts.hostKey is not set, so nothing can be encrypted for this target; needed by ${
+        lib.concatMapStringsSep ", " label keyless
+      }"
+  );
+
+  # Of an artifact's own settings the backend knows only some; the others are the target's alone.
+  known = [
+    "publicHostKey"
+    "publicUserKeys"
+  ]
+  ++ fields;
+  unknownSettings =
+    artifact:
+    map (
+      name:
+      fault artifact [
+        "backendConfig"
+        backend
+        name
+      ] "an artifact cannot set it; it has ${lib.concatStringsSep ", " known}"
+    ) (lib.attrNames (removeAttrs artifact.backendConfig.${backend} or { } known));
 
   # The settings under which an artifact has only the admins of these names.
   narrow = names: {
@@ -49,14 +71,10 @@ let
       in
       lib.filter (key: lib.elem key named) cfg.publicUserKeys;
   };
-  admins =
-    artifact:
-    if artifact.recipients == null then cfg.publicUserKeys else (narrow artifact.recipients).publicUserKeys;
-
   # What is shared may be deployed to another target: only the command knows.
   noAdminKey =
     artifact:
-    lib.optionals (!artifact.shared && admins artifact == [ ]) (map (
+    lib.optionals (!artifact.shared && (of artifact).publicUserKeys == [ ]) (map (
       file:
       fault artifact [
         "files"
@@ -93,6 +111,7 @@ in
     deployed
     hasHostKey
     narrow
+    of
     ;
 
   options = {
@@ -116,7 +135,7 @@ in
     };
   };
 
-  problems = noTool ++ noTargetKey ++ ofEach noAdminKey;
+  problems = noTool ++ noTargetKey ++ ofEach (artifact: noAdminKey artifact ++ unknownSettings artifact);
 
   # Whoever installs a file before its owner is there leaves it root's.
   ownership =

@@ -13,18 +13,26 @@ let
     tool = "sops-nix";
     module = "sops";
     imported = options ? sops;
+    fields = [ "format" ];
   };
   inherit (keys) cfg entries;
 
   # In which file of the entry a declared file is: the backend's own layout. What is not deployed to all targets of a shared artifact
   # has a file of its own.
+  declaredFormat = artifact: (keys.of artifact).format;
   binary = file: "${file.name}.sops";
-  isAlone =
+  formatOf =
     artifact: file:
-    cfg.format == "binary" || artifact.shared && entries.exists artifact (binary file);
+    if artifact.shared && entries.exists artifact (binary file) then
+      "binary"
+    else
+      declaredFormat artifact;
   stored =
     artifact: file:
-    if isAlone artifact file then binary file else "secrets.sops.${cfg.format}";
+    let
+      format = formatOf artifact file;
+    in
+    if format == "binary" then binary file else "secrets.sops.${format}";
 
   # sops-nix has options for owners and units on machines only, and on darwin none for units.
   onMachine = entries.kind != "home-manager";
@@ -87,7 +95,7 @@ let
     artifact: file:
     {
       sopsFile = entries.storePath artifact (stored artifact file);
-      format = if isAlone artifact file then "binary" else cfg.format;
+      format = formatOf artifact file;
       # The default is a name with a slash, which would mean a nested map.
       key = file.name;
       inherit (file) mode;
@@ -145,12 +153,12 @@ let
             "files"
             file.name
           ]
-          "`${file.name}` cannot be a key in a ${cfg.format} file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+          "`${file.name}` cannot be a key in a ${declaredFormat artifact} file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\""
       )
       (
         lib.filter (
           file:
-          cfg.format != "binary"
+          declaredFormat artifact != "binary"
           && (
             lib.elem file.name [
               "sops"

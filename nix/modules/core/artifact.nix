@@ -155,18 +155,22 @@ in
     };
 
     backendConfig = mkOption {
-      type = types.attrsOf types.raw;
-      internal = true;
-      readOnly = true;
-      default =
-        if config.recipients == null then
-          { }
-        else
-          lib.filterAttrs (_: settings: settings != { }) {
-            ${config.backend} = (cfg.narrow.${config.backend} or (_: { })) config.recipients;
-          };
-      defaultText = literalExpression "{ }";
-      description = "Settings of the backend that take the place of the target's for this artifact, each as a whole.";
+      type = types.attrsOf (types.attrsOf types.anything);
+      default = { };
+      # The names of the admins are such a setting as well, of which the backend's module knows which it is.
+      apply =
+        given:
+        let
+          inherit (config) backend;
+          narrow = cfg.narrow.${backend} or (_: { });
+          narrowed = if config.recipients == null then { } else narrow config.recipients;
+        in
+        if narrowed == { } then given else given // { ${backend} = narrowed // given.${backend} or { }; };
+      description = ''
+        Settings of this artifact for its backend. Each takes the place of the target's setting in `artifacts.config.<backend>` as a
+        whole, also where that is a list or a set. World-readable: do not put secrets here.
+      '';
+      example = literalExpression ''{ sops-nix.format = "yaml"; }'';
     };
 
     instance = mkOption {
@@ -178,12 +182,13 @@ in
     };
 
     entry = mkOption {
-      type = types.path;
+      type = types.nullOr types.path;
       readOnly = true;
-      default = entries.entry config;
+      default =
+        if cfg.root != null && builtins.pathExists (entries.entry config) then entries.entry config else null;
       defaultText = literalExpression "root + \"/<storage>/<instance>\"";
       description = ''
-        Directory of the stored files, for modules that deploy a backend's files. It is a path:
+        Directory of the stored files, for modules that deploy a backend's files; null until the artifact is stored. It is a path:
         `"''${entry + "/env.age"}"` is a store path with that file alone. A name with a space is not valid in the store:
         `builtins.path { path = entry + "/my env.age"; name = "env.age"; }` accepts any.
       '';

@@ -174,7 +174,27 @@ let
         "no imported module deploys the files of `${artifact.backend}`; import artifacts.${output.${kind}}.${artifact.backend}"
     )
     ++ lib.concatMap (ofDependency artifact) (cfg._lib.dependencies artifact)
-    ++ lib.concatMap (ofFile artifact) (lib.attrValues artifact.files);
+    ++ lib.concatMap (ofFile artifact) (lib.attrValues artifact.files)
+    ++ lib.concatMap (ofSettings artifact) (lib.attrNames artifact.backendConfig);
+
+  # Settings for a backend that the artifact does not use.
+  ofSettings =
+    artifact: name:
+    let
+      here = fault artifact [
+        "backendConfig"
+        name
+      ];
+    in
+    when (!lib.elem name backends) (here "unknown backend `${name}`; use one of ${lib.concatStringsSep ", " backends}")
+    ++ when (lib.elem name backends && name != artifact.backend && !cfg.testMachine) (
+      here "it has no effect, because the artifact uses `${artifact.backend}`; remove it, or set ${
+        optionOf artifact [ "backend" ]
+      } = \"${name}\";"
+      // {
+        warning = true;
+      }
+    );
 
   # A bundled backend whose files something else than the target's own units brings there, and whose module is not imported here.
   output = {
@@ -205,6 +225,9 @@ let
       served = (cfg.rendering.${artifact.backend} or { neededFor = [ ]; }).neededFor;
     in
     badName artifact (at [ ]) file.name
+    ++ when (file.secret && file.value != null) (
+      here [ "value" ] "a secret file has no value; remove it, or set ${optionOf artifact (at [ "secret" ])} = false;"
+    )
     ++ lib.optionals (file.secret && file.deploy) (
       when (builtins.match "[0-7]{1,4}" file.mode == null) (
         here [

@@ -9,13 +9,13 @@
 let
   cfg = config.artifacts;
 
-  bare = value: builtins.unsafeDiscardStringContext (toString value);
+  public = import ../../lib/public.nix;
 
   root =
     if cfg.root == null then
       throw "artifacts: set `artifacts.root = ./.;` in the directory of the flake, so that stored files can be read"
     else
-      bare cfg.root;
+      cfg.root;
 
   own = "${if kind == "home-manager" then "per-user" else "per-machine"}/${cfg.target}";
 in
@@ -48,23 +48,15 @@ rec {
 
   storage = backend: (cfg.backends.${backend} or { storage = "secrets"; }).storage;
 
-  # A path and not a string: using one of its files copies that file alone, not the flake's whole source.
-  entry = artifact: /. + "${root}/${storage artifact.backend}/${artifact.instance}";
+  entry = artifact: public.entry root (storage artifact.backend) artifact.instance;
 
-  file = artifact: name: artifact.entry + "/${name}";
+  file = artifact: name: entry artifact + "/${name}";
 
   exists = artifact: name: builtins.pathExists (file artifact name);
 
-  shellName =
-    artifact:
-    let
-      name = artifact.instance;
-      plain = builtins.match "[a-zA-Z0-9/_.@+-]+" name != null;
-    in
-    if plain then name else lib.escapeShellArg name;
+  shellName = artifact: public.shellWord artifact.instance;
 
-  # The command that makes an artifact.
-  command = artifact: "artifacts generate ${shellName artifact}";
+  inherit (public) text;
 
   # The group of whoever owns what nobody else does.
   rootGroup = if kind == "darwin" then "wheel" else "root";
@@ -133,9 +125,7 @@ rec {
     || config.users.${table} ? ${name}
     || builtins.match "[0-9]+" name != null;
 
-  missing =
-    artifact: name:
-    throw "artifacts: ${artifact.instance}: `${name}` is not generated yet; run: ${command artifact}";
+  missing = artifact: public.missing artifact.instance;
 
   made =
     artifact: file:

@@ -104,10 +104,15 @@ let
 
   # What was stored for other machines is not what this one makes.
   text =
-    if onTarget then
-      if config.testValue == null then entries.made artifact config else config.testValue
-    else if config.exists then
-      builtins.readFile (entries.file artifact public)
+    otherwise:
+    if onTarget && config.testValue != null then
+      lib.removeSuffix "\n" config.testValue
+    else if !onTarget && config.exists then
+      entries.text (entries.file artifact public)
+    else if otherwise != null then
+      otherwise
+    else if onTarget then
+      entries.made artifact config
     else
       entries.missing artifact name;
 in
@@ -142,18 +147,16 @@ in
     };
 
     value = mkOption {
-      type = types.str;
-      readOnly = true;
-      default =
-        if config.secret then
-          throw "artifacts: ${artifact.instance}: `${name}` is secret, so `value` is not available; read the file at its `path` on the target"
-        else
-          lib.removeSuffix "\n" text;
-      defaultText = literalExpression "the text of a public file";
+      type = types.nullOr types.str;
+      default = null;
+      # What somebody gave to a secret is a mistake that the checks report.
+      apply = given: if config.secret then given else text given;
       description = ''
-        Text of a public file without its final newline. Reading a file that is not generated yet fails with the command to run. For an
-        on-target file it is the `testValue`; without that, reading it fails.
+        Text of a public file without its final newline; null for a secret file. Set it to what is to be read until the file is
+        generated; without that, reading it fails with the command to run. For an on-target file it is the `testValue`, and
+        without one what you set.
       '';
+      example = "not generated yet";
     };
   };
 }

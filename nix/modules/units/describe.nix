@@ -103,6 +103,7 @@ let
       prompts =
         lib.mapAttrs (_: prompt: { inherit (prompt) type testValue; }) one.artifact.prompts
         // typed one.artifact;
+      backendConfig = lib.filterAttrs (name: _: name == one.artifact.backend) one.artifact.backendConfig;
     }
     // lib.optionalAttrs (one.onTarget && one.artifact.generator != null) {
       generator.path = "${if given one.artifact then gives one.artifact else one.artifact.generator}";

@@ -46,10 +46,76 @@ pub(crate) fn explain(run: &Run, report: &mut Report) {
         report.errors.push(Failure::new(name.to_string(), why.clone()).hint(Some(hint)));
         row.state = InstanceState::Error(why);
     }
+    reject_circles(report);
+}
+
+/// Turns instances whose public values need each other into errors: nothing that could be generated would help.
+fn reject_circles(report: &mut Report) {
+    let blocked = report.rows.iter().filter(|(_, row)| row.state == InstanceState::Blocked);
+    let needs: BTreeMap<InstanceName, Need> =
+        blocked.filter_map(|(name, row)| Some((name.clone(), row.needs.clone()?))).collect();
+    for (name, row) in &mut report.rows {
+        let Some(circle) = circle(name, &needs) else { continue };
+        let each: Vec<String> = circle.iter().map(|(name, need)| format!("{name} needs {}", described(need))).collect();
+        let why = format!("its public values need each other: {}", each.join(", "));
+        let hint = "set `artifacts.store.<artifact>.files.<file>.value` of one of them: it is read until the file is generated";
+        report.errors.push(Failure::new(name.to_string(), why.clone()).hint(Some(hint)));
+        row.needs = None;
+        row.sentences.clear();
+        row.state = InstanceState::Error(why);
+    }
+}
+
+/// Returns what an instance needs, what that needs and so on, if that leads back to the instance.
+fn circle<'a>(
+    from: &'a InstanceName,
+    needs: &'a BTreeMap<InstanceName, Need>,
+) -> Option<Vec<(&'a InstanceName, &'a Need)>> {
+    let mut way = Vec::new();
+    let mut at = from;
+    while way.len() <= needs.len() {
+        let need = needs.get(at)?;
+        way.push((at, need));
+        at = &need.instance;
+        if at == from {
+            return Some(way);
+        }
+    }
+    None
+}
+
+fn described(Need { instance, file }: &Need) -> String {
+    file.as_ref().map_or_else(|| instance.to_string(), |file| format!("`{file}` of {instance}"))
 }
 
 /// What a module says is not generated yet: an instance and a public file of it.
 fn need(what: &str) -> Option<Need> {
     let (instance, file) = what.trim_end().strip_suffix('`')?.rsplit_once(": `")?;
     Some(Need { instance: instance.parse().ok()?, file: Some(file.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn needs(pairs: &[(&str, &str)]) -> BTreeMap<InstanceName, Need> {
+        let need = |on: &str| Need { instance: on.parse().unwrap(), file: Some("p".to_owned()) };
+        pairs.iter().map(|(name, on)| (name.parse().unwrap(), need(on))).collect()
+    }
+
+    #[test]
+    fn only_who_needs_itself_in_the_end_is_in_a_circle() {
+        let (a, b, c, d) = ("per-machine/a/x", "per-machine/b/x", "shared/c", "per-user/d/x");
+        let needs = needs(&[(a, b), (b, c), (c, a), (d, a)]);
+        for (name, expected) in [(a, Some(vec![a, b, c])), (c, Some(vec![c, a, b])), (d, None), ("shared/other", None)]
+        {
+            let name: InstanceName = name.parse().unwrap();
+            let found = circle(&name, &needs);
+            let found = found.map(|way| way.into_iter().map(|(name, _)| name.to_string()).collect::<Vec<_>>());
+            assert_eq!(found, expected.map(|names| names.into_iter().map(str::to_owned).collect()), "{name}");
+        }
+        let alone: InstanceName = a.parse().unwrap();
+        assert_eq!(circle(&alone, &super::tests::needs(&[(a, a)])).map(|way| way.len()), Some(1));
+    }
 }
