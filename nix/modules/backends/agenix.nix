@@ -108,7 +108,7 @@ in
       artifacts.rendering = lib.mkIf (keys.certain != [ ]) {
         agenix.neededFor = [ "services" ] ++ lib.optional (entries.kind == "nixos" && !afterUsers) "users";
       };
-      artifacts.expected = keys.expected (_: stored);
+      artifacts.expected = keys.expected stored;
       age.secrets = keys.secrets render;
       age.identityPaths = lib.mkIf (cfg.identityPaths != null) cfg.identityPaths;
     })
