@@ -74,20 +74,29 @@ fn a_program_of_the_repository_is_not_run_for_keys() -> Result<()> {
 #[test]
 fn neither_nix_nor_git_nor_a_generator_sees_a_key() -> Result<()> {
     let fleet = fleet()?;
-    // Whatever is called git tells what it sees.
-    let (bin, seen) = (fleet.home().join("bin"), fleet.home().join("seen"));
+    fleet.generator("make", "#!/bin/bash\nenv > $out/f\n")?;
+    // Whatever is called git or nix tells what it sees, each in a file of its own. Nix has nothing to evaluate here, and fails.
+    let bin = fleet.home().join("bin");
     fs::create_dir(&bin)?;
-    for name in ["git", "nix"] {
-        script::write(&bin.join(name), format!("#!/bin/sh\nenv >> {}\nexec /usr/bin/{name} \"$@\"\n", seen.display()))?;
+    for (name, then) in [("git", "exec /usr/bin/git \"$@\""), ("nix", "exit 1")] {
+        let seen = fleet.home().join(name);
+        script::write(&bin.join(name), format!("#!/bin/sh\nenv >> {}\n{then}\n", seen.display()))?;
     }
     assert!(Command::new("git").arg("init").arg("-q").arg(fleet.path()).status()?.success());
-    let mut command = fleet.command(["generate", "--accept-recipients", "--regenerate", "--yes"])?;
+    let generate = fleet.command(["generate", "--accept-recipients", "--regenerate", "--yes"])?;
+    let mut evaluate = Command::new(artifacts_tests::fleet::program()?);
+    evaluate.args(["status", "--flake"]).arg(fleet.path()).env("HOME", fleet.home());
     let path = format!("{}:/usr/bin:/bin", bin.display());
-    command.env("PATH", path).env("SOPS_AGE_KEY", "AGE-SECRET-KEY-1").env("ARTIFACTS_IDENTITY", "x");
-    let ran: Ran = in_session(&command).output()?.into();
-    ran.ends(0);
-    let seen = fs::read_to_string(seen)?;
-    assert!(seen.contains("PATH=") && !seen.contains("SOPS_AGE") && !seen.contains("ARTIFACTS_IDENTITY"), "{seen}");
+    for (mut command, status) in [(generate, 0), (evaluate, 1)] {
+        command.env("PATH", &path).env("SOPS_AGE_KEY", "AGE-SECRET-KEY-1").env("ARTIFACTS_IDENTITY", "x");
+        let ran: Ran = in_session(&command).output()?.into();
+        ran.ends(status);
+    }
+    let by_generator = String::from_utf8(fleet.decrypt("web1", "secrets/per-machine/web1/a/f.age")?)?;
+    let by_others = ["git", "nix"].map(|name| fs::read_to_string(fleet.home().join(name)).unwrap());
+    for seen in by_others.iter().chain([&by_generator]) {
+        assert!(seen.contains("PWD=") && !seen.contains("SOPS_AGE") && !seen.contains("ARTIFACTS_IDENTITY"), "{seen}");
+    }
     Ok(())
 }
 

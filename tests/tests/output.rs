@@ -74,7 +74,8 @@ fn color_is_for_terminals_that_have_it_and_for_anyone_who_asks() -> Result<()> {
         at_terminal(&fleet, &["status"])?.env("TERM", "dumb"),
         &mut at_terminal(&fleet, &["--color", "never", "status"])?,
     ] {
-        assert!(!screen(plain)?.contains("\u{1b}[33m"));
+        let shown = screen(plain)?;
+        assert!(shown.contains("absent     web1/a") && !shown.contains("\u{1b}[33m"), "{shown}");
     }
     let forced = screen(at_terminal(&fleet, &["--color", "always", "status"])?.env("NO_COLOR", "1"))?;
     assert!(forced.contains(yellow), "{forced}");

@@ -148,7 +148,8 @@ fn the_admin_is_asked_in_words_at_a_terminal() -> Result<()> {
     };
     let (status, shown) = ask("n\n")?;
     assert_eq!(status, Some(1), "{shown}");
-    assert!(!slice(&fleet, "per-machine/web1/x").exists());
+    assert!(shown.contains("nothing changed: read access of web1/x was not allowed"), "{shown}");
+    assert!(!shown.contains("--accept-reading") && !slice(&fleet, "per-machine/web1/x").exists(), "{shown}");
     let (status, shown) = ask("y\n")?;
     assert_eq!(status, Some(0), "{shown}");
     fleet.run(generate(&admin, &["--regenerate", "x"]))?.ends(0).never_says("wants to read");

@@ -248,7 +248,10 @@ fn nothing_new_is_generated_beside_an_orphan_with_the_same_files() -> Result<()>
         // At a terminal it is a question.
         let mut desk = Desk::start(&fleet.command(["--accept-recipients", "generate"])?)?;
         desk.sees("Generate new values instead?")?.types("n\n")?;
-        assert_eq!(desk.ends()?.0, Some(1));
+        let (status, shown) = desk.ends()?;
+        assert_eq!(status, Some(1), "{shown}");
+        assert!(shown.contains("nothing changed: no new value was generated for"), "{shown}");
+        assert!(!shown.contains("--yes"), "who says no needs no flag: {shown}");
         assert_eq!(fleet.stored()?, before);
         fleet.run(["--accept-recipients", "generate", "--yes"])?.ends(0);
         assert_eq!(state(&fleet, &name)?, "present");

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use artifacts_activate::{ActivationContext, ActivationResult, activate};
 use artifacts_audit::AuditLog;
 use artifacts_declared::InstanceName;
-use artifacts_flow::Registry;
+use artifacts_flow::{Answer, Registry};
 use artifacts_nix::Nix;
 use artifacts_on_target::place::DeployDir;
 use artifacts_plan::{Instance, InstanceState, Selector, select};
@@ -103,7 +103,7 @@ impl Activation {
         let Declarations { spec, root, .. } = &self.declared;
         let workers = sandboxes::of_workers(worker, ram);
         Registry::new(spec.backends.clone(), crate::bundled::backends(), root.clone(), nix, workers)
-            .asking(Box::new(|_, _, _| Ok(true)))
+            .asking(Box::new(|_, _, _| Ok(Answer::Yes { by: "configuration" })))
             .on_target()
     }
 }

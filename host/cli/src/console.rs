@@ -106,6 +106,7 @@ impl Console {
         if self.stores
             && !report.is_preview
             && !report.errors.is_empty()
+            && !report.errors.iter().any(Failure::is_declined)
             && report.rows.is_empty()
             && report.trashed.is_empty()
         {

@@ -7,7 +7,7 @@ use std::io::IsTerminal as _;
 use artifacts_audit::{AuditLog, ConsentRecord, ConsentSubject};
 use artifacts_contract::{Component, Grants, raised_limits};
 use artifacts_declared::Name;
-use artifacts_flow::{Accept, EffectiveGrants};
+use artifacts_flow::{Accept, Answer, EffectiveGrants};
 use artifacts_report::Failure;
 use artifacts_text::terminal;
 use artifacts_trust::Trust;
@@ -20,15 +20,18 @@ pub fn accepted(trust: &Trust, component: &Component, rights: &EffectiveGrants) 
     trust.accepted(&acceptance(component, rights)).map_err(|e| distrust(&e))
 }
 
-/// Whether a component may have its rights: the admin accepted them beforehand, or does so now, at the terminal.
+/// Returns what answers whether a component may have its rights: the admin accepted them beforehand, or does so now, at the terminal.
 pub fn asking(trust: Trust, log: AuditLog, all: bool, no_input: bool) -> Accept {
     Box::new(move |name, component, rights| {
         if accepted(&trust, component, rights)? {
-            return Ok(true);
+            return Ok(Answer::Yes { by: "" });
         }
-        let agreed = all || !no_input && ask(name, component, rights);
-        if agreed {
-            let by = if all { "--accept-grants" } else { audit_log::TERMINAL };
+        let answer = match (all, no_input) {
+            (true, _) => Answer::Yes { by: "--accept-grants" },
+            (false, true) => Answer::NoOne,
+            (false, false) => ask(name, component, rights),
+        };
+        if let Answer::Yes { by } = answer {
             let (backend, sha256) = (name.to_string(), component.sha256().to_string());
             let subject =
                 ConsentSubject::Grants { backend, sha256, grants: json!(rights.grants), limits: raised(rights) };
@@ -36,7 +39,7 @@ pub fn asking(trust: Trust, log: AuditLog, all: bool, no_input: bool) -> Accept 
             log.consent(vec![consent]).map_err(|e| audit_log::failure(&e))?;
             trust.accept(&acceptance(component, rights)).map_err(|e| distrust(&e))?;
         }
-        Ok(agreed)
+        Ok(answer)
     })
 }
 
@@ -62,15 +65,18 @@ fn distrust(error: &artifacts_trust::Error) -> Failure {
     Failure::from(error)
 }
 
-/// Shows what a component would be given, and asks. False when no one sits there: messages that go elsewhere than to a
-/// terminal are a script's.
-fn ask(name: &Name, component: &Component, rights: &EffectiveGrants) -> bool {
-    if !std::io::stderr().is_terminal() {
-        return false;
-    }
-    let Some(mut terminal) = person::terminal() else { return false };
+/// Shows what a component would be given, and asks. No one answers where no one sits: messages that go elsewhere than to a terminal are
+/// a script's.
+fn ask(name: &Name, component: &Component, rights: &EffectiveGrants) -> Answer {
+    let terminal = std::io::stderr().is_terminal().then(person::terminal).flatten();
+    let Some(mut terminal) = terminal else { return Answer::NoOne };
     let shown = question(name, component, rights).lines().all(|line| terminal.message(line).is_ok());
-    shown && terminal.confirm("Grant this to exactly this component, on this machine?").unwrap_or(false)
+    let is_yes = shown.then(|| terminal.confirm("Grant this to exactly this component, on this machine?"));
+    match is_yes {
+        Some(Ok(true)) => Answer::Yes { by: audit_log::TERMINAL },
+        Some(Ok(false)) => Answer::No,
+        Some(Err(_)) | None => Answer::NoOne,
+    }
 }
 
 fn question(name: &Name, component: &Component, rights: &EffectiveGrants) -> String {

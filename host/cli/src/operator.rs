@@ -1,5 +1,6 @@
 //! The admin at the terminal, with the flags and the answers file that speak for them.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use artifacts_declared::{InstanceName, Name, Prompt};
@@ -176,10 +177,14 @@ impl Operator for TerminalOperator {
         Some(missing.and_then(|error| error.hint()).unwrap_or_default())
     }
 
-    fn enter(&mut self, requests: &[RequestedPrompt]) -> Result<PromptValues, Failure> {
+    fn enter(
+        &mut self,
+        requests: &[RequestedPrompt],
+        others: &[BTreeSet<InstanceName>],
+    ) -> Result<PromptValues, Failure> {
         let mut terminal = if self.flags.no_input || requests.is_empty() { None } else { person::terminal() };
         let questions = self.questions(requests);
-        artifacts_prompt::ask_all(&questions, self.answers.as_ref(), terminal.as_mut()).map_err(|e| failed(&e))
+        artifacts_prompt::ask_all(&questions, others, self.answers.as_ref(), terminal.as_mut()).map_err(|e| failed(&e))
     }
 
     fn waits(&self) -> bool {

@@ -19,8 +19,6 @@ pub struct Progress {
     /// How many were done: an entry may be trashed in two storages under one name.
     used: usize,
     dropped: usize,
-    /// Those that the admin said no to: what depends on them drops out, too.
-    declined: BTreeSet<InstanceName>,
     failures: Vec<Failure>,
     /// Whether the chain was left on purpose.
     is_abandoned: bool,
@@ -42,8 +40,7 @@ pub struct Tally {
 impl Progress {
     pub(crate) fn new(steps: Vec<Step>, failures: Vec<Failure>, cancel: Cancel) -> Self {
         let (total, done) = (steps.len(), BTreeSet::new());
-        let (declined, is_abandoned) = (BTreeSet::new(), false);
-        Self { steps: steps.into(), cancel, total, done, used: 0, dropped: 0, declined, failures, is_abandoned }
+        Self { steps: steps.into(), cancel, total, done, used: 0, dropped: 0, failures, is_abandoned: false }
     }
 
     /// Returns the steps that are left.
@@ -116,19 +113,16 @@ impl Progress {
         self.failures.push(failure);
     }
 
-    /// Everything leaves the chain without a failure: the admin said no.
-    pub(crate) fn decline(&mut self) {
-        self.dropped += self.steps.len();
-        self.steps.clear();
+    /// Adds a failure that is about several steps, which leave the chain by themselves.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        self.failures.push(failure);
     }
 
-    /// These leave the chain, for one reason that is reported once: the admin said no.
-    pub(crate) fn decline_some(&mut self, names: &BTreeSet<InstanceName>, failure: Failure) {
+    /// These leave the chain, and nothing else: the admin does not want them.
+    pub(crate) fn decline(&mut self, names: &BTreeSet<InstanceName>) {
         let before = self.steps.len();
         self.steps.retain(|step| !names.contains(&step.name));
         self.dropped += before - self.steps.len();
-        self.declined.extend(names.iter().cloned());
-        self.failures.push(failure);
     }
 
     /// Drops each step out that has a fault.
@@ -152,7 +146,7 @@ impl Progress {
         instances: &BTreeMap<InstanceName, Instance>,
         mut fault: impl FnMut(&Instance) -> Option<Failure>,
     ) {
-        let mut out = self.declined.clone();
+        let mut out = BTreeSet::new();
         self.keep(instances, |instance| {
             let behind = instance
                 .dependencies
@@ -167,8 +161,8 @@ impl Progress {
         });
     }
 
-    /// Drops each step out that the admin skipped, and what depends on one: that is no failure. Returns them, each with the dependency
-    /// that it drops out for.
+    /// Drops each step out that the admin does not want, and what depends on one: that is no failure. Returns them, each with the
+    /// dependency that it drops out for.
     pub(crate) fn decline_chained(
         &mut self,
         instances: &BTreeMap<InstanceName, Instance>,

@@ -4,117 +4,23 @@
 mod fakes;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::time::Duration;
 
-use artifacts_declared::{InstanceName, Name};
-use artifacts_flow::{Adopt, Answer, Generate, Prune, Rekey, Report, Run, Set, Tally, generate};
-use artifacts_plan::{InstanceState, Selector};
+use artifacts_flow::{Answer, Generate, Prune, Rekey, Report, Run, Set, Tally, generate};
+use artifacts_plan::InstanceState;
 use artifacts_seam::{SandboxLayer, Secret};
-use fakes::{Desk, Fleet, Misbehavior};
-
-const A: &str = "per-machine/web1/a";
-const B: &str = "per-machine/web1/b";
-const C: &str = "per-machine/web1/c";
+use fakes::{
+    A, B, C, Desk, Fleet, Misbehavior, adopted, files, generated, generated_in_rounds, generated_with, messages, name,
+    pruned, ran, read, reasons, rekeyed, run, set, setting, state, status,
+};
 
 fn jobs(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).unwrap()
 }
 
-fn run(desk: &Desk, fleet: &Fleet) -> Run {
-    Run::open(desk.declared(fleet), desk.tools(vec![desk.declared(fleet)]))
-}
-
-fn name(text: &str) -> InstanceName {
-    text.parse().unwrap()
-}
-
-fn selectors(words: &[&str]) -> Vec<Selector> {
-    words.iter().map(|word| Selector::new(*word)).collect()
-}
-
-fn generated_with(desk: &Desk, fleet: &Fleet, words: &[&str], change: Generate) -> Report {
-    let report = generate(&mut run(desk, fleet), &selectors(words), &change, jobs(1));
-    assert!(desk.is_unlocked());
-    report
-}
-
-fn generated(desk: &Desk, fleet: &Fleet) -> Report {
-    generated_with(desk, fleet, &[], Generate::default())
-}
-
-fn rekeyed(desk: &Desk, fleet: &Fleet, all: bool) -> (Report, Tally) {
-    let mut run = run(desk, fleet);
-    let selection = run.select(&[]);
-    let written = run.survey(&selection).lock(Rekey { all }).agree().rekey();
-    let tally = written.tally();
-    let report = written.finish();
-    assert!(desk.is_unlocked());
-    (report, tally)
-}
-
-fn adopted(desk: &Desk, fleet: &Fleet, words: &[&str]) -> Report {
-    let mut run = run(desk, fleet);
-    let selection = run.select(&selectors(words));
-    let report = run.survey(&selection).lock(Adopt).agree().adopt().finish();
-    assert!(desk.is_unlocked());
-    report
-}
-
-fn pruned(desk: &Desk, fleet: &Fleet) -> Report {
-    let mut run = run(desk, fleet);
-    let selection = run.select_orphans(&[]);
-    let report = run.survey(&selection).lock(Prune).agree().remove().finish();
-    assert!(desk.is_unlocked());
-    report
-}
-
-fn set(desk: &Desk, fleet: &Fleet, instance: &str, file: &str, value: &str) -> Report {
-    let mut run = run(desk, fleet);
-    let selection = run.select_one(&name(instance));
-    let change = Set { instance: name(instance), file: Name::new(file).unwrap(), opens: false };
-    let agreed = run.survey(&selection).lock(change).agree();
-    let report =
-        if agreed.is_open() { agreed.set(Secret::new(value.as_bytes().to_vec())).finish() } else { agreed.give_up() };
-    assert!(desk.is_unlocked());
-    report
-}
-
-fn status(desk: &Desk, fleet: &Fleet) -> Report {
-    let mut run = run(desk, fleet);
-    let selection = run.select(&[]);
-    run.survey(&selection).finish()
-}
-
 /// The first row.
 fn first(report: &Report) -> &artifacts_report::InstanceRow {
     report.rows.values().next().unwrap()
-}
-
-fn state(report: &Report, instance: &str) -> InstanceState {
-    report.rows[&instance.parse().unwrap()].state.clone()
-}
-
-/// The kinds of the reasons for which an instance is stale.
-fn reasons(report: &Report, instance: &str) -> Vec<String> {
-    state(report, instance).reasons().iter().map(|reason| reason.kind.as_str().to_owned()).collect()
-}
-
-fn read(desk: &Desk, fleet: &Fleet, instance: &str, file: &str) -> String {
-    let value = run(desk, fleet).read_file(&name(instance), &Name::new(file).unwrap()).unwrap();
-    String::from_utf8(value.expose().to_vec()).unwrap()
-}
-
-fn messages(report: &Report) -> Vec<&str> {
-    report.errors.iter().map(|failure| failure.message.as_str()).collect()
-}
-
-fn files(directory: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
 }
 
 fn one() -> Fleet {
@@ -139,7 +45,7 @@ fn what_is_present_is_generated_no_second_time() {
     let desk = Desk::new();
     generated(&desk, &one());
     generated(&desk, &one());
-    assert_eq!(desk.generators.state.lock().unwrap().ran, [A]);
+    assert_eq!(ran(&desk), [A]);
 }
 
 #[test]
@@ -159,7 +65,7 @@ fn a_no_replaces_nothing() {
     generated(&desk, &one());
     desk.answer([Answer::No]);
     let report = generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
-    assert!(report.errors.is_empty() && desk.take_said().contains(&"nothing changed".to_owned()));
+    assert_eq!((messages(&report), report.exit_status()), (vec!["nothing changed: 1 value was not replaced"], 1));
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
 }
 
@@ -201,7 +107,7 @@ fn what_depends_on_a_failure_is_not_generated() {
     let fleet = Fleet::new().machine("web1").secret("a").secret("b").depends_on("a").secret("c");
     desk.generators.state.lock().unwrap().fail.insert(A.to_owned());
     let report = generated(&desk, &fleet);
-    assert_eq!(desk.generators.state.lock().unwrap().ran, [A, C]);
+    assert_eq!(ran(&desk), [A, C]);
     assert_eq!(report.errors.len(), 2);
     assert_eq!(state(&report, B), InstanceState::Absent);
 }
@@ -222,7 +128,7 @@ fn several_generators_at_once_keep_the_order_of_dependencies() {
     let fleet = Fleet::new().machine("web1").secret("a").secret("b").depends_on("a").secret("c").depends_on("b");
     let report = generate(&mut run(&desk, &fleet), &[], &Generate::default(), jobs(4));
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert_eq!(desk.generators.state.lock().unwrap().ran, [A, B, C]);
+    assert_eq!(ran(&desk), [A, B, C]);
 }
 
 #[test]
@@ -235,7 +141,7 @@ fn a_stored_secret_is_given_to_a_generator_after_a_yes_alone() {
     desk.take_said();
     let report = generated(&desk, &fleet);
     assert_eq!(desk.take_said(), ["read access 1?"]);
-    assert!(messages(&report)[0].contains("you have not allowed"), "{:?}", report.errors);
+    assert_eq!(messages(&report), [format!("nothing changed: read access of {B} was not allowed")]);
     let report = generated(&desk, &fleet);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
 }
@@ -294,7 +200,7 @@ fn what_depends_on_refused_recipients_is_skipped_and_others_go_on() {
     desk.answer([Answer::No]);
     let fleet = fleet.machine("web2").secret("c").secret("e").machine("web3").secret("x");
     let report = generated(&desk, &fleet);
-    assert_eq!(messages(&report), ["the recipients of 1 secret were not accepted; these secrets are unchanged"]);
+    assert_eq!(messages(&report), ["the recipients of 1 secret were not accepted; these artifacts are unchanged"]);
     assert_eq!(state(&report, "per-machine/web2/e"), InstanceState::Present);
 }
 
@@ -355,7 +261,7 @@ fn a_cancel_before_anything_writes_nothing() {
     desk.cancel.set();
     let report = generated(&desk, &three());
     assert!(messages(&report)[0].contains("3 artifacts"), "{:?}", report.errors);
-    assert!(desk.generators.state.lock().unwrap().ran.is_empty());
+    assert!(ran(&desk).is_empty());
 }
 
 #[test]
@@ -381,7 +287,7 @@ fn generate_never_replaces_what_has_other_recipients() {
     let report = generated(&desk, &one());
     assert!(report.errors.is_empty());
     assert_eq!(reasons(&report, A), ["recipients"]);
-    assert_eq!(desk.generators.state.lock().unwrap().ran.len(), 1);
+    assert_eq!(ran(&desk).len(), 1);
 }
 
 #[test]
@@ -630,7 +536,7 @@ fn what_was_modified_outside_is_replaced_by_no_stale() {
     std::fs::write(desk.entry(A).join("f.fake"), "admin,host\nby hand").unwrap();
     let report = generated_with(&desk, &one(), &[], Generate { stale: true, ..Generate::default() });
     assert_eq!(reasons(&report, A), ["receipt"]);
-    assert_eq!(desk.generators.state.lock().unwrap().ran.len(), 1);
+    assert_eq!(ran(&desk).len(), 1);
 }
 
 #[test]
@@ -692,7 +598,7 @@ fn what_was_edited_is_stored_though_the_run_is_to_end() {
         generated(&desk, &one());
         let mut run = run(&desk, &one());
         let selection = run.select_one(&name(A));
-        let change = Set { instance: name(A), file: Name::new("f").unwrap(), opens };
+        let change = Set { opens, ..setting(A, "f") };
         let agreed = run.survey(&selection).lock(change).agree();
         desk.cancel.set();
         let report = agreed.set(Secret::new(b"typed".to_vec())).finish();
@@ -720,7 +626,7 @@ fn who_gives_up_leaves_everything_as_it_is() {
     generated(&desk, &one());
     let mut run = run(&desk, &one());
     let selection = run.select_one(&name(A));
-    let change = Set { instance: name(A), file: Name::new("f").unwrap(), opens: true };
+    let change = Set { opens: true, ..setting(A, "f") };
     let mut agreed = run.survey(&selection).lock(change).agree();
     assert_eq!(agreed.stored().unwrap().unwrap().expose(), format!("{A}/f#1").as_bytes());
     let report = agreed.leave();
@@ -744,7 +650,8 @@ fn a_no_trashes_nothing() {
     generated(&desk, &three());
     desk.answer([Answer::No]);
     let report = pruned(&desk, &one());
-    assert!(report.errors.is_empty() && report.trashed.is_empty() && desk.entry(B).exists());
+    assert_eq!(messages(&report), ["nothing changed: 2 entries were not moved to the trash"]);
+    assert!(report.trashed.is_empty() && desk.entry(B).exists());
 }
 
 /// Paths and bytes of everything in the checkout.
@@ -816,7 +723,8 @@ fn a_renamed_instance_is_not_generated_unasked_while_its_old_entry_exists() {
     let renamed = Fleet::new().machine("web1").secret("z");
     desk.answer([Answer::No]);
     let report = generated(&desk, &renamed);
-    assert!(messages(&report)[0].contains("a new value would differ"), "{:?}", report.errors);
+    let no = "nothing changed: no new value was generated for per-machine/web1/z";
+    assert_eq!(messages(&report), [no]);
     assert!(desk.take_said().contains(&"new values 1?".to_owned()));
 }
 
@@ -825,12 +733,10 @@ fn public_files_lead_to_another_evaluation_and_what_was_blocked_is_generated() {
     let desk = Desk::new();
     let first = Fleet::new().machine("web1").secret("a").public("p").artifact("b").blocked();
     let second = Fleet::new().machine("web1").secret("a").public("p").secret("b");
-    let tools = desk.tools(vec![desk.declared(&second)]);
-    let mut run = Run::open(desk.declared(&first), tools);
-    let report = generate(&mut run, &[], &Generate::default(), jobs(1));
+    let report = generated_in_rounds(&desk, &[&first, &second]);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     assert!(desk.take_said().contains(&"evaluating again".to_owned()));
-    assert_eq!(desk.generators.state.lock().unwrap().ran, [A, B]);
+    assert_eq!(ran(&desk), [A, B]);
     assert_eq!(report.rows.len(), 2);
 }
 
@@ -840,9 +746,8 @@ fn what_failed_in_one_round_is_not_tried_in_the_next() {
     let first = Fleet::new().machine("web1").secret("a").public("p").secret("c").artifact("b").blocked();
     let second = Fleet::new().machine("web1").secret("a").public("p").secret("c").secret("b").depends_on("c");
     desk.generators.state.lock().unwrap().fail.insert(C.to_owned());
-    let tools = desk.tools(vec![desk.declared(&second)]);
-    let report = generate(&mut Run::open(desk.declared(&first), tools), &[], &Generate::default(), jobs(1));
-    assert_eq!(desk.generators.state.lock().unwrap().ran.iter().filter(|one| *one == C).count(), 1);
+    let report = generated_in_rounds(&desk, &[&first, &second]);
+    assert_eq!(ran(&desk).iter().filter(|one| *one == C).count(), 1);
     assert!(report.errors.len() >= 2, "{:?}", report.errors);
 }
 
@@ -879,7 +784,7 @@ fn an_entry_that_appears_between_survey_and_lock_is_not_replaced() {
     }));
     let report = generated(&desk, &one);
     assert_eq!(state(&report, A), InstanceState::Present, "{:?}", report.errors);
-    assert!(desk.generators.state.lock().unwrap().ran.is_empty());
+    assert!(ran(&desk).is_empty());
 }
 
 #[test]

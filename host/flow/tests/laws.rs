@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use artifacts_flow::{Adopt, Answer, Generate, Prune, Rekey, Run, Selection, Tally};
-use fakes::{Desk, Fleet, Misbehavior};
+use fakes::{Desk, Fleet, Misbehavior, run};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::test_runner::Config;
@@ -73,7 +73,7 @@ fn trouble(desk: &Desk, trouble: &Trouble) {
 }
 
 fn open(desk: &Desk, fleet: &Fleet) -> (Run, Selection) {
-    let run = Run::open(desk.declared(fleet), desk.tools(vec![desk.declared(fleet)]));
+    let run = run(desk, fleet);
     let selection = run.select(&[]);
     (run, selection)
 }

@@ -5,14 +5,13 @@ mod fakes;
 
 use std::num::NonZeroUsize;
 
-use artifacts_flow::{Generate, Report, Run, generate};
+use artifacts_flow::{Generate, Report, generate};
 use artifacts_store::{Root, Storage, Writer, WriterOptions};
-use fakes::{Desk, Fleet};
+use fakes::{Desk, Fleet, run};
 
 fn generated(desk: &Desk) -> Report {
     let fleet = Fleet::new().machine("web1").secret("a");
-    let mut run = Run::open(desk.declared(&fleet), desk.tools(vec![desk.declared(&fleet)]));
-    generate(&mut run, &[], &Generate::default(), NonZeroUsize::MIN)
+    generate(&mut run(desk, &fleet), &[], &Generate::default(), NonZeroUsize::MIN)
 }
 
 /// Another run, which holds the lock until it is dropped.

@@ -3,36 +3,17 @@
 
 mod fakes;
 
-use std::num::NonZeroUsize;
-
-use artifacts_flow::{Answer, Generate, Rekey, Report, Run, generate};
-use artifacts_plan::{InstanceState, Selector};
-use fakes::{Desk, Fleet};
+use artifacts_flow::{Answer, Generate, Report};
+use fakes::{A, Desk, Fleet, generated, generated_with, state, status};
 use serde_json::json;
 
-const A: &str = "per-machine/web1/a";
-
-fn run(desk: &Desk, fleet: &Fleet) -> Run {
-    Run::open(desk.declared(fleet), desk.tools(vec![desk.declared(fleet)]))
-}
-
-fn generated(desk: &Desk, fleet: &Fleet) -> Report {
-    generate(&mut run(desk, fleet), &[], &Generate::default(), NonZeroUsize::MIN)
-}
-
 fn rekeyed(desk: &Desk, fleet: &Fleet) -> Report {
-    let mut run = run(desk, fleet);
-    let selection = run.select(&[]);
-    run.survey(&selection).lock(Rekey { all: false }).agree().rekey().finish()
+    fakes::rekeyed(desk, fleet, false).0
 }
 
 /// Why `a` is stale, in words.
 fn reasons(desk: &Desk, fleet: &Fleet) -> Vec<String> {
-    let mut run = run(desk, fleet);
-    let selection = run.select(&[]);
-    let report = run.survey(&selection).finish();
-    let InstanceState::Stale(reasons) = &report.rows[&A.parse().unwrap()].state else { return Vec::new() };
-    reasons.iter().map(|reason| reason.message.clone()).collect()
+    state(&status(desk, fleet), A).reasons().iter().map(|reason| reason.message.clone()).collect()
 }
 
 /// What was asked about recipients.
@@ -210,7 +191,7 @@ fn a_key_of_a_machine_that_is_not_selected_keeps_its_name() {
     generated(&desk, &one);
     let two = one.machine("web2").admin("alice", "k2").secret("b");
     to(&desk, &["k2"]);
-    generate(&mut run(&desk, &two), &[Selector::new("web2")], &Generate::default(), NonZeroUsize::MIN);
+    generated_with(&desk, &two, &["web2"], Generate::default());
     assert!(asked(&desk).join("; ").contains("+alice (1, KEY CHANGED)"));
     to(&desk, &["k1", "k2"]);
     rekeyed(&desk, &two);

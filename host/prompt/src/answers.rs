@@ -72,8 +72,8 @@ impl AnswersFile {
 
     /// Returns the answer to a prompt. One that is blank does not count where a value is required.
     pub fn get(&self, instance: &InstanceName, prompt: &Name, is_required: bool) -> Option<&Secret> {
-        let short = || self.values.get(&short(instance)?);
-        let answer = self.values.get(&instance.to_string()).or_else(short)?.get(prompt.as_str())?;
+        let answers = [instance.to_string(), instance.short()].iter().find_map(|key| self.values.get(key))?;
+        let answer = answers.get(prompt.as_str())?;
         (!(is_required && is_blank(answer))).then_some(answer)
     }
 
@@ -153,18 +153,10 @@ fn place(key: &str, prompt: &str) -> String {
 fn meanings<'a>(instances: impl Iterator<Item = &'a InstanceName> + Clone) -> BTreeMap<String, Vec<&'a InstanceName>> {
     let mut meanings: BTreeMap<String, Vec<&InstanceName>> = BTreeMap::new();
     for instance in instances.clone() {
-        if let Some(short) = short(instance) {
-            meanings.entry(short).or_default().push(instance);
-        }
+        meanings.entry(instance.short()).or_default().push(instance);
     }
     meanings.extend(instances.map(|instance| (instance.to_string(), vec![instance])));
     meanings
-}
-
-/// Returns the short name of an instance, as people type it: `web1/attic`. None where that is its full name, or reads as another's.
-fn short(instance: &InstanceName) -> Option<String> {
-    let [_, target, artifact] = instance.components()[..] else { return None };
-    (target != "shared").then(|| format!("{target}/{artifact}"))
 }
 
 /// Returns whether a value has nothing but white space: who types blind does not see that.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_seam::Secret;
@@ -32,13 +32,14 @@ fn unanswered(open: &[&PromptRequest]) -> Error {
 }
 
 /// Answers every prompt: from the answers file if it has the value, otherwise at the terminal. There the person may skip artifacts, and
-/// stop before the last prompt: what they leave out has no value.
+/// stop before the last prompt: what they leave out has no value. `others` are generated without a prompt, each by all that it depends on.
 ///
 /// # Errors
 /// If a prompt has no answer and no terminal is available: one error for all of them, before anything is asked.
 /// Otherwise if the input ends, or the person wants out.
 pub fn ask_all(
     questions: &[PromptRequest],
+    others: &[BTreeSet<InstanceName>],
     answers: Option<&AnswersFile>,
     terminal: Option<&mut Terminal>,
 ) -> Result<BTreeMap<(InstanceName, Name), Secret>, Error> {
@@ -50,7 +51,15 @@ pub fn ask_all(
         return Ok(values);
     }
     let terminal = terminal.ok_or_else(|| unanswered(&open))?;
-    let mut interview = Interview::new(open.into_iter().cloned().collect());
+    // What the answers file answers needs no one at the terminal.
+    let asked: BTreeSet<&InstanceName> = open.iter().map(|question| &question.instance).collect();
+    let answered: BTreeMap<_, _> = questions
+        .iter()
+        .filter(|question| !asked.contains(&question.instance))
+        .map(|question| (&question.instance, &question.needs))
+        .collect();
+    let others = others.iter().chain(answered.into_values()).cloned().collect();
+    let mut interview = Interview::new(open.into_iter().cloned().collect()).beside(others);
     terminal.interview(&mut interview)?;
     values.extend(interview.into_values());
     Ok(values)

@@ -56,11 +56,6 @@ impl PromptDialog {
         self.earlier.as_ref().filter(|_| self.has_nothing()).unwrap_or(&self.editor)
     }
 
-    /// Returns whether the value is entered for the second time.
-    pub fn is_again(&self) -> bool {
-        self.first.is_some()
-    }
-
     /// Returns what stands behind the row in place of a count: that both entries are the same.
     pub fn words(&self) -> Option<&'static str> {
         let first = self.first.as_ref()?;
@@ -159,7 +154,6 @@ mod tests {
         let mut dialog = PromptDialog::new(PromptKind::Hidden, true, None);
         for _ in 0..5 {
             assert_eq!(types(&mut dialog, "one\n"), DialogEffect::Again);
-            assert!(dialog.is_again());
             assert_eq!(types(&mut dialog, "two\n"), DialogEffect::Mismatch);
             assert_eq!(types(&mut dialog, "\n"), DialogEffect::Missing);
         }

@@ -36,6 +36,8 @@ pub enum InterviewEffect {
 #[derive(Debug)]
 pub struct Interview {
     requests: Vec<PromptRequest>,
+    /// What is generated without a prompt, each by all that it depends on.
+    others: Vec<BTreeSet<InstanceName>>,
     values: Vec<Option<Secret>>,
     skipped: BTreeSet<InstanceName>,
     /// The prompts that were left, the last one at the end.
@@ -52,6 +54,7 @@ impl Interview {
         let values = requests.iter().map(|request| request.earlier.clone()).collect();
         let mut interview = Self {
             requests,
+            others: Vec::new(),
             values,
             skipped: BTreeSet::new(),
             visited: Vec::new(),
@@ -61,6 +64,12 @@ impl Interview {
         };
         interview.ask(0);
         interview
+    }
+
+    /// Says what else is generated without a prompt, each by all that it depends on.
+    #[must_use]
+    pub fn beside(self, others: Vec<BTreeSet<InstanceName>>) -> Self {
+        Self { others, ..self }
     }
 
     /// Returns all prompts.
@@ -98,10 +107,22 @@ impl Interview {
         self.skipped.contains(&request.instance) || request.needs.iter().any(|name| self.skipped.contains(name))
     }
 
+    /// The instances that lack a value.
+    fn open(&self) -> BTreeSet<&InstanceName> {
+        let open = self.requests.iter().zip(&self.values).filter(|(_, value)| value.is_none());
+        open.map(|(request, _)| &request.instance).collect()
+    }
+
+    /// Returns how many are generated without a prompt if it ends here: what needs something that has no value is not.
+    pub fn others(&self) -> usize {
+        let open = self.open();
+        let is_left_out = |name: &InstanceName| open.contains(name) || self.skipped.contains(name);
+        self.others.iter().filter(|needs| !needs.iter().any(is_left_out)).count()
+    }
+
     /// Returns the instances of which every prompt has a value, and the others that were not skipped.
     pub fn instances(&self) -> (BTreeSet<&InstanceName>, BTreeSet<&InstanceName>) {
-        let open = self.requests.iter().zip(&self.values).filter(|(_, value)| value.is_none());
-        let open: BTreeSet<&InstanceName> = open.map(|(request, _)| &request.instance).collect();
+        let open = self.open();
         // What needs something that is not complete cannot be generated either.
         let is_open = |request: &&PromptRequest| {
             open.contains(&request.instance) || request.needs.iter().any(|name| open.contains(name))
@@ -362,19 +383,44 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_typed_every_value_is_of_a_prompt_that_was_not_skipped(keys in "[ab\n\u{3}\u{4}\u{e}\u{10}gq]{0,80}") {
+        fn whatever_is_typed_the_values_are_the_last_answers_to_prompts_that_are_not_skipped(
+            keys in "[ab\n\n\u{3}\u{4}\u{e}\u{10}\u{10}gq]{0,80}"
+        ) {
             let mut interview = interview();
+            let requests = interview.requests().to_vec();
+            // What a person at the screen would note.
+            let (mut answers, mut skipped) = (BTreeMap::new(), BTreeSet::new());
             for key in keys.chars() {
+                let Some((at, _, dialog)) = interview.current() else { break };
+                prop_assert!(!skipped.contains(&requests[at].instance), "it asks for what is skipped");
+                let typed = dialog.shown().text().to_owned();
                 match types(&mut interview, &key.to_string()) {
                     InterviewEffect::Generate | InterviewEffect::Quit | InterviewEffect::Ended => break,
+                    InterviewEffect::Answered(index) => {
+                        prop_assert_eq!(index, at);
+                        answers.insert(at, typed);
+                    }
+                    InterviewEffect::Skipped(index) => {
+                        prop_assert_eq!(index, at);
+                        skipped.insert(requests[at].instance.clone());
+                    }
+                    InterviewEffect::Returned => {
+                        let (back, request, _) = interview.current().unwrap();
+                        prop_assert!(back < at);
+                        skipped.remove(&request.instance);
+                    }
                     _ => {}
                 }
-                prop_assert!(interview.current().is_some_and(|(at, ..)| at < 6) || interview.answered() <= 6);
             }
-            let skipped = interview.skipped.clone();
-            for (instance, _) in interview.into_values().into_keys() {
-                prop_assert!(!skipped.contains(&instance));
+            let is_kept = |at: &usize| !skipped.contains(&requests[*at].instance);
+            if interview.current().is_none() {
+                prop_assert!((0..requests.len()).filter(is_kept).all(|at| answers.contains_key(&at)), "one was not asked");
             }
+            answers.retain(|at, _| is_kept(at));
+            let key = |at: usize| (requests[at].instance.clone(), requests[at].prompt.clone());
+            let expected: BTreeMap<_, _> =
+                answers.into_iter().map(|(at, text)| (key(at), Secret::new(text.into_bytes()))).collect();
+            prop_assert_eq!(interview.into_values(), expected);
         }
     }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use artifacts_declared::PromptKind;
 use artifacts_seam::Secret;
-use artifacts_text::{counted, listed, separated, terminal};
+use artifacts_text::{agreeing, counted, listed, separated, terminal};
 use unicode_width::UnicodeWidthStr;
 
 use crate::dialog::line_kind;
 use crate::interview::Interview;
 use crate::request::PromptRequest;
+use crate::row::amount;
 
 /// What is between two columns.
 const GAP: &str = "   ";
@@ -90,15 +91,12 @@ pub(crate) fn summary(interview: &Interview, index: usize, what: &str, columns: 
 /// Returns what is said of a value that was entered.
 pub(crate) fn entered(kind: PromptKind, value: &Secret) -> String {
     let text = String::from_utf8_lossy(value.expose());
-    let line = line_kind(kind);
     if text.is_empty() {
         "empty".to_owned()
-    } else if line.lines {
-        format!("{}, {}", of(text.lines().count(), "line"), of(text.len(), "byte"))
-    } else if line.hidden {
-        of(text.chars().count(), "character")
-    } else {
+    } else if kind == PromptKind::Line {
         artifacts_text::shortened(&text, REPEATED).into_owned()
+    } else {
+        amount(&text, line_kind(kind))
     }
 }
 
@@ -128,7 +126,10 @@ pub(crate) fn stopped(interview: &Interview) -> Vec<String> {
     }
     lines.push(String::new());
     if !complete.is_empty() {
-        lines.push(format!("  g  generate the {} now", counted(complete.len(), "complete artifact")));
+        let others = interview.others();
+        let needs = agreeing(others, "needs", "need");
+        let others = if others == 0 { String::new() } else { format!(", and {others} that {needs} no answer") };
+        lines.push(format!("  g  generate the {} now{others}", counted(complete.len(), "complete artifact")));
     }
     lines.extend(["  b  back to the prompt", "  q  quit and discard the answers"].map(str::to_owned));
     lines
@@ -172,10 +173,6 @@ pub(crate) fn refusal(letter: char) -> String {
         _ => terminal(&letter.to_string()).into_owned(),
     };
     format!("{name} is not allowed in a value. Ctrl-V inserts it literally.")
-}
-
-fn of(number: usize, one: &str) -> String {
-    format!("{} {one}{}", separated(number), if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -285,5 +282,29 @@ mod tests {
                 "  q  quit and discard the answers"
             ]
         );
+    }
+
+    #[test]
+    fn who_stops_reads_what_else_is_generated() {
+        let of = |name: &str| request(&format!("shared/{name}"), "p", PromptKind::Line);
+        let needs = |names: &[&str]| names.iter().map(|name| format!("shared/{name}").parse().unwrap()).collect();
+        for (others, expected) in [
+            (
+                vec![needs(&["tls"]), needs(&["pg", "wg"]), needs(&["smtp"])],
+                "  g  generate the 1 complete artifact now",
+            ),
+            (
+                vec![needs(&["tls"]), needs(&["wg"])],
+                "  g  generate the 1 complete artifact now, and 1 that needs no answer",
+            ),
+            (vec![needs(&[]), needs(&["wg"])], "  g  generate the 1 complete artifact now, and 2 that need no answer"),
+        ] {
+            // One is complete, one is skipped, two are open.
+            let mut interview = Interview::new(vec![of("wg"), of("smtp"), of("tls"), of("pg")]).beside(others);
+            for event in [Event::Enter, Event::Skip, Event::Interrupt] {
+                interview.handle(event);
+            }
+            assert!(stopped(&interview).contains(&expected.to_owned()), "{:?}", stopped(&interview));
+        }
     }
 }

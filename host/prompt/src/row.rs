@@ -1,10 +1,10 @@
 use std::ops::Range;
 
-use artifacts_text::{is_hidden, separated};
+use artifacts_text::{agreeing, is_hidden, separated};
 use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
-use crate::line::LineEditor;
+use crate::line::{LineEditor, LineKind};
 use crate::wiped::insert;
 
 /// The most mask characters. Beyond that only the count grows.
@@ -81,15 +81,16 @@ fn fitting(name: &str, columns: usize) -> String {
 
 /// How much was entered of what is hidden.
 fn count(editor: &LineEditor) -> String {
-    let kind = editor.kind();
-    if !kind.hidden || editor.text().is_empty() {
-        return String::new();
-    }
-    let of = |number: usize, one: &str| format!("{} {one}{}", separated(number), if number == 1 { "" } else { "s" });
+    if editor.kind().hidden && !editor.text().is_empty() { amount(editor.text(), editor.kind()) } else { String::new() }
+}
+
+/// Returns what is said of a value in place of itself: `24 characters`, `2 lines, 1,704 bytes`.
+pub(crate) fn amount(value: &str, kind: LineKind) -> String {
+    let of = |number: usize, one: &str| format!("{} {one}{}", separated(number), agreeing(number, "", "s"));
     if kind.lines {
-        format!("{}, {}", of(editor.text().lines().count(), "line"), of(editor.text().len(), "byte"))
+        format!("{}, {}", of(value.lines().count(), "line"), of(value.len(), "byte"))
     } else {
-        of(editor.text().chars().count(), "character")
+        of(value.chars().count(), "character")
     }
 }
 
@@ -147,7 +148,6 @@ mod tests {
 
     use super::*;
     use crate::event::Event;
-    use crate::line::LineKind;
 
     fn editor(text: &str, hidden: bool, lines: bool) -> LineEditor {
         let mut editor = LineEditor::new(LineKind { hidden, lines });

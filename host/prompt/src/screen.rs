@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::line::LineEditor;
+use crate::options::TerminalOptions;
 use crate::row::PromptRow;
 
 /// The most completed lines of a paste that are shown.
@@ -21,20 +22,11 @@ const BACK: &str = "\u{8}";
 /// Clears all that is at and behind the cursor.
 const CLEAR: &str = "\u{1b}[J";
 
-/// How a terminal is written to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ScreenOptions {
-    /// It knows no escape sequences.
-    pub dumb: bool,
-    /// Nothing is dim.
-    pub plain: bool,
-}
-
 /// What a prompt shows: lines, below them the row that a value is entered in, below that the keys. Without escape sequences the row is
 /// written over what was there, and the keys are a line above.
 pub(crate) struct Screen<'a> {
     tty: &'a File,
-    options: ScreenOptions,
+    options: TerminalOptions,
     mask: char,
     /// What the row begins with.
     name: String,
@@ -45,6 +37,8 @@ pub(crate) struct Screen<'a> {
     has_keys: bool,
     /// The rows of the terminal above the row that belong to the prompt.
     above: usize,
+    /// The rows that prompts shrank to, as far as these stand above the current one as they were written, the last one at the end.
+    shrunk: Vec<usize>,
     /// The size of the terminal when the prompt began. None once the prompt no longer stands as it was written.
     size: Option<(usize, usize)>,
     /// For how many columns the row was drawn.
@@ -52,12 +46,12 @@ pub(crate) struct Screen<'a> {
 }
 
 impl<'a> Screen<'a> {
-    pub(crate) fn new(tty: &'a File, options: ScreenOptions) -> Result<Self, Error> {
+    pub(crate) fn new(tty: &'a File, options: TerminalOptions) -> Result<Self, Error> {
         let unicode = tcgetattr(tty)?.input_modes.contains(InputModes::IUTF8) && !options.dumb;
         let mask = if unicode { '•' } else { '*' };
         let (name, keys, shown) = (String::new(), String::new(), PromptRow::default());
-        let (has_keys, above, size, drawn_for) = (false, 0, None, 0);
-        let mut screen = Self { tty, options, mask, name, shown, keys, has_keys, above, size, drawn_for };
+        let (has_keys, above, shrunk, size, drawn_for) = (false, 0, Vec::new(), None, 0);
+        let mut screen = Self { tty, options, mask, name, shown, keys, has_keys, above, shrunk, size, drawn_for };
         screen.begin();
         Ok(screen)
     }
@@ -65,7 +59,11 @@ impl<'a> Screen<'a> {
     /// Begins a prompt: what stands above does not belong to it.
     pub(crate) fn begin(&mut self) {
         self.above = 0;
-        self.size = Some(self.size_now());
+        let size = Some(self.size_now());
+        if self.size != size {
+            self.shrunk.clear();
+        }
+        self.size = size;
     }
 
     fn size_now(&self) -> (usize, usize) {
@@ -203,6 +201,7 @@ impl<'a> Screen<'a> {
 
     /// Leaves the row, and says below it that it was left by a key.
     pub(crate) fn break_off(&mut self, words: &str) -> Result<(), Error> {
+        self.shrunk.clear();
         self.leave()?;
         self.line(words)
     }
@@ -213,12 +212,34 @@ impl<'a> Screen<'a> {
         if self.options.dumb && !is_new {
             return Ok(());
         }
-        let size = self.size_now();
-        let above = std::mem::take(&mut self.above);
-        if self.size == Some(size) && above < size.1 && !self.options.dumb {
-            self.write(&format!("\u{1b}[{above}A\r{CLEAR}"))?;
+        if !self.take_away(0)? {
+            self.shrunk.clear();
+            self.above = 0;
         }
-        lines.iter().try_for_each(|line| self.line(line))
+        lines.iter().try_for_each(|line| self.line(line))?;
+        self.shrunk.push(self.above);
+        Ok(())
+    }
+
+    /// Takes the prompt away, and the lines that the one before shrank to, as far as they still stand as they were written.
+    pub(crate) fn back(&mut self) -> Result<(), Error> {
+        let before = self.shrunk.pop().unwrap_or_default();
+        if !self.take_away(before)? {
+            self.shrunk.clear();
+            self.take_away(0)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of the prompt away, and so many before it. False where they do not stand on the screen as they were written.
+    fn take_away(&mut self, before: usize) -> Result<bool, Error> {
+        let (size, rows) = (self.size_now(), self.above + before);
+        if self.size != Some(size) || rows >= size.1 || self.options.dumb {
+            return Ok(false);
+        }
+        self.above = 0;
+        self.write(&format!("\u{1b}[{rows}A\r{CLEAR}"))?;
+        Ok(true)
     }
 }
 

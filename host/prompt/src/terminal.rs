@@ -13,20 +13,10 @@ use crate::interview::{Interview, InterviewEffect};
 use crate::keyboard::Keyboard;
 use crate::line::{LineEditor, LineEffect, LineKind};
 use crate::mode::{Found, Mode, suspend};
+use crate::options::TerminalOptions;
 use crate::page;
 use crate::request::PromptRequest;
-use crate::screen::{Screen, ScreenOptions};
-
-/// How a terminal is used.
-#[derive(Debug, Clone, Copy)]
-pub struct TerminalOptions {
-    /// It knows no escape sequences, as with `TERM=dumb`.
-    pub dumb: bool,
-    /// Nothing is dim, as with `NO_COLOR`.
-    pub plain: bool,
-    /// Called when a person presses Ctrl-C, once the terminal is as it was. When it returns, the question fails.
-    pub interrupted: fn(),
-}
+use crate::screen::Screen;
 
 /// A terminal at which a person is asked.
 #[derive(Debug)]
@@ -108,7 +98,7 @@ impl Terminal {
     fn ask_alone(&self, question: &PromptRequest) -> Result<Secret, Error> {
         // First the mode, then the words: who answers at once is not echoed.
         let _mode = Mode::set(&self.tty, !self.options.dumb)?;
-        let mut screen = self.screen()?;
+        let mut screen = Screen::new(&self.tty, self.options)?;
         page::introduction(question, None).iter().try_for_each(|line| screen.line(line))?;
         screen.keys(page::keys(question.kind, None, screen.columns()))?;
         screen.row(&row_name(question), line_kind(question.kind).lines)?;
@@ -135,7 +125,7 @@ impl Terminal {
 
     fn ask_each(&self, interview: &mut Interview) -> Result<(), Error> {
         let _mode = Mode::set(&self.tty, !self.options.dumb)?;
-        let mut screen = self.screen()?;
+        let mut screen = Screen::new(&self.tty, self.options)?;
         let mut keyboard = Keyboard::new(&self.tty);
         let all = interview.requests().len();
         while let Some((at, question, _)) = interview.current() {
@@ -203,7 +193,7 @@ impl Terminal {
     /// Lets a person enter a line in a row that begins with `name`. None when the input ends.
     fn enter(&self, name: &str, kind: LineKind) -> Result<Option<Secret>, Error> {
         let _mode = Mode::set(&self.tty, !self.options.dumb)?;
-        let mut screen = self.screen()?;
+        let mut screen = Screen::new(&self.tty, self.options)?;
         screen.row(name, kind.lines)?;
         let mut editor = LineEditor::new(kind);
         let mut keyboard = Keyboard::new(&self.tty);
@@ -265,10 +255,6 @@ impl Terminal {
         }
     }
 
-    fn screen(&self) -> Result<Screen<'_>, Error> {
-        Screen::new(&self.tty, ScreenOptions { dumb: self.options.dumb, plain: self.options.plain })
-    }
-
     fn say(&self, text: &str) -> Result<(), Error> {
         let mut tty = &self.tty;
         tty.write_all(text.as_bytes())?;
@@ -316,7 +302,7 @@ fn take_turn(
             shrink(screen, index, &what.unwrap_or_default(), false)
         }
         InterviewEffect::Skipped(index) => shrink(screen, index, &page::skipped(question), true),
-        InterviewEffect::Returned => screen.leave().and_then(|()| screen.shrink(&[], false)).map(|()| Some(Left::Next)),
+        InterviewEffect::Returned => screen.leave().and_then(|()| screen.back()).map(|()| Some(Left::Next)),
         InterviewEffect::Stopped => screen.break_off("^C").map(|()| Some(Left::Stopped)),
         InterviewEffect::Resumed => screen.line("b").map(|()| Some(Left::Next)),
         InterviewEffect::Generate => screen.line("g").map(|()| Some(Left::Generate)),

@@ -207,9 +207,9 @@ fn a_short_name_will_do_where_it_is_of_one_instance() {
 fn nothing_is_asked_where_all_is_answered() {
     let answers = AnswersFile::parse(&format!("[\"{INSTANCE}\"]\npin = \"1234\"")).unwrap();
     let questions = [question(INSTANCE, "pin", None, PromptKind::Hidden)];
-    let values = ask_all(&questions, Some(&answers), None).unwrap();
+    let values = ask_all(&questions, &[], Some(&answers), None).unwrap();
     assert_eq!(values[&(instance(INSTANCE), name("pin"))].expose(), b"1234");
-    assert!(ask_all(&[], None, None).unwrap().is_empty());
+    assert!(ask_all(&[], &[], None, None).unwrap().is_empty());
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
         question("shared/ca", "given", None, PromptKind::Line),
     ];
     let answers = AnswersFile::parse("[\"shared/ca\"]\ngiven = \"x\"").unwrap();
-    let error = ask_all(&questions, Some(&answers), None).unwrap_err();
+    let error = ask_all(&questions, &[], Some(&answers), None).unwrap_err();
     let text = error.to_string();
     assert!(
         text.starts_with("no answer for 3 prompts, and no terminal is available")
@@ -236,11 +236,11 @@ fn without_a_terminal_one_error_lists_all_and_gives_the_file_to_fill_in() {
     assert_eq!(template, expected);
     // As it stands it answers nothing.
     let unfilled = AnswersFile::parse(template).unwrap();
-    let error = ask_all(&questions[..3], Some(&unfilled), None).unwrap_err().to_string();
+    let error = ask_all(&questions[..3], &[], Some(&unfilled), None).unwrap_err().to_string();
     assert!(error.starts_with("no answer for 3 prompts"), "{error}");
     let filled =
         AnswersFile::parse(&filled(template, &["pin", "note", "\"odd"]).replace("pin = \"\"", "pin = \"1\"")).unwrap();
-    assert_eq!(ask_all(&questions[..3], Some(&filled), None).unwrap().len(), 3);
+    assert_eq!(ask_all(&questions[..3], &[], Some(&filled), None).unwrap().len(), 3);
 }
 
 /// Makes answers of the comments whose keys begin so.
@@ -254,13 +254,17 @@ fn filled(template: &str, keys: &[&str]) -> String {
     template.lines().map(|one| line(one) + "\n").collect()
 }
 
+/// Parts of answers files.
+const PARTS: [&str; 13] =
+    ["\n", " = ", "\"s3cret\"", "\"", "\"\"\"", "s3cret\u{e9}", "[a]", "\npin = ", "{", "}", "\"a\": ", ", ", "\r\n"];
+
 proptest! {
     #[test]
     fn any_name_in_the_file_to_fill_in_is_read_back(target in "[^/\\p{C}\\p{Zl}\\p{Zp}]{1,40}", prompt in "[^/\\p{C}\\p{Zl}\\p{Zp}]{1,40}", description in any::<String>()) {
         prop_assume!(Name::new(target.as_str()).is_ok() && Name::new(prompt.as_str()).is_ok());
         let of = format!("per-machine/{target}/x");
         let questions = [question(&of, &prompt, Some(&description), PromptKind::Line)];
-        let Err(Error::Unanswered { template, .. }) = ask_all(&questions, None, None) else { panic!() };
+        let Err(Error::Unanswered { template, .. }) = ask_all(&questions, &[], None, None) else { panic!() };
         let unfilled = AnswersFile::parse(&template).unwrap();
         prop_assert!(unfilled.get(&instance(&of), &name(&prompt), false).is_none(), "{}", template);
         // The answer is the last line.
@@ -270,8 +274,15 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(text in any::<String>()) {
-        let _ = AnswersFile::parse(&text);
-        let _ = AnswersFile::parse(&text);
+    fn a_syntax_error_is_at_a_place_of_the_text_and_repeats_nothing_of_it(
+        parts in proptest::collection::vec(proptest::sample::select(&PARTS[..]), 0..20)
+    ) {
+        let text = parts.concat();
+        if let Err(error @ Error::Syntax { line, column, .. }) = AnswersFile::parse(&text) {
+            let lines: Vec<&str> = text.split('\n').collect();
+            prop_assert!((1..=lines.len()).contains(&line), "{:?}: {}", text, error);
+            prop_assert!(column <= lines[line - 1].len() + 1, "{:?}: {}", text, error);
+            prop_assert!(!format!("{error} {error:?}").contains("s3cret"), "{:?}: {}", text, error);
+        }
     }
 }

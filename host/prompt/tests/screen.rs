@@ -37,7 +37,7 @@ fn three() -> Vec<PromptRequest> {
 
 fn asks(desk: &Desk, requests: Vec<PromptRequest>, options: TerminalOptions) -> JoinHandle<Values> {
     let mut terminal = Terminal::new(desk.tty.try_clone().unwrap().into(), options).unwrap();
-    std::thread::spawn(move || ask_all(&requests, None, Some(&mut terminal)))
+    std::thread::spawn(move || ask_all(&requests, &[], None, Some(&mut terminal)))
 }
 
 fn values(values: Values) -> Vec<String> {
@@ -134,11 +134,65 @@ fn a_skipped_artifact_is_one_line_and_who_goes_back_is_asked_after_all() {
     desk.types("\u{e}");
     asking.join().unwrap().unwrap();
     desk.stands(&[
-        "1 of 3   shared/wg     endpoint   vpn",
         "1 of 3   shared/wg     endpoint   vpn.example",
         "2 of 3   shared/smtp   password",
         "         skipped; shared/smtp is not generated in this run",
     ]);
+}
+
+#[test]
+fn who_goes_back_takes_away_what_stood_for_the_prompt_before() {
+    let mut desk = Desk::sized(24, 80);
+    let of = |name: &str| request(name, "p", PromptKind::Line);
+    let asking = asks(&desk, vec![of("a"), of("b"), of("c")], OPTIONS);
+    let [first, later] =
+        ["Enter accept   Ctrl-N skip   Ctrl-C stop", "Enter accept   Ctrl-N skip   Ctrl-P back   Ctrl-C stop"];
+    desk.stands(&["1 of 3   shared/a   p", "p:", first]);
+    desk.types("1\r");
+    desk.stands(&["1 of 3   shared/a   p   1", "2 of 3   shared/b   p", "p:", later]);
+    desk.types("\u{e}");
+    let skipped = "2 of 3   shared/b   p   skipped; shared/b is not generated in this run";
+    desk.stands(&["1 of 3   shared/a   p   1", skipped, "3 of 3   shared/c   p", "p:", later]);
+    desk.types("\u{10}");
+    desk.stands(&["1 of 3   shared/a   p   1", "2 of 3   shared/b   p", "p:", later]);
+    desk.types("\u{10}");
+    desk.stands(&["1 of 3   shared/a   p", "p: 1", first]);
+    // What was said at a stop stays, and all above it.
+    desk.types("\r");
+    desk.stands(&["1 of 3   shared/a   p   1", "2 of 3   shared/b   p", "p:", later]);
+    desk.types("\u{3}");
+    desk.stands_at("Choice [q]:");
+    desk.types("b");
+    desk.stands_at("Choice [q]: b");
+    desk.stands_at("Enter accept");
+    desk.types("\u{10}");
+    desk.stands_at("p: 1");
+    let lines = desk.lines();
+    assert_eq!(lines[0], "1 of 3   shared/a   p   1");
+    assert_eq!(lines[lines.len() - 4..], ["Choice [q]: b", "1 of 3   shared/a   p", "p: 1", first]);
+    desk.types("\u{3}");
+    desk.sees("Choice [q]: ");
+    desk.types("q");
+    assert!(asking.join().unwrap().is_err());
+}
+
+#[test]
+fn lines_that_left_the_screen_are_not_taken_away() {
+    let mut desk = Desk::sized(5, 80);
+    let mut long = request("b", "p", PromptKind::Line);
+    long.description = Some("one\ntwo".to_owned());
+    let asking = asks(&desk, vec![request("a", "p", PromptKind::Line), long], OPTIONS);
+    desk.stands_at("p:");
+    desk.types("1\r");
+    desk.stands_at("         two");
+    desk.types("\u{10}");
+    desk.stands_at("p: 1");
+    let lines = desk.lines();
+    assert!(lines.contains(&"1 of 2   shared/a   p".to_owned()), "{lines:#?}");
+    desk.types("\u{e}");
+    desk.sees("p: ");
+    desk.types("\u{e}");
+    asking.join().unwrap().unwrap();
 }
 
 #[test]

@@ -369,7 +369,7 @@ fn ctrl_c_says_what_is_kept_and_a_second_one_quits() {
         let mut terminal = desk.terminal();
         let other = PromptRequest { prompt: "other".parse().unwrap(), ..question(PromptKind::Line) };
         let questions = [question(PromptKind::Line), other];
-        let asking = std::thread::spawn(move || ask_all(&questions, None, Some(&mut terminal)));
+        let asking = std::thread::spawn(move || ask_all(&questions, &[], None, Some(&mut terminal)));
         desk.sees("1 of 2   web1/attic   pin");
         desk.sees("pin: ");
         desk.types("x\r");
@@ -421,7 +421,7 @@ fn a_narrow_terminal_and_one_without_escape_sequences_will_do() {
     let options = TerminalOptions { dumb: true, ..OPTIONS };
     let mut terminal = Terminal::new(desk.tty.try_clone().unwrap().into(), options).unwrap();
     let long = PromptRequest { prompt: "a-very-long-name-of-a-prompt".parse().unwrap(), ..question(PromptKind::Line) };
-    let asking = std::thread::spawn(move || ask_all(&[long], None, Some(&mut terminal)));
+    let asking = std::thread::spawn(move || ask_all(&[long], &[], None, Some(&mut terminal)));
     desk.sees("a-very-long-name-of-a-prompt:");
     desk.types("0123456789");
     desk.sees("0123456789");

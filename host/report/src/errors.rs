@@ -45,7 +45,7 @@ pub fn failures(failures: &[Failure], style: &Style) -> String {
 }
 
 fn error(failure: &Failure, subjects: &[&str], style: &Style) -> String {
-    if failure.kind == Some(Failure::DECLINED) {
+    if failure.is_declined() {
         return note(&failure.message, style);
     }
     let backend = failure.backend.as_deref();

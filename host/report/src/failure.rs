@@ -30,8 +30,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The kind of what a person said no to. They know that, so it is shown as a sentence and not as an error.
-    pub const DECLINED: &str = "declined";
+    /// The kind of what a person said no to.
+    const DECLINED: &str = "declined";
 
     /// Creates a failure of one subject.
     pub fn new(subject: impl Into<String>, message: impl Into<String>) -> Self {
@@ -43,6 +43,16 @@ impl Failure {
             details: Box::default(),
             hint: None,
         }
+    }
+
+    /// Creates the failure of what a person said no to. They know that, so it is shown as a sentence and not as an error.
+    pub fn declined(message: impl Into<String>) -> Self {
+        Self { kind: Some(Self::DECLINED), ..Self::new("", message) }
+    }
+
+    /// Returns whether a person said no to it.
+    pub fn is_declined(&self) -> bool {
+        self.kind == Some(Self::DECLINED)
     }
 
     /// Creates a failure of one subject from an error that explains itself.

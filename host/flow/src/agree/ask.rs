@@ -13,6 +13,7 @@ use super::allowed::Allowed;
 use super::answer_access::AnswerRequests;
 use super::read_access::ReadRequests;
 use super::recipients::{Consent, RecipientQuestions, WriteKind};
+use super::refused::{drop_out, refuse};
 use super::ticket::{Allows, Ticket};
 use crate::chain::Base;
 use crate::tools::{Answer, Question, RunEvent, Tools};
@@ -133,13 +134,13 @@ pub(crate) fn recipients(
     if let Answer::Yes { by } = answer {
         record(&base.run.tools, changes.iter().map(|change| accepted_recipients(change, by)).collect())?;
     } else {
-        let declined = asked.asked();
-        let others = names.len() - declined.len();
-        let refusal = match answer {
-            Answer::No => declined_by_person(&changes, others > 0),
-            _ => declined_by_no_one(&changes, &base.report.names, digest.as_deref().unwrap_or_default()),
-        };
-        base.progress.decline_some(&declined, refusal);
+        let (names, secrets) = (asked.asked(), counted(changed_secrets(&changes), "secret"));
+        if answer == Answer::No {
+            refuse(base, &names, &format!("the recipients of {secrets} were not accepted"), is_chained);
+        } else {
+            let failure = unaccepted(secrets, &changes, &base.report.names, digest.as_deref().unwrap_or_default());
+            drop_out(base, &names, failure, is_chained);
+        }
     }
     base.report.recipients_digest = digest.filter(|_| !answer.is_yes());
     let labels = {
@@ -164,24 +165,12 @@ fn show(base: &mut Base<'_>, changes: &[RecipientChange], digest: Option<&str>) 
     Ok(Answer::Yes { by: "" })
 }
 
-/// The one failure of everything whose recipients a person did not accept.
-fn declined_by_person(changes: &[RecipientChange], has_others: bool) -> Failure {
-    let secrets = counted(changed_secrets(changes), "secret");
-    let message = if has_others {
-        format!("the recipients of {secrets} were not accepted; these secrets are unchanged")
-    } else {
-        format!("nothing changed: the recipients of {secrets} were not accepted")
-    };
-    Failure { kind: Some(Failure::DECLINED), ..Failure::new("", message) }
-}
-
-/// The same where no one could be asked.
-fn declined_by_no_one(changes: &[RecipientChange], names: &RecipientNames, digest: &str) -> Failure {
+/// The one failure of all these secrets, whose recipients no one could be asked about.
+fn unaccepted(secrets: String, changes: &[RecipientChange], names: &RecipientNames, digest: &str) -> Failure {
     let who = recipient_summary(changes, names);
     let hint = format!(
         "review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`"
     );
-    let secrets = counted(changed_secrets(changes), "secret");
     Failure::new(secrets, format!("recipients were not accepted: {who}")).hint(Some(hint))
 }
 
@@ -196,40 +185,43 @@ fn shown(stored: &[RecipientChange], asked: &[RecipientChange]) -> Vec<Recipient
     stored.into_iter().chain(others).cloned().collect()
 }
 
-/// Shows which generators want to read secrets for the first time, asks, and stores the answer. Returns what may be read, and what
-/// was asked about.
-pub(crate) fn read_access(tools: &mut Tools, asked: ReadRequests) -> Result<(Allowed, Vec<ReadRequest>), Failure> {
+/// Shows which generators want to read secrets for the first time, asks, and stores the answer. Returns what may be read, what was
+/// asked about, and the answer.
+pub(crate) fn read_access(
+    tools: &mut Tools,
+    asked: ReadRequests,
+) -> Result<(Allowed, Vec<ReadRequest>, Answer), Failure> {
     let unknown = asked.unknown(&tools.trust)?;
-    let is_yes = is_allowed(tools, &unknown, &Question::ReadAccess(&unknown), accepted_reading)?;
-    Ok((asked.settle(&tools.trust, is_yes)?, unknown))
+    let answer = allow(tools, &unknown, &Question::ReadAccess(&unknown), accepted_reading)?;
+    Ok((asked.settle(&tools.trust, answer.is_yes())?, unknown, answer))
 }
 
 /// Shows which generators would get answers for the first time and could pass them on, asks, and stores the answer. Returns the
-/// instances whose generators get none, and what was asked about.
+/// instances whose generators get none, what was asked about, and the answer.
 pub(crate) fn answer_access(
     tools: &mut Tools,
     asked: AnswerRequests,
-) -> Result<(BTreeSet<InstanceName>, Vec<AnswerRequest>), Failure> {
+) -> Result<(BTreeSet<InstanceName>, Vec<AnswerRequest>, Answer), Failure> {
     let unknown = asked.unknown(&tools.trust)?;
-    let is_yes = is_allowed(tools, &unknown, &Question::AnswerAccess(&unknown), accepted_answers)?;
-    Ok((asked.settle(&tools.trust, is_yes)?, unknown))
+    let answer = allow(tools, &unknown, &Question::AnswerAccess(&unknown), accepted_answers)?;
+    Ok((asked.settle(&tools.trust, answer.is_yes())?, unknown, answer))
 }
 
 /// Asks about what is unknown, if anything is, and records a yes.
-fn is_allowed<T>(
+fn allow<T>(
     tools: &mut Tools,
     unknown: &[T],
     question: &Question<'_>,
     consent: impl Fn(&T, &str) -> ConsentRecord,
-) -> Result<bool, Failure> {
+) -> Result<Answer, Failure> {
     if unknown.is_empty() {
-        return Ok(true);
+        return Ok(Answer::Yes { by: "" });
     }
     let answer = tools.operator.confirm(question)?;
     if let Answer::Yes { by } = answer {
         record(tools, unknown.iter().map(|one| consent(one, by)).collect())?;
     }
-    Ok(answer.is_yes())
+    Ok(answer)
 }
 
 fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ pub(crate) mod answer_access;
 pub(crate) mod ask;
 pub(crate) mod read_access;
 pub(crate) mod recipients;
+pub(crate) mod refused;
 mod ticket;
 
 pub(crate) use ask::Tickets;

@@ -1,8 +1,9 @@
 //! What every stage carries on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
+use artifacts_plan::Instance;
 use artifacts_report::{RecipientChange, Report};
 use artifacts_trust::AcceptedRecipients;
 
@@ -34,6 +35,23 @@ impl Base<'_> {
         let mut known = names.of_changes(changes);
         known.extend(names.of(&self.report.recipient_keys()));
         self.report.names.extend(known);
+    }
+
+    /// Lets steps leave the chain that the admin does not want, and what depends on one: that is no failure, and they are not tried again
+    /// in this run. Returns them, each with the dependency that it leaves for.
+    pub(crate) fn skip(
+        &mut self,
+        is_skipped: impl Fn(&Run, &Instance) -> bool,
+    ) -> BTreeMap<InstanceName, Option<InstanceName>> {
+        let Base { run, progress, report, .. } = self;
+        let skipped = progress.decline_chained(&run.instances, |instance| is_skipped(run, instance));
+        for (name, dependency) in skipped.iter().filter_map(|(name, dependency)| Some((name, dependency.as_ref()?))) {
+            if let Some(row) = report.rows.get_mut(name) {
+                row.notes.push(format!("skipped: its dependency {dependency} is not generated in this run"));
+            }
+        }
+        run.state.skipped.extend(skipped.keys().cloned());
+        skipped
     }
 
     /// Takes failures of the steps into the report.

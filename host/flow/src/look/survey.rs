@@ -8,7 +8,6 @@ use artifacts_report::{Failure, RecipientChange};
 use artifacts_seam as seam;
 use artifacts_session::Verified;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
-use artifacts_text::Explain;
 
 use super::configured::check_config;
 use super::elsewhere::Storages;
@@ -372,7 +371,7 @@ impl Survey {
                 Ok(Some(entry)) => {
                     if let Err(why) = self.keep(entry.receipt_size()) {
                         let hint = "name fewer instances, and see who wrote the largest receipts (`git log`)";
-                        self.fail(instance, &why, Some(hint.to_owned()));
+                        self.fail(instance, &Failure::new("", why).hint(Some(hint)));
                         continue;
                     }
                     bytes += entry.size();
@@ -381,7 +380,7 @@ impl Survey {
                 }
                 Ok(None) => InstanceProbe::without_entry(instance),
                 Err(why) => {
-                    self.fail(instance, &why.to_string(), why.hint());
+                    self.fail(instance, &Failure::from(why));
                     continue;
                 }
             };
@@ -398,7 +397,7 @@ impl Survey {
             return true;
         }
         let Err(failure) = check_config(backend, schema, instance) else { return true };
-        self.fail(instance, &failure.message, failure.hint);
+        self.fail(instance, &failure);
         false
     }
 
@@ -467,9 +466,10 @@ impl Survey {
         self.found.insert(look.instance.name.clone(), found);
     }
 
-    fn fail(&mut self, instance: &Instance, why: &str, hint: Option<String>) {
-        self.errors.push(failure::for_instance(instance, why).hint(hint));
-        let found = SurveyedInstance::unknown(InstanceState::Error(why.to_owned()));
+    fn fail(&mut self, instance: &Instance, why: &Failure) {
+        let found = SurveyedInstance::unknown(InstanceState::Error(why.message.clone()));
+        let Failure { subject, backend, .. } = failure::for_instance(instance, "");
+        self.errors.push(Failure { subject, backend, ..why.clone() });
         self.found.insert(instance.name.clone(), found);
     }
 
@@ -485,7 +485,7 @@ impl Survey {
 
     fn fail_all(&mut self, instances: &[&Instance], why: &Failure) {
         for instance in instances {
-            self.fail(instance, &why.message, why.hint.clone());
+            self.fail(instance, why);
         }
     }
 }

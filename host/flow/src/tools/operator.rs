@@ -31,11 +31,16 @@ pub trait Operator {
     /// only counts whether that is forbidden.
     fn without_terminal(&self, prompts: &[RequestedPrompt], is_preview: bool) -> Option<String>;
 
-    /// Returns values for these prompts. What the admin skips has none, nor has what they did not come to before they stopped.
+    /// Returns values for these prompts. What the admin skips has none, nor has what they did not come to before they stopped. `others`
+    /// are generated without a prompt, each by all that it depends on.
     ///
     /// # Errors
     /// When they want out, or cannot be asked.
-    fn enter(&mut self, prompts: &[RequestedPrompt]) -> Result<PromptValues, Failure>;
+    fn enter(
+        &mut self,
+        prompts: &[RequestedPrompt],
+        others: &[BTreeSet<InstanceName>],
+    ) -> Result<PromptValues, Failure>;
 
     /// Returns whether the lock of another run is waited for.
     fn waits(&self) -> bool;

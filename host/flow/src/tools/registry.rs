@@ -14,6 +14,7 @@ use artifacts_session::{
 use artifacts_text::{Comparison, Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
+use super::operator::Answer;
 use super::session::{EffectiveGrants, Terms, stores_here};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
@@ -39,7 +40,7 @@ pub struct BundledBackends {
 }
 
 /// Asks the admin, who may have answered before, whether a component may have these rights.
-pub type Accept = Box<dyn Fn(&Name, &Component, &EffectiveGrants) -> Result<bool, Failure>>;
+pub type Accept = Box<dyn Fn(&Name, &Component, &EffectiveGrants) -> Result<Answer, Failure>>;
 
 /// A component's session, with the directory that it works in for as long as it is open.
 struct ComponentFile {
@@ -79,7 +80,7 @@ impl Registry {
             bundled,
             base,
             worker: Box::new(worker),
-            accept: Box::new(|_, _, _| Ok(false)),
+            accept: Box::new(|_, _, _| Ok(Answer::NoOne)),
             opened: BTreeMap::new(),
             nix,
             on_target: false,
@@ -128,8 +129,14 @@ impl Registry {
         check_sha256(name, &entry, &component, stored)?;
         check_name(name, &component)?;
         let rights = self.rights(name, &entry, &component)?;
-        if rights.need_consent() && !(self.accept)(name, &component, &rights)? {
-            return Err(not_accepted(name, &component, &rights));
+        if rights.need_consent() {
+            match (self.accept)(name, &component, &rights)? {
+                Answer::Yes { .. } => {}
+                Answer::No => {
+                    return Err(Failure::declined(format!("the grants of backend `{name}` were not accepted")));
+                }
+                Answer::NoOne => return Err(not_accepted(name, &component, &rights)),
+            }
         }
         let EffectiveGrants { grants, limits, .. } = rights.clone();
         let terms = Terms::new(&component, rights);

@@ -6,12 +6,13 @@ use std::num::NonZeroUsize;
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, InstanceState};
 use artifacts_report::{Failure, Report, RowAction};
-use artifacts_text::counted;
+use artifacts_text::{agreeing, counted};
 
 use super::{generation, prompts};
 use crate::agree::read_access::ReadRequests;
 use crate::agree::recipients::WriteKind;
-use crate::agree::{Tickets, ask};
+use crate::agree::refused::keep_allowed;
+use crate::agree::{Tickets, ask, refused};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
 use crate::look::changes::Writing;
@@ -86,7 +87,7 @@ impl Planned for Generate {
         base.progress.keep_chained(&base.run.instances, fault);
         if !self.yes {
             let former = former_values(base);
-            keep_new(base, &former);
+            base.progress.keep_chained(&base.run.instances, |instance| former_value(instance, &former));
         }
         prompts::keep_answered(base, true);
         base.report.recipients = ask::preview_recipients(base, WriteKind::New, &[])?;
@@ -105,13 +106,15 @@ impl Planned for Generate {
     }
 
     fn ask(&mut self, base: &mut Base<'_>, _: &mut GeneratePlan) -> Result<Tickets, Failure> {
-        prompts::leave_skipped(base);
+        base.skip(|run, instance| run.state.skipped.contains(&instance.name));
         // What is agreed to from here on does not count as known before.
         let known = base.run.tools.recipients()?;
         keep_makeable(base);
         let former = former_values(base);
-        if !former.is_empty() && !base.run.tools.operator.confirm(&Question::NewValues(&former))?.is_yes() {
-            keep_new(base, &former);
+        if !former.is_empty() {
+            let answer = base.run.tools.operator.confirm(&Question::NewValues(&former))?;
+            let fault = |_: &Run, instance: &Instance| former_value(instance, &former).filter(|_| !answer.is_yes());
+            keep_allowed(base, &answer, fault, |names| format!("no new value was generated for {names}"));
         }
         let Base { run, writers, progress, .. } = &mut *base;
         progress.keep_chained(&run.instances, |instance| writers.lock_failure(instance, &run.tools));
@@ -121,10 +124,12 @@ impl Planned for Generate {
         let steps = base.progress.steps();
         let Run { tools, instances, state, .. } = &mut *base.run;
         let asked = ReadRequests::new(tools, &known, instances, &base.survey, &steps, &state.inputs);
-        let (allowed, readings) = ask::read_access(tools, asked)?;
+        let (allowed, readings, answer) = ask::read_access(tools, asked)?;
         base.report.read_requests = readings;
         state.inputs.allow(allowed);
-        base.progress.keep_chained(instances, |instance| state.inputs.denied_access(instance));
+        let fault = |run: &Run, instance: &Instance| run.state.inputs.denied_access(instance);
+        keep_allowed(base, &answer, fault, |names| format!("read access of {names} was not allowed"));
+        let Run { tools, instances, state, .. } = &mut *base.run;
         state.inputs.read(tools, instances, &base.survey, &base.progress.steps());
         base.progress.keep_chained(instances, |instance| state.inputs.unread_dependency(instance));
         prompts::agree(base)?;
@@ -151,8 +156,9 @@ impl Generate {
         match base.run.tools.operator.confirm(&Question::Replace(stored))? {
             Answer::Yes { .. } => base.run.state.replaces = true,
             Answer::No => {
-                base.run.tools.operator.notify(&RunEvent::Note("nothing changed"));
-                base.progress.decline();
+                let values = counted(stored, "value");
+                let were = agreeing(stored, "was", "were");
+                base.progress.drop_all(refused::nothing(&format!("{values} {were} not replaced")));
             }
             Answer::NoOne => {
                 let what = counted(stored, "value");
@@ -238,15 +244,13 @@ fn former_values(base: &Base<'_>) -> Vec<FormerValue> {
     run.among(&new).filter_map(former).collect()
 }
 
-/// Leaves what has no other value.
-fn keep_new(base: &mut Base<'_>, former: &[FormerValue]) {
-    base.progress.keep_chained(&base.run.instances, |instance| {
-        let FormerValue { name, why, keep } = former.iter().find(|one| one.name == instance.name)?;
-        let why = format!("{why}: a new value would differ from the stored one");
-        let name = failure::quoted_name(name);
-        let hint = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
-        Some(failure::for_instance(instance, why).hint(Some(hint)))
-    });
+/// Why an instance is not generated that may have another value.
+fn former_value(instance: &Instance, former: &[FormerValue]) -> Option<Failure> {
+    let FormerValue { name, why, keep } = former.iter().find(|one| one.name == instance.name)?;
+    let why = format!("{why}: a new value would differ from the stored one");
+    let name = failure::quoted_name(name);
+    let hint = format!("keep: {keep}; new value: `artifacts generate --yes {name}`");
+    Some(failure::for_instance(instance, why).hint(Some(hint)))
 }
 
 /// What generators would read, as far as the admin has not accepted it.

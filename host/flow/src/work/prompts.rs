@@ -9,6 +9,7 @@ use artifacts_text::{agreeing, listed};
 
 use crate::agree::answer_access::{AnswerRequests, denied};
 use crate::agree::ask;
+use crate::agree::refused::keep_allowed;
 use crate::chain::Base;
 use crate::failure;
 use crate::look::survey::Survey;
@@ -31,8 +32,7 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
             return Vec::new();
         }
         let details = details(instance, &base.survey, &base.run.tools);
-        let mut needs = base.run.with_dependencies(&BTreeSet::from([instance.name.clone()]));
-        needs.remove(&instance.name);
+        let needs = needs(base.run, &instance.name);
         let request = |(name, prompt): (&Name, &Prompt)| RequestedPrompt {
             instance: instance.name.clone(),
             prompt: name.clone(),
@@ -46,6 +46,13 @@ fn requests(base: &Base<'_>) -> Vec<RequestedPrompt> {
         open.into_iter().map(request).collect::<Vec<_>>()
     };
     steps.iter().filter_map(|step| base.run.instances.get(&step.name)).flat_map(of).collect()
+}
+
+/// Returns all that an instance depends on.
+fn needs(run: &Run, name: &InstanceName) -> BTreeSet<InstanceName> {
+    let mut needs = run.with_dependencies(&BTreeSet::from([name.clone()]));
+    needs.remove(name);
+    needs
 }
 
 /// Returns what becomes of the answers: which generator gets them, and for whom what it writes is stored.
@@ -122,9 +129,10 @@ pub(super) fn preview_access(base: &mut Base<'_>) -> Result<(), Failure> {
 pub(super) fn agree(base: &mut Base<'_>) -> Result<(), Failure> {
     let Run { tools, instances, .. } = &mut *base.run;
     let asked = AnswerRequests::new(tools, instances, &base.progress.steps());
-    let (refused, requests) = ask::answer_access(tools, asked)?;
+    let (refused, requests, answer) = ask::answer_access(tools, asked)?;
     base.report.answer_requests = requests;
-    base.progress.keep_chained(instances, |instance| refused.contains(&instance.name).then(|| denied(instance)));
+    let fault = |_: &Run, instance: &Instance| refused.contains(&instance.name).then(|| denied(instance));
+    keep_allowed(base, &answer, fault, |names| format!("the use of answers by {names} was not allowed"));
     Ok(())
 }
 
@@ -135,26 +143,21 @@ pub(super) fn agree(base: &mut Base<'_>) -> Result<(), Failure> {
 /// When they want out, or cannot be asked.
 pub(super) fn enter(base: &mut Base<'_>) -> Result<(), Failure> {
     let requests = requests(base);
-    let entered = base.run.tools.operator.enter(&requests)?;
+    let asked: BTreeSet<&InstanceName> = requests.iter().map(|request| &request.instance).collect();
+    let others: Vec<_> =
+        base.progress.names().iter().filter(|name| !asked.contains(name)).map(|name| needs(base.run, name)).collect();
+    let entered = base.run.tools.operator.enter(&requests, &others)?;
     base.run.state.forget_retried();
     base.run.state.answers.extend(entered);
-    let Base { run, progress, report, .. } = base;
-    let Run { instances, state, .. } = &mut **run;
-    let lacks = |instance: &Instance| {
+    let skipped = base.skip(|run, instance| {
         let mut prompts = instance.artifact.prompts.keys();
-        prompts.any(|prompt| !state.answers.contains_key(&(instance.name.clone(), prompt.clone())))
-    };
-    let skipped = progress.decline_chained(instances, lacks);
-    for (name, dependency) in &skipped {
-        let note = dependency.as_ref().map_or_else(
-            || "skipped at its prompt; not generated in this run".to_owned(),
-            |dependency| format!("skipped: its dependency {dependency} is not generated in this run"),
-        );
-        if let Some(row) = report.rows.get_mut(name) {
-            row.notes.push(note);
+        prompts.any(|prompt| !run.state.answers.contains_key(&(instance.name.clone(), prompt.clone())))
+    });
+    for (name, _) in skipped.iter().filter(|(_, dependency)| dependency.is_none()) {
+        if let Some(row) = base.report.rows.get_mut(name) {
+            row.notes.push("skipped at its prompt; not generated in this run".to_owned());
         }
     }
-    state.skipped.extend(skipped.into_keys());
     Ok(())
 }
 
@@ -168,11 +171,4 @@ pub(crate) fn answered_failures(run: &Run) -> BTreeSet<InstanceName> {
         is_first && !open.is_empty() && open.iter().all(answer)
     };
     run.among(failed).filter(is_answered).map(|instance| instance.name.clone()).collect()
-}
-
-/// Leaves what the admin did not skip earlier in this run.
-pub(super) fn leave_skipped(base: &mut Base<'_>) {
-    let Base { run, progress, .. } = base;
-    let skipped = &run.state.skipped;
-    progress.decline_chained(&run.instances, |instance| skipped.contains(&instance.name));
 }

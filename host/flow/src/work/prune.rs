@@ -5,7 +5,7 @@ use artifacts_plan::SelectorError;
 use artifacts_report::{Failure, Report, RowAction, TrashedEntry};
 use artifacts_text::agreeing;
 
-use crate::agree::{Ticket, Tickets, ask};
+use crate::agree::{Ticket, Tickets, ask, refused};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
 use crate::look::orphans::{Orphan, orphans};
@@ -81,9 +81,9 @@ impl Planned for Prune {
         match base.run.tools.operator.confirm(&Question::Trash(&rows(&details.orphans)))? {
             Answer::Yes { .. } => {}
             Answer::No => {
-                base.run.tools.operator.notify(&RunEvent::Note("nothing changed"));
-                base.progress.decline();
-                return Ok(Tickets::default());
+                let count = details.orphans.len();
+                let (entries, were) = (agreeing(count, "entry", "entries"), agreeing(count, "was", "were"));
+                return Err(refused::nothing(&format!("{count} {entries} {were} not moved to the trash")));
             }
             Answer::NoOne => {
                 return Err(Failure::new("", "confirmation is required, but no terminal is available")

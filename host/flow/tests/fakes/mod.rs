@@ -1,6 +1,7 @@
 //! Stand-ins for everything that this crate works with but the store, which is the real one in a temporary directory.
 #![allow(dead_code, clippy::unwrap_used, reason = "not every test file uses all of it")]
 
+mod commands;
 mod fleet;
 mod session;
 
@@ -23,6 +24,8 @@ use artifacts_seam::Secret;
 use artifacts_store::{Git, Root, WriterOptions};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
+#[allow(unused_imports, reason = "not every test file uses it")]
+pub use commands::*;
 pub use fleet::Fleet;
 #[allow(unused_imports, reason = "not every test file uses it")]
 pub use session::{Misbehavior, World};
@@ -340,8 +343,17 @@ impl Operator for FakeOperator {
         None
     }
 
-    fn enter(&mut self, prompts: &[RequestedPrompt]) -> Result<PromptValues, Failure> {
+    fn enter(
+        &mut self,
+        prompts: &[RequestedPrompt],
+        others: &[BTreeSet<InstanceName>],
+    ) -> Result<PromptValues, Failure> {
         self.note(format!("enter {}", prompts.len()));
+        if !prompts.is_empty() {
+            let others =
+                others.iter().map(|needs| format!("{:?}", needs.iter().map(ToString::to_string).collect::<Vec<_>>()));
+            self.note(format!("beside {}", others.collect::<Vec<_>>().join(", ")));
+        }
         let value = |one: &RequestedPrompt| {
             let again = if one.earlier.is_some() { " again" } else { "" };
             // As a person who leaves empty what may be.

@@ -140,7 +140,7 @@ impl Desk {
     pub fn asked_for(&mut self, question: PromptRequest, play: impl FnOnce(&mut Self)) -> Result<Vec<u8>, Error> {
         let mut terminal = self.terminal();
         let questions = [question];
-        let asking = std::thread::spawn(move || ask_all(&questions, None, Some(&mut terminal)));
+        let asking = std::thread::spawn(move || ask_all(&questions, &[], None, Some(&mut terminal)));
         play(self);
         let values = asking.join().unwrap()?;
         Ok(values.values().next().unwrap().expose().to_vec())
