@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use artifacts_declared::{InstanceName, TargetKind};
 use artifacts_flow::{Answer, Declared, Generate, Report, Run, generate, preview};
 use artifacts_plan::{InstanceState, Selector};
-use fakes::{Desk, Fleet, ON_TARGET};
+use fakes::{Desk, Fleet, ON_TARGET, TARGETS};
 
 const ID: &str = "per-machine/ctrl/id";
 const NET: &str = "shared/net";
@@ -23,8 +23,7 @@ fn fleet() -> Fleet {
 
 fn desk() -> Desk {
     let desk = Desk::new();
-    desk.world.borrow_mut().recipients(&["admin"]);
-    desk.world.borrow_mut().to_targets = true;
+    desk.world.borrow_mut().recipients(&["admin", TARGETS]);
     desk
 }
 

@@ -25,12 +25,13 @@ pub enum Misbehavior {
     Lie,
 }
 
+/// Stands for the targets that a file is deployed to, each a recipient by its name.
+pub const TARGETS: &str = "targets";
+
 /// What the backend knows and did.
 pub struct World {
-    /// Whom files are encrypted to; for all the same.
+    /// Whom files are encrypted to; for all the same but for [`TARGETS`].
     pub recipients: Vec<String>,
-    /// Whether each file is encrypted to the targets that it is deployed to besides, by their names.
-    pub to_targets: bool,
     /// Whose they are, by its word.
     pub labels: BTreeMap<String, String>,
     /// Every call: the operation, and the instances.
@@ -39,6 +40,8 @@ pub struct World {
     pub misbehave: BTreeMap<usize, Misbehavior>,
     /// Instances of which no call succeeds.
     pub broken: BTreeSet<String>,
+    /// Whether it is granted to see plaintext.
+    pub sees_plaintext: bool,
     /// Whether it reads secrets back.
     pub retrieves: bool,
     /// Whether it writes all files of an instance or none.
@@ -57,11 +60,11 @@ impl Default for World {
     fn default() -> Self {
         Self {
             recipients: vec!["admin".to_owned(), "host".to_owned()],
-            to_targets: false,
             labels: BTreeMap::new(),
             calls: Vec::new(),
             misbehave: BTreeMap::new(),
             broken: BTreeSet::new(),
+            sees_plaintext: false,
             retrieves: true,
             needs_all: false,
             events: Vec::new(),
@@ -81,7 +84,7 @@ impl World {
             bundled: true,
             retrieves: self.retrieves,
             requests_plaintext: true,
-            grants: Grants::default(),
+            grants: Grants { plaintext: self.sees_plaintext, ..Grants::default() },
             limits: Limits::default(),
             config: Arc::new(ConfigSchema::new(self.config.as_object().unwrap()).unwrap()),
         }
@@ -142,8 +145,9 @@ impl Session for FakeSession {
             };
             let name = |file: &SecretFile| file.name.parse().unwrap();
             let of = |file: &SecretFile| {
-                let targets = file.targets.iter().filter(|_| world.to_targets).map(|target| target.name.clone());
-                recipients.iter().cloned().chain(targets).collect()
+                let targets = || file.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
+                let keys = |key: &String| if key == TARGETS { targets() } else { vec![key.clone()] };
+                recipients.iter().flat_map(keys).collect()
             };
             let recipients = instance.files.iter().map(|file| (name(file), of(file))).collect();
             let is_whole = instance.files.iter().all(|file| stored(&files, &file.name).is_some());
