@@ -29,6 +29,7 @@ pub enum Misbehavior {
 pub const TARGETS: &str = "targets";
 
 /// What the backend knows and did.
+#[allow(clippy::struct_excessive_bools, reason = "each is true or not by itself")]
 pub struct World {
     /// Whom files are encrypted to; for all the same but for [`TARGETS`].
     pub recipients: Vec<String>,
