@@ -22,6 +22,11 @@ in
 rec {
   inherit kind;
 
+  # The units that make the users here; none where a script does, before any unit starts.
+  makesUsers =
+    lib.optional (config.systemd.sysusers.enable or false) "systemd-sysusers.service"
+    ++ lib.optional (config.services.userborn.enable or false) "userborn.service";
+
   # The path below the storage, which is the instance's name.
   instance = artifact: "${if artifact.shared then "shared" else own}/${artifact.name}";
 
