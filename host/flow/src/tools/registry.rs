@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use artifacts_age::RecipientPlugins;
 use artifacts_contract::{Component, Grants, effective, limits_from_json, raised_limits, read_file};
 use artifacts_declared::{ComponentSource, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
@@ -15,6 +16,7 @@ use artifacts_text::{Comparison, Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
 use super::operator::Answer;
+use super::program;
 use super::session::{EffectiveGrants, Terms, stores_here};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
@@ -28,6 +30,7 @@ pub struct Registry {
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
     nix: Nix,
     on_target: bool,
+    plugins: RecipientPlugins,
 }
 
 /// Holds the backends inside the program.
@@ -84,6 +87,7 @@ impl Registry {
             opened: BTreeMap::new(),
             nix,
             on_target: false,
+            plugins: RecipientPlugins::default(),
         }
     }
 
@@ -91,6 +95,13 @@ impl Registry {
     #[must_use]
     pub fn asking(mut self, accept: Accept) -> Self {
         self.accept = accept;
+        self
+    }
+
+    /// The same with age plugins that encrypt.
+    #[must_use]
+    pub fn sealing(mut self, plugins: RecipientPlugins) -> Self {
+        self.plugins = plugins;
         self
     }
 
@@ -145,7 +156,8 @@ impl Registry {
         }
         let (worker, home) = (self.worker)()?;
         let session = WorkerSession::open(&component, grants, limits, &worker)
-            .map_err(|e| Failure::about(name.to_string(), e))?;
+            .map_err(|e| Failure::about(name.to_string(), e))?
+            .sealing(self.plugins.clone());
         Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(ComponentFile { session, _home: home }))))
     }
 
@@ -209,7 +221,10 @@ impl Registry {
                 path.clone()
             }
         };
-        let found = path.canonicalize().and_then(|real| Ok((read_file(&real)?, real)));
+        let store = program::store_of(&path, &self.nix);
+        let found = artifacts_generate::follow(&path, store.as_slice())
+            .and_then(|path| artifacts_generate::real(&path, store.as_slice()).canonicalize())
+            .and_then(|real| Ok((read_file(&real)?, real)));
         let (bytes, real) = found.map_err(|e| {
             Failure::new(name.to_string(), format!("cannot read its component {}: {e}", path.display()))
                 .hint(Some(format!("fix `artifacts.backends.{name}.component`")))
@@ -265,12 +280,12 @@ impl Backends for Registry {
 
 /// Whether a path without links and `..` is in the Nix store.
 fn in_store(real: &Path, nix: &Nix) -> bool {
-    let store = nix.store_dir().ok().and_then(|store| store.canonicalize().ok());
+    let store = nix.store().ok().and_then(|store| store.real.canonicalize().ok());
     store.is_some_and(|store| real != store && real.starts_with(store))
 }
 
 fn realise(name: &Name, path: &Path, drv: &Path, nix: &Nix) -> Result<(), Failure> {
-    if path.exists() {
+    if program::real_path(path, nix).exists() {
         return Ok(());
     }
     nix.realise(drv).map_err(|error| {

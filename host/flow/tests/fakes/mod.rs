@@ -17,7 +17,7 @@ use artifacts_flow::{
     Answer, AuditLog, Backends, Cancel, Declared, DeclaredPrompt, Evaluate, GenerationFailure, Generators,
     HeaderMemory, Identities, Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
 };
-use artifacts_generate::Job;
+use artifacts_generate::{Job, StorePath};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
@@ -135,6 +135,7 @@ impl Desk {
                 at_question: self.at_question.clone(),
             }),
             identities: Identities::none(),
+            plugins: artifacts_age::RecipientPlugins::default(),
             headers: HeaderMemory::new(known, checkout, Box::new(|_| Ok(true))),
             trust: Trust::new(state.join("accepted")),
             state,
@@ -226,8 +227,8 @@ impl Evaluate for FakeEvaluate {
         BTreeMap::new()
     }
 
-    fn is_in_store(&self, _: &Path) -> bool {
-        false
+    fn store_of(&self, _: &Path) -> Option<StorePath> {
+        None
     }
 }
 

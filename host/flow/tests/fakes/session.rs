@@ -37,6 +37,8 @@ pub struct World {
     pub misbehave: BTreeMap<usize, Misbehavior>,
     /// Instances of which no call succeeds.
     pub broken: BTreeSet<String>,
+    /// Whether it is granted to see plaintext.
+    pub sees_plaintext: bool,
     /// Whether it reads secrets back.
     pub retrieves: bool,
     /// Whether it writes all files of an instance or none.
@@ -59,6 +61,7 @@ impl Default for World {
             calls: Vec::new(),
             misbehave: BTreeMap::new(),
             broken: BTreeSet::new(),
+            sees_plaintext: false,
             retrieves: true,
             needs_all: false,
             events: Vec::new(),
@@ -78,7 +81,7 @@ impl World {
             bundled: true,
             retrieves: self.retrieves,
             requests_plaintext: true,
-            grants: Grants::default(),
+            grants: Grants { plaintext: self.sees_plaintext, ..Grants::default() },
             limits: Limits::default(),
             config: Arc::new(ConfigSchema::new(self.config.as_object().unwrap()).unwrap()),
         }
