@@ -26,6 +26,7 @@ pub enum Misbehavior {
 }
 
 /// What the backend knows and did.
+#[allow(clippy::struct_excessive_bools, reason = "each is true or not by itself")]
 pub struct World {
     /// Whom files are encrypted to; for all the same.
     pub recipients: Vec<String>,
@@ -41,6 +42,8 @@ pub struct World {
     pub sees_plaintext: bool,
     /// Whether it reads secrets back.
     pub retrieves: bool,
+    /// Whether it decrypts with the admin's identities.
+    pub uses_identities: bool,
     /// Whether it writes all files of an instance or none.
     pub needs_all: bool,
     /// What happens in every check.
@@ -63,6 +66,7 @@ impl Default for World {
             broken: BTreeSet::new(),
             sees_plaintext: false,
             retrieves: true,
+            uses_identities: false,
             needs_all: false,
             events: Vec::new(),
             hook: None,
@@ -81,7 +85,7 @@ impl World {
             bundled: true,
             retrieves: self.retrieves,
             requests_plaintext: true,
-            grants: Grants { plaintext: self.sees_plaintext, ..Grants::default() },
+            grants: Grants { plaintext: self.sees_plaintext, identities: self.uses_identities },
             limits: Limits::default(),
             config: Arc::new(ConfigSchema::new(self.config.as_object().unwrap()).unwrap()),
         }
