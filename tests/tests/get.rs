@@ -333,6 +333,15 @@ fn a_plugin_is_started_once_for_all_that_a_run_writes_and_once_for_all_that_it_r
         let got = with_plugin(&["-i", card, "--age-plugin", "tester", "get", artifact, "secret"])?;
         assert_eq!((got.stdout.as_slice(), touches()), (SECRET, touched), "{}", said(&got));
     }
+
+    let new = dir.path().join("new");
+    let made = with_plugin(&["keygen", "--plugin", "tester", "-o", new.to_str().unwrap()])?;
+    assert!(made.status.success() && said(&made).contains(age_plugin::RECIPIENT), "{}", said(&made));
+    assert!(fs::read_to_string(&new)?.contains(age_plugin::IDENTITY));
+    let started = age_plugin::runs(dir.path());
+    let again = with_plugin(&["keygen", "--plugin", "tester", "-o", new.to_str().unwrap()])?;
+    assert!(!again.status.success(), "{}", said(&again));
+    assert_eq!(age_plugin::runs(dir.path()), started, "no key in hardware is generated in vain");
     Ok(())
 }
 

@@ -47,7 +47,7 @@ pub fn not_accepted(instance: &Instance) -> Failure {
 /// What is stored nowhere.
 pub fn on_target(instance: &Instance) -> Failure {
     for_instance(instance, "generated on the target; nothing is stored here")
-        .hint(Some("declare a backend that stores it"))
+        .hint(Some(format!("declare a backend that stores {}", instance.name)))
 }
 
 /// A failure of what depends on another one that cannot be read, and why that cannot.

@@ -203,7 +203,7 @@ impl GeneratorFailure {
                 "the kernel has to support filters of system calls (CONFIG_SECCOMP_FILTER); in a container, one that allows them"
             }
             Self::Failed { status, output } => {
-                return joined([show_output(output), status_of_shell(*status)]);
+                return joined([show_output(output), shells_status(*status)]);
             }
             Self::Timeout { output, .. } => {
                 let raise = "raise `timeout`, or find out what the generator waits for".to_owned();
@@ -232,21 +232,24 @@ fn show_output(output: &Secret) -> Option<String> {
     is_some.then(|| "`--show-output` shows what it printed, which may contain secrets".to_owned())
 }
 
-/// What an exit status means that shells report of the commands that they run.
-fn status_of_shell(status: i32) -> Option<String> {
+/// What an exit status means that shells give when they cannot run a command, or after a signal.
+fn shells_status(status: i32) -> Option<String> {
     let why = match status {
-        126 => "when a command is no file that it can execute".to_owned(),
-        127 => "when it does not find a command: a generator has those that it names by their paths in the store, `runtimeInputs` of a \
-                `script`, and the system's"
-            .to_owned(),
-        129..=LAST_OF_SIGNALS => {
-            let signal = status - 128;
-            let why = if status == 137 { ", as the kernel does when memory runs out" } else { "" };
-            format!("when signal {signal}{} ended its program{why}", signal_name(signal))
+        126 => "when a command is no file that it can execute",
+        127 => {
+            "when it does not find a command: a generator has those that it names by their paths in the store, `runtimeInputs` of a \
+             `script`, and the system's"
         }
-        _ => return None,
+        _ => return signal_of_shell(status),
     };
     Some(format!("a shell exits with status {status} {why}"))
+}
+
+fn signal_of_shell(status: i32) -> Option<String> {
+    let signal = (129..=LAST_OF_SIGNALS).contains(&status).then_some(status - 128)?;
+    let why = if status == 137 { ", as the kernel does when memory runs out" } else { "" };
+    let name = signal_name(signal);
+    Some(format!("a shell exits with status {status} when signal {signal}{name} ended its program{why}"))
 }
 
 /// Several hints in one line.

@@ -30,7 +30,7 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -
     report.errors.append(&mut survey.errors);
     add_hints(run, &survey, &mut report);
     add_orphans(run, selection, &mut report);
-    blocked::mark(&waiting, &mut report);
+    blocked::mark(run, &waiting, &mut report);
     for (name, left) in ages {
         if let Some(row) = report.rows.get_mut(&name).filter(|row| row.state == InstanceState::Present) {
             row.sentences.push(format!("expires in {}", days(left)));
@@ -93,5 +93,5 @@ fn waiting_for(run: &mut Run, survey: &mut Survey) -> BTreeMap<InstanceName, Ins
     let mut reach = run.with_dependencies(&absent);
     reach.retain(|name| !survey.found.contains_key(name));
     survey.found.extend(run.survey_instances(&reach).found);
-    waiting(&run.instances, &run.ordered, survey)
+    waiting(&run.instances, &run.ordered, &run.unknown, survey)
 }
