@@ -274,6 +274,38 @@ fn what_is_named_waits_for_what_is_not_among_it() -> Result<()> {
 }
 
 #[test]
+fn public_values_that_need_each_other_are_an_error_until_one_has_a_text() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("admin")?;
+    let machine = |name: &str, other: &str| {
+        format!(
+            r#"nixosConfigurations.{name} = nixpkgs.lib.nixosSystem {{ modules = [
+              inputs.artifacts.nixosModules.default inputs.agenix.nixosModules.default
+              ({{ pkgs, ... }}: {{
+                nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "{name}"; artifacts.root = ./.;
+                artifacts.default.backend = "agenix"; artifacts.hostKey = "{key}";
+                artifacts.store.id = {{ files.p.secret = false; generator = pkgs.writers.writeBash "g"
+                  "echo {name} of ${{inputs.self.nixosConfigurations.{other}.config.artifacts.store.id.files.p.value}} > $out/p"; }};
+              }})
+            ]; }};"#
+        )
+    };
+    let both = format!("{}{}", machine("a", "b"), machine("b", "a"));
+    checkout.flake(&both)?;
+    for command in [&["status"][..], &["generate", "--accept-recipients"]] {
+        let ran = checkout.run(command)?.ends(1);
+        ran.says("its public values need each other: a/id needs `p` of b/id, b/id needs `p` of a/id")
+            .says("set `artifacts.store.<artifact>.files.<file>.value` of one of them")
+            .never_says("artifacts generate");
+    }
+    checkout.flake(&both.replacen("files.p.secret = false;", "files.p = { secret = false; value = \"none\"; };", 1))?;
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0);
+    let public = fs::read_to_string(checkout.path().join("secrets/per-machine/b/id/public/p"))?;
+    assert!(public == "b of none\n" || public == "b of a of none\n", "{public}");
+    Ok(())
+}
+
+#[test]
 fn what_nix_warns_of_is_said_each_time() -> Result<()> {
     let checkout = fleet()?;
     let text = fs::read_to_string(checkout.path().join("flake.nix"))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use artifacts_declared::{ComponentSource, InstanceName, Spec, Target, TargetId};
 use artifacts_flow::Declared;
-use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
+use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetFailure, TargetRef};
 use artifacts_plan::{Resolved, Selector, ShortNames, TargetName};
 use artifacts_report::Failure;
 
@@ -172,8 +172,7 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
     let unseen = flake.targets().iter().filter(|target| seen.as_ref().is_some_and(|seen| !seen.contains(*target)));
     let unseen: Vec<TargetName> = unseen.map(|target| (target.kind, target.name.clone())).collect();
     keep_names(nix, &global.flake, &evaluation, &unseen);
-    let unevaluated =
-        evaluation.failures.iter().map(|f| Failure::about(format!("{} {}", f.kind.as_str(), f.name), &f.error));
+    let unevaluated = evaluation.failures.iter().map(unevaluated);
     let (warnings, faults): (Vec<&EvaluationError>, Vec<&EvaluationError>) =
         evaluation.problems.iter().partition(|p| p.warning);
     let names = evaluation.failures.iter().flat_map(|f| f.names().map(|name| (f.kind, name.to_owned()))).collect();
@@ -194,6 +193,16 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
         warnings,
         messages: evaluation.messages,
     })
+}
+
+/// Why a target does not evaluate. Its subject says which it is: the same mistake in many is one and the same failure.
+fn unevaluated(target: &TargetFailure) -> Failure {
+    let failure = Failure::about(format!("{} {}", target.kind.as_str(), target.name), &target.error);
+    let exported = TargetRef { kind: target.kind, name: target.name.clone() };
+    match failure.message.strip_prefix(&format!("evaluating {exported}: ")) {
+        Some(why) => Failure { message: format!("cannot evaluate: {why}"), ..failure },
+        None => failure,
+    }
 }
 
 /// Keeps the names that were found, for completion. What did not evaluate keeps those that it had.

@@ -133,11 +133,11 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         r#"artifacts.store.good.files.f.owner = "atticd";"#,
-        "artifacts.store.good.files.f.owner: `atticd` is an unknown user, so the file will belong to root; declare users.users.atticd, or use EnvironmentFile or LoadCredential",
+        "artifacts.store.good.files.f.owner: `atticd` is an unknown user, so the file will belong to root; declare users.users.atticd, or give the file to the service: artifacts.store.good.files.f.credentials",
     ),
     (
         r#"artifacts.store.good.files.f.group = "atticd";"#,
-        "artifacts.store.good.files.f.group: `atticd` is an unknown group, so the file will belong to root; declare users.groups.atticd, or use EnvironmentFile or LoadCredential",
+        "artifacts.store.good.files.f.group: `atticd` is an unknown group, so the file will belong to root; declare users.groups.atticd, or give the file to the service: artifacts.store.good.files.f.credentials",
     ),
     (
         "artifacts.config.agenix.publicUserKeys = lib.mkForce [ ]; artifacts.store.good.files.f.deploy = false;",
@@ -556,20 +556,40 @@ fn good_declarations_have_none() {
 }
 
 #[test]
-fn agenix_comes_too_late_where_a_unit_makes_the_users() {
+fn before_users_agenix_installs_files_by_a_script_or_by_a_unit_of_ours() {
     let bench = Bench::new();
-    let needed = r#"{ artifacts.store.good.files.f.neededFor = "users"; }"#;
+    let needed = r#"{ artifacts.store.good.files.f.neededFor = "users"; artifacts.store.good.files.g = { };
+      artifacts.store.good.files."it's".neededFor = "users"; age.identityPaths = [ "/etc/a key" ]; }"#;
     let by = |option: &str| format!("({{ lib, ... }}: {{ options.{option} = lib.mkOption {{ default = true; }}; }})");
     let machines = [
         ("script", String::new()),
-        ("sysusers", by("systemd.sysusers.enable")),
+        ("sysusers", "{ systemd.sysusers.enable = true; }".to_owned()),
         ("userborn", by("services.userborn.enable")),
     ];
-    bench.flake(&machines.map(|(name, makes)| machine(name, &format!("{GOOD} {needed} {makes}"))).join("\n"));
-    let problems = bench.evaluate().problems;
-    let said: Vec<String> = problems.iter().map(|one| format!("{}: {}", one.target, one.message)).collect();
-    let late = "artifacts.store.good.files.f.neededFor: backend `agenix` cannot deploy files before users are created; use \"services\", or another backend";
-    assert_eq!(said, [format!("sysusers: {late}"), format!("userborn: {late}")]);
+    bench.flake(&machines.map(|(name, makes)| machine(name, &format!("{GOOD} {UNITS} {needed} {makes}"))).join("\n"));
+    assert_eq!(bench.evaluate().problems, []);
+    for name in ["script", "sysusers", "userborn"] {
+        for file in ["f", "g", "it's"] {
+            bench.write(&format!("secrets/per-machine/{name}/good/{file}.age"), file);
+        }
+        let config = format!("nixosConfigurations.{name}.config");
+        let by_agenix = bench.eval_json(&format!("{config}.age.secrets"), "builtins.attrNames");
+        let unit = bench.eval_json(&format!("{config}.systemd.services"), "s: s.artifacts-agenix-for-users or null");
+        if name == "script" {
+            assert_eq!(
+                (by_agenix, unit),
+                (serde_json::json!(["good/f", "good/g", "good/it's"]), serde_json::Value::Null)
+            );
+            continue;
+        }
+        assert_eq!(by_agenix, serde_json::json!(["good/g"]));
+        let maker = if name == "sysusers" { "systemd-sysusers.service" } else { "userborn.service" };
+        assert_eq!((&unit["before"][0], &unit["wantedBy"][0]), (&maker.into(), &maker.into()));
+        let script = unit["script"].as_str().unwrap();
+        let link =
+            r"ln -sfnT '/run/artifacts-for-users/good/it'\\''s' '/run/artifacts/good/it'\\''s'".replace(r"\\", r"\");
+        assert!(script.contains("in '/etc/a key'; do") && script.contains(&link), "{script}");
+    }
 }
 
 #[test]
@@ -709,6 +729,21 @@ fn what_a_users_systemd_cannot_do_is_said() {
         "{problems:?}"
     );
 
+    // What is said to units has no effect there, and stops nothing.
+    let to_units = r#"bindUnits = [ "x.service" ]; backend = "agenix"; files.f = { restartUnits = [ "x.service" ];
+      credentials."x.service" = "x"; deploy = false; }; backendConfig.agenix.publicUserKeys = [ "age1x" ];"#;
+    bench.flake(&user("nowhere", false, to_units));
+    let problems = bench.evaluate().problems;
+    let said: Vec<&str> = problems.iter().map(|one| one.message.as_str()).collect();
+    let expected = ["bindUnits", "files.f.restartUnits", "files.f.credentials"];
+    assert_eq!(
+        said,
+        expected.map(|option| format!(
+            "artifacts.store.a.{option}: this user has no systemd units, so it has no effect; remove it"
+        ))
+    );
+    assert!(problems.iter().all(|one| one.warning));
+
     // Nor can lines be added to a user's mount.
     bench.flake(&user("mounts", true, r#"bindUnits = [ "nas.mount" ];"#));
     let problems = bench.evaluate().problems;
@@ -740,6 +775,15 @@ fn on_a_mac_root_and_wheel_are_known_and_nothing_comes_before_users() {
     let said = "artifacts.store.good.backend: `dummy` needs systemd units, but nix-darwin has none of it; use another \
                 backend";
     assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
+    bench.flake(&mac(
+        r#"{ artifacts.store.good = { bindUnits = [ "x.service" ]; files.f.reloadUnits = [ "x.service" ]; }; }"#,
+    ));
+    let problems = bench.evaluate().problems;
+    let said: Vec<(&str, bool)> = problems.iter().map(|one| (one.message.as_str(), one.warning)).collect();
+    let none = |option: &str| {
+        format!("artifacts.store.good.{option}: nix-darwin has no systemd units, so it has no effect; remove it")
+    };
+    assert_eq!(said, [(none("bindUnits").as_str(), true), (none("files.f.reloadUnits").as_str(), true)]);
     bench.flake(&mac("({ lib, ... }: { networking.hostName = lib.mkForce null; })"));
     let failures = bench.evaluate().failures;
     let said = format!("{failures:?}");

@@ -123,26 +123,6 @@ let
       useless "publicUserKeys"
     );
 
-  # sops-nix installs these before there are users, and says so without naming ours.
-  early =
-    artifact:
-    map
-      (
-        file:
-        keys.fault artifact [
-          "files"
-          file.name
-          "owner"
-        ] "it is deployed before users exist; remove owner and group"
-      )
-      (
-        lib.filter (
-          file:
-          file.neededFor == "users"
-          && (file.owner or "root" != "root" || file.group or entries.rootGroup != entries.rootGroup)
-        ) (keys.deployed artifact)
-      );
-
   reserved =
     artifact:
     map
@@ -194,7 +174,7 @@ in
       artifacts.problems =
         keys.problems
         ++ rsaOnly
-        ++ keys.ofEach (artifact: early artifact ++ numbers artifact ++ reserved artifact);
+        ++ keys.ofEach (artifact: keys.early artifact ++ numbers artifact ++ reserved artifact);
     }
     (lib.optionalAttrs (options.artifacts ? installers) {
       artifacts.installers.sops-nix.notifies = onNixos;
@@ -212,7 +192,7 @@ in
         sops-nix.neededFor = [ "services" ] ++ lib.optional onNixos "users";
       };
       artifacts.expected = keys.expected stored;
-      sops.secrets = keys.secrets render;
+      sops.secrets = keys.secrets (_: true) render;
     })
   ];
 }

@@ -275,7 +275,13 @@ let
         file.name
         field
       ]
-      "`${file.${field}}` is an unknown ${what}, so the file will belong to root; declare users.${table}.${file.${field}}, or use EnvironmentFile or LoadCredential"
+      "`${file.${field}}` is an unknown ${what}, so the file will belong to root; declare users.${table}.${file.${field}}, or give the file to the service: ${
+        optionOf artifact [
+          "files"
+          file.name
+          "credentials"
+        ]
+      }"
     // {
       warning = true;
     };

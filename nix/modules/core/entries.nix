@@ -43,6 +43,11 @@ rec {
     else
       lib.mapAttrsToList one artifact.dependencies;
 
+  # The units that make the users here; none where a script does, before any unit starts.
+  makesUsers =
+    lib.optional (config.systemd.sysusers.enable or false) "systemd-sysusers.service"
+    ++ lib.optional (config.services.userborn.enable or false) "userborn.service";
+
   # The path below the storage, which is the instance's name.
   instance = artifact: "${if artifact.shared then "shared" else own}/${artifact.name}";
 
