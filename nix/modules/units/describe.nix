@@ -31,6 +31,7 @@ let
         ++ lib.filter (lib.hasSuffix ".service") (map (one: one.unit) (credentialsOf artifact))
       );
       inherit onTarget;
+      needs = map (dependency: dependency.own.name) (local artifact);
       early = lib.elem artifact.name early;
     };
 
@@ -76,9 +77,7 @@ let
     };
 
   # What `artifacts activate` reads: this one target, with those generators in its closure that run on it.
-  needed = lib.concatMap (one: map (dependency: dependency.own.name) (local one.artifact)) (
-    lib.filter (one: one.onTarget) artifacts
-  );
+  needed = lib.concatMap (one: one.needs) (lib.filter (one: one.onTarget) artifacts);
 
   # What another target has does not come here: where it is needed, that is a fault.
   local = artifact: lib.filter (dependency: dependency.own != null) (cfg._lib.dependencies artifact);

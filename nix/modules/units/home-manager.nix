@@ -41,7 +41,7 @@ let
   makes =
     one:
     let
-      needed = lib.filter (other: lib.elem other.artifact.name one.artifact.dependencies) artifacts;
+      needed = lib.filter (other: lib.elem other.artifact.name one.needs) artifacts;
     in
     {
       # It makes them itself where it has to, and fails on theirs. Nor does it stop with them: it was made of them once.
