@@ -100,6 +100,11 @@ impl Desk {
         self.dir.path().join("state")
     }
 
+    /// What counts as the Nix store.
+    pub fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
     pub fn trash(&self) -> PathBuf {
         self.root().join("secrets/.artifacts/trash")
     }
@@ -123,7 +128,7 @@ impl Desk {
             checkout: checkout.clone(),
             git: Git { program: "git".into(), env: BTreeMap::default(), scratch: self.dir.path().to_owned() },
             backends: Box::new(FakeBackends::new(&self.world)),
-            evaluator: Box::new(FakeEvaluate(evaluations.into())),
+            evaluator: Box::new(FakeEvaluate { next: evaluations.into(), store: self.store() }),
             generators: self.generators.clone(),
             operator: Box::new(FakeOperator {
                 answers: self.answers.clone(),
@@ -214,11 +219,14 @@ impl Backends for FakeBackends {
     }
 }
 
-struct FakeEvaluate(VecDeque<Declared>);
+struct FakeEvaluate {
+    next: VecDeque<Declared>,
+    store: PathBuf,
+}
 
 impl Evaluate for FakeEvaluate {
     fn evaluate(&mut self) -> Result<Declared, Failure> {
-        let next = if self.0.len() > 1 { self.0.pop_front() } else { self.0.front().cloned() };
+        let next = if self.next.len() > 1 { self.next.pop_front() } else { self.next.front().cloned() };
         next.ok_or_else(|| Failure::new("", "nothing evaluates"))
     }
 
@@ -226,8 +234,8 @@ impl Evaluate for FakeEvaluate {
         BTreeMap::new()
     }
 
-    fn is_in_store(&self, _: &Path) -> bool {
-        false
+    fn is_in_store(&self, path: &Path) -> bool {
+        path.starts_with(&self.store)
     }
 }
 
