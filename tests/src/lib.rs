@@ -1,6 +1,7 @@
 //! What the end-to-end tests share.
 
 pub mod age;
+pub mod age_plugin;
 pub mod checkout;
 pub mod desk;
 pub mod fleet;

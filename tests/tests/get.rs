@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
+use artifacts_tests::age_plugin;
 use artifacts_tests::fleet::{Fleet, Ran, guest, in_session};
-use artifacts_tests::script;
 use artifacts_tests::sops::decrypted;
 use serde_json::{Value, json};
 
@@ -277,85 +277,91 @@ fn a_passphrase_is_asked_for_once_a_run_and_never_without_a_terminal() -> Result
     Ok(())
 }
 
-/// An age plugin that opens what is sealed to it once it was touched, and counts how often. It keeps its environment.
-const PLUGIN: &str = r#"#!/bin/bash
-here=$(dirname "$0"); echo touched >> "$here/touches"; env > "$here/environment"; keys=()
-while IFS= read -r line; do set -- $line; body=
-  while IFS= read -r part; do body+=$part; [ ${#part} -lt 64 ] && break; done
-  case "$2 $4" in 'recipient-stanza tester') keys+=("$3 $body");; 'done ') break;; esac
-done
-for key in "${keys[@]}"; do printf -- '-> file-key %s\n%s\n' ${key% *} "${key#* }"; read -r; read -r; done
-printf -- '-> done\n\n'
-"#;
-
-struct Tester;
-
-impl age::Recipient for Tester {
-    fn wrap_file_key(
-        &self,
-        key: &age_core::format::FileKey,
-    ) -> Result<(Vec<age_core::format::Stanza>, std::collections::HashSet<String>), age::EncryptError> {
-        let body = age_core::secrecy::ExposeSecret::expose_secret(key).to_vec();
-        let stanza = age_core::format::Stanza { tag: "tester".into(), args: vec!["x".into()], body };
-        Ok((vec![stanza], std::collections::HashSet::new()))
-    }
-}
-
-fn for_the_plugin(text: &str) -> Result<Vec<u8>> {
-    let mut file = Vec::new();
-    let encryptor = age::Encryptor::with_recipients(std::iter::once(&Tester as _))?;
-    let armor = age::armor::ArmoredWriter::wrap_output(&mut file, age::armor::Format::AsciiArmor)?;
-    let mut writer = encryptor.wrap_output(armor)?;
-    writer.write_all(text.as_bytes())?;
-    writer.finish()?.finish()?;
-    Ok(file)
-}
-
 #[test]
-fn a_plugin_is_touched_once_for_all_that_a_run_reads() -> Result<()> {
-    let mut fleet = fleet(&[])?;
+fn a_plugin_is_started_once_for_all_that_a_run_writes_and_once_for_all_that_it_reads() -> Result<()> {
+    let mut fleet = fleet(&[age_plugin::RECIPIENT.to_owned()])?;
     let artifact = fleet.of("web1")["artifacts"]["a"].clone();
     let sum = fleet.generator("sum", "#!/bin/bash\ncat \"$in\"/{a,b}/{secret,empty} > \"$out/sum\"\n")?;
     fleet.of("web1")["artifacts"]["b"] = artifact;
     fleet.of("web1")["artifacts"]["sum"] =
         json!({"backend": "agenix", "files": {"sum": {}}, "dependencies": ["a", "b"], "generator": sum});
-    fleet.run(["generate", "--accept-recipients", "a", "b"])?.ends(0);
-    for (artifact, file) in [("a", "secret"), ("a", "empty"), ("b", "secret"), ("b", "empty")] {
-        let place = fleet.path().join(format!("secrets/per-machine/web1/{artifact}/{file}.age"));
-        fs::write(place, for_the_plugin(&format!("{artifact} {file}\n"))?)?;
-    }
-    fleet.run(["adopt", "a", "b"])?.ends(3);
 
     let dir = tempfile::tempdir()?;
-    let program = dir.path().join("age-plugin-tester");
-    script::write(&program, PLUGIN)?;
+    age_plugin::write(dir.path(), "")?;
     let card = dir.path().join("card");
-    let name = bech32::Hrp::parse("age-plugin-tester-")?;
-    fs::write(&card, bech32::encode_upper::<bech32::Bech32>(name, b"id")?)?;
+    fs::write(&card, age_plugin::IDENTITY)?;
     let card = card.to_str().unwrap();
     let with_plugin = |arguments: &[&str]| -> Result<std::process::Output> {
         let mut command = fleet.command(arguments)?;
         command.env("PATH", format!("{}:{}", dir.path().display(), std::env::var("PATH")?));
         Ok(command.env("A_TOKEN", "of the caller").output()?)
     };
-    let touches = || fs::read_to_string(dir.path().join("touches")).unwrap_or_default().lines().count();
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+
+    let refused = with_plugin(&["generate", "a", "b", "s"])?;
+    let told = said(&refused);
+    assert!(
+        told.contains("needs age plugin `tester`, which is not enabled") && told.contains("--age-plugin tester"),
+        "{told}"
+    );
+    assert!(
+        !refused.status.success() && !told.contains("--accept-recipients"),
+        "told before anything is asked: {told}"
+    );
+    assert_eq!(age_plugin::runs(dir.path()), 0, "a plugin that nobody allowed is not run");
+    let missing = fleet.run(["--age-plugin", "tester", "generate", "a"])?.ends(1);
+    missing.says("needs `age-plugin-tester`, which is not in PATH");
+
+    let made = with_plugin(&["--age-plugin", "tester", "generate", "--accept-recipients", "a", "b", "s"])?;
+    assert!(made.status.success(), "{}", said(&made));
+    assert_eq!(age_plugin::runs(dir.path()), 1, "one start for six files of two backends");
+    fleet.run(["status", "a", "b", "s"])?.ends(0);
+    assert!(!fs::read_to_string(dir.path().join("environment"))?.contains("A_TOKEN"));
 
     let refused = with_plugin(&["-i", card, "get", "a", "secret"])?;
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && said.contains("--age-plugin tester"), "{said}");
-    assert_eq!(touches(), 0, "a plugin that nobody allowed is not run");
-
+    assert!(!refused.status.success() && said(&refused).contains("--age-plugin tester"), "{}", said(&refused));
+    assert_eq!(age_plugin::runs(dir.path()), 1);
+    let touches = || fs::read_to_string(dir.path().join("touches")).unwrap_or_default().lines().count();
     let made = with_plugin(&["-i", card, "--age-plugin", "tester", "generate", "--accept-reading", "sum"])?;
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    assert_eq!(touches(), 1, "one touch for four files of two instances");
-    assert_eq!(
-        fleet.decrypt("web1", "secrets/per-machine/web1/sum/sum.age")?,
-        b"a secret\na empty\nb secret\nb empty\n"
-    );
-    assert!(!fs::read_to_string(dir.path().join("environment"))?.contains("A_TOKEN"));
-    fleet.run(["audit"])?.ends(0).says("decrypted 4 files (plugin tester 4)");
-    let got = with_plugin(&["-i", card, "--age-plugin", "tester", "get", "a", "secret"])?;
-    assert_eq!((got.stdout.as_slice(), touches()), (&b"a secret\n"[..], 2));
+    assert!(made.status.success(), "{}", said(&made));
+    assert_eq!((touches(), age_plugin::runs(dir.path())), (1, 3), "one touch for four files of two instances");
+    let sum = [SECRET, SECRET].concat();
+    assert_eq!(fleet.decrypt("web1", "secrets/per-machine/web1/sum/sum.age")?, sum);
+    let audit = fleet.run(["audit"])?.ends(0).says("decrypted 4 files (plugin tester 4)");
+    audit.says("age-plugin-tester (run 3 times)");
+    for (artifact, touched) in [("a", 2), ("s", 3)] {
+        let got = with_plugin(&["-i", card, "--age-plugin", "tester", "get", artifact, "secret"])?;
+        assert_eq!((got.stdout.as_slice(), touches()), (SECRET, touched), "{}", said(&got));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_new_key_reads_what_is_encrypted_to_it_of_either_kind() -> Result<()> {
+    let keys = tempfile::tempdir()?;
+    let mut fleet = fleet(&[])?;
+    let new = |name: &str, arguments: &[&str]| -> Result<(PathBuf, String)> {
+        let file = keys.path().join(name);
+        let output = fleet.output([&["keygen", "-o", file.to_str().unwrap()], arguments].concat())?;
+        let told = String::from_utf8(output.stderr)?;
+        ensure!(output.status.success() && output.stdout.is_empty(), "{told}");
+        let (_, recipient) = told.trim().split_once("artifacts.recipients.").context("a line to declare it")?;
+        let recipient = recipient.split('"').nth(1).context("a recipient")?.to_owned();
+        Ok((file, recipient))
+    };
+    let (classic, post_quantum, host) = (new("classic", &[])?, new("pq", &["--pq"])?, new("host", &["--pq"])?);
+    let mixed = json!({"publicHostKey": host.1, "publicUserKeys": [classic.1, post_quantum.1]});
+    fleet.configure("web1", "sops-nix", mixed.clone());
+    fleet.configure("web1", "agenix", mixed);
+    let refused = fleet.run(["generate", "a"])?.ends(1);
+    refused.says("age does not encrypt one file to post-quantum recipients").says("and others");
+    fleet.configure("web1", "agenix", json!({"publicHostKey": host.1, "publicUserKeys": [post_quantum.1]}));
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    for (artifact, key) in [("a", &post_quantum.0), ("a", &host.0), ("s", &classic.0), ("s", &post_quantum.0)] {
+        assert_eq!(got(&fleet, &["-i", key.to_str().unwrap(), "get", artifact, "secret"])?, SECRET, "{artifact}");
+    }
+    let again = fleet.run(["keygen", "-o", classic.0.to_str().unwrap()])?.ends(1);
+    again.says("an identity is never overwritten");
     Ok(())
 }
 

@@ -2,9 +2,15 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 
 use age::armor::ArmoredReader;
-use artifacts_digest::{Hasher, HeaderHash};
+use age_core::format::{FileKey, Stanza};
+use age_core::primitives::hkdf;
+use age_core::secrecy::ExposeSecret as _;
+use artifacts_digest::{Hasher, HeaderHash, keyed};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
+use zeroize::Zeroizing;
 
-use crate::Error;
+use crate::{Error, stanza};
 
 /// Longest header that is read, in bytes: far more than one with a thousand recipients has.
 const LONGEST: u64 = 1 << 20;
@@ -54,6 +60,29 @@ fn is_for_somebody(line: &[u8]) -> bool {
     stanza.is_some_and(|kind| !kind.ends_with(b"-grease"))
 }
 
+/// Adds stanzas of its file key to the header of a binary file.
+pub(crate) fn with_stanzas(file: &[u8], stanzas: &[Stanza], key: &FileKey) -> Result<Vec<u8>, Error> {
+    let truncated = || Error::NotAge("the header is truncated");
+    let mac = find(file, b"\n--- ").ok_or_else(truncated)? + 1;
+    let payload = mac + find(&file[mac..], b"\n").ok_or_else(truncated)? + 1;
+    let mut whole = file[..mac].to_vec();
+    for Stanza { tag, args, body } in stanzas {
+        whole.extend_from_slice(&stanza::written(tag, args.iter().map(String::as_str), body));
+    }
+    whole.extend_from_slice(b"---");
+    let mac_key = Zeroizing::new(hkdf(&[], b"header", key.expose_secret()));
+    let mac = BASE64.encode(keyed(&mac_key, &whole).0);
+    whole.push(b' ');
+    whole.extend_from_slice(mac.as_bytes());
+    whole.push(b'\n');
+    whole.extend_from_slice(&file[payload..]);
+    Ok(whole)
+}
+
+fn find(text: &[u8], mark: &[u8]) -> Option<usize> {
+    text.windows(mark.len()).position(|part| part == mark)
+}
+
 const BEGIN: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 const END: &[u8] = b"-----END AGE ENCRYPTED FILE-----";
 
@@ -75,7 +104,6 @@ fn all(bytes: &[u8]) -> Vec<Header> {
 
 /// Finds the armored blocks in a text and gives them plain line breaks.
 fn armored(mut rest: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let find = |text: &[u8], mark: &[u8]| text.windows(mark.len()).position(|part| part == mark);
     std::iter::from_fn(move || {
         rest = &rest[find(rest, BEGIN)?..];
         let end = find(rest, END)? + END.len();

@@ -10,12 +10,13 @@ use bech32::Hrp;
 use ssh_key::{Algorithm, LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
+use crate::hybrid::HybridIdentity;
 use crate::pkcs8::{self, Converted};
-use crate::plugin::{self, PluginIdentity};
+use crate::plugin::PluginIdentity;
 
 /// Holds an identity that decrypts without asking anyone.
 pub(crate) struct UnlockedIdentity {
-    /// Kind for the audit log: `age`, `ssh-ed25519` or `ssh-rsa`.
+    /// Kind for the audit log: `age`, `age-pq`, `ssh-ed25519` or `ssh-rsa`.
     pub kind: &'static str,
     identity: Box<dyn age::Identity + Send + Sync>,
 }
@@ -167,7 +168,9 @@ impl IdentityFile {
     fn line(&mut self, name: &str, number: usize, line: &str) {
         if let Ok(key) = line.parse::<x25519::Identity>() {
             self.keys.push(UnlockedIdentity::new("age", key));
-        } else if let Some(identity) = plugin::parse(line) {
+        } else if let Ok(key) = line.parse::<HybridIdentity>() {
+            self.keys.push(UnlockedIdentity::new("age-pq", key));
+        } else if let Some(identity) = PluginIdentity::parse(name, line) {
             self.plugins.push(identity);
         } else if line.starts_with("ssh-") || line.starts_with("age1") {
             self.unusable.push(IdentityError::Public { name: name.to_owned() });

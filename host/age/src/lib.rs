@@ -1,25 +1,36 @@
 //! Encrypts and decrypts with age: recipients, identities, plugins, and the hash by which an encrypted header is
 //! recognized.
 
+mod encrypt;
 mod error;
 mod header;
+mod hybrid;
 mod identity;
 mod keyring;
+mod new_key;
 mod open;
 mod passphrase_identity;
 mod pkcs8;
 mod plugin;
+mod plugin_process;
+mod plugin_unwrap;
+mod plugin_wrap;
 mod prompter;
 mod recipient;
+mod recipient_plugins;
 mod seal;
 mod ssh_public_key;
+mod stanza;
+mod xwing;
 
 pub use error::Error;
 pub use header::{header_hash, headers, recipients};
 pub use identity::IdentityError;
 pub use keyring::Keyring;
+pub use new_key::NewKey;
 pub use open::{Attempts, DecryptedFile, OpenError, Opener};
-pub use plugin::Plugins;
+pub use plugin::{PluginRun, PluginRuns, Plugins};
 pub use prompter::{NoPrompter, Prompter};
+pub use recipient_plugins::RecipientPlugins;
 pub use seal::{EncryptedFile, Sealer, seal};
 pub use ssh_public_key::{fingerprint, recipient_of_ssh};

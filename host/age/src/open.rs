@@ -12,6 +12,7 @@ use crate::Prompter;
 use crate::identity::{self, IdentityError, UnlockedIdentity, Unwrapped};
 use crate::passphrase_identity::PassphraseIdentity;
 use crate::plugin::{self, PluginIdentity, Plugins};
+use crate::plugin_unwrap;
 
 /// Reports why a file was not decrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -135,7 +136,12 @@ impl Opener {
             }
         }
         if let Some(content) = found.locked_file {
-            self.locked.push(PassphraseIdentity::file(name, content, Arc::clone(&self.prompter)));
+            self.locked.push(PassphraseIdentity::file(
+                name,
+                content,
+                self.plugins.allowed.clone(),
+                Arc::clone(&self.prompter),
+            ));
         }
         for identity in found.plugins {
             if self.plugins.allowed.contains(&identity.plugin) {
@@ -194,26 +200,36 @@ impl Opener {
     /// Does the same, and returns the kind of identity of each file.
     pub(crate) fn open_all(&self, files: &[&[u8]]) -> Vec<Result<DecryptedFile, OpenError>> {
         let mut begun: Vec<Result<PendingFile, OpenError>> = files.iter().map(|file| self.begin(file)).collect();
-        let mut said = Vec::new();
-        for plugin in plugin::names(&self.of_plugins) {
-            let asked: Vec<&mut PendingFile> =
+        let (identities, mut asked) = (self.plugin_identities(), PluginAttempts::default());
+        for plugin in plugin::names(&identities) {
+            let left: Vec<&mut PendingFile> =
                 begun.iter_mut().filter_map(|one| one.as_mut().ok()).filter(|one| one.unwrapped.is_none()).collect();
-            if asked.is_empty() {
+            if left.is_empty() {
                 break;
             }
-            said.extend(self.ask(plugin, asked));
+            let own: Vec<&PluginIdentity> = identities.iter().filter(|one| one.plugin == plugin).collect();
+            match self.ask(plugin, &own, left) {
+                None => asked.tried.extend(own.iter().map(|one| format!("{} (age-plugin-{plugin})", one.file))),
+                Some(said) => asked.said.push(format!("age-plugin-{plugin}: {said}")),
+            }
         }
-        begun.into_iter().zip(files).map(|(one, file)| self.finish(one?, file, &said)).collect()
+        begun.into_iter().zip(files).map(|(one, file)| self.finish(one?, file, &asked)).collect()
     }
 
     /// Decrypts one file, with what needs no plugin.
     pub(crate) fn open_without_plugins(&self, file: &[u8]) -> Result<DecryptedFile, OpenError> {
-        self.finish(self.begin(file)?, file, &[])
+        self.finish(self.begin(file)?, file, &PluginAttempts::default())
     }
 
     /// Returns whether a plugin may decrypt a file that was not decrypted.
     pub(crate) fn has_plugins(&self) -> bool {
-        !self.of_plugins.is_empty()
+        !self.plugin_identities().is_empty()
+    }
+
+    /// Returns the identities of plugins, also those of files that were unlocked.
+    fn plugin_identities(&self) -> Vec<PluginIdentity> {
+        let unlocked = self.locked.iter().flat_map(PassphraseIdentity::of_plugins);
+        self.of_plugins.iter().cloned().chain(unlocked).collect()
     }
 
     fn begin(&self, file: &[u8]) -> Result<PendingFile, OpenError> {
@@ -223,24 +239,24 @@ impl Opener {
         Ok(PendingFile { stanzas, unwrapped })
     }
 
-    fn ask(&self, plugin: &str, asked: Vec<&mut PendingFile>) -> Option<String> {
+    /// Has a plugin decrypt files with its identities. Returns why it did not, where it says that.
+    fn ask(&self, plugin: &str, identities: &[&PluginIdentity], asked: Vec<&mut PendingFile>) -> Option<String> {
         let stanzas: Vec<&[Stanza]> = asked.iter().map(|one| one.stanzas.as_slice()).collect();
-        let identities: Vec<&str> =
-            self.of_plugins.iter().filter(|one| one.plugin == plugin).map(|one| one.text.as_str()).collect();
-        match plugin::unwrap(plugin, &self.plugins, &identities, &stanzas, &*self.prompter) {
+        let identities: Vec<&str> = identities.iter().map(|one| one.text.as_str()).collect();
+        match plugin_unwrap::unwrap(plugin, &self.plugins, &identities, &stanzas, &*self.prompter) {
             Ok(answer) => {
                 for (one, key) in asked.into_iter().zip(answer.keys) {
                     one.unwrapped = key.map(|key| Unwrapped { key, identity: format!("plugin {plugin}") });
                 }
-                (!answer.errors.is_empty()).then(|| format!("age-plugin-{plugin}: {}", answer.errors.join(", ")))
+                (!answer.errors.is_empty()).then(|| answer.errors.join(", "))
             }
-            Err(error) => Some(format!("age-plugin-{plugin}: {error}")),
+            Err(error) => Some(error),
         }
     }
 
-    fn finish(&self, begun: PendingFile, file: &[u8], said: &[String]) -> Result<DecryptedFile, OpenError> {
+    fn finish(&self, begun: PendingFile, file: &[u8], asked: &PluginAttempts) -> Result<DecryptedFile, OpenError> {
         let Some(Unwrapped { key, identity }) = begun.unwrapped else {
-            let attempts = self.attempts(&begun.stanzas, said);
+            let attempts = self.attempts(&begun.stanzas, asked);
             return Err(if self.is_empty() {
                 OpenError::NoIdentities(attempts)
             } else {
@@ -255,14 +271,21 @@ impl Opener {
         Ok(DecryptedFile { secret: Secret::new(std::mem::take(&mut *plain)), identity })
     }
 
-    fn attempts(&self, stanzas: &[Stanza], said: &[String]) -> Attempts {
+    fn attempts(&self, stanzas: &[Stanza], asked: &PluginAttempts) -> Attempts {
         let locked = self.locked.iter().filter_map(|locked| locked.tried(stanzas));
         Attempts {
-            tried: self.names.iter().map(String::as_str).chain(locked).map(str::to_owned).collect(),
+            tried: self
+                .names
+                .iter()
+                .map(String::as_str)
+                .chain(locked)
+                .map(str::to_owned)
+                .chain(asked.tried.clone())
+                .collect(),
             searched: self.searched.clone(),
             closed: self.locked.iter().filter_map(|locked| locked.closed(stanzas)).collect(),
             unusable: self.unusable.clone(),
-            plugins: said.to_vec(),
+            plugins: asked.said.clone(),
         }
     }
 }
@@ -272,8 +295,17 @@ impl Opener {
 pub struct DecryptedFile {
     /// Plaintext.
     pub secret: Secret,
-    /// Kind of the identity that decrypted it: `age`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
+    /// Kind of the identity that decrypted it: `age`, `age-pq`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
     pub identity: String,
+}
+
+/// What became of asking plugins.
+#[derive(Default)]
+struct PluginAttempts {
+    /// Files with identities that belong to other recipients, as their plugins say.
+    tried: Vec<String>,
+    /// What plugins said that failed.
+    said: Vec<String>,
 }
 
 /// Holds the stanzas of a file, and its key once an identity unwrapped it.

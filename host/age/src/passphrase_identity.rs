@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +13,8 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use ssh_key::{Algorithm, PrivateKey};
 use zeroize::Zeroizing;
 
-use crate::identity::{self, UnlockedIdentity, Unwrapped};
+use crate::identity::{self, IdentityFile, UnlockedIdentity, Unwrapped};
+use crate::plugin::PluginIdentity;
 use crate::{IdentityError, Prompter};
 
 /// Number of times that a passphrase is asked for.
@@ -23,6 +25,8 @@ pub(crate) struct PassphraseIdentity {
     name: String,
     prompter: Arc<dyn Prompter>,
     what: LockedKind,
+    /// Plugins whose identities may be used.
+    allowed: BTreeSet<String>,
     state: Mutex<UnlockState>,
 }
 
@@ -33,14 +37,20 @@ enum LockedKind {
 
 enum UnlockState {
     Closed,
-    Open(Vec<UnlockedIdentity>),
+    Open(UnlockedIdentities),
     /// Not asked again, for this reason.
     Refused(String),
 }
 
+/// What is under a passphrase.
+struct UnlockedIdentities {
+    keys: Vec<UnlockedIdentity>,
+    plugins: Vec<PluginIdentity>,
+}
+
 /// Describes the result of a passphrase.
 enum Unlocked {
-    Keys(Vec<UnlockedIdentity>),
+    Identities(UnlockedIdentities),
     WrongPassphrase,
     /// The passphrase is right, and the content cannot be used, for this reason.
     Unusable(String),
@@ -50,15 +60,24 @@ impl PassphraseIdentity {
     pub fn ssh(name: &str, key: PrivateKey, prompter: Arc<dyn Prompter>) -> Result<Self, String> {
         let wire = key.public_key().to_bytes().map_err(|error| error.to_string())?;
         let tag = BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(wire).0[..4]);
-        Ok(Self::new(name, LockedKind::Ssh { key: Box::new(key), tag }, prompter))
+        Ok(Self::new(name, LockedKind::Ssh { key: Box::new(key), tag }, BTreeSet::new(), prompter))
     }
 
-    pub fn file(name: &str, content: Secret, prompter: Arc<dyn Prompter>) -> Self {
-        Self::new(name, LockedKind::File(content), prompter)
+    /// Takes a file that is encrypted; identities of these plugins in it may be used.
+    pub fn file(name: &str, content: Secret, allowed: BTreeSet<String>, prompter: Arc<dyn Prompter>) -> Self {
+        Self::new(name, LockedKind::File(content), allowed, prompter)
     }
 
-    fn new(name: &str, what: LockedKind, prompter: Arc<dyn Prompter>) -> Self {
-        Self { name: name.to_owned(), prompter, what, state: Mutex::new(UnlockState::Closed) }
+    fn new(name: &str, what: LockedKind, allowed: BTreeSet<String>, prompter: Arc<dyn Prompter>) -> Self {
+        Self { name: name.to_owned(), prompter, what, allowed, state: Mutex::new(UnlockState::Closed) }
+    }
+
+    /// Returns the identities of plugins, once they are unlocked.
+    pub fn of_plugins(&self) -> Vec<PluginIdentity> {
+        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            UnlockState::Open(inside) => inside.plugins.clone(),
+            UnlockState::Closed | UnlockState::Refused(_) => Vec::new(),
+        }
     }
 
     /// Returns its name and the reason why it was not unlocked, if it may match one of these stanzas.
@@ -94,7 +113,7 @@ impl PassphraseIdentity {
             *state = self.unlock();
         }
         match &*state {
-            UnlockState::Open(keys) => keys.iter().find_map(|key| key.unwrap(stanzas)),
+            UnlockState::Open(inside) => inside.keys.iter().find_map(|key| key.unwrap(stanzas)),
             UnlockState::Closed | UnlockState::Refused(_) => None,
         }
     }
@@ -104,8 +123,8 @@ impl PassphraseIdentity {
         let mut what = question.clone();
         for tried in 0..TRIES {
             let Some(passphrase) = self.prompter.passphrase(&what) else { return UnlockState::Refused(refused(tried)) };
-            match self.what.open(&self.name, &passphrase) {
-                Unlocked::Keys(keys) => return UnlockState::Open(keys),
+            match self.what.open(&self.name, &passphrase, &self.allowed) {
+                Unlocked::Identities(inside) => return UnlockState::Open(inside),
                 Unlocked::Unusable(why) => return UnlockState::Refused(why),
                 Unlocked::WrongPassphrase => what = format!("Wrong passphrase. {question}"),
             }
@@ -124,14 +143,17 @@ fn refused(wrong: usize) -> String {
 }
 
 impl LockedKind {
-    fn open(&self, name: &str, passphrase: &Secret) -> Unlocked {
+    fn open(&self, name: &str, passphrase: &Secret, allowed: &BTreeSet<String>) -> Unlocked {
         match self {
             Self::Ssh { key, .. } => match key.decrypt(passphrase.expose()) {
-                Ok(key) => identity::unlocked(&key).map_or_else(Unlocked::Unusable, Unlocked::Keys),
+                Ok(key) => match identity::unlocked(&key) {
+                    Ok(keys) => Unlocked::Identities(UnlockedIdentities { keys, plugins: Vec::new() }),
+                    Err(why) => Unlocked::Unusable(why),
+                },
                 Err(_) => Unlocked::WrongPassphrase,
             },
             Self::File(content) => match decrypt(content, passphrase) {
-                Ok(plain) => inside(name, &plain),
+                Ok(plain) => inside(name, &plain, allowed),
                 Err(
                     DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed | DecryptError::NoMatchingKeys,
                 ) => Unlocked::WrongPassphrase,
@@ -153,15 +175,21 @@ fn decrypt(content: &Secret, passphrase: &Secret) -> Result<Secret, DecryptError
 }
 
 /// Returns the identities of a decrypted file. The other content is named only if there is none.
-fn inside(name: &str, plain: &Secret) -> Unlocked {
+fn inside(name: &str, plain: &Secret, allowed: &BTreeSet<String>) -> Unlocked {
     match identity::read(name, plain) {
-        Ok(found) if !found.keys.is_empty() => Unlocked::Keys(found.keys),
-        Ok(found) => Unlocked::Unusable(match found.plugins.first() {
-            Some(identity) => {
-                format!("an identity of the age plugin `{}` under a passphrase is not supported", identity.plugin)
+        Ok(IdentityFile { keys, plugins, .. }) => {
+            let (plugins, denied): (Vec<_>, Vec<_>) =
+                plugins.into_iter().partition(|identity| allowed.contains(&identity.plugin));
+            if !keys.is_empty() || !plugins.is_empty() {
+                return Unlocked::Identities(UnlockedIdentities { keys, plugins });
             }
-            None => "an identity under a second passphrase is not supported".to_owned(),
-        }),
+            Unlocked::Unusable(match denied.first() {
+                Some(PluginIdentity { plugin, .. }) => {
+                    format!("needs age plugin `{plugin}`, which is not enabled; `--age-plugin {plugin}` enables it")
+                }
+                None => "an identity under a second passphrase is not supported".to_owned(),
+            })
+        }
         Err(IdentityError::None { why, .. }) => Unlocked::Unusable(why),
         Err(error) => Unlocked::Unusable(error.to_string()),
     }

@@ -1,11 +1,15 @@
-use age::{ssh, x25519};
+use age::{ssh, tag, tagpq, x25519};
+use artifacts_seam::KeyKind;
 
 use crate::Error;
+use crate::hybrid::HybridRecipient;
+use crate::plugin::PluginRecipient;
 
 /// Holds a parsed recipient.
 pub(crate) enum Recipient {
-    X25519(x25519::Recipient),
-    Ssh(ssh::Recipient),
+    /// One that this program encrypts to itself.
+    Native(Box<dyn age::Recipient + Send + Sync>),
+    Plugin(PluginRecipient),
 }
 
 impl Recipient {
@@ -16,24 +20,26 @@ impl Recipient {
         if text.to_ascii_uppercase().contains("AGE-SECRET-KEY-") || text.contains("PRIVATE KEY") {
             return Err(Error::PrivateKey);
         }
-        if let Some(plugin) = plugin(text) {
-            return Err(Error::Plugin { recipient: shortened(text), plugin: shortened(plugin) });
-        }
-        if text.starts_with("age1") {
-            text.parse().map(Self::X25519).map_err(|why| none(text, why))
-        } else if text.starts_with("ssh-") {
-            parse_ssh(text).map(Self::Ssh)
-        } else {
-            Err(none(text, "unknown key type"))
+        // Only what is of none of age's own kinds is a plugin's: by its encoding `age1tag1…` could be that of a plugin `tag`.
+        match KeyKind::of(text) {
+            KeyKind::X25519 => native::<x25519::Recipient>(text),
+            KeyKind::Tag => native::<tag::Recipient>(text),
+            KeyKind::TagPq => native::<tagpq::Recipient>(text),
+            KeyKind::Pq => native::<HybridRecipient>(text),
+            KeyKind::SshEd25519 | KeyKind::SshRsa => {
+                parse_ssh(text).map(|key| Self::Native(Box::new(key) as Box<dyn age::Recipient + Send + Sync>))
+            }
+            KeyKind::Plugin => PluginRecipient::parse(text).map(Self::Plugin).map_err(|why| none(text, why)),
+            KeyKind::Other => Err(other(text)),
         }
     }
+}
 
-    pub(crate) fn as_age(&self) -> &dyn age::Recipient {
-        match self {
-            Self::X25519(key) => key,
-            Self::Ssh(key) => key,
-        }
-    }
+fn native<R>(text: &str) -> Result<Recipient, Error>
+where
+    R: std::str::FromStr<Err = &'static str> + age::Recipient + Send + Sync + 'static,
+{
+    text.parse::<R>().map(|key| Recipient::Native(Box::new(key))).map_err(|why| none(text, why))
 }
 
 fn parse_ssh(text: &str) -> Result<ssh::Recipient, Error> {
@@ -46,11 +52,14 @@ fn parse_ssh(text: &str) -> Result<ssh::Recipient, Error> {
     })
 }
 
-/// Returns the plugin of a recipient, `yubikey` of `age1yubikey1…`. The data part of a Bech32 text has no `1`, so the
-/// last one ends the name.
-fn plugin(text: &str) -> Option<&str> {
-    let (name, _) = text.strip_prefix("age1")?.rsplit_once('1')?;
-    Some(name)
+/// Says what a text is that is no recipient. SSH keys of other kinds only sign, and their owners want to know what does not.
+fn other(text: &str) -> Error {
+    let kind = text.split_whitespace().next().unwrap_or_default();
+    let hardware = kind.starts_with("sk-");
+    if hardware || kind.starts_with("ecdsa-sha2-") {
+        return Error::Signs { recipient: shortened(text), hardware };
+    }
+    none(text, if kind.starts_with("ssh-") { "this kind of SSH key cannot encrypt" } else { "unknown key type" })
 }
 
 fn none(text: &str, why: impl Into<String>) -> Error {
@@ -58,7 +67,7 @@ fn none(text: &str, why: impl Into<String>) -> Error {
 }
 
 /// Shortens a text so that it can be found in a configuration, and escapes it for a terminal.
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     const SHOWN: usize = 40;
     let start: String = text.chars().take(SHOWN).collect();
     let more = if start.len() < text.len() { "…" } else { "" };

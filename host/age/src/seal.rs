@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 
 use age::Encryptor;
@@ -6,8 +6,9 @@ use age::armor::{ArmoredWriter, Format};
 use artifacts_digest::HeaderHash;
 use artifacts_seam::Secret;
 
+use crate::encrypt::{encrypt, failed};
 use crate::recipient::Recipient;
-use crate::{Error, header_hash};
+use crate::{Error, RecipientPlugins, header_hash};
 
 /// Holds an encrypted file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +23,20 @@ pub struct EncryptedFile {
 #[derive(Default)]
 pub struct Sealer {
     parsed: HashMap<String, Recipient>,
+    plugins: RecipientPlugins,
 }
 
 impl Sealer {
+    /// Encrypts to recipients of these plugins as well.
+    pub fn new(plugins: RecipientPlugins) -> Self {
+        Self { parsed: HashMap::new(), plugins }
+    }
+
+    /// Returns the plugins of recipients.
+    pub fn plugins(&self) -> &RecipientPlugins {
+        &self.plugins
+    }
+
     /// Checks whether a text is a recipient that this program can encrypt to.
     ///
     /// # Errors
@@ -44,25 +56,27 @@ impl Sealer {
         for recipient in recipients {
             self.accepts(recipient)?;
         }
-        let keys: Vec<&Recipient> = recipients.iter().filter_map(|text| self.parsed.get(text)).collect();
-        if keys.is_empty() {
-            return Err(Error::NoRecipient);
+        let (mut native, mut of_plugins) = (Vec::new(), BTreeSet::new());
+        for recipient in recipients.iter().filter_map(|text| self.parsed.get(text)) {
+            match recipient {
+                Recipient::Native(key) => native.push(&**key as &dyn age::Recipient),
+                Recipient::Plugin(key) => {
+                    of_plugins.insert(key.clone());
+                }
+            }
         }
-        let encryptor = Encryptor::with_recipients(keys.iter().map(|key| key.as_age()))
-            .map_err(|error| Error::Encrypt(error.to_string()))?;
-        let binary = encrypt(encryptor, value).map_err(|error| Error::Encrypt(error.to_string()))?;
+        let binary = if !of_plugins.is_empty() {
+            self.plugins.take(&of_plugins)?.encrypt(&native, value)?
+        } else if native.is_empty() {
+            return Err(Error::NoRecipient);
+        } else {
+            let encryptor = Encryptor::with_recipients(native.into_iter()).map_err(|error| failed(&error))?;
+            encrypt(encryptor, value).map_err(|error| Error::Encrypt(error.to_string()))?
+        };
         let header_hash = header_hash(&binary)?;
         let file = if armor { armored(&binary).map_err(|error| Error::Encrypt(error.to_string()))? } else { binary };
         Ok(EncryptedFile { file, header_hash })
     }
-}
-
-fn encrypt(encryptor: Encryptor, value: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut file = Vec::with_capacity(value.len() + 1024);
-    let mut writer = encryptor.wrap_output(&mut file)?;
-    writer.write_all(value)?;
-    writer.finish()?;
-    Ok(file)
 }
 
 fn armored(binary: &[u8]) -> std::io::Result<Vec<u8>> {

@@ -13,6 +13,7 @@ use age_core::format::{FileKey, Stanza};
 use age_core::secrecy::{ExposeSecret, SecretString};
 use artifacts_age::{IdentityError, Keyring, NoPrompter, OpenError, Opener, Plugins, Prompter, seal};
 use artifacts_seam::Secret;
+use artifacts_tests::age_plugin;
 use artifacts_text::Explain;
 
 /// An ssh host key, and the age recipient that ssh-to-age makes of it.
@@ -388,23 +389,11 @@ fn for_tester(text: &str) -> Vec<u8> {
 }
 
 fn plugin_identity() -> String {
-    bech32::encode_upper::<bech32::Bech32>(bech32::Hrp::parse("age-plugin-tester-").unwrap(), b"id").unwrap()
+    age_plugin::IDENTITY.to_owned()
 }
 
-/// Builds a plugin that counts its runs, keeps its environment, asks for a touch and unwraps what is for it.
 fn build_plugin(dir: &Path, then: &str) {
-    let program = dir.join("age-plugin-tester");
-    let here = dir.display();
-    let script = format!(
-        "#!/bin/bash\necho run >> '{here}/runs'\nenv > '{here}/environment'\nkeys=()\n\
-         while IFS= read -r line; do set -- $line; body=; while IFS= read -r part; do body+=$part; [ ${{#part}} -lt 64 ] && break; done; case \"$2 $4\" in\n\
-         'recipient-stanza tester') keys+=(\"$3 $body\");; 'done ') break;; esac; done\n\
-         {then}\n\
-         printf -- '-> msg\\n%s\\n' \"$(printf 'touch\\033[31m it' | base64 | tr -d =)\"; read -r; read -r\n\
-         for key in \"${{keys[@]}}\"; do printf -- '-> file-key %s\\n%s\\n' ${{key% *}} \"${{key#* }}\"; read -r; read -r; done\n\
-         printf -- '-> done\\n\\n'\n"
-    );
-    artifacts_tests::script::write(&program, script).unwrap();
+    age_plugin::write(dir, then).unwrap();
 }
 
 fn plugins(dir: &Path) -> Plugins {
@@ -412,6 +401,7 @@ fn plugins(dir: &Path) -> Plugins {
         allowed: BTreeSet::from(["tester".to_owned()]),
         dirs: vec![dir.to_owned()],
         environment: vec![("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())],
+        ..Plugins::default()
     }
 }
 
@@ -429,8 +419,12 @@ fn a_plugin_is_run_once_for_many_files_and_sees_only_its_own_environment() {
     let ciphertexts: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
     let results: Vec<Secret> = opener.open_many(&ciphertexts).into_iter().map(Result::unwrap).collect();
     assert_eq!(results, [secret("one"), secret("hunter2"), secret("two")]);
-    assert_eq!(fs::read_to_string(dir.path().join("runs")).unwrap(), "run\n");
-    assert_eq!(*admin.read.lock().unwrap(), ["touch\\u{1b}[31m it"], "what it says is safe on a terminal");
+    assert_eq!(age_plugin::runs(dir.path()), 1);
+    assert_eq!(
+        *admin.read.lock().unwrap(),
+        ["age-plugin-tester decrypts 2 files; it may wait for a PIN or a touch", "touch\\u{1b}[31m it"],
+        "what is waited for; what it says is safe on a terminal"
+    );
 
     let seen = fs::read_to_string(dir.path().join("environment")).unwrap();
     let names: BTreeSet<&str> = seen.lines().filter_map(|line| line.split('=').next()).collect();
@@ -438,7 +432,26 @@ fn a_plugin_is_run_once_for_many_files_and_sees_only_its_own_environment() {
     assert!(names.is_subset(&BTreeSet::from(["ONLY", "PATH", "PWD", "SHLVL", "_"])), "{seen}");
 
     opener.open(&sealed(&public)).unwrap();
-    assert_eq!(fs::read_to_string(dir.path().join("runs")).unwrap(), "run\n", "not run when it is not needed");
+    assert_eq!(age_plugin::runs(dir.path()), 1, "not run when it is not needed");
+}
+
+#[test]
+fn identities_of_plugins_may_be_under_a_passphrase_and_are_named_where_they_open_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    build_plugin(dir.path(), "");
+    let admin = Admin::who_knows("x");
+    let mut opener = Opener::new(admin.clone(), plugins(dir.path()));
+    opener.add("card", &secret(&under_passphrase(&plugin_identity(), "x"))).unwrap();
+    assert_eq!(opener.open(&for_tester("one")).unwrap(), secret("one"));
+    let (_, public) = age_pair();
+    let error = opener.open(&sealed(&public)).unwrap_err().to_string();
+    assert!(error.contains("tried: card, card (age-plugin-tester)"), "{error}");
+    assert_eq!(admin.asked(), 1);
+    let denied = Plugins { allowed: BTreeSet::new(), ..plugins(dir.path()) };
+    let mut opener = Opener::new(Admin::who_knows("x"), denied);
+    opener.add("card", &secret(&under_passphrase(&plugin_identity(), "x"))).unwrap();
+    let (closed, _) = no_identity(opener.open(&for_tester("one")));
+    assert!(closed[0].contains("`tester`, which is not enabled"), "{closed:?}");
 }
 
 #[test]
@@ -458,7 +471,7 @@ fn what_a_plugin_decrypted_is_forgotten_and_unlocked_identities_are_not() {
         assert_eq!(ring.open(&of_plugin).unwrap().secret, secret("one"));
         assert_eq!(ring.open(&of_identity).unwrap().secret, secret("hunter2"));
         ring.forget_decrypted();
-        assert_eq!(fs::read_to_string(folder.path().join("runs")).unwrap().lines().count(), asked);
+        assert_eq!(age_plugin::runs(folder.path()), asked);
     }
     assert_eq!(admin.asked(), 1, "one passphrase a run");
 }

@@ -91,7 +91,7 @@ fn what_is_no_recipient_is_named() {
     let message = error("age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq").to_string();
     assert!(message.contains("`age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq…`"), "{message}");
     for text in
-        ["", "hello", "ssh-dss AAAA", "ssh-ed25519", "ssh-ed25519 !!!!", "age1", "AGE1QQ", "ecdsa-sha2-nistp256 AAAA"]
+        ["", "hello", "ssh-dss AAAA", "ssh-ed25519", "ssh-ed25519 !!!!", "age1", "AGE1QQ", "age1tag1qq", "age1pq1qq"]
     {
         let error = error(text);
         assert!(matches!(error, Error::Recipient { .. }), "{text}: {error}");
@@ -102,9 +102,15 @@ fn what_is_no_recipient_is_named() {
 }
 
 #[test]
-fn a_plugin_is_refused_by_name() {
-    let error = error("age1yubikey1qwt50d05nh5vutpdzmlg5wn80xq5negm4uj9ghv0snvdd3yysf5yw3rhl3t");
-    assert!(matches!(&error, Error::Plugin { plugin, .. } if plugin == "yubikey"), "{error}");
+fn a_key_that_only_signs_is_refused_with_what_to_use_instead() {
+    for (text, instead) in [
+        ("sk-ssh-ed25519@openssh.com AAAA", "age-plugin-fido2-hmac"),
+        ("sk-ecdsa-sha2-nistp256@openssh.com AAAA", "age-plugin-yubikey"),
+        ("ecdsa-sha2-nistp256 AAAA", "age-plugin-se"),
+    ] {
+        let error = error(text);
+        assert!(error.hint().unwrap().contains(instead), "{text}: {error}");
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@ use artifacts_seam::{ComponentEvent, FileError, Usage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::record::{CallOutcome, Decryption, FileAccess, HostCall, Observed, UNDECRYPTED, WorkerReport, is_denial};
+use crate::record::{
+    CallOutcome, Decryption, FileAccess, HostCall, Observed, PluginProgram, UNDECRYPTED, WorkerReport, is_denial,
+};
 use crate::request::{CallRequest, Operation};
 
 /// Describes a call before it begins.
@@ -45,6 +47,8 @@ pub struct Call<'a> {
     pub result: CallOutcome,
     /// Whether a plaintext was given out.
     pub accessed_plaintext: bool,
+    /// The age plugins that were run for it.
+    pub plugins: Vec<PluginProgram>,
     /// What an identity decrypted.
     pub decryptions: Vec<Decryption>,
 }
@@ -82,6 +86,7 @@ impl CallEnd {
             },
             observed: Observed {
                 calls: host_calls(call.events, call.accessed_plaintext),
+                plugins: call.plugins,
                 decryptions: call.decryptions,
                 result: call.result,
                 accessed_plaintext: call.accessed_plaintext,

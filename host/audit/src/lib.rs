@@ -32,7 +32,7 @@ pub use line::{Line, LineLink, Skipped, line_schema};
 pub use log::{AuditLog, SyncMode};
 pub use moment::parse as parse_moment;
 pub use read::{Filter, LogContents, Record, read};
-pub use record::{CallOutcome, Decryption, FileAccess, HostCall, Observed, WorkerReport, is_denial};
+pub use record::{CallOutcome, Decryption, FileAccess, HostCall, Observed, PluginProgram, WorkerReport, is_denial};
 pub use record_kind::{ConsentRecord, ConsentSubject, RecordKind, RunRecord, User};
 pub use request::{CallRequest, Operation};
 pub use summary::{AccessCounts, Denial, Located, Summary, summarize};

@@ -17,6 +17,9 @@ pub struct Observed {
     pub asked: CallRequest,
     /// What the component requested of the host, by call; each failure on its own.
     pub calls: Vec<HostCall>,
+    /// The age plugins that were run for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<PluginProgram>,
     /// The age files that an identity decrypted for it, and those that were not decrypted.
     #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "openings")]
     pub decryptions: Vec<Decryption>,
@@ -25,6 +28,16 @@ pub struct Observed {
     /// Whether the component was given a plaintext.
     #[serde(alias = "saw_plaintext")]
     pub accessed_plaintext: bool,
+}
+
+/// Describes an age plugin that was run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct PluginProgram {
+    /// Its name, `yubikey` for `age-plugin-yubikey`.
+    pub plugin: String,
+    /// The program, without symbolic links.
+    pub program: String,
 }
 
 /// Why a decryption fails that is not denied, in the host's own words; see the contract's `failure`.
@@ -42,7 +55,7 @@ pub struct Decryption {
     /// The stored file that it is, as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// The kind of identity that decrypted it: `age`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
+    /// The kind of identity that decrypted it: `age`, `age-pq`, `ssh-ed25519`, `ssh-rsa` or `plugin NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// Why it was not decrypted: `denied`, `no-identity` or `corrupt`.

@@ -34,6 +34,9 @@ pub struct Summary {
     pub requested: BTreeMap<String, u64>,
     /// Calls in which it was given a plaintext.
     pub accessed_plaintext: u64,
+    /// The programs of age plugins that were run for it, and how often.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub plugins: BTreeMap<String, u64>,
     /// Age files that were decrypted for it, by kind of identity.
     pub decrypted: BTreeMap<String, u64>,
     /// Age files that could not be decrypted: because no identity matches, or because the file is damaged.
@@ -144,6 +147,9 @@ impl Summary {
     fn add_ended(&mut self, ended: &CallEnd) {
         let observed = &ended.observed;
         self.accessed_plaintext += u64::from(observed.accessed_plaintext);
+        for plugin in &observed.plugins {
+            *self.plugins.entry(plugin.program.clone()).or_default() += 1;
+        }
         for call in &observed.calls {
             match &call.error {
                 None => *self.requested.entry(call.call.clone()).or_default() += call.count,

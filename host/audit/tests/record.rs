@@ -54,6 +54,7 @@ fn call(operation: Operation, events: &[ComponentEvent]) -> Call<'_> {
         usage: Usage { memory: 1, micros: 2, calls: 3 },
         result: CallOutcome::Denied,
         accessed_plaintext: false,
+        plugins: Vec::new(),
         decryptions: Vec::new(),
     }
 }

@@ -31,6 +31,7 @@ pub fn in_short(summary: &Summary, console: Console) -> String {
     line("files", files(summary));
     line("plaintext", plaintext(summary));
     line("decrypted", decrypted(summary));
+    line("age plugins", plugins(summary));
     line("failed", failed(summary));
     line("interrupted", interrupted(summary));
     for value in denied(&summary.denied) {
@@ -119,6 +120,12 @@ fn decrypted(summary: &Summary) -> String {
         phrases.push(format!("not decrypted: {}", counts(&summary.not_decrypted)));
     }
     terminal(&phrases.join("; ")).into_owned()
+}
+
+/// `/nix/store/…/age-plugin-yubikey (run 2 times)`.
+fn plugins(summary: &Summary) -> String {
+    let phrase = |(program, count): (&String, &u64)| format!("{program} (run {})", counted(*count, "time"));
+    terminal(&summary.plugins.iter().map(phrase).collect::<Vec<_>>().join(", ")).into_owned()
 }
 
 fn failed(summary: &Summary) -> String {
@@ -271,6 +278,9 @@ fn of_ended(ended: &CallEnd) -> String {
     for call in &observed.calls {
         let error = error(call.error.as_deref(), call.denied);
         let _ = write!(text, "\n  observed  {} x{}{error}", terminal(&call.call), call.count);
+    }
+    for plugin in &observed.plugins {
+        let _ = write!(text, "\n  ran       {}", terminal(&plugin.program));
     }
     for decryption in &observed.decryptions {
         let header = decryption.header.map_or_else(|| "?".to_owned(), |header| header.to_string()[..12].to_owned());

@@ -134,7 +134,9 @@ impl Context {
     ) -> Result<Tools, Failure> {
         let now = Environment::now();
         let found = self.place(declared)?;
-        let backends = Box::new(self.backends(declared, &found));
+        let identities = identities::IdentityOptions::new(&self.global, &self.environment, &repository(&found.root));
+        let plugins = identities.recipient_plugins();
+        let backends = Box::new(self.backends(declared, &found).sealing(plugins.clone()));
         let Opened { root, checkout, log, trust } = found;
         let path = root.path().display().to_string();
         let Global { accept_clone, no_input, .. } = self.global;
@@ -146,8 +148,8 @@ impl Context {
             evaluator: Box::new(evaluator),
             generators: Arc::new(self.generators()),
             operator: Box::new(TerminalOperator::new(flags, self.console, answers, owner)),
-            identities: identities::IdentityOptions::new(&self.global, &self.environment, repository(&root))
-                .identities(),
+            identities: identities.identities(),
+            plugins,
             headers: HeaderMemory::new(headers(&self.environment)?, checkout.clone(), confirm),
             root,
             checkout,

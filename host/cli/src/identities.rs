@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use artifacts_age::{IdentityError, Opener, Plugins};
+use artifacts_age::{IdentityError, Opener, Plugins, RecipientPlugins};
 use artifacts_flow::Identities;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
@@ -71,26 +71,32 @@ impl GivenKeys {
 impl IdentityOptions {
     /// Takes what was passed, and what the environment says. Files that are passed with `-i` are the only ones, then
     /// `$ARTIFACTS_IDENTITY`; else what sops would take and the usual files, all of them. Programs of the `repository` are not run.
-    pub fn new(global: &Global, environment: &Environment, repository: Vec<PathBuf>) -> Self {
+    pub fn new(global: &Global, environment: &Environment, repository: &[PathBuf]) -> Self {
         let mut named = global.identity.clone();
         if named.is_empty() {
             named.extend(environment.get("ARTIFACTS_IDENTITY").map(PathBuf::from));
         }
         let (mut given, mut usual) = (GivenKeys::default(), Vec::new());
         if named.is_empty() {
-            given = GivenKeys::new(environment, repository);
+            given = GivenKeys::new(environment, repository.to_vec());
             // sops, too, looks there only where no other file is named.
             let keys = environment.config("sops/age/keys.txt").filter(|_| given.file.is_none());
             let ssh = [environment.home(".ssh/id_ed25519"), environment.home(".ssh/id_rsa")];
             usual.extend(ssh.into_iter().chain([keys]).flatten());
         }
-        Self { named, given, usual, plugins: plugins(global, environment), no_input: global.no_input }
+        Self { named, given, usual, plugins: plugins(global, environment, repository), no_input: global.no_input }
     }
 
     /// The keys, read when they are needed.
     pub fn identities(&self) -> Identities {
         let source = self.clone();
         Identities::new(move || source.opener())
+    }
+
+    /// Returns what runs the plugins of recipients; they ask the person as those of identities do.
+    pub fn recipient_plugins(&self) -> RecipientPlugins {
+        let no_input = self.no_input;
+        RecipientPlugins::new(self.plugins.clone(), move || person(no_input))
     }
 
     fn opener(&self) -> Result<Opener, Failure> {
@@ -138,7 +144,8 @@ fn add_content(opener: &mut Opener, name: &str, content: Result<Secret, String>)
     }
 }
 
-fn plugins(global: &Global, environment: &Environment) -> Plugins {
+/// Returns the plugins that the person allows. Programs of the `repository` are none.
+pub fn plugins(global: &Global, environment: &Environment, repository: &[PathBuf]) -> Plugins {
     let mut allowed = global.age_plugin.clone();
     if allowed.is_empty()
         && let Some(names) = environment.get("ARTIFACTS_AGE_PLUGINS").and_then(std::ffi::OsStr::to_str)
@@ -148,7 +155,34 @@ fn plugins(global: &Global, environment: &Environment) -> Plugins {
     let see = |name: &str| Some((OsString::from(name), environment.get(name)?.to_owned()));
     Plugins {
         allowed: allowed.into_iter().collect(),
-        dirs: std::env::split_paths(environment.search_path()).filter(|dir| dir.is_absolute()).collect(),
+        dirs: plugin_dirs(environment, repository),
         environment: FOR_PLUGINS.into_iter().filter_map(see).collect(),
+        ..Plugins::default()
+    }
+}
+
+/// Returns where programs of plugins are looked for: the directories of `PATH` outside of the repository.
+fn plugin_dirs(environment: &Environment, repository: &[PathBuf]) -> Vec<PathBuf> {
+    let is_outside =
+        |dir: &PathBuf| dir.canonicalize().is_ok_and(|dir| !repository.iter().any(|top| dir.starts_with(top)));
+    std::env::split_paths(environment.search_path()).filter(|dir| dir.is_absolute() && is_outside(dir)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn no_plugin_of_the_repository_is_run() {
+        let (repository, bin) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (own, link) = (repository.path().join("bin"), bin.path().join("link"));
+        std::fs::create_dir(&own).unwrap();
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        let path =
+            std::env::join_paths([own.as_path(), &link, Path::new("bin"), Path::new("/nowhere"), bin.path()]).unwrap();
+        let environment = Environment::of([("PATH".into(), path)]);
+        let repository = [repository.path().canonicalize().unwrap()];
+        assert_eq!(plugin_dirs(&environment, &repository), [bin.path()]);
     }
 }

@@ -21,6 +21,7 @@ mod environment;
 mod evaluator;
 mod exit;
 mod explained_backend;
+mod generated_key;
 mod given_files;
 mod given_value;
 mod global;

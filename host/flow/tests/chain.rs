@@ -177,6 +177,33 @@ fn refused_recipients_are_written_to_no_file() {
 }
 
 #[test]
+fn what_no_plugin_encrypts_here_is_told_before_anyone_is_asked() {
+    let desk = Desk::new();
+    desk.world.borrow_mut().recipients(&["admin", "age1tester1wg5z3tth"]);
+    let report = generated(&desk, &one());
+    assert!(messages(&report)[0].contains("needs age plugin `tester`, which is not enabled"), "{:?}", report.errors);
+    let hint = report.errors[0].hint.clone().unwrap();
+    assert!(hint.contains("--age-plugin tester"), "{hint}");
+    assert_eq!((desk.take_said().len(), desk.world.borrow().count("serialize")), (0, 0));
+    let selection = run(&desk, &one()).select(&[]);
+    let preview = run(&desk, &one()).survey(&selection).preview(&Generate::default());
+    assert!(messages(&preview)[0].contains("`tester`"), "{:?}", preview.errors);
+    assert_eq!(status(&desk, &one()).errors, [], "nothing is encrypted to see what is stored");
+}
+
+#[test]
+fn recipients_that_age_does_not_mix_are_an_error_that_names_both_kinds() {
+    let desk = Desk::new();
+    let fleet = Fleet::new().machine("web1").admin("alice", "age1alice").admin("bob", "age1pq1bob").secret("a");
+    desk.world.borrow_mut().recipients(&["age1alice", "age1pq1bob"]);
+    let report = generated(&desk, &fleet);
+    assert!(messages(&report)[0].contains("post-quantum recipients (bob) and others (alice)"), "{:?}", report.errors);
+    assert_eq!((desk.take_said().len(), desk.world.borrow().count("serialize")), (0, 0));
+    desk.world.borrow_mut().sees_plaintext = true;
+    assert!(generated(&desk, &fleet).errors.is_empty(), "it may encrypt to each alone");
+}
+
+#[test]
 fn a_refusal_is_one_failure_however_many_secrets_it_is_about() {
     let fleet = three().secret("d").depends_on("a");
     for (answer, said) in [

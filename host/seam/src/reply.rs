@@ -93,6 +93,16 @@ impl KeyKind {
         }
     }
 
+    /// Returns whether age calls the key post-quantum: it mixes these with no others in a file. None where only a plugin knows, or
+    /// where it is not a key of age.
+    pub fn is_post_quantum(self) -> Option<bool> {
+        match self {
+            Self::Pq | Self::TagPq => Some(true),
+            Self::X25519 | Self::SshEd25519 | Self::SshRsa | Self::Tag => Some(false),
+            Self::Plugin | Self::Other => None,
+        }
+    }
+
     /// Returns the type of a key, by its beginning: whether it is sound is for whoever encrypts to find.
     pub fn of(key: &str) -> Self {
         if key.starts_with("ssh-ed25519 ") {

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_age::Sealer;
+use artifacts_age::{RecipientPlugins, Sealer};
 use artifacts_declared::Recipients;
 use artifacts_digest::HeaderHash;
 use artifacts_seam::{
@@ -107,6 +107,13 @@ impl WorkerSession {
 
     fn new(component: &Component, grants: Grants, limits: Limits, connection: Connection) -> Self {
         Self { component: component.clone(), grants, limits, connection, sealer: Sealer::default() }
+    }
+
+    /// Encrypts to recipients of these plugins as well.
+    #[must_use]
+    pub fn sealing(mut self, plugins: RecipientPlugins) -> Self {
+        self.sealer = Sealer::new(plugins);
+        self
     }
 
     /// Returns the component.

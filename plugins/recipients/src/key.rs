@@ -27,13 +27,22 @@ fn hint(words: &[&str]) -> &'static str {
         [_, "ssh-ed25519" | "ssh-rsa", blob, ..] if is_base64(blob) => {
             "remove the host name before the key: `ssh-keyscan -t ed25519 HOST | cut -d' ' -f2-`"
         }
+        [kind, ..] if kind.starts_with("sk-") => {
+            "this SSH key only signs; use the same security key through an age plugin: `age-plugin-fido2-hmac -g`, or \
+             `age-plugin-yubikey` for a YubiKey"
+        }
+        [kind, ..] if kind.starts_with("ecdsa-sha2-") => {
+            "this SSH key only signs; use an ssh-ed25519 or age key; of a key in hardware the recipient of its age plugin: \
+             age-plugin-yubikey, age-plugin-tpm, age-plugin-se"
+        }
         _ => "a public key is `age1…`, `ssh-ed25519 AAAA…` or `ssh-rsa AAAA…`",
     }
 }
 
 fn is_age(text: &str) -> bool {
     text.strip_prefix("age1").is_some_and(|rest| {
-        rest.len() >= 10 && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        rest.len() >= 6
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_+.".contains(&byte))
     })
 }
 
@@ -81,6 +90,22 @@ mod tests {
             let failure = read(text).unwrap_err();
             assert_eq!(failure.kind, "config", "{text:?}");
             assert!(failure.hint.is_some() || failure.message.contains("lines"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn keys_of_every_kind_are_taken_and_keys_that_only_sign_are_told_what_to_use_instead() {
+        for text in
+            ["age1tag1qt8lw0ual6avl", "age1tagpq1m3e4wvp6hz", "age1pq1qqqqqq", "age1yubikey1qwt50d", "age1se1qqqqqq"]
+        {
+            assert_eq!(read(text).unwrap(), text);
+        }
+        for (text, instead) in [
+            ("sk-ssh-ed25519@openssh.com AAAA", "age-plugin-fido2-hmac"),
+            ("sk-ecdsa-sha2-nistp256@openssh.com AAAA", "age-plugin-yubikey"),
+            ("ecdsa-sha2-nistp256 AAAA", "age-plugin-se"),
+        ] {
+            assert!(read(text).unwrap_err().hint.unwrap().contains(instead), "{text}");
         }
     }
 

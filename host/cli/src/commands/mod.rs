@@ -11,6 +11,7 @@ pub mod generate;
 pub mod get;
 pub mod graph;
 pub mod help;
+pub mod keygen;
 pub mod man;
 pub mod provision;
 pub mod prune;
@@ -77,6 +78,8 @@ pub enum Command {
     Activate(activate::Options),
     /// Show what backends accessed
     Audit(audit::Options),
+    /// Generate a key for yourself, and print the line that declares it
+    Keygen(keygen::Options),
     /// Move entries that are no longer declared to the trash
     #[command(visible_alias = "collect-garbage")]
     Prune(prune::Options),
@@ -132,6 +135,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::SopsConfig(options) => options.run(&cli.global, console),
         Command::Activate(options) => options.run(&cli.global, console),
         Command::Audit(options) => options.run(&cli.global, console),
+        Command::Keygen(options) => options.run(&cli.global, console),
         Command::Backend(command) => command.run(&cli.global, console),
         Command::Schema(options) => options.run(console),
         Command::Complete(options) => options.run(Cli::command(), console),

@@ -206,6 +206,21 @@ pub const TEXTS: &[CommandText] = &[
         see_also: &["artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
     },
     CommandText {
+        command: "keygen",
+        description: &[
+            "Generates an age key and prints the line that declares its recipient. The file is readable by you alone, and nothing \
+             that exists is overwritten.",
+            "With `--plugin NAME` the age plugin generates the key in hardware; it may ask you. Its own arguments follow after `--`.",
+        ],
+        examples: &[
+            ("artifacts keygen -o ~/.config/sops/age/keys.txt", "where `artifacts` and sops look for it"),
+            ("artifacts keygen --pq -o key.txt", "a post-quantum key"),
+            ("artifacts keygen --plugin yubikey -o yubikey.txt", "a key in a YubiKey"),
+        ],
+        exit: DONE,
+        see_also: &["artifacts-rekey(1)", "artifacts-environment(7)"],
+    },
+    CommandText {
         command: "activate",
         description: &[
             "Generates the artifacts of backends that work on the target, such as `dummy`. The modules run it at activation.",

@@ -26,6 +26,11 @@ pub(crate) mod sealed {
             false
         }
 
+        /// Returns whether its steps are encrypted here.
+        fn encrypts(&self) -> bool {
+            true
+        }
+
         /// Returns the steps, and the failures that are foreseeable. Asks no one and writes nothing.
         fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<Self::Details>;
 

@@ -25,6 +25,7 @@ impl<'r, C: Change> Locked<'r, C> {
                 Tickets::default()
             })
         };
+        base.expect_encryption();
         Agreed { base, change, details, tickets }
     }
 }

@@ -37,7 +37,7 @@ impl<'r> Surveyed<'r> {
         let plan = change.plan(self.run, &self.selection, &mut self.survey);
         self.run.tools.report_missing_layers();
         let report = change.begin(self.run, &self.selection, &self.survey, &plan);
-        let (mut base, mut details) = self.base(plan, StorageWriters::default(), report);
+        let (mut base, mut details) = self.base(change, plan, StorageWriters::default(), report);
         if let Err(failure) = change.describe(&mut base, &mut details) {
             base.progress.drop_all(failure);
         }
@@ -62,7 +62,7 @@ impl<'r> Surveyed<'r> {
         }
         self.run.tools.report_missing_layers();
         let report = change.begin(self.run, &self.selection, &self.survey, &plan);
-        let (base, details) = self.base(plan, writers, report);
+        let (base, details) = self.base(&change, plan, writers, report);
         Locked::new(base, change, details)
     }
 
@@ -88,9 +88,19 @@ impl<'r> Surveyed<'r> {
         }
     }
 
-    fn base<D>(self, plan: Plan<D>, writers: StorageWriters, report: Report) -> (Base<'r>, D) {
+    fn base<C: Planned>(
+        self,
+        change: &C,
+        plan: Plan<C::Details>,
+        writers: StorageWriters,
+        report: Report,
+    ) -> (Base<'r>, C::Details) {
         let Self { run, selection, survey } = self;
         let progress = Progress::new(plan.steps, plan.failures, run.tools.cancel.clone());
-        (Base { run, selection, survey, writers, progress, report }, plan.details)
+        let mut base = Base { run, selection, survey, writers, progress, report };
+        if change.encrypts() {
+            base.keep_encryptable();
+        }
+        (base, plan.details)
     }
 }

@@ -13,6 +13,7 @@ use super::configured::check_config;
 use super::elsewhere::Storages;
 use super::extras;
 use super::facts::facts;
+use super::mixed::mixed;
 use crate::failure;
 use crate::tools::{HeaderMemory, Phase, Tools};
 
@@ -147,6 +148,7 @@ fn ask(
         Err(why) => return survey.fail_all(instances, &why),
     };
     let (limit, schema) = (opened.terms.limits.output, Arc::clone(&opened.terms.config));
+    let host_encrypts = !opened.terms.grants.plaintext;
     // A configuration that its backend does not take is not given to it.
     let fit = instances.iter().copied().filter(|instance| survey.configured(backend, &schema, instance));
     let instances = fit.collect::<Vec<_>>();
@@ -181,7 +183,10 @@ fn ask(
         };
         *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
         for (look, answer) in asked.into_iter().zip(checks.answers) {
-            let answer = CheckResult::from_backend(&look, answer);
+            let mut answer = CheckResult::from_backend(&look, answer);
+            if host_encrypts && let Some((why, hint)) = mixed(&tools.keys, &answer.recipients, &answer.labels) {
+                answer = CheckResult { hint: Some(hint), ..CheckResult::new(Said::Failed(why)) };
+            }
             survey.note(&look, answer, now);
         }
         for look in unasked {

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use artifacts_age::RecipientPlugins;
 use artifacts_audit::AuditLog;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
@@ -62,6 +63,8 @@ pub struct Tools {
     pub operator: Box<dyn Operator>,
     /// The admin's identities, for what is decrypted.
     pub identities: Identities,
+    /// The age plugins of recipients.
+    pub plugins: RecipientPlugins,
     /// For which file each header was encrypted.
     pub headers: HeaderMemory,
     /// Whose keys are declared; a run reads them.
@@ -111,7 +114,8 @@ impl Tools {
     /// Opens a backend to be called; none where it stores nothing on this machine.
     pub(crate) fn session<'a>(&'a mut self, backend: &'a Name) -> Result<Option<Recorded<'a>>, Failure> {
         let context = self.context();
-        Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend, context)
+        let session = Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend, context)?;
+        Ok(session.map(|session| session.with_plugins(&self.plugins)))
     }
 
     /// Returns the same, with the identities.
@@ -121,7 +125,7 @@ impl Tools {
     ) -> Result<Option<(Recorded<'a>, &'a mut Identities)>, Failure> {
         let context = self.context();
         let session = Recorded::open(&mut *self.backends, self.audit.as_ref(), &mut *self.operator, backend, context)?;
-        Ok(session.map(|session| (session, &mut self.identities)))
+        Ok(session.map(|session| (session.with_plugins(&self.plugins), &mut self.identities)))
     }
 
     /// Returns the storage of an instance; none where its backend is unknown.

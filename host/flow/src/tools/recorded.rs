@@ -1,6 +1,7 @@
 //! Every call of a backend and every use of an identity is between two lines of the audit log.
 
-use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation};
+use artifacts_age::{PluginRun, RecipientPlugins};
+use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation, PluginProgram};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
 use artifacts_seam::{CallContext, CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
@@ -19,6 +20,7 @@ pub struct Recorded<'a> {
     session: &'a mut dyn Session,
     terms: &'a Terms,
     log: Option<&'a AuditLog>,
+    plugins: Option<&'a RecipientPlugins>,
     operator: &'a mut dyn Operator,
     context: CallContext,
 }
@@ -36,7 +38,13 @@ impl<'a> Recorded<'a> {
         context: CallContext,
     ) -> Result<Option<Self>, Failure> {
         let ready = backends.open(backend)?.session();
-        Ok(ready.map(|(session, terms)| Self { backend, session, terms, log, operator, context }))
+        Ok(ready.map(|(session, terms)| Self { backend, session, terms, log, plugins: None, operator, context }))
+    }
+
+    /// Records the age plugins that these run as well.
+    #[must_use]
+    pub fn with_plugins(self, plugins: &'a RecipientPlugins) -> Self {
+        Self { plugins: Some(plugins), ..self }
     }
 
     /// Returns what is known of the backend.
@@ -119,9 +127,10 @@ impl<'a> Recorded<'a> {
         };
         let number = self.log.map(|log| log.begun(asked.clone())).transpose().map_err(unwritten)?;
         let made = act(self.session);
+        let plugins = self.plugins.map(RecipientPlugins::take_runs).into_iter().flatten().map(plugin_program).collect();
         let CallResult { events, usage, result, failure, saw_plaintext, decryptions } = made.ended();
         let saw_plaintext = saw_plaintext || after_plaintext;
-        let call = Call { asked, events, usage, result, accessed_plaintext: saw_plaintext, decryptions };
+        let call = Call { asked, events, usage, result, accessed_plaintext: saw_plaintext, plugins, decryptions };
         let denials = call.denials();
         let written = match (self.log, number) {
             (Some(log), Some(number)) => log.ended(number, call),
@@ -211,6 +220,10 @@ impl<'a> CallResult<'a> {
         let decryptions = decryptions.iter().map(decryption).collect();
         Self { events, usage, result: CallOutcome::Done, failure: None, saw_plaintext, decryptions }
     }
+}
+
+fn plugin_program(PluginRun { plugin, program }: PluginRun) -> PluginProgram {
+    PluginProgram { plugin, program: program.to_string_lossy().into_owned() }
 }
 
 fn decryption(opening: &DecryptAttempt) -> Decryption {

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use artifacts_age::RecipientPlugins;
 use artifacts_contract::{Component, Grants, effective, limits_from_json, raised_limits, read_file};
 use artifacts_declared::{ComponentSource, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
@@ -28,6 +29,7 @@ pub struct Registry {
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
     nix: Nix,
     on_target: bool,
+    plugins: RecipientPlugins,
 }
 
 /// Holds the backends inside the program.
@@ -84,6 +86,7 @@ impl Registry {
             opened: BTreeMap::new(),
             nix,
             on_target: false,
+            plugins: RecipientPlugins::default(),
         }
     }
 
@@ -91,6 +94,13 @@ impl Registry {
     #[must_use]
     pub fn asking(mut self, accept: Accept) -> Self {
         self.accept = accept;
+        self
+    }
+
+    /// The same with age plugins that encrypt.
+    #[must_use]
+    pub fn sealing(mut self, plugins: RecipientPlugins) -> Self {
+        self.plugins = plugins;
         self
     }
 
@@ -145,7 +155,8 @@ impl Registry {
         }
         let (worker, home) = (self.worker)()?;
         let session = WorkerSession::open(&component, grants, limits, &worker)
-            .map_err(|e| Failure::about(name.to_string(), e))?;
+            .map_err(|e| Failure::about(name.to_string(), e))?
+            .sealing(self.plugins.clone());
         Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(ComponentFile { session, _home: home }))))
     }
 

@@ -24,6 +24,10 @@ pub struct Adopt;
 impl Planned for Adopt {
     type Details = BTreeMap<InstanceName, Adoption>;
 
+    fn encrypts(&self) -> bool {
+        false
+    }
+
     fn reaches(&self) -> bool {
         true
     }

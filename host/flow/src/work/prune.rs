@@ -32,6 +32,10 @@ pub struct PrunePlan {
 impl Planned for Prune {
     type Details = PrunePlan;
 
+    fn encrypts(&self) -> bool {
+        false
+    }
+
     fn plan(&self, run: &mut Run, selection: &Selection, _: &mut Survey) -> Plan<PrunePlan> {
         let selectors = &selection.selectors;
         let found = run.owners().and_then(|owners| orphans(&run.tools, &owners, &run.instances));

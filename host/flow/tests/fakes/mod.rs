@@ -140,6 +140,7 @@ impl Desk {
                 at_question: self.at_question.clone(),
             }),
             identities: Identities::none(),
+            plugins: artifacts_age::RecipientPlugins::default(),
             headers: HeaderMemory::new(known, checkout, Box::new(|_| Ok(true))),
             trust: Trust::new(state.join("accepted")),
             state,

@@ -37,6 +37,8 @@ pub struct World {
     pub misbehave: BTreeMap<usize, Misbehavior>,
     /// Instances of which no call succeeds.
     pub broken: BTreeSet<String>,
+    /// Whether it is granted to see plaintext.
+    pub sees_plaintext: bool,
     /// Whether it reads secrets back.
     pub retrieves: bool,
     /// Whether it has the host encrypt: beside each file an age file of its own then.
@@ -66,6 +68,7 @@ impl Default for World {
             calls: Vec::new(),
             misbehave: BTreeMap::new(),
             broken: BTreeSet::new(),
+            sees_plaintext: false,
             retrieves: true,
             seals: false,
             sealed: 0,
@@ -89,7 +92,7 @@ impl World {
             bundled: true,
             retrieves: self.retrieves,
             requests_plaintext: true,
-            grants: Grants::default(),
+            grants: Grants { plaintext: self.sees_plaintext, ..Grants::default() },
             limits: Limits::default(),
             config: Arc::new(ConfigSchema::new(self.config.as_object().unwrap()).unwrap()),
         }

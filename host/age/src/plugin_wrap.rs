@@ -1,0 +1,103 @@
+//! Encrypting by a plugin: the protocol `recipient-v1`.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use age_core::format::{FileKey, Stanza, is_arbitrary_string};
+use age_core::secrecy::ExposeSecret as _;
+
+use crate::Prompter;
+use crate::plugin::Plugins;
+use crate::plugin_process::{Message, PluginProcess};
+
+/// Holds what a plugin wrapped.
+pub(crate) struct Wrapping {
+    /// The stanzas of each file key, in their order.
+    pub stanzas: Vec<Vec<Stanza>>,
+    /// What keeps the recipients apart from others: age mixes only recipients of the same labels.
+    pub labels: BTreeSet<String>,
+    /// Error messages of the plugin, escaped.
+    errors: Vec<String>,
+    /// Whether the labels were given.
+    labeled: bool,
+}
+
+/// Has one plugin wrap many file keys, each to all of these recipients, in one session.
+pub(crate) fn wrap(
+    name: &str,
+    plugins: &Plugins,
+    recipients: &[&str],
+    keys: &[FileKey],
+    prompter: &dyn Prompter,
+) -> Result<Wrapping, String> {
+    let mut process = PluginProcess::start(name, "recipient-v1", plugins)?;
+    let answer = ask(&mut process, recipients, keys, prompter).map_err(|error| error.to_string());
+    process.end();
+    let answer = answer?;
+    if !answer.errors.is_empty() {
+        return Err(answer.errors.join(", "));
+    }
+    if answer.stanzas.iter().any(Vec::is_empty) {
+        return Err("it encrypted nothing, and did not say why".to_owned());
+    }
+    Ok(answer)
+}
+
+fn ask(
+    process: &mut PluginProcess,
+    recipients: &[&str],
+    keys: &[FileKey],
+    prompter: &dyn Prompter,
+) -> io::Result<Wrapping> {
+    for recipient in recipients {
+        process.send("add-recipient", &[recipient], b"")?;
+    }
+    process.send("extension-labels", &[], b"")?;
+    for key in keys {
+        process.send("wrap-file-key", &[], key.expose_secret())?;
+    }
+    process.send("done", &[], b"")?;
+    let stanzas = keys.iter().map(|_| Vec::new()).collect();
+    let mut answer = Wrapping { stanzas, labels: BTreeSet::new(), errors: Vec::new(), labeled: false };
+    loop {
+        let message = process.receive()?;
+        if message.words.first().is_some_and(|word| word == "done") {
+            return Ok(answer);
+        }
+        if !process.converse(&message, prompter)? {
+            answer.take(&message, process)?;
+        }
+    }
+}
+
+impl Wrapping {
+    fn take(&mut self, message: &Message, process: &mut PluginProcess) -> io::Result<()> {
+        let words: Vec<&str> = message.words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["recipient-stanza", index, tag, args @ ..] => {
+                // What would not be read as a stanza is none.
+                let sound = [tag].into_iter().chain(args).all(is_arbitrary_string);
+                match index.parse().ok().and_then(|index: usize| self.stanzas.get_mut(index)).filter(|_| sound) {
+                    Some(of_file) => {
+                        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+                        of_file.push(Stanza { tag: (*tag).to_owned(), args, body: message.body.to_vec() });
+                    }
+                    None => self.errors.push("it sent a stanza that belongs nowhere".to_owned()),
+                }
+                process.ok(b"")
+            }
+            ["labels", labels @ ..] => {
+                if std::mem::replace(&mut self.labeled, true) {
+                    self.errors.push("it gave its labels twice".to_owned());
+                }
+                self.labels = labels.iter().map(|label| (*label).to_owned()).collect();
+                process.ok(b"")
+            }
+            ["error", ..] => {
+                self.errors.push(message.text());
+                process.ok(b"")
+            }
+            _ => process.send("unsupported", &[], b""),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A new key: its file, and the line that declares it.
+
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use artifacts_age::{NewKey, Plugins, Sealer};
+use artifacts_report::Failure;
+use artifacts_seam::Secret;
+use artifacts_text::terminal;
+use serde_json::{Value, json};
+
+use crate::environment::Environment;
+use crate::limited_input;
+
+/// Most that a plugin prints of a new key, in bytes.
+const LONGEST: usize = 1 << 16;
+
+/// How plugins are told to generate a key, as far as that is not by `--generate`.
+const GENERATE: [(&str, &str); 2] = [("se", "keygen"), ("fido2-hmac", "-g")];
+
+/// Holds a new identity, as a file of it has it, and its recipient.
+pub struct GeneratedKey {
+    identity: Secret,
+    recipient: String,
+}
+
+impl GeneratedKey {
+    /// Draws a key of age.
+    pub fn new(post_quantum: bool) -> Self {
+        let key = if post_quantum { NewKey::post_quantum() } else { NewKey::classic() };
+        let text = format!("# public key: {}\n{}", key.recipient, key.expose());
+        Self { identity: Secret::new(text.into_bytes()), recipient: key.recipient }
+    }
+
+    /// Checks that there is no file yet.
+    pub fn check(file: Option<&Path>) -> Result<(), Failure> {
+        match file.filter(|file| file.symlink_metadata().is_ok()) {
+            Some(file) => Err(exists(file)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the identity with its comments.
+    pub fn expose(&self) -> String {
+        String::from_utf8_lossy(self.identity.expose()).into_owned()
+    }
+
+    /// Writes a file that only its owner reads. Nothing that exists is replaced.
+    pub fn write(&self, file: &Path) -> Result<(), Failure> {
+        let failed = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => exists(file),
+            _ => Failure::new(file.display().to_string(), format!("cannot write the identity: {error}")),
+        };
+        let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
+        written.write_all(self.identity.expose()).map_err(failed)?;
+        written.write_all(b"\n").and_then(|()| written.sync_all()).map_err(failed)
+    }
+
+    /// Returns what a person has to know: the recipient, and how it is declared. `user` is whose it is, if that is known.
+    pub fn declared(&self, user: Option<&OsStr>) -> String {
+        let name = user.and_then(OsStr::to_str).filter(|name| is_attribute(name)).unwrap_or("NAME");
+        let recipient = &self.recipient;
+        format!("to declare it as an admin's: artifacts.recipients.{name} = \"{recipient}\";")
+    }
+
+    /// Returns the same for a program. The identity is in it where no file has it.
+    pub fn json(&self, file: Option<&Path>) -> Value {
+        match file {
+            Some(file) => json!({"recipient": self.recipient, "file": file.display().to_string()}),
+            None => json!({"recipient": self.recipient, "identity": self.expose()}),
+        }
+    }
+}
+
+fn exists(file: &Path) -> Failure {
+    Failure::new(file.display().to_string(), "it exists; an identity is never overwritten")
+        .hint(Some("pass another file with -o, or move this one away"))
+}
+
+/// Returns whether Nix takes a name as an attribute without quotes.
+fn is_attribute(name: &str) -> bool {
+    let letter = |char: char| char.is_ascii_alphabetic() || char == '_';
+    name.starts_with(letter)
+        && name.chars().all(|char| letter(char) || char.is_ascii_digit() || matches!(char, '-' | '\''))
+}
+
+/// Describes a key that an age plugin generates.
+pub struct HardwareKey<'a> {
+    /// Name of the plugin.
+    pub name: &'a str,
+    /// Arguments for it; where there are none, those that generate a key.
+    pub arguments: &'a [String],
+}
+
+impl HardwareKey<'_> {
+    /// Runs the plugin, which may ask the person, and takes what it prints.
+    pub fn generate(&self, plugins: &Plugins, environment: &Environment) -> Result<GeneratedKey, Failure> {
+        let subject = format!("age-plugin-{}", terminal(self.name));
+        let failure = |why: String| Failure::new(subject.clone(), why);
+        let program = plugins
+            .program(self.name)
+            .ok_or_else(|| failure("program not found in PATH".to_owned()).hint(Some("install the plugin")))?;
+        let own = GENERATE.iter().find(|(name, _)| *name == self.name).map_or("--generate", |(_, argument)| argument);
+        let mut command = Command::new(&program);
+        if self.arguments.is_empty() {
+            command.arg(own);
+        }
+        command.args(self.arguments).env_clear().envs(environment.variables().iter().cloned());
+        let failed = |error: std::io::Error| failure(format!("cannot run {}: {error}", program.display()));
+        let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let printed = child.stdout.take().map(|output| limited_input::read_from(output, LONGEST));
+        if !matches!(printed, Some(Ok(_))) {
+            let _ = child.kill();
+        }
+        let status = child.wait().map_err(failed)?;
+        if !status.success() {
+            return Err(failure(format!("it generated no key: {status}")));
+        }
+        let printed = printed.transpose().map_err(failed)?;
+        let hint = "pass its own arguments after `--`, or run it yourself and declare the recipient that it prints";
+        printed
+            .as_ref()
+            .and_then(generated)
+            .ok_or_else(|| failure("it printed no identity with its recipient".to_owned()).hint(Some(hint)))
+    }
+}
+
+/// Finds the recipient in what a plugin printed; none where it printed no identity.
+fn generated(printed: &Secret) -> Option<GeneratedKey> {
+    let text = std::str::from_utf8(printed.expose()).ok()?;
+    text.lines().find(|line| line.trim_start().to_ascii_uppercase().starts_with("AGE-PLUGIN-"))?;
+    let mut sealer = Sealer::default();
+    let is_recipient = |word: &&str| word.starts_with("age1") && sealer.accepts(word).is_ok();
+    let recipient = text.split(|char: char| char.is_whitespace() || "\"'`,;".contains(char)).find(is_recipient)?;
+    let recipient = recipient.to_owned();
+    let identity = Secret::new(text.trim_end().as_bytes().to_vec());
+    Some(GeneratedKey { identity, recipient })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_its_owners_and_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        GeneratedKey::check(Some(&file)).unwrap();
+        let key = GeneratedKey::new(false);
+        key.write(&file).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let before = std::fs::read(&file).unwrap();
+        assert!(GeneratedKey::check(Some(&file)).is_err());
+        assert!(GeneratedKey::new(true).write(&file).unwrap_err().message.contains("never overwritten"));
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+        std::os::unix::fs::symlink("nowhere", dir.path().join("link")).unwrap();
+        assert!(GeneratedKey::check(Some(&dir.path().join("link"))).is_err());
+    }
+
+    #[test]
+    fn the_line_that_declares_a_key_is_nix() {
+        let key = GeneratedKey::new(true);
+        for (user, name) in [(Some("alice"), "alice"), (Some("1x"), "NAME"), (Some("a b"), "NAME"), (None, "NAME")] {
+            let line = key.declared(user.map(OsStr::new));
+            assert!(line.ends_with(&format!("artifacts.recipients.{name} = \"{}\";", key.recipient)), "{line}");
+        }
+        assert!(key.recipient.starts_with("age1pq1") && key.expose().contains("\nAGE-SECRET-KEY-PQ-1"));
+    }
+
+    #[test]
+    fn what_a_plugin_prints_is_a_key_only_with_its_recipient() {
+        let found = |text: &str| generated(&Secret::new(text.as_bytes().to_vec())).map(|key| key.recipient);
+        let (recipient, identity) = ("age1tester1wg5z3tth", "AGE-PLUGIN-TESTER-1D9JQRC6AX0");
+        assert_eq!(found(&format!("#  Recipient: {recipient}\n{identity}\n")).as_deref(), Some(recipient));
+        assert_eq!(found(&format!("{identity}\n# {recipient}x")), None);
+        assert_eq!(found(&format!("# {recipient}\n")), None);
+    }
+}
