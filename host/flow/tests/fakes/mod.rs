@@ -184,6 +184,9 @@ impl Desk {
 /// The backend that stores nothing on this machine.
 pub const ON_TARGET: &str = "on-target";
 
+/// The same backend in a storage of its own, which has the same name.
+pub const VAULT: &str = "vault";
+
 pub struct FakeBackends(BTreeMap<Name, ReadyBackend>);
 
 impl FakeBackends {
@@ -191,9 +194,11 @@ impl FakeBackends {
         let (terms, storage) = (world.borrow().terms(), "secrets".to_owned());
         let session = session::FakeSession::new(world);
         let here = ReadyBackend::new(terms.clone(), storage.clone(), Some(Box::new(session)));
-        let on_target = ReadyBackend::new(terms, storage, None);
+        let on_target = ReadyBackend::new(terms.clone(), storage, None);
+        let session = session::FakeSession::new(world);
+        let vault = ReadyBackend::new(terms, VAULT.to_owned(), Some(Box::new(session)));
         let name = |name| Name::new(name).unwrap();
-        Self(BTreeMap::from([(name(BACKEND), here), (name(ON_TARGET), on_target)]))
+        Self(BTreeMap::from([(name(BACKEND), here), (name(ON_TARGET), on_target), (name(VAULT), vault)]))
     }
 }
 
