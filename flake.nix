@@ -38,10 +38,10 @@
           packages = self.packages.${pkgs.stdenv.hostPlatform.system} or { };
         in
         {
-          artifacts.programs = {
-            artifacts = lib.mkDefault (packages.artifacts or null);
-            artifacts-target = lib.mkDefault (packages.artifacts-target or null);
-          };
+          _file = "artifacts/programs";
+          key = "artifacts/programs";
+          artifacts.package = lib.mkDefault (packages.artifacts or null);
+          artifacts.targetPackage = lib.mkDefault (packages.artifacts-target or null);
         };
 
       # The modules of a kind of target: `default`, and each backend alone. The keys have each count once, however often and with
@@ -50,6 +50,7 @@
         kind: more:
         let
           module = name: imports: {
+            _file = "artifacts/${kind}/${name}";
             key = "artifacts/${kind}/${name}";
             inherit imports;
           };

@@ -20,7 +20,7 @@ pub const UNITS: &str = r#"
     options.systemd = lib.genAttrs [ "services" "sockets" "targets" "timers" "paths" "slices" ] (_: lib.mkOption {
       type = lib.types.attrsOf (lib.types.attrsOf lib.types.raw); default = { };
     }) // { sysusers.enable = lib.mkOption { default = false; }; package = lib.mkOption { default = "/systemd"; }; };
-    config.artifacts.programs = { artifacts-target = "/p"; artifacts = "/p"; };
+    config.artifacts = { targetPackage = "/p"; package = "/p"; };
   })
 "#;
 

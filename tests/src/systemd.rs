@@ -154,6 +154,11 @@ impl Configuration {
         self.boot["units"][name]["text"].as_str()
     }
 
+    /// The text of a file below `/etc`.
+    pub fn etc(&self, name: &str) -> Option<&str> {
+        self.boot["etc"][name]["text"].as_str()
+    }
+
     /// Whether another unit wants this one.
     pub fn is_wanted(&self, name: &str) -> bool {
         self.boot["units"][name]["wantedBy"].as_array().is_some_and(|by| !by.is_empty())

@@ -230,17 +230,6 @@ fn what_was_declared_otherwise_is_told_how_it_is_kept() -> Result<()> {
 }
 
 #[test]
-fn a_binary_age_file_is_told_how_to_be_kept() -> Result<()> {
-    let fleet = made()?;
-    fs::write(slice(&fleet, "a").join("secret.age"), b"age-encryption.org/v1\n-> X25519 x\n\xff")?;
-    for command in [&["adopt", "a"][..], &["status"], &["get", "a", "secret"], &["set", "a", "secret"]] {
-        let ran = fleet.run(command)?.says("`secret.age` is a binary age file").says("base64 -w 64");
-        ran.never_says("--stale").never_says("--regenerate");
-    }
-    Ok(())
-}
-
-#[test]
 fn what_is_named_is_accepted_as_it_is_and_nothing_else() -> Result<()> {
     let mut fleet = made()?;
     let second = fleet.generator("second", "#!/bin/bash\nprintf x > \"$out/secret\"\n")?;

@@ -10,7 +10,7 @@ fn the_machine_boots_and_its_service_reads_what_was_made() {
     // What NixOS has and the stand-in lacks: two of its accounts.
     let modules = format!(
         r#"[ (import {CHECK} {{ nixosModule = {{ }}; }}).nodes.machine
-          {{ artifacts.programs = {{ artifacts = "{}"; artifacts-target = "{}"; }};
+          {{ artifacts = {{ package = "{}"; targetPackage = "{}"; }};
             users.users.nobody = {{ }}; users.groups.nogroup = {{ }}; }} ]"#,
         program("artifacts").unwrap().display(),
         program("artifacts-target").unwrap().display(),

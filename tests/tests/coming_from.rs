@@ -65,14 +65,22 @@ fn is_taken_over(fleet: &Fleet) -> Result<()> {
 }
 
 #[test]
-fn armored_files_are_adopted_where_they_lie() -> Result<()> {
-    let mut fleet = fleet("agenix")?;
-    let sealed = age(&mut fleet, &["--armor"])?;
-    lay(&fleet, "env.age", &sealed)?;
-    assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(INSTANCE), "stale (receipt)");
-    fleet.run(["adopt"])?.ends(0).says("adopted web1/attic");
-    assert_eq!(fleet.stored()?[&format!("{INSTANCE}/env.age")], sealed);
-    is_taken_over(&fleet)
+fn armored_and_binary_files_are_adopted_where_they_lie() -> Result<()> {
+    for form in [&["--armor"][..], &[]] {
+        let mut fleet = fleet("agenix")?;
+        let sealed = age(&mut fleet, form)?;
+        lay(&fleet, "env.age", &sealed)?;
+        assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(INSTANCE), "stale (receipt)");
+        fleet.run(["adopt"])?.ends(0).says("adopted web1/attic");
+        assert_eq!(fleet.stored()?[&format!("{INSTANCE}/env.age")], sealed);
+        is_taken_over(&fleet)?;
+        // A value that is stored again is armored.
+        let key = fleet.key_file("web1");
+        fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey", "--all"])?.ends(0);
+        assert!(fleet.stored()?[&format!("{INSTANCE}/env.age")].starts_with(b"-----BEGIN AGE"));
+        is_taken_over(&fleet)?;
+    }
+    Ok(())
 }
 
 /// nixos-artifacts has a user's files below the user's name; here it is the flake's attribute.
@@ -95,17 +103,6 @@ fn armored_files_of_a_user_are_moved_to_the_attributes_name_and_adopted() -> Res
     let ran = fleet.run(["-i", key.to_str().unwrap(), "get", "ssh", "key"])?.ends(0);
     assert_eq!(ran.stdout, SECRET);
     Ok(())
-}
-
-#[test]
-fn a_binary_file_is_not_adopted_but_set() -> Result<()> {
-    let mut fleet = fleet("agenix")?;
-    let sealed = age(&mut fleet, &[])?;
-    lay(&fleet, "env.age", &sealed)?;
-    fleet.run(["adopt"])?.ends(1).says("`env.age` does not begin as an armored age file");
-    fs::remove_dir_all(fleet.path().join("secrets"))?;
-    set(&fleet, SECRET.as_bytes())?.ends(0);
-    is_taken_over(&fleet)
 }
 
 #[test]

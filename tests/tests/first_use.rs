@@ -150,8 +150,9 @@ fn a_receipt_is_no_evidence_on_a_machine_that_knows_nothing() -> Result<()> {
     // As on another admin's machine: the receipt names whom the push wants.
     fs::remove_dir_all(fleet.accepted_recipients())?;
     let before = fleet.stored()?;
+    let key = fleet.key_file("web1");
     for arguments in [&["generate", "--regenerate", "--yes"][..], &["rekey", "--all"]] {
-        let ran = fleet.run(arguments)?.ends(1).says("First use of");
+        let ran = fleet.run([&["-i", key.to_str().unwrap()], arguments].concat())?.ends(1).says("First use of");
         ran.says(&evil).says("--accept-recipients");
         assert_eq!(fleet.stored()?, before);
     }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
@@ -331,6 +333,39 @@ fn secrets_in_a_private_input_are_written_where_the_person_says() -> Result<()> 
     let file = ".#nixosConfigurations.web1.config.age.secrets.\"own/f\".file";
     let read = nix::nix(&checkout.path(), &["eval", "--raw", file])?;
     assert_eq!(fs::read(read)?, fs::read(stored)?);
+    Ok(())
+}
+
+#[test]
+fn generators_are_found_in_a_store_that_is_not_where_its_paths_say() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    checkout.write("gen.sh", "#!/bin/sh\necho plain > $out/f\n")?;
+    fs::set_permissions(checkout.path().join("gen.sh"), fs::Permissions::from_mode(0o755))?;
+    // One is built, and a link to another store path; one is a file of the flake.
+    let plain = "artifacts.store.plain = { files.f = { }; generator = ./gen.sh; };";
+    checkout.flake(&machine("web1", &key, plain))?;
+    let root = checkout.home().join("a store");
+    let store = format!("local?root={}", root.display());
+    // Such a store is built for in a root of its own, which has nothing that is not named.
+    let system = ["/bin", "/usr", "/lib", "/lib64"].into_iter().filter(|dir| Path::new(dir).exists());
+    let system = system.collect::<Vec<_>>().join(" ");
+    let settings = ["--store", &store, "--option", "sandbox-paths", &system];
+    let run = |command: &[&str]| {
+        let settings = settings.iter().flat_map(|word| ["--nix-arg", word]);
+        checkout.run(&settings.chain(command.iter().copied()).collect::<Vec<_>>())
+    };
+    run(&["generate", "--accept-recipients"])?.ends(0).says("generated web1/own").says("generated web1/plain");
+    assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/own/f.age")?, "made for web1\n");
+    assert_eq!(checkout.decrypt("web1", "secrets/per-machine/web1/plain/f.age")?, "plain\n");
+    let generators = fs::read_dir(root.join("nix/store"))?.flatten();
+    assert!(generators.filter(|path| path.file_name().to_string_lossy().ends_with("-g-script")).count() > 0);
+
+    // What was evaluated is known as long as it is there.
+    run(&["status"])?.ends(0).says("present");
+    checkout.evaluated()?;
+    run(&["status"])?.ends(0).says("present");
+    assert_eq!(checkout.evaluated()?, [""; 0]);
     Ok(())
 }
 

@@ -331,20 +331,24 @@ fn every_hint_about_a_yaml_file_works_and_keeps_the_value_unless_it_says_otherwi
 #[test]
 fn what_another_program_stored_is_kept_by_what_every_command_says() -> Result<()> {
     let backend = BACKENDS[0];
-    for (file, armor) in [("g.age", true), ("f.age", false)] {
+    for armor in [true, false] {
         let fleet = fleet(backend, "")?;
         fs::remove_dir_all(entry(&fleet))?;
         fs::create_dir_all(entry(&fleet))?;
         let recipient = fleet.spec()["targets"][0]["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
         let options: &[&str] = if armor { &["-a", "-r"] } else { &["-r"] };
         let mut age = Command::new("age");
-        let mut age =
-            age.args(options).arg(recipient).arg("-o").arg(entry(&fleet).join(file)).stdin(Stdio::piped()).spawn()?;
+        let mut age = age
+            .args(options)
+            .arg(recipient)
+            .arg("-o")
+            .arg(entry(&fleet).join("g.age"))
+            .stdin(Stdio::piped())
+            .spawn()?;
         age.stdin.take().context("standard input")?.write_all(b"theirs")?;
         ensure!(age.wait()?.success(), "age");
-        let words = if armor { "mv -- " } else { "`f.age` is a binary age file" };
         for command in [&["status"][..], &["adopt", "a"], &["get", "a", "f"], &["generate", "--stale"]] {
-            let ran = fleet.run(command)?.says(words);
+            let ran = fleet.run(command)?.says("mv -- ");
             assert!(!format!("{ran}").contains("--regenerate"), "{ran}");
         }
         for _ in 0..3 {

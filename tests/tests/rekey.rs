@@ -155,7 +155,8 @@ fn whoever_is_asked_sees_the_readers_with_json_on_standard_output_too() -> Resul
     let mut fleet = fleet(0)?;
     let second = fleet.new_key("second")?;
     fleet.of("web2")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    let mut desk = Desk::start(&fleet.command(["--json", "rekey"])?)?;
+    let key = fleet.key_file("admin");
+    let mut desk = Desk::start(&fleet.command(["-i", key.to_str().unwrap(), "--json", "rekey"])?)?;
     desk.sees(&second)?.sees("Encrypt to these recipients?")?.types("n\n")?;
     assert_eq!(desk.ends()?.0, Some(1));
     Ok(())
@@ -169,7 +170,8 @@ fn readers_are_shown_once() -> Result<()> {
         fleet.of(machine)["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     }
     // Of one of them it was agreed to already.
-    fleet.run(["--accept-recipients", "rekey", "per-machine/web2/a"])?.ends(1);
+    let wrong = fleet.key_file("second");
+    fleet.run(["-i", wrong.to_str().unwrap(), "--accept-recipients", "rekey", "per-machine/web2/a"])?.ends(1);
     let ran = rekey(&fleet, &["--accept-recipients"])?.ends(0);
     assert_eq!((ran.stderr.matches(&second).count(), ran.stdout.matches(&second).count()), (1, 0), "{ran}");
     Ok(())

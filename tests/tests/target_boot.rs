@@ -7,8 +7,8 @@ use artifacts_tests::systemd::{Machine, evaluate, program};
 fn a_generator_that_never_ends_fails_alone_and_a_boot_ends() {
     let modules = format!(
         r#"[ ({{ pkgs, ... }}: {{
-          artifacts.programs.artifacts-target = "{target}";
-          artifacts.programs.artifacts = "{host}";
+          artifacts.targetPackage = "{target}";
+          artifacts.package = "{host}";
           artifacts.default.backend = "dummy";
           artifacts.store.endless = {{
             files.f = {{ }};

@@ -99,8 +99,8 @@ fn modules(more: &str) -> String {
 fn modules_with(target: &Path, host: &Path, more: &str) -> String {
     format!(
         r#"[ ({{ lib, pkgs, ... }}: {{
-          artifacts.programs.artifacts-target = "{target}";
-          artifacts.programs.artifacts = "{host}";
+          artifacts.targetPackage = "{target}";
+          artifacts.package = "{host}";
           {DECLARATION}
           {more}
         }}) ]"#,

@@ -23,8 +23,7 @@ fn test_machines(name: &str, file: &str, keys: &[&str]) -> Checkout {
 
 fn evaluate(checkout: &Checkout, machines: &[&str]) -> Vec<Configuration> {
     let [target, host] = ["artifacts-target", "artifacts"].map(|name| program(name).unwrap().display().to_string());
-    let programs =
-        format!("{{ artifacts.programs.artifacts-target = \"{target}\"; artifacts.programs.artifacts = \"{host}\"; }}");
+    let programs = format!("{{ artifacts.targetPackage = \"{target}\"; artifacts.package = \"{host}\"; }}");
     evaluate_flake(&checkout.path(), machines, &programs).unwrap()
 }
 

@@ -59,7 +59,7 @@ fn a_users_units_follow_the_users_files() {
     let machine = boot(&format!(
         r#"[ {{
           xdg.stateHome = "/run/state";
-          artifacts.programs.artifacts-target = "{package}";
+          artifacts.targetPackage = "{package}";
           artifacts.default.backend = "agenix";
           artifacts.store.mail = {{
             files.password.restartUnits = [ "told.service" ];
@@ -110,8 +110,8 @@ fn a_users_artifacts_are_made_in_the_users_ram() {
     let machine = boot(&format!(
         r#"[ ({{ pkgs, ... }}: {{
           xdg.stateHome = "/run/state";
-          artifacts.programs.artifacts-target = "{target}";
-          artifacts.programs.artifacts = "{host}";
+          artifacts.targetPackage = "{target}";
+          artifacts.package = "{host}";
           artifacts.default.backend = "dummy";
           artifacts.store.mail = {{
             files.password.restartUnits = [ "told.service" ];
@@ -261,8 +261,8 @@ fn user(programs: [&std::path::Path; 2], more: &str) -> String {
         r#"[ ({{ lib, pkgs, ... }}: {{
           imports = [ {{ {AGENIX} {consumers} }} ({{ {more} }}) ];
           xdg.stateHome = "/run/state";
-          artifacts.programs.artifacts-target = "{target}";
-          artifacts.programs.artifacts = "{host}";
+          artifacts.targetPackage = "{target}";
+          artifacts.package = "{host}";
           artifacts.default.backend = "agenix";
           artifacts.store.mail = {{
             files.password.restartUnits = [ "told.service" ];
@@ -416,11 +416,8 @@ fn a_user_inside_a_machine_becomes_a_test_user_with_the_machine_and_both_agree_o
         files.f = { };
         generator = pkgs.writers.writeBash "own" "head -c 16 /dev/urandom | base64 > $out/f";
       };"#;
-    let programs = format!(
-        "artifacts.programs.artifacts-target = \"{}\"; artifacts.programs.artifacts = \"{}\";",
-        target.display(),
-        host.display()
-    );
+    let programs =
+        format!("artifacts.targetPackage = \"{}\"; artifacts.package = \"{}\";", target.display(), host.display());
     // The one line is the machine's.
     let machine = format!(
         "[ ({{ pkgs, ... }}: {{ artifacts.default.backend = \"dummy\"; {programs} {shared} }}) ] ++ ({MANAGER})"

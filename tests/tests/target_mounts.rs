@@ -6,8 +6,8 @@ use artifacts_tests::systemd::{Machine, evaluate, program};
 fn boot(modules: &str) -> Machine {
     let modules = format!(
         r#"[ ({{ pkgs, ... }}: {{
-          artifacts.programs.artifacts-target = "{target}";
-          artifacts.programs.artifacts = "{host}";
+          artifacts.targetPackage = "{target}";
+          artifacts.package = "{host}";
           artifacts.default.backend = "dummy";
           {modules}
         }}) ]"#,

@@ -8,7 +8,7 @@ use artifacts_tests::systemd::{evaluate, evaluate_home};
 
 fn module(a: &str, settings: &str) -> String {
     format!(
-        "[ ({{ lib, config, ... }}: {{ artifacts.default.backend = \"agenix\"; artifacts.programs.artifacts-target = \"/p\";
+        "[ ({{ lib, config, ... }}: {{ artifacts.default.backend = \"agenix\"; artifacts.targetPackage = \"/p\";
            artifacts.target = \"m\"; artifacts.store.a = lib.mkMerge [ {{ files.f = {{ }}; }} {{ {a} }} ]; }}) ({{ lib, ... }}: {{ {settings} }}) ]"
     )
 }
@@ -29,6 +29,35 @@ fn whatever_can_be_bound_is() {
 }
 
 #[test]
+fn a_service_loads_what_it_is_given() {
+    let files = r#"files.f.credentials = { "web.service" = "to ken"; "t@one.service" = "f"; };"#;
+    let more =
+        r#"artifacts.store."50%".files."g h" = { credentials."web.service" = "g"; reloadUnits = [ "x.service" ]; };"#;
+    let settings = format!(
+        r#"{more} systemd.services.web = {{ script = "x"; serviceConfig.LoadCredential = "own:/own"; }}; systemd.services."t@".script = "x";"#
+    );
+    let machine = evaluate(&[("m", &module(files, &settings))]).unwrap().remove(0);
+    let web = machine.unit("web.service").unwrap();
+    for line in ["own:/own", "to ken:/run/artifacts/a/f", "g:/run/artifacts/50%%/g h"] {
+        assert!(web.contains(&format!("LoadCredential={line}\n")), "{line}:\n{web}");
+    }
+    assert!(web.contains("BindsTo=artifact-a.service") && web.contains(r"BindsTo=artifact-50\x25.service"), "{web}");
+    let instance = machine.unit("t@one.service").unwrap();
+    assert!(instance.contains("LoadCredential=f:/run/artifacts/a/f\n"), "{instance}");
+    let manifest = machine.etc("artifacts/manifest.json").unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(manifest).unwrap();
+    let restarted = |artifact: &str, file: &str| manifest["artifacts"][artifact]["files"][file]["restartUnits"].clone();
+    assert_eq!(restarted("a", "f"), serde_json::json!(["t@one.service", "web.service"]));
+    assert_eq!(restarted("50%", "g h"), serde_json::json!(["web.service"]));
+
+    let path = r#"files.f = { credentials."web.service" = "f"; path = "\${XDG_RUNTIME_DIR}/f"; };"#;
+    let home = evaluate_home(&module(path, "systemd.user.services.web = { };")).unwrap();
+    let (_, web) = home.config_files().find(|(name, _)| name.contains("web.service.d")).unwrap();
+    let lines = "BindsTo=artifact-a.service\nAfter=artifact-a.service\n[Service]\nLoadCredential=f:%t/f\n";
+    assert!(web["text"].as_str().unwrap().ends_with(lines), "{web}");
+}
+
+#[test]
 fn what_a_path_is_on_is_mounted_before() {
     let machine = evaluate(&[("m", &module(r#"files.f.path = "/srv/a b/f";"#, ""))]).unwrap().remove(0);
     let text = machine.unit("artifact-a.service").unwrap();
@@ -38,7 +67,7 @@ fn what_a_path_is_on_is_mounted_before() {
 #[test]
 fn no_making_and_no_look_takes_for_ever() {
     let dummy = r#"backend = "dummy"; timeout = "3min";"#;
-    let settings = r#"artifacts.programs.artifacts = "/p"; artifacts.store.b = { backend = "dummy"; files.f = { }; };
+    let settings = r#"artifacts.package = "/p"; artifacts.store.b = { backend = "dummy"; files.f = { }; };
                       artifacts.store.c.files.f = { };"#;
     let modules = module(dummy, settings);
     let machine = evaluate(&[("m", &modules)]).unwrap().remove(0);
@@ -77,7 +106,7 @@ fn the_program_on_the_target_has_no_wasmtime() {
 
 #[test]
 fn without_artifacts_there_are_no_units() {
-    let machine = evaluate(&[("m", "[ { artifacts.programs.artifacts-target = \"/p\"; } ]")]).unwrap().remove(0);
+    let machine = evaluate(&[("m", "[ { artifacts.targetPackage = \"/p\"; } ]")]).unwrap().remove(0);
     let units = machine.units();
     assert!(units.iter().all(|unit| !unit.starts_with("artifact")), "{units:?}");
 }

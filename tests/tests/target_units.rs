@@ -22,8 +22,8 @@ static CONFIGURATION: LazyLock<Configuration> = LazyLock::new(|| {
             serviceConfig.ExecReload = "/bin/sh -c 'echo reload >> /run/shared/${{name}}.log'";
           }};
         in {{
-          artifacts.programs.artifacts-target = "{package}";
-          artifacts.programs.artifacts = "/not/needed";
+          artifacts.targetPackage = "{package}";
+          artifacts.package = "/not/needed";
           artifacts.default.backend = "agenix";
           users.users.daemon = {{ }};
           users.groups.daemon = {{ }};
@@ -393,8 +393,8 @@ fn every_kind_of_unit_is_bound_and_accepted() {
     let modules = |backend: &str| {
         format!(
             r#"[ ({{ pkgs, ... }}: {{
-          artifacts.programs.artifacts-target = "{target}";
-          artifacts.programs.artifacts = "{host}";
+          artifacts.targetPackage = "{target}";
+          artifacts.package = "{host}";
           artifacts.store.a = {{
             backend = "{backend}";
             files.f = {{ }};
@@ -435,8 +435,8 @@ fn late(more: &str) -> String {
         let
           service = more: {{ wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; }} // more;
         in {{
-          artifacts.programs.artifacts-target = "{package}";
-          artifacts.programs.artifacts = "/not/needed";
+          artifacts.targetPackage = "{package}";
+          artifacts.package = "/not/needed";
           artifacts.default.backend = "agenix";
           artifacts.store.key = {{
             files.f.restartUnits = [ "picky.service" "unwanted.service" "cleared.service" ];

@@ -36,8 +36,8 @@ const USERBORN: &str = r#"
 fn machine(name: &str, makes: &str) -> Configuration {
     let modules = format!(
         r#"[ ({{ lib, pkgs, ... }}: {{ {makes} }}) ({{ pkgs, ... }}: {{
-          artifacts.programs.artifacts-target = "{target}";
-          artifacts.programs.artifacts = "{host}";
+          artifacts.targetPackage = "{target}";
+          artifacts.package = "{host}";
           artifacts.default.backend = "dummy";
           users.users.late = {{ }};
           users.groups.late = {{ }};

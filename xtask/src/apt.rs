@@ -44,6 +44,11 @@ pub fn update() -> Result<()> {
 /// The version that would be installed now.
 pub fn candidate(package: &str) -> Option<String> {
     let policy = run::output(run::command("apt-cache").args(["policy", package]).env("LC_ALL", "C")).ok()?;
+    candidate_of(&policy)
+}
+
+/// The version that `apt-cache policy` names.
+pub(crate) fn candidate_of(policy: &str) -> Option<String> {
     let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
     (version != "(none)").then(|| version.to_owned())
 }

@@ -5,3 +5,4 @@ pub mod project;
 pub mod python;
 pub mod run;
 pub mod sops;
+pub mod unpacked;

@@ -10,6 +10,7 @@ mod composed;
 mod demo;
 mod guests;
 mod other_guests;
+mod other_nixes;
 mod setup;
 mod stages;
 mod tally;
@@ -30,6 +31,8 @@ cargo xtask TASK
   guests   only the components: target/plugins and target/guests. `other-guests` makes those in Python and JavaScript, with the
            program of `build --quick`
   test     everything that is checked; the last line counts. `test --no-run` compiles it only
+  other-nixes
+           of that, what runs under newer versions of Nix; with the program of `build --quick`
   demo     the main job from a flake to files that age decrypts
   bench    the figures; `bench ROW…` measures some rows only
   cold     what the demo costs from a clean clone; `cold REVISION` compares it with that of another revision
@@ -46,12 +49,13 @@ fn main() -> ExitCode {
         "other-guests" => other_guests::build().map(done),
         "c-guest" => setup::ready().and_then(|ready| c_guest::build(&ready.wasm)).map(done),
         "test" => Ok(test::run(rest == ["--no-run"])),
+        "other-nixes" => other_nixes::run().map(done),
         "demo" => demo::run().map(done),
         "bench" => bench::run(&rest).map(done),
         "cold" => cold::run(rest.first().map(String::as_str)).map(done),
         word if cold::is_compiler(word) => cold::record(word, &rest),
         "aarch64" => aarch64::run().map(done),
-        "setup" => setup::run().and_then(|()| sops::ready()).map(done),
+        "setup" => setup::run().and_then(|()| sops::ready()).and_then(|()| other_nixes::ready()).map(done),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

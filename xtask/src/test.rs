@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::{self, Profile};
 use crate::stages::Stages;
 use crate::tally::Tally;
-use crate::{c_guest, composed, demo, guests, other_guests, project, run, setup, sops};
+use crate::{c_guest, composed, demo, guests, other_guests, other_nixes, project, run, setup, sops};
 
 /// Runs every check, prints the minutes a stage took and last of all `N passed, N failed`, whatever happened. A failure is in
 /// the exit status, so that the count stays the last line. Without running them, the tests and all that they need are only compiled.
@@ -28,9 +28,10 @@ pub fn run(compile_only: bool) -> ExitCode {
     stages.run("lints of the guests", |_| lints(guest_lints()));
     stages.run("lints of the host", |_| lints(host_lints()));
     stages.run("documentation", |_| documentation());
-    stages.run("tests of the guests", |tally| counted(&mut guest_tests(), compile_only, tally));
-    stages.run("tests of the host", |tally| counted(&mut host_tests(), compile_only, tally));
+    stages.run("tests of the guests", |tally| compiled_or_counted(guest_tests(), compile_only, tally));
+    stages.run("tests of the host", |tally| compiled_or_counted(host_tests(), compile_only, tally));
     if !compile_only {
+        stages.run("other versions of Nix", other_nixes::check);
         stages.run("demo", |_| demo::show());
     }
     if stages.finish(std::env::var_os("CI").is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -70,9 +71,15 @@ fn documentation() -> Result<()> {
 
 /// With a rustdoc that also checks why an example does not compile.
 fn host_tests() -> Command {
+    let mut cargo = cargo_test();
+    cargo.env("RUSTDOC", project::root().join("xtask/rustdoc"));
+    cargo
+}
+
+/// `cargo test` of the host's workspace.
+pub fn cargo_test() -> Command {
     let mut cargo = run::cargo();
     cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).current_dir(project::root());
-    cargo.env("RUSTDOC", project::root().join("xtask/rustdoc"));
     cargo
 }
 
@@ -83,17 +90,23 @@ fn guest_tests() -> Command {
 }
 
 /// Runs tests and counts them, or compiles them only.
-fn counted(cargo: &mut Command, compile_only: bool, tally: &mut Tally) -> Result<()> {
-    if compile_only {
-        return run::done(cargo.arg("--no-run"));
-    }
+fn compiled_or_counted(mut cargo: Command, compile_only: bool, tally: &mut Tally) -> Result<()> {
+    if compile_only { run::done(cargo.arg("--no-run")) } else { counted(&mut cargo, tally) }
+}
+
+/// Runs tests and counts them.
+///
+/// # Errors
+/// When one fails, or none ran.
+pub fn counted(cargo: &mut Command, tally: &mut Tally) -> Result<()> {
+    let before = *tally;
     let well = run::lines(cargo, |line| {
         if let Some(result) = Tally::of_line(line) {
             *tally += result;
         }
     })?;
-    if tally.passed == 0 {
+    if *tally == before {
         bail!("no test ran");
     }
-    if well { Ok(()) } else { bail!("{} failed", tally.failed.max(1)) }
+    if well { Ok(()) } else { bail!("{} failed", (tally.failed - before.failed).max(1)) }
 }

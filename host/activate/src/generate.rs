@@ -101,7 +101,7 @@ fn job(
     values: &TestValues,
 ) -> Result<Option<Job>, Failure> {
     let Some(mut job) = Job::new(instance.name.clone(), &instance.artifact) else { return Ok(None) };
-    job.closure = vec![context.store.clone()];
+    job.closure = vec![context.store.clone().into()];
     job.path.clone_from(&context.generator_path);
     job.prompts = answers(instance, values);
     job.inputs = inputs(context, instances, instance)?;

@@ -179,6 +179,11 @@ impl Opener {
         self.keys.len() + self.locked.len() + self.of_plugins.len()
     }
 
+    /// Returns why no file can be decrypted, if there is no identity at all.
+    pub fn without_identity(&self) -> Option<OpenError> {
+        self.is_empty().then(|| OpenError::NoIdentities(self.attempts(&[], &PluginAttempts::default())))
+    }
+
     /// Returns whether there is no identity.
     pub fn is_empty(&self) -> bool {
         self.size() == 0

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use artifacts_declared::{InstanceName, Spec, TargetId};
 use artifacts_flow::{Declared, Evaluate};
+use artifacts_generate::StorePath;
 use artifacts_nix::{Flake, Nix, TargetRef};
 use artifacts_plan::Selector;
 use artifacts_report::Failure;
@@ -69,8 +70,8 @@ impl Evaluate for Evaluator {
         reasons
     }
 
-    fn is_in_store(&self, path: &Path) -> bool {
-        self.nix.is_in_store(path)
+    fn store_of(&self, path: &Path) -> Option<StorePath> {
+        artifacts_flow::store_of(path, &self.nix)
     }
 }
 

@@ -129,19 +129,27 @@ impl DeclaredKeys {
             named.insert(without_comment(text));
             self.add(text, converted, |key| key.is_of_host(&id));
         }
+        let place = bare_or_quoted(id.name.as_str());
         // Nothing comes of what no artifact uses.
         let used: BTreeSet<&str> =
             target.artifacts.values().filter_map(|it| it.backend.as_ref()).map(Name::as_str).collect();
-        let configs = used.into_iter().filter_map(|backend| target.config.get(backend)?.as_object());
-        for (option, value) in configs.flatten() {
+        let of_target =
+            used.into_iter().filter_map(|backend| Some((place.clone(), target.config.get(backend)?.as_object()?)));
+        let of_artifacts = target.artifacts.iter().filter_map(|(name, artifact)| {
+            let config = artifact.backend_config.get(artifact.backend.as_ref()?.as_str())?;
+            Some((format!("{place}/{}", bare_or_quoted(name.as_str())), config))
+        });
+        let options = of_target
+            .chain(of_artifacts)
+            .flat_map(|(place, config)| config.iter().map(move |(option, value)| (place.clone(), option, value)));
+        for (place, option, value) in options {
             each_key(value, &mut |text, at| match (option.as_str(), at) {
                 // The key of a host is that of an admin as well, if both are declared.
                 (HOST_KEY, At::Itself) => self.add(text, converted, |key| key.is_of_host(&id)),
                 _ if named.contains(&without_comment(text)) => {}
                 (USER_KEYS, At::Item(at)) => self.add(text, converted, |key| {
                     key.options.entry(KeyOption::UserKeys).or_default().add(&id);
-                    key.position
-                        .get_or_insert_with(|| format!("{USER_KEYS}[{at}] of {}", bare_or_quoted(id.name.as_str())));
+                    key.position.get_or_insert_with(|| format!("{USER_KEYS}[{at}] of {place}"));
                 }),
                 _ => self.add(text, converted, |key| {
                     key.options.entry(KeyOption::Other(option.clone())).or_default().add(&id);
@@ -184,6 +192,12 @@ impl DeclaredKeys {
         let label = self.label(key, claimed)?;
         let declared = self.by_key.get(key).filter(|_| label.is_declared());
         Some(declared.map_or(label, |it| Label::Declared(it.admins.union(&it.host_names).cloned().collect())))
+    }
+
+    /// The keys of the target or the admin of this name.
+    pub(crate) fn keys_named(&self, name: &str) -> impl Iterator<Item = String> {
+        let is_named = |key: &DeclaredKey| key.admins.contains(name) || key.host_names.contains(name);
+        self.by_key.iter().filter(move |(_, key)| is_named(key)).map(|(key, _)| key.clone())
     }
 
     /// Whether a target or an admin has this name.
@@ -349,6 +363,21 @@ mod tests {
         assert_eq!(
             (shown(&keys, "age1user", None), keys.source("age1user", None)),
             ("alice".into(), "key of home-manager alice".into())
+        );
+    }
+
+    #[test]
+    fn a_key_of_one_artifact_has_a_label_as_one_of_its_target() {
+        let artifact = r#"{"backend": "agenix", "files": {"f": {}}, "backendConfig": {
+            "agenix": {"publicHostKey": "age1host", "publicUserKeys": ["age1alice", "age1one", "age1two"]},
+            "sops-nix": {"publicUserKeys": ["age1other"]}}}"#;
+        let keys = keys(&format!(
+            r#"{{"kind": "nixos", "name": "web1", "recipients": {{"alice": "age1alice"}}, "artifacts": {{"a": {artifact}}},
+                "config": {{"agenix": {{"publicUserKeys": ["age1one"]}}}}}}"#
+        ));
+        assert_eq!(
+            ["age1host", "age1alice", "age1one", "age1two", "age1other"].map(|key| shown(&keys, key, None)),
+            ["web1", "alice", "publicUserKeys[0] of web1", "publicUserKeys[2] of web1/a", "none"]
         );
     }
 

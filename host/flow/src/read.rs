@@ -6,12 +6,13 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, FailureKind, Secret};
-use artifacts_store::{Difference, Entry, Fingerprint, HeaderHash, ReceiptState, Storage};
+use artifacts_store::{Difference, Entry, Fingerprint, HeaderHash, Receipt, ReceiptState, Storage};
 use artifacts_text::{Comparison, Explain, shell_word};
 
 use crate::failure;
 use crate::look::elsewhere::Storages;
 use crate::look::hints;
+use crate::look::survey::SurveyedInstance;
 use crate::tools::RetrieveCall;
 use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
 use crate::tools::headers::{self, EntryHeaders};
@@ -183,14 +184,10 @@ impl<'a> Retrieval<'a> {
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
                 CallError::Failed(said) if no_identity => {
-                    // Behind its first part the sentence lists what was tried.
-                    let (what, found) = match said.message.split_once("; ") {
-                        Some((what, found)) => (what, Some(found.to_owned())),
-                        None => (said.message.as_str(), None),
-                    };
-                    failure::for_instance(instance, what)
-                        .compared(Comparison { found, expected: expected(tools, entry, secrets) })
-                        .hint(said.hint.clone())
+                    let receipt =
+                        if let ReceiptState::Valid(receipt) = &entry.receipt { Some(&**receipt) } else { None };
+                    let expected = receipt.and_then(|receipt| expected(tools, receipt, secrets));
+                    undecrypted(instance, &said.message, expected).hint(said.hint.clone())
                 }
                 error => {
                     let (why, hint) = failure::explain_call(error);
@@ -227,12 +224,32 @@ fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool 
     session.ask_plugins(&names, identities).unwrap_or(false)
 }
 
+/// Why the secrets of an instance cannot be decrypted, as far as can be determined without decrypting: there is no identity at all.
+pub(crate) fn without_identity(tools: &mut Tools, instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
+    let secrets: Vec<String> = found.stored_files(instance).map(ToString::to_string).collect();
+    let opened = tools.backends.open(instance.artifact.backend.as_ref()?).ok()?;
+    if secrets.is_empty() || !opened.terms.grants.identities {
+        return None;
+    }
+    let why = match tools.identities.ring() {
+        Ok(ring) => ring.without_identity()?,
+        Err(failure) => return Some(failure),
+    };
+    let expected = found.receipt.as_ref().and_then(|receipt| expected(tools, receipt, &secrets));
+    Some(undecrypted(instance, &why.to_string(), expected).hint(why.hint()))
+}
+
+/// A failure of what no identity decrypts. Behind its first part the sentence lists what was tried.
+fn undecrypted(instance: &Instance, why: &str, expected: Option<String>) -> Failure {
+    let (what, found) = why.split_once("; ").map_or((why, None), |(what, found)| (what, Some(found.to_owned())));
+    failure::for_instance(instance, what).compared(Comparison { found, expected })
+}
+
 /// So many recipients are named.
 const NAMED: usize = 5;
 
 /// Whose identity decrypts these files by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
-fn expected(tools: &Tools, entry: &Entry, secrets: &[String]) -> Option<String> {
-    let ReceiptState::Valid(receipt) = &entry.receipt else { return None };
+fn expected(tools: &Tools, receipt: &Receipt, secrets: &[String]) -> Option<String> {
     let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
     let keys: BTreeSet<&String> = wanted.flat_map(|(_, recipients)| recipients).collect();
     let names: BTreeSet<String> = keys.into_iter().map(|key| tools.keys.name(key, receipt.labels.get(key))).collect();

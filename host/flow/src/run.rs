@@ -294,7 +294,8 @@ impl Run {
             let row = InstanceRow { recipients, ..InstanceRow::new(backend, found.state.clone()) };
             Some((instance.name.clone(), row))
         };
-        Report { rows: self.among(names).filter_map(row).collect(), ..Report::default() }
+        let rows = self.among(names).filter_map(row).collect();
+        Report { rows, names: survey.recipient_names.clone(), ..Report::default() }
     }
 }
 

@@ -6,6 +6,7 @@ use artifacts_report::Failure;
 use artifacts_seam::Secret;
 use artifacts_store::Generation;
 
+use crate::agree::acceptances::Acceptances;
 use crate::agree::allowed::Allowed;
 use crate::failure;
 use crate::look::steps::Step;
@@ -32,6 +33,8 @@ pub struct RunState {
     pub retried: BTreeSet<InstanceName>,
     /// What the admin entered: nothing is asked twice in a run, whatever fails in between.
     pub answers: PromptValues,
+    /// The recipients that were accepted.
+    pub acceptances: Acceptances,
 }
 
 impl RunState {

@@ -447,6 +447,94 @@ fn an_emptied_receipt_makes_accepted_recipients_no_first_use() {
 }
 
 #[test]
+fn who_was_accepted_for_a_machine_is_no_first_use_for_what_is_adopted_on_it() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    let entry = desk.entry(B);
+    std::fs::create_dir_all(&entry).unwrap();
+    std::fs::copy(desk.entry(A).join("f.fake"), entry.join("f.fake")).unwrap();
+    let fleet = one().secret("b");
+    let report = adopted(&desk, &fleet, &[]);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    let mut run = run(&desk, &fleet);
+    let selection = run.select(&[artifacts_plan::Selector::new(B)]);
+    let report = run.survey(&selection).preview(&Rekey { all: true });
+    assert!(report.recipients_digest.is_some(), "what was stored goes to whom was accepted for that very file");
+    assert!(report.recipients.iter().all(|change| !change.is_first) && report.recipients.len() == 1);
+}
+
+/// What was said about recipients.
+fn of_recipients(desk: &Desk) -> Vec<String> {
+    desk.take_said().into_iter().filter(|said| said.starts_with("recipient")).collect()
+}
+
+#[test]
+fn who_was_accepted_where_nothing_was_stored_after_that_did_not_join() {
+    let failing = |desk: &Desk| {
+        let calls = desk.world.borrow().calls.len();
+        // Two surveys, then the value is decrypted.
+        desk.world.borrow_mut().misbehave.insert(calls + 3, Misbehavior::Fail);
+        assert_eq!(rekeyed(desk, &one(), false).1.dropped, 1);
+    };
+    let canceled = |desk: &Desk| {
+        let cancel = desk.cancel.clone();
+        *desk.at_question.borrow_mut() = Some(("recipients".to_owned(), Box::new(move || cancel.set())));
+        assert_eq!(rekeyed(desk, &one(), false).1.unreached, 1);
+    };
+    let given_up = |desk: &Desk| {
+        let mut run = run(desk, &one());
+        let selection = run.select_one(&name(A));
+        let change = Set { instance: name(A), file: "f".parse().unwrap(), opens: true };
+        drop(run.survey(&selection).lock(change).agree().leave());
+    };
+    for in_vain in [&failing as &dyn Fn(&Desk), &canceled, &given_up] {
+        let mut desk = Desk::new();
+        generated(&desk, &one());
+        desk.world.borrow_mut().recipients(&["admin", "host", "mallory"]);
+        of_recipients(&desk);
+        in_vain(&desk);
+        assert_eq!(of_recipients(&desk), ["recipients +mallory (1)?"]);
+        // The declaration was a mistake, and is taken back.
+        desk.cancel = artifacts_flow::Cancel::default();
+        desk.world.borrow_mut().recipients(&["admin", "host", "new"]);
+        rekeyed(&desk, &one(), false);
+        assert_eq!(of_recipients(&desk), ["recipients +new (1)?"]);
+        desk.world.borrow_mut().recipients(&["admin", "host"]);
+        rekeyed(&desk, &one(), false);
+        assert_eq!(of_recipients(&desk), ["recipients -new (1)?"], "who did join leaves");
+    }
+}
+
+#[test]
+fn recipients_are_accepted_once_however_often_a_person_tries_again() {
+    let desk = Desk::new();
+    let fleet = one().prompt("p");
+    desk.generators.state.lock().unwrap().fail.insert(A.to_owned());
+    desk.answer([Answer::Yes { by: "test" }, Answer::Yes { by: "test" }, Answer::No]);
+    generated(&desk, &fleet);
+    let said = desk.take_said();
+    assert_eq!(said.iter().filter(|one| one.starts_with("try again")).count(), 2, "{said:?}");
+    assert_eq!(said.iter().filter(|one| one.starts_with("recipient")).count(), 1, "{said:?}");
+    desk.answer([Answer::No]);
+    generated(&desk, &fleet);
+    assert!(of_recipients(&desk).is_empty(), "a yes is remembered, whatever comes of it");
+}
+
+#[test]
+fn without_any_identity_no_one_is_asked_to_accept_recipients() {
+    let desk = Desk::new();
+    generated(&desk, &three());
+    desk.world.borrow_mut().recipients(&["admin", "host", "new"]);
+    desk.world.borrow_mut().uses_identities = true;
+    desk.take_said();
+    let (report, tally) = rekeyed(&desk, &three(), false);
+    assert_eq!((tally.dropped, messages(&report)), (3, vec!["no identity found"; 3]));
+    let expected = &report.errors[0].details.comparison.expected;
+    assert_eq!(expected.as_deref(), Some("an identity of admin or host"));
+    assert_eq!((desk.take_said(), desk.world.borrow().count("retrieve")), (Vec::new(), 0));
+}
+
+#[test]
 fn new_recipients_that_are_refused_get_nothing() {
     let desk = Desk::new();
     generated(&desk, &one());

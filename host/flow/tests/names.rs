@@ -75,6 +75,10 @@ fn another_key_under_a_known_name_is_found_out() {
         to(&desk, &["k-host", "evil"]);
         desk.world.borrow_mut().labels.extend(labels.map(|label| ("evil".to_owned(), label.to_owned())));
         desk.answer([Answer::No]);
+        assert_eq!(
+            reasons(&desk, &fleet),
+            [if labels.is_some() { "KEY CHANGED: \"alice\"" } else { "KEY CHANGED: alice" }]
+        );
         rekeyed(&desk, &fleet);
         let name = if labels.is_some() { "\"alice\"" } else { "alice" };
         assert_eq!(asked(&desk), [format!("recipients +{name} (1, KEY CHANGED), -alice (1)?")]);
@@ -101,6 +105,41 @@ fn a_name_that_is_exchanged_between_accepted_keys_gives_no_one_access() {
     assert_eq!(reasons(&desk, &exchanged), Vec::<String>::new());
     rekeyed(&desk, &exchanged);
     assert_eq!(asked(&desk), Vec::<String>::new());
+}
+
+#[test]
+fn a_person_who_is_given_a_key_that_was_accepted_under_another_name_is_found_out() {
+    let given = [
+        fleet(&[("alice", "k2")]),
+        fleet(&[("alice", "k2"), ("bob", "k2")]),
+        fleet(&[("bob", "k2")]).machine("alice").host_key("k2"),
+    ];
+    for fleet in given {
+        let desk = Desk::new();
+        to(&desk, &["k-host", "k1", "k2"]);
+        generated(&desk, &self::fleet(&[("alice", "k1"), ("bob", "k2")]));
+        asked(&desk);
+        to(&desk, &["k-host", "k2"]);
+        assert_eq!(reasons(&desk, &fleet), ["KEY CHANGED: alice"]);
+        rekeyed(&desk, &fleet);
+        assert_eq!(asked(&desk), ["recipients -alice (1, KEY CHANGED)?"]);
+    }
+    // Who leaves with the name leaves, and no more.
+    let desk = Desk::new();
+    to(&desk, &["k-host", "k1", "k2"]);
+    generated(&desk, &fleet(&[("alice", "k1"), ("bob", "k2")]));
+    to(&desk, &["k-host", "k2"]);
+    assert_eq!(reasons(&desk, &fleet(&[("bob", "k2")])), ["-alice"]);
+}
+
+#[test]
+fn a_key_that_one_backend_converts_is_one_person_of_both() {
+    let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKp8XPqV+YrDnPKy7nK8Nl+gf47zDJPL/yz7O8RT+go";
+    let converted = artifacts_age::recipient_of_ssh(ssh).unwrap();
+    let desk = Desk::new();
+    to(&desk, &[ssh, &converted]);
+    generated(&desk, &Fleet::new().machine("web1").host_key(ssh).secret("a"));
+    assert_eq!(asked(&desk), ["recipients +web1 (1)?"]);
 }
 
 #[test]

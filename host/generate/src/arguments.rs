@@ -7,6 +7,7 @@ use artifacts_declared::InstanceName;
 
 use crate::job::Job;
 use crate::program::{OUTSIDER, Program, SYSTEM};
+use crate::store_path::StorePath;
 
 /// System configuration files that programs need and that reveal nothing about the caller.
 const CONFIGURATION: [&str; 5] = [
@@ -78,8 +79,8 @@ pub(crate) fn arguments(job: &Job, program: &Program, dir: &Path, channels: &Cha
         }
     }
     scratch(&mut line, job.limits.scratch);
-    for path in &job.closure {
-        line.bind("--ro-bind", path, path);
+    for StorePath { path, real } in &job.closure {
+        line.bind("--ro-bind", real, path);
     }
     for (name, _) in made_up(job) {
         line.bind("--ro-bind", dir.join("etc").join(name), Path::new("/etc").join(name));

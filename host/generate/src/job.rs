@@ -5,6 +5,8 @@ use std::time::Duration;
 use artifacts_declared::{Artifact, InstanceName, Name};
 use artifacts_seam::Secret;
 
+use crate::store_path::StorePath;
+
 /// Describes one run of a generator.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -14,7 +16,7 @@ pub struct Job {
     /// Executable file, or directory with exactly one `bin/*`; symbolic links are followed.
     pub program: PathBuf,
     /// Store paths that it may see. Without them it has the system's programs only.
-    pub closure: Vec<PathBuf>,
+    pub closure: Vec<StorePath>,
     /// Directories that come before `/usr/bin` and `/bin` in `$PATH`; what they need belongs in the closure.
     pub path: Vec<PathBuf>,
     /// Names of the files that it has to write, no more and no less.

@@ -16,9 +16,11 @@ mod program;
 mod running;
 mod sandbox;
 mod spawn;
+mod store_path;
 mod wait;
 
 pub use error::{Error, GeneratorFailure};
 pub use job::{Job, OutputLimits};
-pub use program::executable;
+pub use program::{ExecutableFile, executable};
 pub use sandbox::Sandbox;
+pub use store_path::{StorePath, follow, real};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 use crate::error::GeneratorFailure;
+use crate::store_path::{StorePath, follow, real};
 
 /// Path of a generator inside, if it is neither in its closure nor among the system's programs.
 pub(crate) const OUTSIDER: &str = "/generator";
@@ -33,27 +34,25 @@ pub(crate) struct Program {
 
 impl Program {
     /// Resolves directory, symbolic links and first line.
-    pub(crate) fn resolve(program: &Path, closure: &[PathBuf]) -> Result<Self, GeneratorFailure> {
+    pub(crate) fn resolve(program: &Path, closure: &[StorePath]) -> Result<Self, GeneratorFailure> {
         let bad = |why: String| GeneratorFailure::Program { program: program.to_owned(), why };
-        let entry = executable(program).map_err(bad)?;
-        let real = entry.canonicalize().map_err(|error| bad(format!("cannot be followed: {error}")))?;
-        let (inside, outsider) = if visible(&real, closure) {
+        let ExecutableFile { entry, path } = executable(program, closure).map_err(bad)?;
+        let (inside, outsider) = if visible(&path, closure) {
             // Under its own name where that can be seen too, since some programs look at how they are called.
-            (if visible(&entry, closure) { entry } else { real.clone() }, None)
+            (if visible(&entry, closure) { entry } else { path.clone() }, None)
         } else {
-            let name = entry.file_name().unwrap_or(real.as_os_str());
+            let name = entry.file_name().unwrap_or(path.as_os_str());
             let inside = Path::new(OUTSIDER).join(name);
-            let file = File::open(&real).map_err(|error| bad(format!("cannot be read: {error}")))?;
+            let file = File::open(&path).map_err(|error| bad(format!("cannot be read: {error}")))?;
             (inside.clone(), Some((file, inside)))
         };
         let mut words = vec![inside.into_os_string()];
-        let mut at = real;
+        let mut at = path;
         for _ in 0..DEPTH {
-            match head(&at).map_err(|why| bad(format!("cannot be run: {} {why}", at.display())))? {
+            match head(&real(&at, closure)).map_err(|why| bad(format!("cannot be run: {} {why}", at.display())))? {
                 ExecutableKind::Program { foreign } => return Ok(Self { words, outsider, foreign }),
                 ExecutableKind::Script { interpreter, argument } => {
-                    at = interpreter
-                        .canonicalize()
+                    at = follow(&interpreter, closure)
                         .map_err(|error| bad(format!("needs the interpreter `{}`: {error}", interpreter.display())))?;
                     if !visible(&at, closure) {
                         return Err(bad(format!(
@@ -71,42 +70,67 @@ impl Program {
     }
 }
 
-fn visible(path: &Path, closure: &[PathBuf]) -> bool {
-    SYSTEM.iter().map(Path::new).chain(closure.iter().map(PathBuf::as_path)).any(|shown| path.starts_with(shown))
+fn visible(path: &Path, closure: &[StorePath]) -> bool {
+    SYSTEM
+        .iter()
+        .map(Path::new)
+        .chain(closure.iter().map(|one| one.path.as_path()))
+        .any(|shown| path.starts_with(shown))
 }
 
-/// Finds the executable file of a generator: the path itself, or the only one in `bin`.
+/// Holds the executable file of a generator.
+#[derive(Debug)]
+pub struct ExecutableFile {
+    /// Its path below that of the generator.
+    pub entry: PathBuf,
+    /// Its path without symbolic links, as programs in the store name it.
+    pub path: PathBuf,
+}
+
+/// Finds the executable file of a generator: the path itself, or the only one in `bin`. `store` has the store paths that
+/// are elsewhere on this machine.
 ///
 /// # Errors
 /// The reason why there is none, as a text that follows the path.
-pub fn executable(program: &Path) -> Result<PathBuf, String> {
+pub fn executable(program: &Path, store: &[StorePath]) -> Result<ExecutableFile, String> {
     if !program.is_absolute() {
         return Err("is invalid: expected an absolute path".to_owned());
     }
-    let stat = fs::metadata(program).map_err(|error| format!("cannot be found: {error}"))?;
-    let file = if stat.is_dir() { only_one(&program.join("bin"))? } else { program.to_owned() };
-    let stat = fs::metadata(&file).map_err(|error| format!("cannot be found: {error}"))?;
+    let find = |path: &Path| {
+        let path = follow(path, store).map_err(|error| format!("cannot be found: {error}"))?;
+        let found = real(&path, store);
+        let stat = fs::metadata(&found).map_err(|error| format!("cannot be found: {error}"))?;
+        Ok::<_, String>((path, found, stat))
+    };
+    let (_, _, stat) = find(program)?;
+    let entry = if stat.is_dir() {
+        let bin = program.join("bin");
+        let within = follow(&bin, store).map_err(|error| format!("is a directory without `bin`: {error}"))?;
+        bin.join(only_one(&real(&within, store))?)
+    } else {
+        program.to_owned()
+    };
+    let (path, found, stat) = find(&entry)?;
     if !stat.is_file() {
         return Err("is invalid: expected an executable file".to_owned());
     }
-    access(&file, Access::EXEC_OK).map_err(|_| {
-        format!("is invalid: expected an executable file, found {} without that permission", file.display())
+    access(&found, Access::EXEC_OK).map_err(|_| {
+        format!("is invalid: expected an executable file, found {} without that permission", entry.display())
     })?;
-    Ok(file)
+    Ok(ExecutableFile { entry, path })
 }
 
-fn only_one(bin: &Path) -> Result<PathBuf, String> {
+fn only_one(bin: &Path) -> Result<OsString, String> {
     let entries = fs::read_dir(bin).map_err(|error| format!("is a directory without `bin`: {error}"))?;
-    let mut files: Vec<PathBuf> = entries
-        .map(|entry| entry.map(|entry| entry.path()))
+    let mut files: Vec<OsString> = entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
         .collect::<Result<_, _>>()
         .map_err(|error| error.to_string())?;
     files.sort();
     match files.as_slice() {
         [file] => Ok(file.clone()),
         files => {
-            let names: Vec<_> =
-                files.iter().filter_map(|file| file.file_name()).map(|name| name.to_string_lossy()).collect();
+            let names: Vec<_> = files.iter().map(|name| name.to_string_lossy()).collect();
             Err(format!("is a directory: expected one file in `bin`, found {} ({})", names.len(), names.join(", ")))
         }
     }
@@ -222,7 +246,7 @@ mod tests {
 
     #[test]
     fn nothing_is_visible_by_a_similar_name() {
-        let closure = [PathBuf::from("/nix/store/abc-gen")];
+        let closure = [StorePath::from(PathBuf::from("/nix/store/abc-gen"))];
         assert!(visible(Path::new("/nix/store/abc-gen/bin/x"), &closure));
         assert!(!visible(Path::new("/nix/store/abc-generator"), &closure));
         assert!(!visible(Path::new("/usrlocal/x"), &closure));

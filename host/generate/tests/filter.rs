@@ -14,7 +14,7 @@ fn inside(place: &RamDir, test: &str) -> Job {
         program.display()
     );
     let mut job = place.job(&body, &["it"]);
-    job.closure = vec![program.parent().unwrap().to_owned()];
+    job.closure = vec![program.parent().unwrap().to_owned().into()];
     job
 }
 

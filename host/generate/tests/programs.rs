@@ -57,7 +57,7 @@ fn an_interpreter_may_be_a_script() {
     let inner = place.script("store/inner", "#!/bin/sh\necho \"inner $*\" > $out/it\n");
     let outer = place.script("store/outer", &format!("#!{} with words\n", inner.display()));
     let mut job = job(&outer);
-    job.closure = vec![store];
+    job.closure = vec![store.into()];
     assert_eq!(place.says_in(&job), format!("inner with words {}\n", outer.display()));
     let round = place.disk.path().join("store/round");
     place.script("store/round", &format!("#!{}\n", round.display()));
@@ -106,7 +106,7 @@ fn links_are_followed_through_the_closure() {
     symlink("store/def-link", place.disk.path().join("result")).unwrap();
     // In the closure: everything at its own path.
     let mut inside = job(&store.join("def-link"));
-    inside.closure = vec![store.join("def-link"), store.join("abc-real")];
+    inside.closure = vec![store.join("def-link").into(), store.join("abc-real").into()];
     assert_eq!(place.says_in(&inside), format!("{}\n", store.join("def-link").display()));
     // A link from outside leads to the same.
     inside.program = place.disk.path().join("result");
@@ -116,7 +116,7 @@ fn links_are_followed_through_the_closure() {
     // Nothing of the store but the closure is seen.
     let look = place.script("store/look", &format!("#!/bin/sh\nls -A '{}' > $out/it\n", store.display()));
     let mut look = job(&look);
-    look.closure = vec![store.join("look"), store.join("abc-real")];
+    look.closure = vec![store.join("look").into(), store.join("abc-real").into()];
     assert_eq!(place.says_in(&look), "abc-real\nlook\n");
 }
 
@@ -160,7 +160,7 @@ fn a_script_for_another_system_says_so_and_no_shell_of_this_one_runs_it() {
     let system = foreign_program(&store.join("bash/bin/bash"));
     let text = format!("#!{}\necho made by the wrong shell > /out/it\n", store.join("bash/bin/bash").display());
     let mut job = job(&place.script("store/gen", &text));
-    job.closure = vec![store];
+    job.closure = vec![store.into()];
     let fault = place.fault_in(&job);
     assert!(matches!(&fault, GeneratorFailure::System { system: found, .. } if found == system), "{fault}");
 }

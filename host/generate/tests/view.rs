@@ -69,7 +69,7 @@ fn more_directories_can_come_first_in_path() {
     let tool = place.script("store/tools/bin/tool", "#!/bin/sh\necho from the tool\n");
     let mut job = place.job("tool > $out/it; echo $PATH >> $out/it", &["it"]);
     let dir = tool.parent().unwrap().to_owned();
-    job.closure = vec![dir.parent().unwrap().to_owned()];
+    job.closure = vec![dir.parent().unwrap().to_owned().into()];
     job.path = vec![dir.clone()];
     assert_eq!(place.says_in(&job), format!("from the tool\n{}:/usr/bin:/bin\n", dir.display()));
 }

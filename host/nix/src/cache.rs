@@ -38,15 +38,9 @@ impl Nix {
             let answer = self.nix(what, &arguments)?;
             let fault = |source| Error::Output { what: what.to_owned(), bytes: answer.stdout.len(), source };
             let evaluator: Evaluator = serde_json::from_slice(&answer.stdout).map_err(fault)?;
-            Ok(Evaluator { settings: settings.join().ok().flatten(), ..evaluator })
+            let settings = settings.join().ok().flatten().map(|text| Sha256::digest(text).to_string());
+            Ok(Evaluator { settings, ..evaluator })
         })
-    }
-
-    /// Versions differ in how they are asked.
-    fn settings(&self) -> Option<String> {
-        let ask = |words: &[&str]| self.nix("asking Nix for its settings", words);
-        let answer = ask(&["show-config"]).or_else(|_| ask(&["config", "show"])).ok()?;
-        Some(Sha256::digest(&answer.stdout).to_string())
     }
 }
 
@@ -84,7 +78,7 @@ impl EvaluationCache {
         let sound = evaluator.pure
             && nix.options.override_inputs.is_empty()
             && metadata.is_fixed()
-            && metadata.inputs_are_locked();
+            && metadata.inputs_are_locked(&nix.store_of_flake(metadata).real_path(&metadata.path));
         let asked = EvaluationKey {
             program: nix.program().ok()?,
             version: evaluator.version,

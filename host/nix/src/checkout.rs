@@ -20,6 +20,8 @@ impl Flake<'_> {
             let top = metadata.top().ok_or_else(read_only)?;
             return Ok(join(&top, Path::new(metadata.resolved.dir.as_deref().unwrap_or_default())));
         };
+        // Versions before 2.19 name a path where it really is.
+        let root = &self.nix.store_of_flake(metadata).named_path(root);
         let directory = match root.strip_prefix(&metadata.path) {
             Ok(below) => join(&metadata.top().ok_or_else(read_only)?, below),
             Err(_) if metadata.in_store(root) => {
@@ -57,7 +59,7 @@ impl FlakeMetadata {
     }
 
     fn in_store(&self, path: &Path) -> bool {
-        self.path.parent().is_some_and(|store| path.starts_with(store))
+        path.starts_with(self.store())
     }
 }
 

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use artifacts_declared::Name;
 use artifacts_text::{Explain, shell_word};
@@ -37,8 +37,8 @@ pub enum Error {
         what: String,
         /// Its message, trimmed.
         message: String,
-        /// Copy of the flake in the store, if that was evaluated.
-        copy: Option<PathBuf>,
+        /// Source of the flake, if that was evaluated.
+        flake: Option<FlakeSource>,
     },
     /// Nix succeeded with an answer that is incomplete or of another shape.
     #[error("{what}: unexpected output from Nix ({bytes} bytes): {source}")]
@@ -143,18 +143,41 @@ pub enum Error {
     },
 }
 
+/// Holds how Nix's messages name the source of a flake.
+#[derive(Debug, Clone)]
+pub struct FlakeSource {
+    /// Its copy in the store.
+    pub copy: PathBuf,
+    /// Its locked reference, which versions from 2.34 on write between `«` and `»`.
+    pub url: String,
+}
+
+impl FlakeSource {
+    /// Returns what follows the source in a line of a message.
+    fn below<'a>(&self, line: &'a str) -> Option<&'a str> {
+        if let Some((_, below)) = line.split_once(&format!("{}/", self.copy.display())) {
+            return Some(below);
+        }
+        // The query may be written otherwise.
+        let address = self.url.split('?').next().unwrap_or_default();
+        let (_, named) = line.split_once('«')?;
+        let (url, below) = named.split_once("»/")?;
+        (url.split('?').next() == Some(address)).then_some(below)
+    }
+}
+
 /// Finds the file of the checkout that Nix does not find in its copy, or does not copy; relative to the top of the
 /// repository.
-fn missing_file<'a>(message: &'a str, copy: Option<&Path>) -> Option<&'a str> {
+fn missing_file<'a>(message: &'a str, flake: Option<&FlakeSource>) -> Option<&'a str> {
     let line = message.lines().find(|line| {
         ["No such file or directory", "does not exist", "not tracked by Git"].iter().any(|words| line.contains(words))
     })?;
-    let copy = copy.map_or_else(|| "-source/".to_owned(), |copy| format!("{}/", copy.display()));
-    let after = match line.split_once(&copy) {
-        Some((_, after)) => after,
-        None => line.split_once("Path '")?.1,
+    let below = match flake {
+        Some(flake) => flake.below(line),
+        None => line.split_once("-source/").map(|(_, below)| below),
     };
-    let file = after.split(['\'', '"']).next().unwrap_or_default();
+    let below = below.or_else(|| line.split_once("Path '").map(|(_, path)| path))?;
+    let file = below.split(['\'', '"']).next().unwrap_or_default();
     (!file.is_empty()).then_some(file)
 }
 
@@ -168,23 +191,24 @@ fn is_out_of_memory(message: &str) -> bool {
 /// Returns whether a program that Nix ran, its daemon or the operating system failed, judged by Nix's wording.
 fn is_of_the_machine(message: &str) -> bool {
     let first = message.lines().next().unwrap_or_default();
-    let ran = first.starts_with("program '") || first.starts_with("executing '") || first.starts_with("Nix was killed");
-    ran || [
-        "unable to download",
-        "unable to start",
-        "cannot connect to socket",
-        "cannot open connection to remote store",
-        "Nix daemon disconnected",
-        "Failed to fetch git repository",
-        "getting exclusive lock",
-        "Permission denied",
-        "Too many open files",
-        "Read-only file system",
-        "creating directory",
-        "unable to fork",
-    ]
-    .iter()
-    .any(|words| first.contains(words))
+    let starts = ["program '", "executing '", "Nix was killed", "Git repository \"", "resolving Git reference '"];
+    starts.iter().any(|words| first.starts_with(words))
+        || [
+            "unable to download",
+            "unable to start",
+            "cannot connect to socket",
+            "cannot open connection to remote store",
+            "Nix daemon disconnected",
+            "Failed to fetch git repository",
+            "getting exclusive lock",
+            "Permission denied",
+            "Too many open files",
+            "Read-only file system",
+            "creating directory",
+            "unable to fork",
+        ]
+        .iter()
+        .any(|words| first.contains(words))
 }
 
 fn searched(path: Option<&str>) -> String {
@@ -207,10 +231,10 @@ impl Error {
         matches!(self, Self::Cancelled | Self::Missing { .. } | Self::Start { .. })
     }
 
-    /// Adds the flake's copy in the store.
-    pub(crate) fn in_source(self, source: &Path) -> Self {
+    /// Adds the flake's source.
+    pub(crate) fn in_source(self, flake: FlakeSource) -> Self {
         match self {
-            Self::Failed { what, message, .. } => Self::Failed { what, message, copy: Some(source.to_owned()) },
+            Self::Failed { what, message, .. } => Self::Failed { what, message, flake: Some(flake) },
             other => other,
         }
     }
@@ -237,8 +261,8 @@ impl Explain for Error {
             Self::Failed { message, .. } if message.contains("' is not a valid URL") => {
                 "this Nix version does not support spaces in the path of a checkout; move it, or use a newer Nix"
             }
-            Self::Failed { message, copy, .. } if missing_file(message, copy.as_deref()).is_some() => {
-                let file = missing_file(message, copy.as_deref()).unwrap_or_default();
+            Self::Failed { message, flake, .. } if missing_file(message, flake.as_ref()).is_some() => {
+                let file = missing_file(message, flake.as_ref()).unwrap_or_default();
                 return Some(format!(
                     "Nix ignores files that git does not track; if `{file}` exists, run `git add -- {}`",
                     shell_word(&format!(":/{file}"))
@@ -296,12 +320,12 @@ impl Explain for Error {
 mod tests {
     use artifacts_text::Explain as _;
 
-    use super::Error;
+    use super::{Error, FlakeSource};
 
     #[test]
     fn the_configuration_is_blamed_for_nothing_that_is_not_its_own() {
         let hint = |message: &str| {
-            Error::Failed { what: String::new(), message: message.to_owned(), copy: None }.hint().unwrap_or_default()
+            Error::Failed { what: String::new(), message: message.to_owned(), flake: None }.hint().unwrap_or_default()
         };
         for message in [
             "program 'git' failed with exit code 128\n| fatal: unable to access 'https://x/': Failed to connect",
@@ -309,6 +333,8 @@ mod tests {
             "cannot connect to socket at '/nix/var/nix/daemon-socket/socket': Connection refused",
             "opening file '/nix/store/x': Permission denied",
             "Nix was killed (signal: 15 (SIGTERM)): failed without an error message",
+            "resolving Git reference 'main': revspec 'main' not found\n| fatal: '/x' does not appear to be a git repository",
+            "Git repository \"/x\" does not exist.",
         ] {
             assert_eq!(hint(message), "", "{message}");
         }
@@ -328,8 +354,9 @@ mod tests {
     #[test]
     fn a_file_that_git_does_not_know_is_named_as_each_nix_says_it() {
         let failed = |message: &str| {
-            let failed = Error::Failed { what: String::new(), message: message.to_owned(), copy: None };
-            failed.in_source("/nix/store/abc-source".as_ref())
+            let failed = Error::Failed { what: String::new(), message: message.to_owned(), flake: None };
+            let url = "git+file:///r?ref=refs/heads/main&rev=0123".to_owned();
+            failed.in_source(FlakeSource { copy: "/nix/store/abc-source".into(), url })
         };
         let hint = |message: &str| failed(message).hint().unwrap_or_default();
         for (message, command) in [
@@ -338,6 +365,10 @@ mod tests {
                 "`git add -- ':/m/new.nix'`",
             ),
             ("path '/nix/store/abc-source/a b.nix' does not exist", "`git add -- ':/a b.nix'`"),
+            (
+                "path '«git+file:///r?ref=refs/heads/main&rev=0123»/m/new.nix' does not exist",
+                "`git add -- ':/m/new.nix'`",
+            ),
             (
                 "Path 'new.nix' in the repository \"/r\" is not tracked by Git.\n\nTo make it visible to Nix, run:",
                 "`git add -- ':/new.nix'`",
@@ -352,6 +383,7 @@ mod tests {
         assert!(!hint("file 'nixpkgs/x' was not found in the Nix search path").contains("git add"));
         // What another input lacks is no matter of this checkout.
         assert!(!hint("path '/nix/store/other-source/nixos/x.nix' does not exist").contains("git add"));
+        assert!(!hint("path '«git+file:///other?rev=0123»/nixos/x.nix' does not exist").contains("git add"));
         assert!(!hint("attribute 'a' missing\nthe option does not exist").contains("git add"));
     }
 }

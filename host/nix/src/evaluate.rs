@@ -338,8 +338,9 @@ impl Flake<'_> {
             ComponentSource::Plain(text) => Path::new(text),
             ComponentSource::Derived { drv, .. } => drv.as_path(),
         });
-        let store = self.metadata.path.parent().unwrap_or(Path::new("/"));
-        generators.chain(components).filter(|path| path.starts_with(store)).all(Path::exists)
+        let paths = generators.chain(components).filter(|path| path.starts_with(self.metadata.store()));
+        let store = self.nix.store_of_flake(&self.metadata);
+        paths.map(|path| store.real_path(path)).all(|path| path.exists())
     }
 
     fn function(&self, target: &TargetRef, of: EvaluationQuery<'_>) -> String {

@@ -185,7 +185,7 @@ impl Flake<'_> {
         {
             return Ok((earlier, said));
         }
-        let answer = self.nix.nix(what, &question).map_err(|error| error.in_source(&self.metadata.path))?;
+        let answer = self.nix.nix(what, &question).map_err(|error| error.in_source(self.metadata.source()))?;
         let bytes = answer.stdout.len();
         let fault = |source| Error::Output { what: what.to_owned(), bytes, source };
         let parsed = serde_json::from_slice(&answer.stdout).map_err(fault)?;

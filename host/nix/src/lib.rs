@@ -14,11 +14,13 @@ mod metadata;
 mod nix;
 mod program;
 mod quote;
+mod real_store;
 mod run;
 mod store;
 
-pub use error::Error;
+pub use error::{Error, FlakeSource};
 pub use evaluate::{Evaluation, EvaluationError, TargetFailure};
 pub use flake::{Flake, TargetRef};
 pub use known_names::KnownNames;
 pub use nix::{EvaluationObserver, EvaluationStep, Nix, NixOptions};
+pub use real_store::StoreDirs;

@@ -13,8 +13,9 @@ pub fn trim(stderr: &str) -> String {
     let Parts { before, error } = parts(&lines);
     let first = error.first().copied().unwrap_or_default().trim_start();
     let first = first.strip_prefix("error:").unwrap_or(first).trim();
-    let indent = common_indent(error.get(1..).unwrap_or_default());
-    let after = error.iter().skip(1).map(|line| line.get(indent..).unwrap_or(line.trim_start()));
+    let (reason, after) = reason(error.get(1..).unwrap_or_default());
+    let indent = common_indent(after);
+    let after = after.iter().map(|line| line.get(indent..).unwrap_or(line.trim_start()));
     let mut others: Vec<&str> = after.chain(before).collect();
     // An empty line separates within the message, and nothing at its end.
     while others.last().is_some_and(|line| line.trim().is_empty()) {
@@ -25,12 +26,25 @@ pub fn trim(stderr: &str) -> String {
     }
     let more = others.len() > LINES;
     others.truncate(LINES);
-    let mut text = first.to_owned();
+    let mut text = match reason {
+        Some(reason) => format!("{}: {}", first.trim_end_matches('.'), reason.trim_end_matches('.')),
+        None => first.to_owned(),
+    };
     for line in others.into_iter().chain(more.then_some("…")) {
         text.push('\n');
         text.push_str(format!("{FOREIGN}{line}").trim_end());
     }
     text
+}
+
+/// Splits off the reason that newer versions write below the first line of an error, which may be all that is kept.
+fn reason<'a, 'b>(after: &'b [&'a str]) -> (Option<&'a str>, &'b [&'a str]) {
+    match after.split_first() {
+        Some((line, rest)) if line.trim_start().starts_with("Reason: ") => {
+            (line.trim_start().strip_prefix("Reason: "), rest)
+        }
+        _ => (None, after),
+    }
 }
 
 fn is_hint(line: &str) -> bool {
@@ -183,6 +197,21 @@ mod tests {
     fn several_errors_of_a_build_stay() {
         let stderr = "building '/nix/store/x.drv'...\nerror: builder for 'x' failed\nerror: 1 dependency failed\n";
         assert_eq!(trim(stderr), "builder for 'x' failed\n| error: 1 dependency failed");
+    }
+
+    #[test]
+    fn why_a_build_failed_is_in_the_first_line() {
+        let old = "why\nerror: builder for '/nix/store/x.drv' failed with exit code 3\n";
+        assert_eq!(trim(old), "builder for '/nix/store/x.drv' failed with exit code 3\n| why");
+        let new = "why\n\u{1b}[31;1merror:\u{1b}[0m Cannot build '/nix/store/x.drv'.\n       Reason: builder failed with exit code 3.\n\
+            \u{20}      Output paths:\n         /nix/store/y\n";
+        assert_eq!(
+            trim(new),
+            "Cannot build '/nix/store/x.drv': builder failed with exit code 3\n| Output paths:\n|   /nix/store/y\n| why"
+        );
+        let platform =
+            "error: Cannot build 'x.drv'.\n       Reason: platform mismatch\n       Required system: 'aarch64-linux'\n";
+        assert_eq!(trim(platform), "Cannot build 'x.drv': platform mismatch\n| Required system: 'aarch64-linux'");
     }
 
     #[test]

@@ -1,8 +1,10 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::error::FlakeSource;
 
 /// Characters with a meaning in the query of a flake reference, among those of a hash.
 const IN_QUERY: &AsciiSet = &CONTROLS.add(b'+').add(b'=').add(b'/');
@@ -39,6 +41,16 @@ pub(crate) struct Reference {
 }
 
 impl FlakeMetadata {
+    /// Returns the directory of the store, as its paths name it.
+    pub fn store(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Returns how messages name the source.
+    pub fn source(&self) -> FlakeSource {
+        FlakeSource { copy: self.path.clone(), url: self.url.clone() }
+    }
+
     /// Returns the reference of exactly the source that the metadata describe, if Nix has one for it.
     pub fn evaluated(&self) -> String {
         // A directory or a dirty git tree may change from one process to the next; its copy in the store does not. And a
@@ -53,11 +65,11 @@ impl FlakeMetadata {
     }
 
     /// Returns whether the flake's own lock file names each input. Otherwise Nix resolves it each time, and may find
-    /// another one.
-    pub fn inputs_are_locked(&self) -> bool {
+    /// another one. `source` is where its source really is.
+    pub fn inputs_are_locked(&self, source: &Path) -> bool {
         let no_inputs = self.locks["nodes"].as_object().is_some_and(|nodes| nodes.len() == 1);
         let dir = self.locked.dir.as_deref().unwrap_or_default();
-        let kept = std::fs::read(self.path.join(dir).join("flake.lock")).ok();
+        let kept = std::fs::read(source.join(dir).join("flake.lock")).ok();
         let kept = kept.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
         no_inputs || kept.is_some_and(|kept| kept == self.locks)
     }

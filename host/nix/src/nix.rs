@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use crate::real_store::StoreDirs;
 use crate::run::{NixOutput, run};
 use crate::{Error, program};
 
@@ -50,7 +51,7 @@ impl std::fmt::Debug for EvaluationObserver {
 /// Configures how Nix is run.
 #[derive(Debug, Clone)]
 pub struct NixOptions {
-    /// Additional arguments of every evaluation.
+    /// Additional arguments of every evaluation. Settings among them (`--store`, `--option`) are used for builds, too.
     pub arguments: Vec<OsString>,
     /// Inputs of the flake that are replaced: name and flake reference.
     pub override_inputs: Vec<(String, String)>,
@@ -103,17 +104,18 @@ fn own_system() -> Option<String> {
 #[derive(Debug, Clone)]
 pub struct Nix {
     program: Option<PathBuf>,
-    environment: Vec<(OsString, OsString)>,
+    pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) options: NixOptions,
-    pub(crate) store: Arc<OnceLock<PathBuf>>,
+    pub(crate) store: Arc<OnceLock<StoreDirs>>,
+    pub(crate) settings: Arc<OnceLock<Option<String>>>,
 }
 
 impl Nix {
     /// Uses `program`, or `nix` in the `PATH` of `environment`, which is its complete environment. Nothing is run yet:
     /// a missing Nix is an error where one is needed.
     pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>, options: NixOptions) -> Self {
-        let store = options.store.clone().map(OnceLock::from).unwrap_or_default();
-        Self { program, environment, options, store: Arc::new(store) }
+        let store = options.store.clone().map(StoreDirs::plain).map(OnceLock::from).unwrap_or_default();
+        Self { program, environment, options, store: Arc::new(store), settings: Arc::default() }
     }
 
     /// Returns the version, as Nix prints it.
@@ -140,8 +142,27 @@ impl Nix {
         let program =
             if program::executable(&beside) { beside } else { program::find("nix-store", &self.environment)? };
         let mut command = self.command(&program);
-        command.args(arguments);
+        command.args(self.setting_arguments()).args(arguments);
         run(command, what, &self.options.cancel)
+    }
+
+    /// Returns those of the additional arguments that are settings, and mean the same to each command of Nix.
+    pub(crate) fn setting_arguments(&self) -> Vec<OsString> {
+        let mut settings = Vec::new();
+        let mut rest = self.options.arguments.as_slice();
+        while let Some((word, after)) = rest.split_first() {
+            let values = match word.to_str() {
+                Some("--store") => 1,
+                Some("--option") => 2,
+                _ => 0,
+            };
+            let taken = 1 + values.min(after.len());
+            if values > 0 {
+                settings.extend_from_slice(&rest[..taken]);
+            }
+            rest = &rest[taken..];
+        }
+        settings
     }
 
     /// Returns its configuration, as far as it is in the environment.

@@ -45,7 +45,7 @@ pub fn run(mut command: Command, what: &str, cancel: &AtomicBool) -> Result<NixO
     if status.success() {
         return Ok(NixOutput { stdout, stderr });
     }
-    Err(Error::Failed { what: what.to_owned(), message: failure(status, &stderr), copy: None })
+    Err(Error::Failed { what: what.to_owned(), message: failure(status, &stderr), flake: None })
 }
 
 fn failure(status: ExitStatus, stderr: &str) -> String {

@@ -383,3 +383,86 @@ fn an_artifact_has_settings_of_its_own_each_as_a_whole() {
         bench.eval_json("nixosConfigurations.web1.config.sops.secrets", "builtins.mapAttrs (_: one: one.format)");
     assert_eq!(formats, serde_json::json!({"both/f": "yaml", "plain/f": "binary"}));
 }
+
+#[test]
+fn a_module_for_another_kind_of_configuration_is_refused_by_its_class() {
+    let bench = Bench::new();
+    let of = |class: &str, module: &str| {
+        format!(
+            "(nixpkgs.lib.evalModules {{ class = \"{class}\"; modules = [ {module} {{ _module.check = false; }} ]; }}).config.artifacts.store"
+        )
+    };
+    let outputs = [
+        ("wrong", "homeManager", "inputs.artifacts.nixosModules.default"),
+        ("mac", "nixos", "inputs.artifacts.darwinModules.agenix"),
+        ("home", "nixos", "(inputs.artifacts + \"/nix/modules/home-manager.nix\")"),
+        ("right", "nixos", "inputs.artifacts.nixosModules.sops-nix"),
+    ];
+    bench.flake(
+        &outputs.map(|(name, class, module)| format!("{name} = builtins.toJSON {};", of(class, module))).concat(),
+    );
+    for (name, class, _) in &outputs[..3] {
+        let error = bench.try_eval(name).unwrap_err().to_string();
+        assert!(error.contains("imported into") && error.contains(class), "{error}");
+    }
+    assert_eq!(bench.eval("right"), "{}");
+}
+
+#[test]
+fn an_error_in_our_options_names_a_file_of_ours() {
+    let bench = Bench::new();
+    // An option that is declared twice is told with both places.
+    let taken = ["store", "recipients", "testMachine", "problems", "package"];
+    let again = |option: &str| {
+        let more =
+            format!("({{ lib, ... }}: {{ options.artifacts.{option} = lib.mkOption {{ type = lib.types.int; }}; }})");
+        machine(option, &more)
+    };
+    bench.flake(&taken.map(again).concat());
+    for option in taken {
+        let attribute = format!("nixosConfigurations.{option}.config.artifacts.{option}");
+        let error = bench.try_eval(&attribute).unwrap_err().to_string();
+        assert!(error.contains("artifacts/test-machine") || error.contains("/nix/modules/"), "{error}");
+    }
+}
+
+#[test]
+fn a_script_is_a_short_form_of_a_generator() {
+    let bench = Bench::new();
+    bench.flake(&machine(
+        "web1",
+        r#"({ pkgs, ... }: { artifacts.store."it's a" = { files.f = { }; runtimeInputs = [ pkgs.openssl ];
+          script = "openssl version > $out/f\nfalse | cat\necho reached > $out/f"; }; })"#,
+    ));
+    let flake = bench.flake_ref();
+    let spec = flake.evaluate(flake.targets()).unwrap().spec;
+    let generator = spec.targets[0].artifacts[&name("it's a")].generator.clone().unwrap();
+    bench.nix().realise(generator.drv.as_deref().unwrap()).unwrap();
+    let program = generator.path;
+    let out = tempfile::tempdir().unwrap();
+    let ran = std::process::Command::new(program).env_clear().env("out", out.path()).status().unwrap();
+    assert!(!ran.success(), "what fails in a pipe fails");
+    let written = std::fs::read_to_string(out.path().join("f")).unwrap();
+    assert!(written.starts_with("OpenSSL"), "{written}");
+}
+
+#[test]
+fn the_old_names_of_the_programs_still_work() {
+    let bench = Bench::new();
+    let units =
+        artifacts_tests::nix::UNITS.replace("config.artifacts = { targetPackage = \"/p\"; package = \"/p\"; };", "");
+    bench.flake(&machine(
+        "web1",
+        &format!("{units} {{ artifacts.programs = {{ artifacts = \"/a\"; artifacts-target = \"/t\"; }}; }}"),
+    ));
+    let read = bench.eval_json(
+        "nixosConfigurations.web1.config",
+        "c: [ c.artifacts.package c.artifacts.targetPackage c.warnings ]",
+    );
+    assert_eq!((&read[0], &read[1]), (&"/a".into(), &"/t".into()));
+    let said = read[2].to_string();
+    assert!(
+        said.contains("has been renamed to `artifacts.package'") && said.contains("`artifacts.targetPackage'"),
+        "{said}"
+    );
+}

@@ -148,6 +148,43 @@ const FAULTS: &[(&str, &str)] = &[
         "artifacts.store.good.backendConfig.agenix.identityPaths: an artifact cannot set it; it has publicHostKey, publicUserKeys",
     ),
     (
+        "artifacts.store.good.script = \"true\";",
+        "artifacts.store.good.script: the artifact has a generator as well; remove one of them",
+    ),
+    (
+        "artifacts.store.good.runtimeInputs = [ pkgs.openssl ];",
+        "artifacts.store.good.runtimeInputs: nothing uses it; set artifacts.store.good.script, or remove it",
+    ),
+    (
+        "artifacts.config.agnix.publicHostKey = \"age1host\";",
+        "artifacts.config.agnix: unknown backend, so it has no effect; use one of agenix, dummy, sops-nix, register it (artifacts.backends.agnix), or remove it",
+    ),
+    (
+        "artifacts.config.agenix.storeDir = \"sealed\";",
+        "artifacts.config.agenix.storeDir: it has no effect; set artifacts.backends.agenix.storage = \"sealed\";, or remove it",
+    ),
+    (
+        "artifacts.store.good.files.f.restartUnits = [ \"web.service\" ]; artifacts.targetPackage = lib.mkForce null;",
+        "artifacts.targetPackage: restartUnits needs it, but it is not set; set it to the package, or use the overlay",
+    ),
+    (
+        "artifacts.store.good.files.f.credentials.\"web.service\" = \"to:ken\"; systemd.services.web = { };",
+        "artifacts.store.good.files.f.credentials.\"web.service\": `to:ken` is not a valid ID of a credential; use 1 to 255 printable ASCII characters without slash, backslash, colon and blanks at its ends, and not `.` or `..`",
+    ),
+    (
+        "artifacts.store.good.files.f.credentials.\"web.socket\" = \"token\";",
+        "artifacts.store.good.files.f.credentials.\"web.socket\": `web.socket` is not a service; write, for example, `web.service`",
+    ),
+    (
+        "artifacts.store.good.files.f.credentials.\"web.service\" = \"token\";",
+        "artifacts.store.good.files.f.credentials.\"web.service\": unknown unit `web.service`; fix the name, or declare `systemd.services.\"web\" = { };` if a package provides it",
+    ),
+    (
+        "artifacts.store.good.files = { f.credentials.\"web.service\" = \"token\"; g.credentials.\"web.service\" = \"token\"; };
+systemd.services.web = { };",
+        "artifacts.store.good.files.f.credentials.\"web.service\": the service has the ID `token` from artifacts.store.good.files.f and artifacts.store.good.files.g; use another ID",
+    ),
+    (
         "artifacts.config.agenix.flakeStoreDir = ./elsewhere;",
         "artifacts.config.agenix.flakeStoreDir: the directory is not named `secrets`, as the storage is; set artifacts.root to the directory that contains it, and artifacts.backends.agenix.storage to its name",
     ),
@@ -217,12 +254,12 @@ artifacts.config.sops-nix = { publicHostKey = "age1host"; format = "yaml"; };"#,
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "atticd.service" ]; systemd.services.atticd = { };
-artifacts.programs.artifacts-target = lib.mkForce null;"#,
-        "artifacts.programs.artifacts-target: bindUnits needs it, but it is not set; set it to the package, or use the overlay",
+artifacts.targetPackage = lib.mkForce null;"#,
+        "artifacts.targetPackage: bindUnits needs it, but it is not set; set it to the package, or use the overlay",
     ),
     (
-        r#"artifacts.store.good.backend = "dummy"; artifacts.programs.artifacts = lib.mkForce null;"#,
-        "artifacts.programs.artifacts: an on-target backend needs it, but it is not set; set it to the package, or use the overlay",
+        r#"artifacts.store.good.backend = "dummy"; artifacts.package = lib.mkForce null;"#,
+        "artifacts.package: an on-target backend needs it, but it is not set; set it to the package, or use the overlay",
     ),
     (
         r#"users.users.atticd = { }; users.groups.atticd = { }; systemd.sysusers.enable = true;
@@ -284,12 +321,12 @@ artifacts.config.sops-nix = { publicUserKeys = [ "age1user" ]; format = "json"; 
     ),
     (
         r#"artifacts.store.good.bindUnits = [ "mail.service" ]; systemd.user.services.mail = { };
-artifacts.programs.artifacts-target = lib.mkForce null;"#,
-        "artifacts.programs.artifacts-target: bindUnits needs it, but it is not set; set it to the package, or use the overlay",
+artifacts.targetPackage = lib.mkForce null;"#,
+        "artifacts.targetPackage: bindUnits needs it, but it is not set; set it to the package, or use the overlay",
     ),
     (
-        r#"artifacts.store.good.backend = "dummy"; artifacts.programs.artifacts = lib.mkForce null;"#,
-        "artifacts.programs.artifacts: an on-target backend needs it, but it is not set; set it to the package, or use the overlay",
+        r#"artifacts.store.good.backend = "dummy"; artifacts.package = lib.mkForce null;"#,
+        "artifacts.package: an on-target backend needs it, but it is not set; set it to the package, or use the overlay",
     ),
 ];
 
@@ -307,7 +344,7 @@ fn user(name: &str, fault: &str) -> String {
               config = {{
                 home.username = "{name}"; home.homeDirectory = "/home/user"; artifacts.root = ./.;
                 artifacts.default.backend = "agenix"; artifacts.config.agenix.publicUserKeys = [ "age1user" ];
-                artifacts.programs = {{ artifacts-target = "/p"; artifacts = "/p"; }};
+                artifacts.targetPackage = "/p"; artifacts.package = "/p";
                 artifacts.store.good = {{ inherit generator; files.f = {{ }}; }}; }}; }})
             ({{ lib, pkgs, ... }}: let generator = pkgs.writers.writeBash "g" "true"; in {{ {fault} }}) ]; }};"#
     )
@@ -632,7 +669,7 @@ fn what_a_users_systemd_cannot_do_is_said() {
                   options.systemd.user = {{ enable = lib.mkOption {{ }}; services = lib.mkOption {{ }}; }};
                   options.xdg = {{ configFile = lib.mkOption {{ }}; configHome = lib.mkOption {{ default = "/c"; }}; }};
                   config = {{ home.username = "{name}"; home.homeDirectory = "/home/{name}"; systemd.user.enable = {enable};
-                    artifacts.programs.artifacts = "/p"; artifacts.default.backend = "dummy";
+                    artifacts.package = "/p"; artifacts.default.backend = "dummy";
                     artifacts.store.a = {{ files.f = {{ }}; generator = pkgs.writers.writeBash "g" "true"; {more} }}; }}; }}) ]; }};"#
         )
     };

@@ -42,7 +42,7 @@ fn units_are_told_of_changes_by_sops_nix_or_by_our_watcher_and_not_by_both() {
     let bench = Bench::new();
     let units =
         r#"{ artifacts.store.a.files.f = { restartUnits = [ "a.service" ]; reloadUnits = [ "b.service" ]; }; }"#;
-    let alone = "({ lib, ... }: { artifacts.programs.artifacts-target = lib.mkForce null; })";
+    let alone = "({ lib, ... }: { artifacts.targetPackage = lib.mkForce null; })";
     let [watched, alone] =
         [("watched", ""), ("alone", alone)].map(|(name, more)| machine(name, &format!("{SOPS} {units} {more}")));
     bench.flake(&format!("{watched}{alone}"));

@@ -293,7 +293,7 @@ impl<'a> From<&'a Report> for ReportView<'a> {
 
 impl<'a> RecipientChangeView<'a> {
     fn new(change: &'a RecipientChange, names: &RecipientNames) -> Self {
-        let RecipientChange { instance, file, before, after } = change;
+        let RecipientChange { instance, file, before, after, is_first: _ } = change;
         Self { instance, file, before, after, labels: names.labels(before.union(after)) }
     }
 }

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::Label;
+use artifacts_plan::RecipientDelta;
+use artifacts_text::listed_up_to;
 
 /// So many recipients that change are named in one line.
 const NAMED: usize = 3;
@@ -20,6 +22,10 @@ pub struct KnownRecipient {
     pub shown: String,
     /// Keys that were accepted under the same name before, in place of this one.
     pub earlier: BTreeSet<String>,
+    /// Keys that have its name now, in place of this one.
+    pub later: BTreeSet<String>,
+    /// The form of an SSH key that some backends use in its place: it is the same person's.
+    pub converted: Option<String>,
 }
 
 impl RecipientNames {
@@ -42,6 +48,35 @@ impl RecipientNames {
         }
     }
 
+    /// Returns the form that a key has in common with those that backends convert it to.
+    pub(crate) fn common<'k>(&'k self, key: &'k str) -> &'k str {
+        self.get(key).and_then(|known| known.converted.as_deref()).unwrap_or(key)
+    }
+
+    /// Returns a key as it is shown.
+    pub(crate) fn shown(&self, key: &str) -> String {
+        let shown = self.get(key).map(|known| known.shown.clone()).filter(|shown| !shown.is_empty());
+        shown.unwrap_or_else(|| artifacts_text::terminal(key).into_owned())
+    }
+
+    /// Returns who of those that join takes a name over from another key, and who of those that leave lost it to a key that does not join.
+    pub(crate) fn replaced<'k>(
+        &self,
+        joined: &'k BTreeSet<String>,
+        left: &'k BTreeSet<String>,
+    ) -> (BTreeSet<&'k String>, BTreeSet<&'k String>) {
+        let of = |key: &String, of: fn(&KnownRecipient) -> &BTreeSet<String>| self.get(key).map(of);
+        let is_new = |key: &&String| of(key, |known| &known.earlier).is_some_and(|earlier| !earlier.is_empty());
+        let new: BTreeSet<&String> = joined.iter().filter(is_new).collect();
+        // Who joins in its place says it already.
+        let is_old = |key: &&String| of(key, |known| &known.later).is_some_and(|later| !later.is_empty());
+        let has_successor = |key: &&String| {
+            new.iter().any(|new| of(new, |known| &known.earlier).is_some_and(|earlier| earlier.contains(*key)))
+        };
+        let old = left.iter().filter(is_old).filter(|key| !has_successor(key)).collect();
+        (new, old)
+    }
+
     /// Returns the names of recipients, sorted.
     pub fn sorted<'k>(&self, keys: impl IntoIterator<Item = &'k String>) -> Vec<String> {
         let mut names: Vec<String> = keys.into_iter().map(|key| self.name(key)).collect();
@@ -58,8 +93,18 @@ impl RecipientNames {
         keys.into_iter().filter_map(label).collect()
     }
 
-    /// Names who joins and who leaves: `+mail1 -admin2`. More than three are counted, `+3 -1`, unless `all` are wanted.
-    pub fn changed(&self, joined: &BTreeSet<String>, left: &BTreeSet<String>, all: bool) -> String {
+    /// Names who joins and who leaves, those first whose key is another one: `KEY CHANGED: web1; +mail1 -admin2`. Of more than three
+    /// others, the rest is counted, `+3 -1`, unless `all` are wanted.
+    pub fn changed(&self, RecipientDelta { joined, left, .. }: &RecipientDelta, all: bool) -> String {
+        let (new, old) = self.replaced(joined, left);
+        let replaced: BTreeSet<&String> = new.union(&old).copied().collect();
+        let told: BTreeSet<&String> =
+            replaced.iter().filter_map(|key| self.get(key)).flat_map(|it| &it.earlier).collect();
+        let others = |keys: &BTreeSet<String>| -> BTreeSet<String> {
+            keys.iter().filter(|key| !replaced.contains(key) && !told.contains(key)).cloned().collect()
+        };
+        let names = listed_up_to(&self.sorted(replaced.iter().copied()), if all { usize::MAX } else { NAMED });
+        let (joined, left) = (others(joined), others(left));
         let signed = |sign: char, keys: &BTreeSet<String>| {
             if all || joined.len() + left.len() <= NAMED {
                 self.sorted(keys).iter().map(|name| format!("{sign}{name}")).collect::<Vec<_>>()
@@ -67,7 +112,16 @@ impl RecipientNames {
                 (!keys.is_empty()).then(|| format!("{sign}{}", keys.len())).into_iter().collect()
             }
         };
-        [signed('+', joined), signed('-', left)].concat().join(" ")
+        let others = [signed('+', &joined), signed('-', &left)].concat().join(" ");
+        let changed = (!replaced.is_empty()).then(|| format!("KEY CHANGED: {names}"));
+        changed.into_iter().chain(Some(others).filter(|others| !others.is_empty())).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Does the same, with the files where these are not all.
+    pub fn changed_in_files(&self, delta: &RecipientDelta, all: bool) -> String {
+        let who = self.changed(delta, all);
+        let files: Vec<&str> = delta.files.iter().map(String::as_str).collect();
+        if delta.is_whole { who } else { format!("{who} in {}", files.join(", ")) }
     }
 }
 
@@ -100,11 +154,41 @@ mod tests {
         .collect();
         let unlabeled = KnownRecipient { shown: "ssh-ed25519 SHA256:x".to_owned(), ..KnownRecipient::default() };
         known.extend([("k4".to_owned(), unlabeled)].into_iter().collect());
-        let changed = |joined: &[&str], left: &[&str], all| known.changed(&set(joined), &set(left), all);
+        let delta = |joined: &[&str], left: &[&str]| RecipientDelta {
+            joined: set(joined),
+            left: set(left),
+            ..RecipientDelta::default()
+        };
+        let changed = |joined: &[&str], left: &[&str], all| known.changed(&delta(joined, left), all);
         assert_eq!(changed(&["k1"], &["k2"], false), "+mail1 -admin2");
         assert_eq!(changed(&["k3", "k4"], &[], false), "+\"eve\" +ssh-ed25519 SHA256:x");
         assert_eq!(changed(&["k1", "k3", "k4"], &["k2"], false), "+3 -1");
         assert_eq!(changed(&[], &["k1", "k2", "k3", "k4"], false), "-4");
         assert_eq!(changed(&["k1", "k3", "age1\u{1b}"], &["k2"], true), "+\"eve\" +age1\\u{1b} +mail1 -admin2");
+    }
+
+    #[test]
+    fn another_key_under_a_name_is_named_first_however_many_others_change() {
+        let one = |key: &str, name: &str, earlier: &[&str], later: &[&str]| {
+            let (label, earlier, later) = (Some(Label::Declared(set(&[name]))), set(earlier), set(later));
+            (key.to_owned(), KnownRecipient { label, earlier, later, ..KnownRecipient::default() })
+        };
+        let known: RecipientNames = [
+            one("new", "alice", &["old"], &[]),
+            one("old", "alice", &[], &["new"]),
+            one("gone", "bob", &[], &["kept"]),
+            one("k1", "mail1", &[], &[]),
+        ]
+        .into_iter()
+        .collect();
+        let changed = |joined: &[&str], left: &[&str]| {
+            let (joined, left) = (set(joined), set(left));
+            known.changed(&RecipientDelta { joined, left, ..RecipientDelta::default() }, false)
+        };
+        assert_eq!(changed(&["new"], &["old"]), "KEY CHANGED: alice");
+        assert_eq!(changed(&["new"], &[]), "KEY CHANGED: alice", "both keys stay");
+        assert_eq!(changed(&[], &["gone"]), "KEY CHANGED: bob", "the key that has its name now was there before");
+        assert_eq!(changed(&["new", "k1"], &["old", "gone"]), "KEY CHANGED: alice, bob; +mail1");
+        assert_eq!(changed(&["new", "a", "b", "c", "d"], &["old"]), "KEY CHANGED: alice; +4");
     }
 }

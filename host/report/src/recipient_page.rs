@@ -8,7 +8,7 @@ use artifacts_text::{agreeing, counted, listed_up_to, terminal};
 use textwrap::core::display_width;
 
 use crate::recipients::{EVERYONE, RecipientChange};
-use crate::{RecipientNames, Style};
+use crate::{KnownRecipient, RecipientNames, Style};
 
 /// So many secrets of a recipient are named.
 const NAMED: usize = 3;
@@ -22,6 +22,8 @@ const NAME: usize = 32;
 enum Move {
     /// It joins where another key had its name.
     Replaces,
+    /// It leaves where another key has its name now.
+    IsReplaced,
     /// It is used for the first time, in files of which nothing was accepted before.
     First,
     Joins,
@@ -30,7 +32,9 @@ enum Move {
 
 /// Holds the secrets of one recipient that change alike.
 struct Row<'a> {
-    key: &'a str,
+    name: String,
+    /// One key; or two, where a backend converts the key of one who is a recipient of other backends.
+    keys: BTreeSet<&'a str>,
     step: Move,
     secrets: BTreeSet<ChangedSecret<'a>>,
 }
@@ -44,10 +48,10 @@ pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, detai
     let of = |step: Move| rows.iter().filter(|row| row.step == step).collect::<Vec<_>>();
     let page = Page { names, details, style };
     let mut text = String::new();
-    let replaced = of(Move::Replaces);
+    let replaced = [of(Move::Replaces), of(Move::IsReplaced)].concat();
     if !replaced.is_empty() {
-        let replacing: Vec<String> = replaced.iter().map(|row| names.name(row.key)).collect();
-        let listed = listed_up_to(&replacing, LISTED);
+        let replacing: BTreeSet<String> = replaced.iter().map(|row| row.name.clone()).collect();
+        let listed = listed_up_to(&replacing.into_iter().collect::<Vec<_>>(), LISTED);
         let paint = AnsiColor::Red.on_default().bold();
         let _ = writeln!(text, "{paint}KEY CHANGED{paint:#}: {listed}\n");
         page.section(&mut text, &replaced);
@@ -60,7 +64,7 @@ pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, detai
     let others = [of(Move::Joins), of(Move::Leaves)].concat();
     if !others.is_empty() {
         let secrets: BTreeSet<&str> =
-            changes.iter().filter(|change| !change.before.is_empty()).map(|change| change.instance.as_str()).collect();
+            others.iter().flat_map(|row| &row.secrets).map(|(instance, _)| *instance).collect();
         page.heading(&mut text, &format!("Recipients change in {}", counted(secrets.len(), "secret")));
         page.section(&mut text, &others);
     }
@@ -70,9 +74,9 @@ pub fn recipient_page(changes: &[RecipientChange], names: &RecipientNames, detai
 /// Names in one line who joins and leaves, with the number of secrets: `+mail1 (3), -admin2 (12)`.
 pub fn recipient_summary(changes: &[RecipientChange], names: &RecipientNames) -> String {
     let one = |row: &Row<'_>| {
-        let sign = if row.step == Move::Leaves { '-' } else { '+' };
-        let mark = if row.step == Move::Replaces { ", KEY CHANGED" } else { "" };
-        format!("{sign}{} ({}{mark})", names.name(row.key), row.secrets.len())
+        let sign = if row.leaves() { '-' } else { '+' };
+        let mark = if matches!(row.step, Move::Replaces | Move::IsReplaced) { ", KEY CHANGED" } else { "" };
+        format!("{sign}{} ({}{mark})", row.name, row.secrets.len())
     };
     let all: Vec<String> = rows(changes, names).iter().map(one).collect();
     listed_up_to(&all, LISTED)
@@ -84,17 +88,29 @@ pub fn changed_secrets(changes: &[RecipientChange]) -> usize {
 }
 
 /// The recipients that change, in the order in which they are shown: what gives access first.
-fn rows<'a>(changes: &'a [RecipientChange], names: &RecipientNames) -> Vec<Row<'a>> {
-    let mut rows: BTreeMap<(Move, String, &str), BTreeSet<ChangedSecret<'a>>> = BTreeMap::new();
+fn rows<'a>(changes: &'a [RecipientChange], names: &'a RecipientNames) -> Vec<Row<'a>> {
+    let all = |of: fn(&RecipientChange) -> (&BTreeSet<String>, &BTreeSet<String>)| -> BTreeSet<String> {
+        changes.iter().map(of).flat_map(|(with, without)| with.difference(without)).cloned().collect()
+    };
+    let (joined, left) = (all(|it| (&it.after, &it.before)), all(|it| (&it.before, &it.after)));
+    let (new, old) = names.replaced(&joined, &left);
+    let mut rows: BTreeMap<(Move, String, &str), Row<'a>> = BTreeMap::new();
     let mut add = |step: Move, key: &'a str, change: &'a RecipientChange| {
         let file = (key == EVERYONE).then_some(change.file.as_str());
-        rows.entry((step, names.name(key), key)).or_default().insert((&change.instance, file));
+        let name = names.name(key);
+        let row = rows.entry((step, name.clone(), names.common(key))).or_insert_with(|| Row {
+            name,
+            step,
+            keys: BTreeSet::new(),
+            secrets: BTreeSet::new(),
+        });
+        row.keys.insert(key);
+        row.secrets.insert((&change.instance, file));
     };
     for change in changes {
         for key in change.after.difference(&change.before) {
-            let replaces = names.get(key).is_some_and(|known| !known.earlier.is_empty());
-            let step = match change.before.is_empty() {
-                _ if replaces => Move::Replaces,
+            let step = match change.is_first {
+                _ if new.contains(key) => Move::Replaces,
                 true => Move::First,
                 false => Move::Joins,
             };
@@ -102,10 +118,10 @@ fn rows<'a>(changes: &'a [RecipientChange], names: &RecipientNames) -> Vec<Row<'
         }
         // Who could read what everyone can read now loses nothing.
         for key in change.before.difference(&change.after).filter(|_| !change.after.contains(EVERYONE)) {
-            add(Move::Leaves, key, change);
+            add(if old.contains(key) { Move::IsReplaced } else { Move::Leaves }, key, change);
         }
     }
-    rows.into_iter().map(|((step, _, key), secrets)| Row { key, step, secrets }).collect()
+    rows.into_values().collect()
 }
 
 struct Page<'a> {
@@ -124,7 +140,7 @@ impl Page<'_> {
     }
 
     fn section(&self, text: &mut String, rows: &[&Row<'_>]) {
-        let width = rows.iter().map(|row| display_width(&self.names.name(row.key))).max().unwrap_or_default().min(NAME);
+        let width = rows.iter().map(|row| display_width(&row.name)).max().unwrap_or_default().min(NAME);
         let digits = rows.iter().map(|row| row.secrets.len().to_string().len()).max().unwrap_or_default();
         let does = rows.iter().map(|row| row.does(digits).len()).max().unwrap_or_default();
         for row in rows {
@@ -132,19 +148,17 @@ impl Page<'_> {
         }
     }
 
-    /// `+ mail1   joins 3   host key of nixos mail1`, and below it the key and the secrets.
+    /// `+ mail1   joins 3   host key of nixos mail1`, and below it the keys and the secrets.
     fn row(&self, text: &mut String, row: &Row<'_>, (width, does, digits): (usize, usize, usize)) {
-        let (sign, color) = match row.step {
-            Move::Leaves => ('-', AnsiColor::Red),
-            Move::Replaces | Move::First | Move::Joins => ('+', AnsiColor::Green),
-        };
+        let (sign, color) = if row.leaves() { ('-', AnsiColor::Red) } else { ('+', AnsiColor::Green) };
         let (paint, bold) = (color.on_default(), Paint::new().bold());
-        let known = self.names.get(row.key);
-        let (name, source) = (self.names.name(row.key), known.map_or("", |known| known.source.as_str()));
-        let pad = " ".repeat(width.saturating_sub(display_width(&name)));
+        let name = &row.name;
+        let sources = row.keys.iter().filter_map(|key| self.names.get(key)).map(|known| known.source.as_str());
+        let source = sources.max().unwrap_or_default();
+        let pad = " ".repeat(width.saturating_sub(display_width(name)));
         let indent = " ".repeat(width + 7);
         let _ = write!(text, "  {paint}{sign}{paint:#} {bold}{name}{bold:#}{pad}   {:does$}", row.does(digits));
-        let used = 7 + display_width(&name) + pad.len() + does;
+        let used = 7 + display_width(name) + pad.len() + does;
         match source {
             "" => {}
             source if used + 3 + display_width(source) <= self.style.width => text.extend(["   ", source]),
@@ -153,7 +167,7 @@ impl Page<'_> {
         // What is behind the last column is nothing.
         text.truncate(text.trim_end_matches(' ').len());
         text.push('\n');
-        for line in self.keys(row, &name) {
+        for line in self.keys(row) {
             let _ = writeln!(text, "{indent}{line}");
         }
         for line in self.secrets(row, indent.len()) {
@@ -161,16 +175,25 @@ impl Page<'_> {
         }
     }
 
-    fn keys(&self, row: &Row<'_>, name: &str) -> Vec<String> {
-        if row.key == EVERYONE {
+    /// Keys, a line each: none of a line's words is broken.
+    fn keys(&self, row: &Row<'_>) -> Vec<String> {
+        if row.keys.contains(EVERYONE) {
             return vec!["stored unencrypted: who can read the repository can read it".to_owned()];
         }
-        let known = self.names.get(row.key);
-        let short = known.map(|known| known.shown.clone()).filter(|shown| !shown.is_empty() && !self.details);
-        let key = short.unwrap_or_else(|| terminal(row.key).into_owned());
-        let earlier = known.into_iter().flat_map(|known| &known.earlier);
-        let earlier = earlier.map(|key| format!("accepted before under this name: {}", terminal(key)));
-        Some(key).filter(|key| key != name).into_iter().chain(earlier).collect()
+        let key = |key: &str| if self.details { terminal(key).into_owned() } else { self.names.shown(key) };
+        let mut lines: Vec<String> = row.keys.iter().map(|one| key(one)).filter(|key| *key != row.name).collect();
+        let others: (&str, fn(&KnownRecipient) -> &BTreeSet<String>) = match row.step {
+            Move::Replaces => ("accepted before under this name:", |known| &known.earlier),
+            Move::IsReplaced => ("declared under this name now:", |known| &known.later),
+            Move::First | Move::Joins | Move::Leaves => return lines,
+        };
+        let (said, others) = others;
+        let others: BTreeSet<&String> =
+            row.keys.iter().filter_map(|key| self.names.get(key)).flat_map(others).collect();
+        lines.extend(
+            std::iter::once(said.to_owned()).chain(others.into_iter().map(|other| format!("  {}", key(other)))),
+        );
+        lines
     }
 
     /// The name as it is typed; of a public file with the file.
@@ -205,12 +228,16 @@ impl Page<'_> {
 }
 
 impl Row<'_> {
+    fn leaves(&self) -> bool {
+        matches!(self.step, Move::IsReplaced | Move::Leaves)
+    }
+
     fn does(&self, digits: usize) -> String {
         let count = self.secrets.len();
         match self.step {
             Move::First => format!("{count:>digits$} {}", agreeing(count, "secret", "secrets")),
             Move::Replaces | Move::Joins => format!("joins {count}"),
-            Move::Leaves => format!("leaves {count}"),
+            Move::IsReplaced | Move::Leaves => format!("leaves {count}"),
         }
     }
 }
@@ -223,7 +250,6 @@ mod tests {
     use artifacts_plan::ShortNames;
 
     use super::*;
-    use crate::KnownRecipient;
     use crate::testing::{plain, style};
 
     const MAIL1: &str = "ssh-ed25519 MAIL1";
@@ -234,12 +260,13 @@ mod tests {
     }
 
     fn change(instance: &str, before: &[&str], after: &[&str]) -> RecipientChange {
-        RecipientChange { instance: instance.to_owned(), file: "f".to_owned(), before: set(before), after: set(after) }
+        let (instance, is_first) = (instance.to_owned(), before.is_empty());
+        RecipientChange { instance, file: "f".to_owned(), before: set(before), after: set(after), is_first }
     }
 
     fn known(label: Label, source: &str, shown: &str) -> KnownRecipient {
         let (source, shown) = (source.to_owned(), shown.to_owned());
-        KnownRecipient { label: Some(label), source, shown, earlier: BTreeSet::new() }
+        KnownRecipient { label: Some(label), source, shown, ..KnownRecipient::default() }
     }
 
     fn names() -> RecipientNames {
@@ -340,7 +367,8 @@ Recipients change in 1 secret
 
   + admin2   joins 2   recipients of web1
              age1evil
-             accepted before under this name: ssh-ed25519 ADMIN2
+             accepted before under this name:
+               ssh-ed25519 SHA256:wi3gfny2QOHdjU7Akkicp2FlpgtM1DUZl1ik6Kc4O8U
              web1/a, web1/new
 
 First use of 1 recipient";
@@ -350,6 +378,57 @@ First use of 1 recipient";
             recipient_summary(&changes, &names).starts_with("+admin2 (2, KEY CHANGED), +admin1"),
             "in one line, too"
         );
+    }
+
+    #[test]
+    fn who_has_a_key_now_that_was_accepted_under_another_name_comes_first_too() {
+        let mut names = names();
+        let lost = KnownRecipient { later: set(&["age1one"]), ..known(Label::Declared(set(&["admin2"])), "", "") };
+        names.extend([(ADMIN2.to_owned(), lost)].into_iter().collect());
+        let changes = [change("per-machine/web1/a", &[ADMIN2, "age1one"], &["age1one"])];
+        let page = plain(&recipient_page(&changes, &names, false, &style(80)));
+        let expected = "KEY CHANGED: admin2
+
+  - admin2   leaves 1
+             ssh-ed25519 ADMIN2
+             declared under this name now:
+               age1one
+             web1/a
+";
+        assert_eq!(page, expected);
+        assert_eq!(recipient_summary(&changes, &names), "-admin2 (1, KEY CHANGED)");
+    }
+
+    #[test]
+    fn one_person_has_one_row_whatever_backends_convert_their_key_to() {
+        let mut names = names();
+        let host = || Label::Declared(set(&["mail1"]));
+        let converted = Some("age1converted".to_owned());
+        let ssh = KnownRecipient { converted, ..known(host(), "host key of nixos mail1", "ssh-ed25519 SHA256:x") };
+        let age = known(host(), "host key of nixos mail1", "age1converted");
+        names.extend([(MAIL1.to_owned(), ssh), ("age1converted".to_owned(), age)].into_iter().collect());
+        let changes = [
+            change("shared/a", &["k"], &["k", MAIL1]),
+            change("shared/b", &["k"], &["k", "age1converted"]),
+            change("shared/c", &["k"], &["k", "age1converted"]),
+        ];
+        let page = plain(&recipient_page(&changes, &names, false, &style(80)));
+        let expected = "Recipients change in 3 secrets
+
+  + mail1   joins 3   host key of nixos mail1
+            age1converted
+            ssh-ed25519 SHA256:x
+            shared/a, shared/b, shared/c
+";
+        assert_eq!(page, expected);
+        assert_eq!(recipient_summary(&changes, &names), "+mail1 (3)");
+    }
+
+    #[test]
+    fn who_was_accepted_for_other_secrets_of_the_targets_is_no_first_use() {
+        let adopted = RecipientChange { is_first: false, ..change("per-machine/web1/a", &[], &["age1one"]) };
+        let page = plain(&recipient_page(&[adopted], &names(), false, &style(80)));
+        assert!(page.starts_with("Recipients change in 1 secret\n\n  + admin1   joins 1 "), "{page}");
     }
 
     #[test]

@@ -14,4 +14,6 @@ pub struct RecipientChange {
     pub before: BTreeSet<String>,
     /// Those that it would have.
     pub after: BTreeSet<String>,
+    /// Whether no recipient was accepted before for a secret of its targets.
+    pub is_first: bool,
 }

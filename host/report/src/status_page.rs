@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{InstanceState, Reason, ReasonKind};
+use artifacts_plan::{Cause, InstanceState, Reason, ReasonKind};
 use artifacts_text::{counted, listed_up_to};
 
 use crate::layout::{Below, Line, PLAIN, RED, YELLOW, layout};
@@ -93,7 +93,7 @@ impl Report {
         failures: &BTreeMap<&str, &Failure>,
         style: &Style,
     ) -> Line {
-        let mut details = details(name, row, failures, style);
+        let mut details = self.details(name, row, failures, style);
         let last = if details.is_empty() { String::new() } else { details.remove(0) };
         let columns =
             if style.verbose { vec![row.backend.clone().unwrap_or_else(|| "-".to_owned())] } else { Vec::new() };
@@ -162,7 +162,7 @@ impl Report {
             columns.extend(row.day.clone());
             let unstaged = row.unstaged.iter().map(|unstaged| format!("unstaged: {}", unstaged.why));
             let below =
-                details(name, row, &failures, style).into_iter().chain(unstaged).chain(row.notes.iter().cloned());
+                self.details(name, row, &failures, style).into_iter().chain(unstaged).chain(row.notes.iter().cloned());
             let below = below.map(Below::Text).collect();
             let name = style.names.shorten(name);
             lines.push(Line { word: row.state.as_str(), paint, name, columns, last: String::new(), below });
@@ -192,6 +192,51 @@ impl Report {
         let list: Vec<String> = soon.iter().map(one).collect();
         crate::text::field("expiring:", "expiring:".len() + 1, &listed_up_to(&list, most), style)
     }
+
+    /// What is to be said of an instance, a line each.
+    fn details(
+        &self,
+        name: &InstanceName,
+        row: &InstanceRow,
+        failures: &BTreeMap<&str, &Failure>,
+        style: &Style,
+    ) -> Vec<String> {
+        let shown: Vec<String> = match &row.state {
+            InstanceState::Absent if !row.prompts.is_empty() => vec![format!("prompts for {}", row.prompts.join(", "))],
+            InstanceState::Blocked => row
+                .needs
+                .iter()
+                .map(|need| match &need.file {
+                    Some(file) => format!("needs `{file}` of {}", style.names.shorten(&need.instance)),
+                    None => format!("waits for {}", style.names.shorten(&need.instance)),
+                })
+                .collect(),
+            InstanceState::Error(why) => {
+                let mut lines = vec![why.clone()];
+                let failure = failures.get(name.to_string().as_str()).filter(|failure| failure.message == *why);
+                let parts = failure.iter().flat_map(|failure| failure.parts());
+                lines.extend(parts.map(|(label, part)| format!("{label} {part}")));
+                lines
+            }
+            state => state.reasons().iter().map(|one| self.reason(one, style)).collect(),
+        };
+        shown.into_iter().map(|line| style.names.shorten_text(&line).into_owned()).collect()
+    }
+
+    /// A reason in words; the kind stands before it where the sentence does not tell. Of recipients, details are all that change.
+    fn reason(&self, reason: &Reason, style: &Style) -> String {
+        let kind = reason.kind.as_str();
+        let message = match &reason.cause {
+            Cause::Recipients(delta) if style.verbose => self.names.changed_in_files(delta, true),
+            _ => reason.message.clone(),
+        };
+        match reason.kind {
+            ReasonKind::Recipients | ReasonKind::Dependency if !message.starts_with(kind) => {
+                format!("{kind}: {message}")
+            }
+            _ => message,
+        }
+    }
 }
 
 /// Says how long there is left: `9 days`.
@@ -204,39 +249,6 @@ fn days(seconds: u64) -> String {
 
 fn entries(count: usize) -> String {
     format!("{count} {}", artifacts_text::agreeing(count, "entry", "entries"))
-}
-
-/// What is to be said of an instance, a line each.
-fn details(name: &InstanceName, row: &InstanceRow, failures: &BTreeMap<&str, &Failure>, style: &Style) -> Vec<String> {
-    let shown: Vec<String> = match &row.state {
-        InstanceState::Absent if !row.prompts.is_empty() => vec![format!("prompts for {}", row.prompts.join(", "))],
-        InstanceState::Blocked => row
-            .needs
-            .iter()
-            .map(|need| match &need.file {
-                Some(file) => format!("needs `{file}` of {}", style.names.shorten(&need.instance)),
-                None => format!("waits for {}", style.names.shorten(&need.instance)),
-            })
-            .collect(),
-        InstanceState::Error(why) => {
-            let mut lines = vec![why.clone()];
-            let failure = failures.get(name.to_string().as_str()).filter(|failure| failure.message == *why);
-            let parts = failure.iter().flat_map(|failure| failure.parts());
-            lines.extend(parts.map(|(label, part)| format!("{label} {part}")));
-            lines
-        }
-        state => state.reasons().iter().map(reason).collect(),
-    };
-    shown.into_iter().map(|line| style.names.shorten_text(&line).into_owned()).collect()
-}
-
-/// A reason in words; the kind stands before it where the sentence does not tell.
-fn reason(reason: &Reason) -> String {
-    let (kind, message) = (reason.kind.as_str(), &reason.message);
-    match reason.kind {
-        ReasonKind::Recipients | ReasonKind::Dependency if !message.starts_with(kind) => format!("{kind}: {message}"),
-        _ => message.clone(),
-    }
 }
 
 /// Makes one row of many that say the same.

@@ -63,6 +63,9 @@ pub struct InstanceConsent {
     /// Files that were secret and may be stored in plain text.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     public: BTreeSet<String>,
+    /// Those of the recipients of each file to whom nothing was encrypted since they were accepted.
+    #[serde(default, skip_serializing_if = "Recipients::is_empty", deserialize_with = "of_valid_names")]
+    unused: Recipients,
 }
 
 impl InstanceConsent {
@@ -72,7 +75,27 @@ impl InstanceConsent {
         self.former.extend(before);
         self.former.retain(|file| !self.files.contains(file.as_str()));
         self.public.retain(|file| !self.files.contains(file));
+        self.unused = Recipients::new();
         self.targets = targets;
+    }
+
+    /// Returns the recipients of a file to whom nothing was encrypted since they were accepted: they did not join.
+    pub fn unused(&self, file: &str) -> Option<&BTreeSet<String>> {
+        self.unused.get(file)
+    }
+
+    /// Returns the recipients of each file that join by this consent, or by an earlier one of which nothing came.
+    pub fn joined_since(&self, before: Option<&Self>) -> Recipients {
+        let of = |(file, after): (&Name, &BTreeSet<String>)| {
+            let name = file.as_str();
+            let is_new = |key: &&String| {
+                let had = before.and_then(|before| before.files.get(name)).is_some_and(|had| had.contains(*key));
+                !had || before.and_then(|before| before.unused(name)).is_some_and(|unused| unused.contains(*key))
+            };
+            let joined: BTreeSet<String> = after.iter().filter(is_new).cloned().collect();
+            (!joined.is_empty()).then(|| (file.clone(), joined))
+        };
+        self.files.iter().filter_map(of).collect()
     }
 
     /// Records that a file may be stored in plain text.
@@ -222,10 +245,31 @@ impl AcceptedRecipients {
         self.load(Some(&id))?;
         self.stored_file.accept(instances, asked);
         self.stored_file.labels.accept(labels);
+        self.write(&id)
+    }
+
+    /// Records that nothing was encrypted to these recipients, by instance, since they were accepted: who is declared no more did not
+    /// leave.
+    ///
+    /// # Errors
+    /// When it cannot be written, or another user could write there.
+    pub fn leave_unused(&mut self, joined: BTreeMap<String, Recipients>) -> Result<(), Error> {
+        let Some(id) = self.checkout.id()?.filter(|_| !joined.is_empty()) else { return Ok(()) };
+        let _held = self.dir.lock("lock")?;
+        self.load(Some(&id))?;
+        for (name, unused) in joined {
+            if let Some(agreed) = self.stored_file.instances.get_mut(&name) {
+                agreed.unused = unused;
+            }
+        }
+        self.write(&id)
+    }
+
+    fn write(&mut self, id: &CheckoutId) -> Result<(), Error> {
         self.stored_file.checkout = self.checkout.root().display().to_string();
         let mut text = serde_json::to_vec_pretty(&self.stored_file).unwrap_or_default();
         text.push(b'\n');
-        self.dir.write(&file_name(&id), &text)?;
+        self.dir.write(&file_name(id), &text)?;
         self.stored = true;
         Ok(())
     }
@@ -603,6 +647,24 @@ mod tests {
         assert_eq!(recipients.label("k1"), Some(alice.clone()));
         assert_eq!(recipients.others_named("alice", |key| key == "evil"), BTreeSet::from(["k1"]));
         assert!(recipients.others_named("alice", |key| key == "k1").is_empty());
+    }
+
+    #[test]
+    fn who_was_accepted_and_got_nothing_is_known_until_something_is_encrypted_to_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let [old, new] = [&["k1"][..], &["k1", "k2"]].map(|keys| agreed(&["web1"], keys));
+        let joined = || new.joined_since(Some(&old));
+        assert_eq!((joined(), old.joined_since(Some(&new))), (only("f", &["k2"]), Recipients::new()));
+        let mut recipients = open(dir.path(), "/one");
+        accept(&mut recipients, &[("a", old.clone())]);
+        accept(&mut recipients, &[("a", new.clone())]);
+        recipients.leave_unused(BTreeMap::from([("a".to_owned(), joined()), ("gone".to_owned(), joined())])).unwrap();
+        let mut recipients = open(dir.path(), "/one");
+        let a = recipients.instance("a").unwrap().clone();
+        assert_eq!((a.files.get("f"), a.unused("f")), (Some(&set(&["k1", "k2"])), Some(&set(&["k2"]))));
+        assert_eq!(new.joined_since(Some(&a)), only("f", &["k2"]), "another try that may come to nothing, too");
+        accept(&mut recipients, &[("a", new.clone())]);
+        assert_eq!(open(dir.path(), "/one").instance("a").unwrap().unused("f"), None);
     }
 
     #[test]

@@ -68,7 +68,7 @@ in
     storeDir = mkOption {
       type = types.nullOr types.str;
       default = null;
-      description = "Ignored; accepted for compatibility with nixos-artifacts: `artifacts.backends.agenix.storage` names the storage.";
+      description = "Accepted for compatibility with nixos-artifacts, without effect: `artifacts.backends.agenix.storage` names the storage.";
       example = "secrets";
     };
 
@@ -86,6 +86,13 @@ in
       artifacts.narrow.agenix = keys.narrow;
       artifacts.problems =
         keys.problems
+        ++ lib.optional (cfg.storeDir != null && cfg.storeDir != storage) (
+          keys.problem [ ]
+            "artifacts.config.agenix.storeDir: it has no effect; set artifacts.backends.agenix.storage = ${builtins.toJSON cfg.storeDir};, or remove it"
+          // {
+            warning = true;
+          }
+        )
         ++ lib.optional (cfg.flakeStoreDir != null && baseNameOf cfg.flakeStoreDir != storage) (
           keys.problem [ ] otherStorage
         );

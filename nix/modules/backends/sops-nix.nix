@@ -96,7 +96,7 @@ let
     // lib.optionalAttrs onMachine (byNumber (keys.ownership file))
     // lib.optionalAttrs onMachine { neededForUsers = file.neededFor == "users"; }
     # By content and never at a boot: our own watcher tells units of changes, and sops-nix where there is none, so that none hears it twice.
-    // lib.optionalAttrs (onNixos && config.artifacts.programs.artifacts-target == null) {
+    // lib.optionalAttrs (onNixos && config.artifacts.targetPackage == null) {
       inherit (file) restartUnits reloadUnits;
     };
 
@@ -189,6 +189,7 @@ in
         ++ keys.ofEach (artifact: early artifact ++ numbers artifact ++ reserved artifact);
     }
     (lib.optionalAttrs (options.artifacts ? installers) {
+      artifacts.installers.sops-nix.notifies = onNixos;
       artifacts.installers.sops-nix.units =
         if onNixos then
           [

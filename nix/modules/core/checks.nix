@@ -66,12 +66,23 @@ let
     artifact: path: name:
     when (!isName name) (
       fault artifact path
-        "`${
-          builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ] name
-        }` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`"
+        "`${cfg._lib.shown name}` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`"
     );
 
   deployed = artifact: lib.filter (file: file.secret && file.deploy) (lib.attrValues artifact.files);
+
+  # A script is a short form of a generator.
+  scripted =
+    artifact:
+    when (artifact.script != null && !artifact.generator.isScript or false) (
+      fault artifact [
+        "script"
+      ] "the artifact has a generator as well; remove one of them"
+    )
+    ++ when (artifact.script == null && artifact.runtimeInputs != [ ]) (
+      fault artifact [ "runtimeInputs" ]
+        "nothing uses it; set ${optionOf artifact [ "script" ]}, or remove it"
+    );
 
   # Without a generator, a person types the files: nothing else is used.
   typed =
@@ -111,6 +122,7 @@ let
         "files"
       ] "no files; declare at least one, for example ${optionOf artifact [ "files" ]}.password = { };"
     )
+    ++ scripted artifact
     ++ lib.optionals (artifact.generator == null) (typed artifact)
     ++ when (!lib.elem artifact.backend backends) (
       here [ "backend" ]
@@ -253,6 +265,55 @@ let
       )
     ) (lib.attrValues byPath);
 
+  # Settings that no backend reads, perhaps since its name is another one.
+  unread = map (
+    name:
+    cfg._lib.problem [ ]
+      "artifacts.config.${lib.strings.escapeNixIdentifier name}: unknown backend, so it has no effect; use one of ${lib.concatStringsSep ", " backends}, register it (artifacts.backends.${lib.strings.escapeNixIdentifier name}), or remove it"
+    // {
+      warning = true;
+    }
+  ) (lib.filter (name: !lib.elem name backends) (lib.attrNames cfg.config));
+
+  # What is said to units where there are none.
+  noUnits =
+    if kind == "darwin" then
+      "nix-darwin has no systemd units"
+    else if kind == "home-manager" && !(config.systemd.user.enable or (options ? systemd.user.services)) then
+      "this user has no systemd units"
+    else
+      null;
+  toUnits =
+    artifact:
+    let
+      useless =
+        path:
+        fault artifact path "${noUnits}, so it has no effect; remove it"
+        // {
+          warning = true;
+        };
+    in
+    when (artifact.bindUnits != [ ]) (useless [ "bindUnits" ])
+    ++ lib.concatMap (
+      file:
+      map
+        (
+          field:
+          useless [
+            "files"
+            file.name
+            field
+          ]
+        )
+        (
+          lib.filter (field: !lib.elem file.${field} [ [ ] { } ]) [
+            "restartUnits"
+            "reloadUnits"
+            "credentials"
+          ]
+        )
+    ) (lib.attrValues artifact.files);
+
   message = one: "artifacts: ${one.message}";
   messages = warning: map message (lib.filter (one: one.warning == warning) cfg.problems);
 
@@ -281,6 +342,9 @@ let
   stops = messages false ++ lib.optional (missing != [ ]) missingMessage;
 in
 {
+  _file = toString ./checks.nix;
+  key = "artifacts/core/checks";
+
   options.artifacts = {
     problems = mkOption {
       type = types.listOf types.raw;
@@ -307,7 +371,13 @@ in
   config = lib.mkMerge [
     {
       artifacts.problems =
-        lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts ++ samePath ++ noRoot;
+        lib.concatMap (artifact: guarded (ofArtifact artifact)) artifacts
+        ++ samePath
+        ++ noRoot
+        ++ unread
+        ++ lib.optionals (noUnits != null) (
+          lib.concatMap (artifact: guarded (toUnits artifact)) artifacts
+        );
     }
     # Home Manager evaluates a standalone user's assertions before it gives any of the configuration away. So where assertions are,
     # missing files could never be made: its activation is what only a build looks at.

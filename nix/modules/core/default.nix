@@ -55,6 +55,9 @@ let
       "/run/artifacts";
 in
 {
+  _file = toString ./default.nix;
+  key = "artifacts/core/${kind}";
+
   # The one backend that is there whatever else is imported: it brings no tool.
   imports = [
     (import ./checks.nix kind)
@@ -71,6 +74,7 @@ in
             inherit
               lib
               kind
+              pkgs
               cfg
               entries
               ;

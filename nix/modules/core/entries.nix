@@ -56,6 +56,9 @@ rec {
     in
     if below == null then path else "\${XDG_RUNTIME_DIR}/${below}";
 
+  # A text on one line.
+  shown = builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ];
+
   # How a person writes an option of an artifact.
   optionOf =
     artifact: path:

@@ -74,6 +74,19 @@ let
       description = "The systemd units that are reloaded when the content changes.";
       example = [ "nginx.service" ];
     };
+
+    credentials = mkOption {
+      type = types.attrsOf types.str;
+      default = { };
+      description = ''
+        Services that get the file as a systemd credential, each with its ID: the service has `LoadCredential=<ID>:<path>` and reads it
+        at `$CREDENTIALS_DIRECTORY/<ID>`, also if its user does not own the file. It starts after the file exists, as with
+        `bindUnits`, and is restarted when the content changes, as with `restartUnits`.
+      '';
+      example = {
+        "atticd.service" = "token";
+      };
+    };
   }
   // lib.optionalAttrs (kind != "home-manager") {
     owner = mkOption {

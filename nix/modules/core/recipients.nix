@@ -19,11 +19,10 @@ let
     name:
     builtins.stringLength name <= 200 && builtins.match "[A-Za-z0-9][A-Za-z0-9._@+-]*" name != null;
 
-  shown = builtins.replaceStrings [ "\n" "\t" "\r" ] [ "\\n" "\\t" "\\r" ];
   badNames = map (
     name:
     problem [ ]
-      "artifacts.recipients: `${shown name}` is not a valid name of a recipient; use letters, digits and ._@+-, beginning with a letter or a digit"
+      "artifacts.recipients: `${cfg._lib.shown name}` is not a valid name of a recipient; use letters, digits and ._@+-, beginning with a letter or a digit"
   ) (lib.filter (name: !isName name) (lib.attrNames cfg.recipients));
 
   # Who reads a question must not take an admin for a machine. The command knows the other targets' names.
@@ -56,6 +55,9 @@ let
     );
 in
 {
+  _file = toString ./recipients.nix;
+  key = "artifacts/core/recipients";
+
   options.artifacts = {
     hostKey = mkOption {
       type = types.nullOr types.str;

@@ -11,6 +11,7 @@ in
 {
   # By this name the collection of specs knows that nobody else says anything of a VM.
   _file = "artifacts/test-machine";
+  key = "artifacts/test-machine";
 
   options.artifacts.testMachine = mkOption {
     type = types.bool;

@@ -25,9 +25,21 @@ let
       files = deployed;
       paths = lib.mapAttrsToList (_: file: file.path) deployed;
       installers = installer.units or [ ];
+      notifies = installer.notifies or false;
+      bindUnits = lib.unique (
+        artifact.bindUnits
+        ++ lib.filter (lib.hasSuffix ".service") (map (one: one.unit) (credentialsOf artifact))
+      );
       inherit onTarget;
       early = lib.elem artifact.name early;
     };
+
+  # Each service that gets a file, with the credential's ID.
+  credentialsOf =
+    artifact:
+    lib.concatMap (
+      file: lib.mapAttrsToList (unit: id: { inherit unit id file; }) file.credentials
+    ) (lib.attrValues artifact.files);
 
   # What is made here before there are users, with all that it is made of.
   neededFor =
@@ -46,7 +58,8 @@ let
   file =
     declared:
     {
-      inherit (declared) path restartUnits reloadUnits;
+      inherit (declared) path reloadUnits;
+      restartUnits = lib.unique (declared.restartUnits ++ lib.attrNames declared.credentials);
       mode = modeOf declared;
     }
     // owned declared;
@@ -124,7 +137,7 @@ rec {
         one:
         lib.nameValuePair one.artifact.name {
           inherit (one) unit installers onTarget;
-          inherit (one.artifact) bindUnits;
+          inherit (one) bindUnits;
           files = lib.mapAttrs (_: file) one.files;
         }
       ) artifacts
@@ -178,8 +191,24 @@ rec {
 
   # The artifacts' units that each bound unit is bound to.
   bound = lib.foldAttrs (unit: units: [ unit ] ++ units) [ ] (
-    lib.concatMap (one: map (name: { ${name} = one.unit; }) one.artifact.bindUnits) artifacts
+    lib.concatMap (one: map (name: { ${name} = one.unit; }) one.bindUnits) artifacts
   );
+
+  # What each service loads, in the words of its unit.
+  loaded = lib.foldAttrs (line: lines: [ line ] ++ lines) [ ] (
+    lib.concatMap (
+      one:
+      map ({ unit, id, file }: { ${unit} = "${escape.text' id}:${loadedPath file.path}"; }) (
+        credentialsOf one.artifact
+      )
+    ) artifacts
+  );
+  loadedPath =
+    path:
+    let
+      below = cfg._lib.belowRuntime path;
+    in
+    if below == null then escape.text' path else "%t/${escape.text' below}";
 
   # Units that put files in place which are made elsewhere: those that make them here may take long.
   watched = lib.unique (lib.concatMap (one: one.installers) artifacts);
@@ -234,6 +263,72 @@ rec {
         name = lib.head parts;
         inherit kind;
       };
+
+  # What systemd takes as an ID, without what would mean something else in a unit's line.
+  isCredential =
+    id:
+    builtins.match "[^/:\\[:cntrl:]]{1,255}" id != null
+    && builtins.match "[[:print:]]+" id != null
+    && builtins.match "[^ ](.*[^ ])?" id != null
+    && id != "."
+    && id != "..";
+
+  badCredentials =
+    one:
+    lib.concatMap (
+      { unit, id, file }:
+      let
+        here = fault one [
+          "files"
+          file.name
+          "credentials"
+          unit
+        ];
+      in
+      when (!isCredential id) (
+        here "`${cfg._lib.shown id}` is not a valid ID of a credential; use 1 to 255 printable ASCII characters without slash, backslash, colon and blanks at its ends, and not `.` or `..`"
+      )
+      ++ when (!lib.hasSuffix ".service" unit) (
+        here "`${unit}` is not a service; write, for example, `web.service`"
+      )
+      ++ when (!file.deploy) (
+        here "the file is not deployed; set ${
+          cfg._lib.optionOf one.artifact [
+            "files"
+            file.name
+            "deploy"
+          ]
+        } = true;"
+      )
+    ) (credentialsOf one.artifact);
+
+  # One ID of one service is one file.
+  credentialTwice =
+    let
+      all = lib.concatMap (
+        one:
+        map (
+          { unit, id, file }:
+          {
+            inherit one file;
+            name = "${unit} ${id}";
+            inherit unit id;
+          }
+        ) (credentialsOf one.artifact)
+      ) artifacts;
+      option = found: cfg._lib.optionOf found.one.artifact [ "files" found.file.name ];
+    in
+    lib.concatMap (
+      same:
+      when (lib.length same > 1) (
+        fault (lib.head same).one [
+          "files"
+          (lib.head same).file.name
+          "credentials"
+          (lib.head same).unit
+        ] "the service has the ID `${(lib.head same).id}` from ${lib.concatMapStringsSep " and " option same}; use another ID"
+      )
+    ) (lib.attrValues (lib.groupBy (found: found.name) all));
 
   # systemd acts on each unit by its name: it can neither be asked for a template nor notified of a pattern.
   whole =
@@ -303,7 +398,17 @@ rec {
     systemd: defined: one: unit:
     let
       known = parse unit;
-      here = fault one [ "bindUnits" ];
+      here = fault one (
+        if lib.elem unit one.artifact.bindUnits then
+          [ "bindUnits" ]
+        else
+          [
+            "files"
+            (lib.findFirst (given: given.unit == unit) null (credentialsOf one.artifact)).file.name
+            "credentials"
+            unit
+          ]
+      );
     in
     if known == null then
       [
@@ -320,6 +425,19 @@ rec {
         here "unknown unit `${unit}`; fix the name, or declare `${systemd}.${known.kind}.\"${known.name}\" = { };` if a package provides it"
       );
 
+  # What is declared that nothing but our own program does.
+  needing =
+    let
+      has = of: lib.any of artifacts;
+      files = field: one: lib.any (file: !lib.elem file.${field} [ [ ] { } ]) (lib.attrValues one.artifact.files);
+    in
+    when (has (one: one.artifact.bindUnits != [ ])) "bindUnits"
+    ++ when (has (files "credentials")) "credentials"
+    ++ lib.concatMap (field: when (has (one: !one.notifies && files field one)) field) [
+      "restartUnits"
+      "reloadUnits"
+    ];
+
   # What is wrong with units. `defined kind name` tells whether something else defines that unit, below the option `systemd`.
   problems =
     systemd: defined:
@@ -331,21 +449,25 @@ rec {
           fault one [ ]
             "its unit name, ${one.unit}, exceeds the systemd limit of 255 bytes; use a shorter artifact name"
         )
-        ++ lib.concatMap (binds systemd defined one) one.artifact.bindUnits
+        ++ lib.concatMap (binds systemd defined one) one.bindUnits
+        ++ badCredentials one
         ++ notified one;
       lacking =
         program: why:
         problem [ ]
-          "artifacts.programs.${program}: ${why}, but it is not set; set it to the package, or use the overlay";
+          "artifacts.${program}: ${why}, but it is not set; set it to the package, or use the overlay";
     in
     guarded (
-      when (bound != { } && cfg.programs.artifacts-target == null) (
-        lacking "artifacts-target" "bindUnits needs it"
+      when (cfg.targetPackage == null && needing != [ ]) (
+        lacking "targetPackage" "${lib.concatStringsSep " and " needing} ${
+          if lib.length needing == 1 then "needs" else "need"
+        } it"
       )
     )
+    ++ guarded credentialTwice
     ++ guarded (
-      when (onTarget && cfg.programs.artifacts == null) (
-        lacking "artifacts" "an on-target backend needs it"
+      when (onTarget && cfg.package == null) (
+        lacking "package" "an on-target backend needs it"
       )
     )
     ++ lib.concatMap (one: guarded (ofOne one)) artifacts

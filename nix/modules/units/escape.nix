@@ -59,6 +59,9 @@ in
   # A description: no specifier is seen in it, and none of it joins the next line.
   text = replaceStrings [ "%" "\\" ] [ "%%" "\\\\" ];
 
+  # What is taken as it is but for specifiers.
+  text' = replaceStrings [ "%" ] [ "%%" ];
+
   # One path of a setting that takes several.
   path = text: replaceStrings [ "%" ] [ "%%" ] (toJSON text);
 }

@@ -14,8 +14,8 @@ let
   hasSystemd = options ? systemd.user.services;
   # Who makes units by itself, as under macOS or without a session, has none of ours.
   active =
-    cfg.store != { } && cfg.programs.artifacts-target != null && config.systemd.user.enable or true;
-  makesHere = all.onTarget && cfg.programs.artifacts != null;
+    cfg.store != { } && cfg.targetPackage != null && config.systemd.user.enable or true;
+  makesHere = all.onTarget && cfg.package != null;
 
   dir = "${config.xdg.configHome}/artifacts";
   program = name: "${dir}/bin/${name}";
@@ -102,7 +102,7 @@ let
     Unit.Description = "Watcher of artifacts";
     # What it sees first counts as known: a content that replaces the first one must not come before that.
     Unit.After = all.watched;
-    Unit.X-Restart-Triggers = [ "${cfg.programs.artifacts-target}" ];
+    Unit.X-Restart-Triggers = [ "${cfg.targetPackage}" ];
     Service = {
       Type = "notify";
       ExecStart = command [
@@ -150,7 +150,9 @@ let
         [Unit]
         ${lib.optionalString (comesEarly unit) apart}${
           lib.concatMapStrings (one: "BindsTo=${one}\nAfter=${one}\n") units
-        }'';
+        }${
+          lib.optionalString (all.loaded ? ${unit}) "[Service]\n"
+        }${lib.concatMapStrings (line: "LoadCredential=${line}\n") (all.loaded.${unit} or [ ])}'';
     };
 
   # Installers come after all of these by default, and what waits for an artifact comes after its installer.
@@ -184,10 +186,10 @@ in
       xdg.configFile = lib.mkIf active (
         {
           "artifacts/manifest.json".text = all.manifest;
-          "artifacts/bin/artifacts-target".source = "${cfg.programs.artifacts-target}/bin/artifacts-target";
+          "artifacts/bin/artifacts-target".source = "${cfg.targetPackage}/bin/artifacts-target";
         }
         // lib.optionalAttrs makesHere {
-          "artifacts/bin/artifacts".source = "${cfg.programs.artifacts}/bin/artifacts";
+          "artifacts/bin/artifacts".source = "${cfg.package}/bin/artifacts";
           "artifacts/target.json".text = all.spec "home-manager";
         }
         // lib.mapAttrs' dropIn all.bound

@@ -15,8 +15,8 @@ let
   # Our own file, to tell our definitions from others'.
   here = "artifacts/units";
   hasSystemd = options ? systemd.services;
-  active = cfg.store != { } && cfg.programs.artifacts-target != null;
-  makesHere = all.onTarget && cfg.programs.artifacts != null;
+  active = cfg.store != { } && cfg.targetPackage != null;
+  makesHere = all.onTarget && cfg.package != null;
 
   # Through /etc, so that another version of the program changes no unit that something is bound to.
   dir = "/etc/artifacts";
@@ -118,7 +118,7 @@ let
     after = all.watched;
     path = [ config.systemd.package ];
     stopIfChanged = false;
-    restartTriggers = [ "${cfg.programs.artifacts-target}" ];
+    restartTriggers = [ "${cfg.targetPackage}" ];
     serviceConfig = {
       Type = "notify";
       ExecStart = command [
@@ -194,7 +194,12 @@ let
           known = all.parse unit;
         in
         lib.optional (known != null && known.kind == kind) (
-          lib.nameValuePair known.name (binding known.name all.bound.${unit})
+          lib.nameValuePair known.name (
+            binding known.name all.bound.${unit}
+            // lib.optionalAttrs (all.loaded ? ${unit}) {
+              serviceConfig.LoadCredential = all.loaded.${unit};
+            }
+          )
         )
       ) (lib.attrNames all.bound)
     );
@@ -226,10 +231,10 @@ in
       environment.etc = lib.mkIf active (
         {
           "artifacts/manifest.json".text = all.manifest;
-          "artifacts/bin/artifacts-target".source = "${cfg.programs.artifacts-target}/bin/artifacts-target";
+          "artifacts/bin/artifacts-target".source = "${cfg.targetPackage}/bin/artifacts-target";
         }
         // lib.optionalAttrs makesHere {
-          "artifacts/bin/artifacts".source = "${cfg.programs.artifacts}/bin/artifacts";
+          "artifacts/bin/artifacts".source = "${cfg.package}/bin/artifacts";
           "artifacts/target.json".text = all.spec "nixos";
         }
       );

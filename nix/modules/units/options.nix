@@ -18,9 +18,34 @@ let
     };
 in
 {
+  imports = [
+    (lib.mkRenamedOptionModule
+      [
+        "artifacts"
+        "programs"
+        "artifacts"
+      ]
+      [
+        "artifacts"
+        "package"
+      ]
+    )
+    (lib.mkRenamedOptionModule
+      [
+        "artifacts"
+        "programs"
+        "artifacts-target"
+      ]
+      [
+        "artifacts"
+        "targetPackage"
+      ]
+    )
+  ];
+
   options.artifacts = {
-    programs.artifacts-target = program "artifacts-target" "which follows the files on the target";
-    programs.artifacts = program "artifacts" "which generates on-target artifacts";
+    targetPackage = program "artifacts-target" "which follows the files on the target";
+    package = program "artifacts" "which generates on-target artifacts";
 
     installers = mkOption {
       internal = true;
@@ -33,6 +58,12 @@ in
               type = types.listOf types.str;
               default = [ ];
               description = "The systemd units that deploy the files, if that is not done before systemd starts.";
+              internal = true;
+            };
+            notifies = mkOption {
+              type = types.bool;
+              default = false;
+              description = "Whether the backend's own tool restarts and reloads units, where `targetPackage` is null.";
               internal = true;
             };
             onTarget = mkOption {

@@ -1,5 +1,4 @@
-//! The armor of an age file, and the beginning of the file in it, as far as they can be checked without a key (age
-//! v1).
+//! An age file, armored or binary, as far as it can be checked without a key (age v1).
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -14,8 +13,12 @@ const SHORTEST: usize = 16 + 16;
 /// Length of a chunk of the payload and its tag.
 const CHUNK: usize = (64 << 10) + 16;
 
-/// Checks an armored age file and returns the reason if it is invalid, as far as that shows without a key.
+/// Checks an age file and returns the reason if it is invalid, as far as that shows without a key. agenix takes both forms, so
+/// that a file of another program stays as it is.
 pub fn fault(file: &[u8]) -> Option<&'static str> {
+    if file.starts_with(VERSION) {
+        return inside(file);
+    }
     let Ok(text) = std::str::from_utf8(file) else {
         return Some(if file.starts_with(BEGIN.as_bytes()) { DAMAGED } else { OTHER });
     };
@@ -44,7 +47,7 @@ pub fn fault(file: &[u8]) -> Option<&'static str> {
 }
 
 const DAMAGED: &str = "has a damaged armor";
-const OTHER: &str = "does not begin as an armored age file";
+const OTHER: &str = "does not begin as an age file";
 const HEADER: &str = "has a damaged header of age";
 
 /// Checks the binary age file: a version, stanzas, a MAC line and a payload.
@@ -74,10 +77,15 @@ pub mod tests {
     use super::*;
 
     /// Builds an age file with a payload of this length; no one can decrypt it.
-    pub fn armored(payload: usize) -> String {
+    pub fn binary(payload: usize) -> Vec<u8> {
         let mut file = b"age-encryption.org/v1\n-> X25519 abc\nkey\n--- mac\n".to_vec();
         file.resize(file.len() + payload, 7);
-        let encoded = BASE64_STANDARD.encode(file);
+        file
+    }
+
+    /// Builds the same, armored.
+    pub fn armored(payload: usize) -> String {
+        let encoded = BASE64_STANDARD.encode(binary(payload));
         let lines: Vec<&str> = encoded.as_bytes().chunks(LINE).map(|line| std::str::from_utf8(line).unwrap()).collect();
         format!("{BEGIN}\n{}\n{END}\n", lines.join("\n"))
     }
@@ -86,7 +94,7 @@ pub mod tests {
     fn what_is_whole_is_sound() {
         for payload in [32, 33, 48, 100, 16 + CHUNK, 16 + CHUNK + 17] {
             let whole = armored(payload);
-            assert_eq!(fault(whole.as_bytes()), None, "{payload}");
+            assert_eq!((fault(whole.as_bytes()), fault(&binary(payload))), (None, None), "{payload}");
             assert_eq!(fault(whole.replace('\n', "\r\n").as_bytes()), None, "{payload}");
             assert_eq!(fault(format!("{whole} \n").as_bytes()), None, "{payload}");
         }
@@ -108,12 +116,16 @@ pub mod tests {
     #[test]
     fn what_is_no_age_file_is_told() {
         assert_eq!(fault(b""), Some(OTHER));
-        assert_eq!(fault(b"age-encryption.org/v1\n-> X25519 x\n\xff"), Some(OTHER));
+        for cut in ["age-encryption.org/v1", "age-encryption.org/v1\n-> X25519 x\n", "age-encryption.org/v2\n"] {
+            assert!(fault(cut.as_bytes()).is_some(), "{cut}");
+        }
+        assert_eq!(fault(b"age-encryption.org/v1\n-> X25519 x\n\xff"), Some(HEADER));
         assert_eq!(fault(format!("{BEGIN}\n{END}\n").as_bytes()), Some(HEADER));
         assert_eq!(fault(format!("{BEGIN}\naGVsbG8K\n{END}\n").as_bytes()), Some(HEADER));
         assert_eq!(fault(format!("{}x\n", armored(40)).as_bytes()), Some("has something behind its armor"));
         for payload in [0, 31, 17 + CHUNK] {
-            assert_eq!(fault(armored(payload).as_bytes()), Some("is cut short"), "{payload}");
+            let cut = Some("is cut short");
+            assert_eq!((fault(armored(payload).as_bytes()), fault(&binary(payload))), (cut, cut), "{payload}");
         }
     }
 }

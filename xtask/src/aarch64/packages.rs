@@ -1,10 +1,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
-
-use crate::run;
+use xtask::unpacked::{self, Suite, Unpacked};
 
 /// What the emulated machine has besides its kernels.
 const LIBRARIES: &[&str] = &[
@@ -28,7 +26,13 @@ const LIBRARIES: &[&str] = &[
 /// A kernel before Linux 6.12, and one from then on.
 const KERNELS: [&str; 2] = ["bookworm-security", "bookworm-backports"];
 
-/// Debian's packages for arm64, unpacked into a directory and not installed: this machine's own apt is left alone.
+const SUITES: [Suite; 3] = [
+    Suite { archive: "debian", name: "bookworm" },
+    Suite { archive: "debian-security", name: KERNELS[0] },
+    Suite { archive: "debian", name: KERNELS[1] },
+];
+
+/// Debian's packages for arm64.
 pub struct Packages(PathBuf);
 
 impl Packages {
@@ -41,27 +45,20 @@ impl Packages {
         if dir.join("ok").exists() {
             return Ok(packages);
         }
-        for part in ["lists/partial", "cache/archives/partial", "debs", "root"] {
-            fs::create_dir_all(dir.join(part)).with_context(|| dir.display().to_string())?;
-        }
-        packages.configure()?;
-        run::done(packages.apt("apt-get").args(["-q", "update"]))?;
-        let std = packages.same_std()?;
+        let apt = Unpacked::new(dir, Some("arm64"), &SUITES)?;
+        let std = same_std(&apt)?;
         let mut wanted = LIBRARIES.iter().map(ToString::to_string).chain(std).collect::<Vec<_>>();
         for suite in KERNELS {
-            wanted.push(packages.kernel_of(suite)?);
+            wanted.push(kernel_of(&apt, suite)?);
         }
-        run::done(packages.apt("apt-get").args(["-q", "download"]).args(&wanted).current_dir(dir.join("debs")))?;
-        for deb in fs::read_dir(dir.join("debs"))? {
-            run::done(run::command("dpkg-deb").arg("-x").arg(deb?.path()).arg(packages.root()))?;
-        }
+        apt.unpack(&wanted)?;
         fs::write(dir.join("ok"), "")?;
         Ok(packages)
     }
 
     /// Where everything is unpacked.
     pub fn root(&self) -> PathBuf {
-        self.0.join("root")
+        unpacked::root(&self.0)
     }
 
     /// A directory for what is made of it.
@@ -88,54 +85,19 @@ impl Packages {
         kernels.sort_by_key(minor);
         Ok(kernels)
     }
+}
 
-    /// The std of the compiler that builds the guests, to the very version.
-    fn same_std(&self) -> Result<Vec<String>> {
-        let version = self.candidate("libstd-rust-web-dev")?;
-        let series = version.split(['.', '+']).take(2).collect::<Vec<_>>().join(".");
-        Ok(vec![format!("libstd-rust-web-dev={version}"), format!("libstd-rust-web-{series}={version}")])
-    }
+/// The std of the compiler that builds the guests, to the very version.
+fn same_std(apt: &Unpacked) -> Result<Vec<String>> {
+    let version = apt.candidate("libstd-rust-web-dev")?;
+    let series = version.split(['.', '+']).take(2).collect::<Vec<_>>().join(".");
+    Ok(vec![format!("libstd-rust-web-dev={version}"), format!("libstd-rust-web-{series}={version}")])
+}
 
-    fn candidate(&self, package: &str) -> Result<String> {
-        let policy = run::output(self.apt("apt-cache").args(["policy", package]))?;
-        let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
-        version.map(str::to_owned).with_context(|| format!("apt knows no {package} for arm64"))
-    }
-
-    /// The package that the suite's current kernel is in.
-    fn kernel_of(&self, suite: &str) -> Result<String> {
-        let mut show = self.apt("apt-cache");
-        let text = run::output(show.args(["show", &format!("linux-image-arm64/{suite}")]))?;
-        let depends = text.lines().find_map(|line| line.strip_prefix("Depends: "));
-        let image = depends.and_then(|list| list.split([',', ' ']).find(|name| name.starts_with("linux-image-")));
-        image.map(str::to_owned).with_context(|| format!("{suite} has no kernel for arm64"))
-    }
-
-    fn configure(&self) -> Result<()> {
-        let dir = self.0.display();
-        let line = |archive: &str, suite: &str| {
-            let key = "/usr/share/keyrings/debian-archive-keyring.gpg";
-            format!("deb [arch=arm64 signed-by={key}] http://deb.debian.org/{archive} {suite} main\n")
-        };
-        let sources = [
-            line("debian", "bookworm"),
-            line("debian-security", "bookworm-security"),
-            line("debian", "bookworm-backports"),
-        ];
-        fs::write(self.0.join("sources.list"), sources.concat())?;
-        fs::write(self.0.join("status"), "")?;
-        let settings = format!(
-            "APT::Architecture \"arm64\";\nAPT::Architectures {{ \"arm64\"; }};\nAPT::Sandbox::User \"root\";\n\
-             Dir::State::Lists \"{dir}/lists\";\nDir::State::Status \"{dir}/status\";\nDir::Cache \"{dir}/cache\";\n\
-             Dir::Etc::SourceList \"{dir}/sources.list\";\nDir::Etc::SourceParts \"/dev/null\";\n\
-             Acquire::Languages \"none\";\n"
-        );
-        Ok(fs::write(self.0.join("apt.conf"), settings)?)
-    }
-
-    fn apt(&self, program: &str) -> Command {
-        let mut command = run::command(program);
-        command.env("APT_CONFIG", self.0.join("apt.conf")).env("LC_ALL", "C");
-        command
-    }
+/// The package that the suite's current kernel is in.
+fn kernel_of(apt: &Unpacked, suite: &str) -> Result<String> {
+    let text = apt.ask("apt-cache", &["show", &format!("linux-image-arm64/{suite}")])?;
+    let depends = text.lines().find_map(|line| line.strip_prefix("Depends: "));
+    let image = depends.and_then(|list| list.split([',', ' ']).find(|name| name.starts_with("linux-image-")));
+    image.map(str::to_owned).with_context(|| format!("{suite} has no kernel for arm64"))
 }

@@ -16,6 +16,7 @@ use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::refused::{drop_out, refuse};
 use super::ticket::{Allows, Ticket};
 use crate::chain::Base;
+use crate::run::Run;
 use crate::tools::{Answer, Question, RunEvent, Tools};
 
 /// Holds the tickets of a chain, by instance and storage.
@@ -94,19 +95,19 @@ pub(crate) fn removals(base: &mut Base<'_>, entries: &[(String, InstanceName)]) 
     tickets
 }
 
-/// Compares the recipients of the steps with those that were accepted, for a preview. Returns what the question would show: who passes
-/// the digest later accepts what is in here.
+/// Compares the recipients of the steps with those that were accepted, for a preview, and adds to the report what the question would
+/// show, and whose all the recipients in it are. Who passes the digest later accepts what is in there.
 pub(crate) fn preview_recipients(
     base: &mut Base<'_>,
     plaintext: WriteKind<'_>,
     stored: &[RecipientChange],
-) -> Result<Vec<RecipientChange>, Failure> {
+) -> Result<(), Failure> {
     let (known, names) = (base.run.tools.recipients()?, base.progress.names());
     let asked = RecipientQuestions::new(&known, base.run.among(&names), &base.survey, plaintext);
     base.report.recipients_digest = asked.digest();
-    let shown = shown(stored, &asked.changes);
-    base.name(&shown, Some(&known));
-    Ok(shown)
+    base.report.recipients = shown(stored, &asked.changes);
+    base.name(&[], Some(&known));
+    Ok(())
 }
 
 /// Shows the recipients of the steps that were not accepted yet, asks, and stores the answer. `stored` are changes of recipients by
@@ -147,7 +148,9 @@ pub(crate) fn recipients(
         let names = base.survey.names(&base.run.tools, Some(&known));
         asked.labels(&names, answer.is_yes())
     };
-    let consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;
+    let mut consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;
+    let Run { tools, state, .. } = &mut *base.run;
+    state.acceptances.add(std::mem::take(&mut consent.joining), &tools.state, &tools.checkout);
     let tickets = tickets(base, is_chained, |instance| consent.allows(instance));
     Ok((changes, tickets))
 }
@@ -265,6 +268,7 @@ mod tests {
             file: file.to_owned(),
             before: set(before),
             after: set(after),
+            is_first: before.is_empty(),
         }
     }
 

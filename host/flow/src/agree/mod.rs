@@ -1,5 +1,6 @@
 //! What the admin accepts, before anything is decrypted or written.
 
+pub(crate) mod acceptances;
 pub(crate) mod allowed;
 pub(crate) mod answer_access;
 pub(crate) mod ask;

@@ -130,9 +130,10 @@ fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, eval
 /// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.
 pub(super) fn sha256(generator: &Generator, evaluator: &dyn Evaluate) -> Option<String> {
     let path = &generator.path;
-    let file = artifacts_generate::executable(path).ok()?;
     let up = path.components().any(|part| part == Component::ParentDir);
-    if !up && evaluator.is_in_store(path) && file.canonicalize().is_ok_and(|real| evaluator.is_in_store(&real)) {
+    let store = evaluator.store_of(path).filter(|_| !up);
+    let file = artifacts_generate::executable(path, store.as_slice()).ok()?.path;
+    if store.is_some_and(|store| file.starts_with(&store.path)) {
         return None;
     }
     let mut hash = Hasher::new();

@@ -7,7 +7,7 @@ use artifacts_digest::Sha256;
 use artifacts_plan::Instance;
 use artifacts_report::{EVERYONE, Failure, RecipientChange};
 use artifacts_store::Receipt;
-use artifacts_trust::{AcceptedRecipients, NewLabels};
+use artifacts_trust::{AcceptedRecipients, InstanceConsent, NewLabels};
 
 use super::ticket::Allows;
 use crate::failure;
@@ -19,6 +19,8 @@ use crate::look::survey::{Survey, SurveyedInstance};
 pub struct Consent {
     /// None where nothing is encrypted.
     agreed: BTreeMap<InstanceName, Option<Recipients>>,
+    /// Who joins each instance once it is stored.
+    pub(super) joining: BTreeMap<String, Recipients>,
 }
 
 /// What is to be written.
@@ -116,11 +118,16 @@ impl RecipientQuestions {
             if let Some(source) = plaintext.source(instance, found) {
                 let files = found.recipients.clone();
                 let before = before(known, &label, &sought.targets, &files, source);
+                let is_first = known.for_targets(&sought.targets).is_empty();
+                let agreed = known.instance(&label);
                 for (file, after) in &files {
-                    let before = before.get(file.as_str()).cloned().unwrap_or_default();
+                    let unused = agreed.and_then(|agreed: &InstanceConsent| agreed.unused(file.as_str()));
+                    let mut before = before.get(file.as_str()).cloned().unwrap_or_default();
+                    // Who never joined does not leave.
+                    before.retain(|key| after.contains(key) || !unused.is_some_and(|unused| unused.contains(key)));
                     if before != *after {
                         let (instance, file, after) = (label.clone(), file.to_string(), after.clone());
-                        asked.changes.push(RecipientChange { instance, file, before, after });
+                        asked.changes.push(RecipientChange { instance, file, before, after, is_first });
                     }
                 }
                 asked.changes.extend(survey.other_recipients(instance));
@@ -197,6 +204,10 @@ impl RecipientQuestions {
                 agreed.encrypt_to(sought.targets, files.clone());
             }
             sought.published.iter().for_each(|file| agreed.make_public(file));
+            let joining = agreed.joined_since(before);
+            if !joining.is_empty() {
+                consent.joining.insert(label.clone(), joining);
+            }
             if before.is_some() || !agreed.files.is_empty() || !sought.published.is_empty() {
                 remembered.insert(label, agreed);
             }
@@ -275,6 +286,7 @@ fn published(
             file: file.to_string(),
             before,
             after: BTreeSet::from([EVERYONE.to_owned()]),
+            is_first: false,
         })
     };
     let asked_before = |file: &Name| agreed.is_some_and(|agreed| agreed.is_public(file.as_str()));

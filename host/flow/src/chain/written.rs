@@ -11,6 +11,7 @@ pub struct Written<'r> {
 
 impl<'r> Written<'r> {
     pub(crate) fn new(base: Base<'r>) -> Self {
+        base.run.state.acceptances.stored(base.progress.done());
         Self { base }
     }
 

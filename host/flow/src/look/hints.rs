@@ -6,7 +6,6 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, InstanceState, ReasonKind};
 use artifacts_report::{Effect, Hint, hint_line};
 use artifacts_store::{Entry, Storage};
-use artifacts_text::shell_word;
 
 use super::adoptable::is_adoptable;
 use super::foreseeable::foreseeable_error;
@@ -18,9 +17,6 @@ use super::survey::{Survey, SurveyedInstance, survey};
 use crate::naming::bears;
 use crate::tools::Tools;
 use crate::tools::header_owners::HeaderOwners;
-
-/// How an age file that is not armored begins.
-const BINARY: &[u8] = b"age-encryption.org/v1";
 
 /// All that is declared.
 #[derive(Clone, Copy)]
@@ -162,7 +158,7 @@ impl About<'_> {
         if let Some(other) = self.found.receipt.as_ref().filter(|receipt| receipt.instance != self.instance.name) {
             return vec![Hint::text(Effect::Keeps, format!("declare it as `{}` again", other.instance))];
         }
-        if let Some(hint) = self.other_form(tools, &place) {
+        if let Some(hint) = self.other_name(tools, &place) {
             return vec![hint];
         }
         // What this program never stored is in no commit that is known to be good.
@@ -187,21 +183,10 @@ impl About<'_> {
         hints
     }
 
-    /// A file that another program stored, under another name or in another form.
-    fn other_form(&self, tools: &Tools, place: &str) -> Option<Hint> {
+    /// A file that another program stored under another name.
+    fn other_name(&self, tools: &Tools, place: &str) -> Option<Hint> {
         let entry = stored(tools, self.instance)?;
         let declared: Vec<&str> = self.instance.secret_files().map(artifacts_declared::Name::as_str).collect();
-        let binary = |(file, bytes): &(&String, &Vec<u8>)| {
-            bytes.starts_with(BINARY) && declared.iter().any(|declared| bears(file, declared))
-        };
-        if let Some((file, _)) = entry.files.iter().find(binary) {
-            let path = shell_word(&format!("{place}/{file}"));
-            let new = shell_word(&format!("{place}/{file}.new"));
-            let (begin, end) = ("-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----");
-            let armor = format!("(echo {begin}; base64 -w 64 {path}; echo {end}) > {new} && mv {new} {path}");
-            let why = format!("`{file}` is a binary age file; expected an armored one: `{armor}`");
-            return Some(Hint::text(Effect::Keeps, why));
-        }
         let strange: Vec<&String> =
             entry.files.keys().filter(|file| !declared.iter().any(|declared| bears(file, declared))).collect();
         let missing: Vec<&&str> =

@@ -21,5 +21,6 @@ impl Survey {
         let accepted = tools.recipients().ok();
         let names = self.names(tools, accepted.as_ref()).of(&keys);
         self.found.values_mut().for_each(|found| name_reasons(&mut found.state, &names));
+        self.recipient_names = names;
     }
 }

@@ -56,6 +56,19 @@ impl Names<'_> {
         by_name.filter(|(_, others)| !others.is_empty()).collect()
     }
 
+    /// The keys that have a name now under which this one was accepted, where this one has none any more.
+    fn later(&self, key: &str) -> BTreeSet<String> {
+        let is_declared = || self.current(key).is_some_and(|label| label.is_declared());
+        let Some(label) = self.accepted.and_then(|accepted| accepted.label(key)).filter(|_| !is_declared()) else {
+            return BTreeSet::new();
+        };
+        let mut others: BTreeSet<String> = label.names().flat_map(|name| self.declared.keys_named(name)).collect();
+        others.remove(key);
+        let converted: Vec<String> = others.iter().filter_map(|key| artifacts_age::recipient_of_ssh(key)).collect();
+        others.retain(|key| !converted.contains(key));
+        others
+    }
+
     fn known(&self, key: &str) -> KnownRecipient {
         if key == EVERYONE {
             return KnownRecipient { shown: EVERYONE.to_owned(), ..KnownRecipient::default() };
@@ -78,13 +91,21 @@ impl Names<'_> {
             if is_quoted { format!("\"{shown}\"") } else { shown.into_owned() }
         });
         let source = self.declared.source(key, label.as_ref());
-        KnownRecipient { label, source, shown, earlier }
+        let converted = artifacts_age::recipient_of_ssh(key);
+        KnownRecipient { label, source, shown, earlier, later: self.later(key), converted }
     }
 
-    /// What is known of these recipients.
+    /// What is known of these recipients, and of those that have their names in place of them or had them.
     pub(crate) fn of<'k>(&self, keys: impl IntoIterator<Item = &'k String>) -> RecipientNames {
         let keys: BTreeSet<&String> = keys.into_iter().collect();
-        keys.into_iter().map(|key| (key.clone(), self.known(key))).collect()
+        let mut all: BTreeMap<String, KnownRecipient> =
+            keys.into_iter().map(|key| (key.clone(), self.known(key))).collect();
+        let others: BTreeSet<String> =
+            all.values().flat_map(|known| known.earlier.union(&known.later)).cloned().collect();
+        for key in others {
+            all.entry(key).or_insert_with_key(|key| self.known(key));
+        }
+        all.into_iter().collect()
     }
 
     /// What is known of the recipients of these changes.
@@ -107,8 +128,6 @@ pub(crate) fn name_reasons(state: &mut InstanceState, names: &RecipientNames) {
     let InstanceState::Stale(reasons) = state else { return };
     for reason in reasons {
         let Cause::Recipients(delta) = &reason.cause else { continue };
-        let who = names.changed(&delta.joined, &delta.left, false);
-        let files: Vec<&str> = delta.files.iter().map(String::as_str).collect();
-        reason.message = if delta.is_whole { who } else { format!("{who} in {}", files.join(", ")) };
+        reason.message = names.changed_in_files(delta, false);
     }
 }

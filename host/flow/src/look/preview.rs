@@ -23,8 +23,6 @@ pub(crate) fn describe(base: &mut Base<'_>, writing: Writing<'_>, done: impl Fn(
             }
         }
     }
-    let accepted = base.run.tools.recipients().ok();
-    base.name(&[], accepted.as_ref());
 }
 
 /// How many stored files there are, and their bytes.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use artifacts_contract::ConfigSchema;
 use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
-use artifacts_report::{Failure, RecipientChange};
+use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
 use artifacts_session::Verified;
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
@@ -43,6 +43,8 @@ pub struct Survey {
     pub(crate) labels: BTreeMap<String, String>,
     /// The same by the word of receipts, of recipients that are not declared any more.
     pub(crate) stored_labels: BTreeMap<String, String>,
+    /// Whose the recipients are that join and leave by the states.
+    pub(crate) recipient_names: RecipientNames,
     /// Which making of each dependency is stored.
     pub(crate) generations: BTreeMap<InstanceName, Generation>,
     /// The receipts that were read so far, in bytes.
@@ -123,6 +125,7 @@ impl Survey {
             file: file.to_string(),
             before: before.clone(),
             after: BTreeSet::new(),
+            is_first: false,
         };
         instance.secret_files().map(change).collect()
     }

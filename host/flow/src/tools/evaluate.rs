@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::{InstanceName, Spec};
+use artifacts_generate::StorePath;
 use artifacts_plan::TargetName;
 use artifacts_report::Failure;
 
@@ -18,8 +19,8 @@ pub trait Evaluate {
     /// Returns why each of these instances is blocked, in the evaluator's own words; nothing where it does not tell.
     fn why_blocked(&self, spec: &Spec, names: &[InstanceName]) -> BTreeMap<InstanceName, String>;
 
-    /// Returns whether a path is in the Nix store, where nothing is written and a path tells its content.
-    fn is_in_store(&self, path: &Path) -> bool;
+    /// Returns the Nix store that a path is in, by its name. Nothing is written there, and a path tells its content.
+    fn store_of(&self, path: &Path) -> Option<StorePath>;
 }
 
 /// Holds what one evaluation gave.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use artifacts_declared::Name;
-use artifacts_generate::{Job, Sandbox};
+use artifacts_generate::{Job, Sandbox, StorePath};
 use artifacts_nix::Nix;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
@@ -54,7 +54,7 @@ pub struct SandboxedGenerators {
     open: Box<dyn Fn() -> Result<Sandbox, Failure> + Send + Sync>,
     sandbox: OnceLock<Result<Sandbox, Failure>>,
     /// The store paths that the programs in `path` need.
-    closure: OnceLock<Result<Vec<PathBuf>, Failure>>,
+    closure: OnceLock<Result<Vec<StorePath>, Failure>>,
 }
 
 impl SandboxedGenerators {
@@ -89,7 +89,7 @@ impl Generators for SandboxedGenerators {
         let sandbox = self.sandbox()?;
         job.log_level.clone_from(&self.log_level);
         job.path.clone_from(&self.path);
-        job.closure = self.closure.get_or_init(|| program::closure(&self.path, &self.nix)).clone()?;
+        job.closure = self.closure.get_or_init(|| program::closure_of_all(&self.path, &self.nix)).clone()?;
         if let Some(generator) = &instance.artifact.generator {
             job.closure.extend(program::prepare(instance, generator, &self.nix)?);
             job.closure.sort();

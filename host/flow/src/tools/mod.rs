@@ -41,6 +41,7 @@ pub use headers::{ConfirmClone, HeaderMemory};
 pub use identities::Identities;
 pub use operator::{Answer, DeclaredPrompt, FormerValue, Operator, PromptValues, Question, RequestedPrompt, RunEvent};
 pub use phase::Phase;
+pub use program::store_of;
 pub use recorded::Recorded;
 pub use registry::{Accept, BundledBackends, Registry};
 pub use session::{EffectiveGrants, Terms};

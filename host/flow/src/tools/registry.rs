@@ -16,6 +16,7 @@ use artifacts_text::{Comparison, Explain, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
 use super::operator::Answer;
+use super::program;
 use super::session::{EffectiveGrants, Terms, stores_here};
 
 /// The backends of a run: declared ones, and the bundled ones under their own names. Each is opened once, when it is
@@ -220,7 +221,10 @@ impl Registry {
                 path.clone()
             }
         };
-        let found = path.canonicalize().and_then(|real| Ok((read_file(&real)?, real)));
+        let store = program::store_of(&path, &self.nix);
+        let found = artifacts_generate::follow(&path, store.as_slice())
+            .and_then(|path| artifacts_generate::real(&path, store.as_slice()).canonicalize())
+            .and_then(|real| Ok((read_file(&real)?, real)));
         let (bytes, real) = found.map_err(|e| {
             Failure::new(name.to_string(), format!("cannot read its component {}: {e}", path.display()))
                 .hint(Some(format!("fix `artifacts.backends.{name}.component`")))
@@ -276,12 +280,12 @@ impl Backends for Registry {
 
 /// Whether a path without links and `..` is in the Nix store.
 fn in_store(real: &Path, nix: &Nix) -> bool {
-    let store = nix.store_dir().ok().and_then(|store| store.canonicalize().ok());
+    let store = nix.store().ok().and_then(|store| store.real.canonicalize().ok());
     store.is_some_and(|store| real != store && real.starts_with(store))
 }
 
 fn realise(name: &Name, path: &Path, drv: &Path, nix: &Nix) -> Result<(), Failure> {
-    if path.exists() {
+    if program::real_path(path, nix).exists() {
         return Ok(());
     }
     nix.realise(drv).map_err(|error| {

@@ -156,7 +156,7 @@ fn failed(name: &str, error: artifacts_store::Error) -> Failure {
 fn try_lock(tools: &Tools, name: &str) -> Result<Result<Rc<Writer>, artifacts_store::Error>, Failure> {
     // Who may write there, as root may, would change what Nix takes for fixed.
     let root = tools.root.path();
-    if tools.evaluator.is_in_store(root) {
+    if tools.evaluator.store_of(root).is_some() {
         let why = format!("the checkout {} is in the Nix store, which is read-only", root.display());
         return Err(
             Failure::new(format!("storage {name}"), why).hint(Some("pass `--root DIR` with a writable checkout"))

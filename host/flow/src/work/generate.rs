@@ -90,7 +90,6 @@ impl Planned for Generate {
             base.progress.keep_chained(&base.run.instances, |instance| former_value(instance, &former));
         }
         prompts::keep_answered(base, true);
-        base.report.recipients = ask::preview_recipients(base, WriteKind::New, &[])?;
         base.report.read_requests = readings(base)?.unknown(&base.run.tools.trust)?;
         prompts::preview_access(base)?;
         let steps: BTreeMap<InstanceName, bool> =
@@ -100,6 +99,7 @@ impl Planned for Generate {
             _ => RowAction::WouldGenerate,
         };
         preview::describe(base, Writing::All, done);
+        ask::preview_recipients(base, WriteKind::New, &[])?;
         prompts::note(base);
         base.run.tools.operator.notify(&RunEvent::Preview(&base.report));
         Ok(())

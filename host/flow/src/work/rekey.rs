@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Instance, InstanceState, ReasonKind};
+use artifacts_plan::{Instance, InstanceState, ReasonKind, RecipientDelta};
 use artifacts_report::{Failure, RecipientChange, Report, RowAction};
 use artifacts_seam::EntryFiles;
 
@@ -19,7 +19,7 @@ use crate::look::rekeyable::{unopenable, unretrievable, wants_rekey};
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::look::{hints, preview};
-use crate::read::{RetrievedFiles, retrieve};
+use crate::read::{RetrievedFiles, retrieve, without_identity};
 use crate::run::{Run, Selection};
 use crate::tools::{Phase, RunEvent};
 
@@ -42,7 +42,7 @@ pub fn stored_recipients<'a>(instances: impl Iterator<Item = &'a Instance>, surv
             let before = before.filter(|before| !before.is_empty() && *before != after);
             let Some(before) = before.cloned() else { continue };
             let (instance, file, after) = (instance.name.to_string(), file.to_string(), after.clone());
-            changes.push(RecipientChange { instance, file, before, after });
+            changes.push(RecipientChange { instance, file, before, after, is_first: false });
         }
     }
     changes
@@ -79,17 +79,27 @@ impl Planned for Rekey {
     }
 
     fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<(), Failure> {
-        base.report.recipients = ask::preview_recipients(base, WriteKind::Stored, changes)?;
+        preview::describe(base, Writing::Anew, |_| RowAction::WouldReencrypt);
+        ask::preview_recipients(base, WriteKind::Stored, changes)?;
         let (changes, names) = (&base.report.recipients, &base.report.names);
         base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, names, preview: true });
-        preview::describe(base, Writing::Anew, |_| RowAction::WouldReencrypt);
         Ok(())
     }
 
     fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<Tickets, Failure> {
+        keep_decryptable(base);
+        let names: BTreeSet<String> = base.progress.names().iter().map(ToString::to_string).collect();
+        changes.retain(|change| names.contains(&change.instance));
         base.report.recipients.clone_from(changes);
         Ok(ask::recipients(base, WriteKind::Stored, changes, false)?.1)
     }
+}
+
+/// Leaves what an identity may decrypt: no one accepts recipients in vain.
+fn keep_decryptable(base: &mut Base<'_>) {
+    let Base { run, survey, progress, .. } = base;
+    let Run { tools, instances, .. } = &mut **run;
+    progress.keep(instances, |instance| without_identity(tools, instance, survey.found.get(&instance.name)?));
 }
 
 /// Why an instance cannot be encrypted again, as far as can be determined without decrypting it.
@@ -160,16 +170,16 @@ fn show_rekeyed(base: &mut Base<'_>) {
 
 /// Tells whose access came and went.
 fn note_recipients(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
-    let mut changed: BTreeMap<&str, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
+    let mut changed: BTreeMap<&str, RecipientDelta> = BTreeMap::new();
     for change in &base.report.recipients {
-        let (joined, left) = changed.entry(&change.instance).or_default();
-        joined.extend(change.after.difference(&change.before).cloned());
-        left.extend(change.before.difference(&change.after).cloned());
+        let delta = changed.entry(&change.instance).or_default();
+        delta.joined.extend(change.after.difference(&change.before).cloned());
+        delta.left.extend(change.before.difference(&change.after).cloned());
     }
     for name in done {
         let row = base.report.rows.get_mut(name);
-        let Some((row, (joined, left))) = row.zip(changed.get(name.to_string().as_str())) else { continue };
-        row.notes.push(format!("recipients: {}", base.report.names.changed(joined, left, false)));
+        let Some((row, delta)) = row.zip(changed.get(name.to_string().as_str())) else { continue };
+        row.notes.push(format!("recipients: {}", base.report.names.changed(delta, false)));
     }
 }
 

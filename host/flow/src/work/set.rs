@@ -77,8 +77,8 @@ impl Planned for Set {
             return Ok(());
         }
         base.report = base.run.rows(&base.progress.names(), &base.survey);
-        base.report.recipients = ask::preview_recipients(base, self.plaintext(), &[])?;
         preview::describe(base, Writing::One { file: &self.file }, |_| RowAction::WouldSet);
+        ask::preview_recipients(base, self.plaintext(), &[])?;
         base.run.tools.operator.notify(&RunEvent::Preview(&base.report));
         Ok(())
     }

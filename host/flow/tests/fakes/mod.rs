@@ -17,7 +17,7 @@ use artifacts_flow::{
     Answer, AuditLog, Backends, Cancel, Declared, DeclaredPrompt, Evaluate, GenerationFailure, Generators,
     HeaderMemory, Identities, Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
 };
-use artifacts_generate::Job;
+use artifacts_generate::{Job, StorePath};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
@@ -240,8 +240,8 @@ impl Evaluate for FakeEvaluate {
         BTreeMap::new()
     }
 
-    fn is_in_store(&self, path: &Path) -> bool {
-        path.starts_with(&self.store)
+    fn store_of(&self, path: &Path) -> Option<StorePath> {
+        path.starts_with(&self.store).then(|| StorePath::from(self.store.clone()))
     }
 }
 

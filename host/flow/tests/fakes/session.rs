@@ -48,6 +48,8 @@ pub struct World {
     /// Instances of which it rejects from then on what it wrote.
     pub spoils: BTreeSet<String>,
     spoiled: BTreeSet<String>,
+    /// Whether it decrypts with the admin's identities.
+    pub uses_identities: bool,
     /// Whether it writes all files of an instance or none.
     pub needs_all: bool,
     /// What happens in every check.
@@ -74,6 +76,7 @@ impl Default for World {
             sealed: 0,
             spoils: BTreeSet::new(),
             spoiled: BTreeSet::new(),
+            uses_identities: false,
             needs_all: false,
             events: Vec::new(),
             hook: None,
@@ -92,7 +95,7 @@ impl World {
             bundled: true,
             retrieves: self.retrieves,
             requests_plaintext: true,
-            grants: Grants { plaintext: self.sees_plaintext, ..Grants::default() },
+            grants: Grants { plaintext: self.sees_plaintext, identities: self.uses_identities },
             limits: Limits::default(),
             config: Arc::new(ConfigSchema::new(self.config.as_object().unwrap()).unwrap()),
         }

@@ -133,6 +133,13 @@ pub fn is_executable(file: &Path) -> bool {
     file.metadata().unwrap().permissions().mode() & 0o111 != 0
 }
 
+/// Whether a Nix has git bring the submodules of a checkout; from 2.20 on, it reads them itself.
+pub fn runs_git_for_submodules(nix: &Nix) -> bool {
+    let version = nix.version().unwrap();
+    let mut numbers = version.rsplit(' ').next().unwrap().split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap(), numbers.next().unwrap()) < (2, 20)
+}
+
 /// A `nix` that is a shell script, besides the real one as `$nix`.
 pub fn fake(dir: &Path, script: &str) -> PathBuf {
     let nix = program("nix").unwrap();
