@@ -7,6 +7,7 @@ pub mod desk;
 pub mod fleet;
 pub mod home_switch;
 pub mod nix;
+pub mod other_ages;
 pub mod script;
 pub mod sessions;
 pub mod sops;

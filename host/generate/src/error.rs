@@ -210,6 +210,17 @@ impl GeneratorFailure {
                     if *status == 137 { ", as the kernel does when memory runs out" } else { "" }
                 ));
             }
+            Self::Failed { status: 126, .. } => {
+                return Some(format!(
+                    "{SHOW_OUTPUT}; a shell exits with status 126 when a command is no file that it can execute"
+                ));
+            }
+            Self::Failed { status: 127, .. } => {
+                return Some(format!(
+                    "{SHOW_OUTPUT}; a shell exits with status 127 when it does not find a command: a generator has those that it names \
+                     by their paths in the store, `runtimeInputs` of a `script`, and the system's"
+                ));
+            }
             Self::Failed { .. } => SHOW_OUTPUT,
             Self::Timeout { .. } => "raise `timeout`, or find out what the generator waits for",
             Self::Missing { .. } | Self::Extra { .. } => {

@@ -46,6 +46,15 @@ fn a_signal_is_named_only_where_there_may_have_been_one() {
 }
 
 #[test]
+fn a_command_that_a_shell_does_not_find_is_told_from_a_generator_that_fails() {
+    let place = RamDir::new();
+    let hint = |body: &str| place.run(&place.job(body, &["it"])).unwrap_err().hint().unwrap();
+    assert!(hint("no-such-command").contains("127 when it does not find a command"), "{}", hint("no-such-command"));
+    assert!(hint("/etc/passwd").contains("126 when a command is no file"), "{}", hint("/etc/passwd"));
+    assert!(!hint("exit 1").contains("shell"));
+}
+
+#[test]
 fn files_of_a_failed_run_are_not_taken() {
     let place = RamDir::new();
     assert!(matches!(place.fault("echo x > $out/it; exit 1", &["it"]), GeneratorFailure::Failed { status: 1, .. }));

@@ -11,6 +11,7 @@ use artifacts_digest::Sha256;
 
 use crate::Nix;
 use crate::cache::{is_own, replace};
+use crate::flake::local_path;
 
 /// Begins a file.
 const HEAD: &str = "artifacts names 1";
@@ -156,10 +157,7 @@ fn file(directory: &Path, reference: &str, base: &Path) -> PathBuf {
 
 /// Returns the directory of a flake that is named by a path, as Nix looks for it: the next one upwards that has a `flake.nix`.
 fn local(reference: &str, base: &Path) -> Option<PathBuf> {
-    let path = reference.strip_prefix("path:").unwrap_or(reference);
-    if !path.starts_with(['.', '/']) || path.contains(['?', '#']) {
-        return None;
-    }
+    let path = local_path(reference).filter(|_| !reference.contains(['?', '#']))?;
     let directory = base.join(path).canonicalize().ok()?;
     let flake = directory.ancestors().find(|above| above.join("flake.nix").exists());
     Some(flake.unwrap_or(&directory).to_owned())

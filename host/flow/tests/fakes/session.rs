@@ -26,6 +26,7 @@ pub enum Misbehavior {
 }
 
 /// What the backend knows and did.
+#[allow(clippy::struct_excessive_bools, reason = "each is true or not by itself")]
 pub struct World {
     /// Whom files are encrypted to; for all the same.
     pub recipients: Vec<String>,
