@@ -1,5 +1,7 @@
 //! Declarations, said in few words.
 
+use std::path::Path;
+
 use artifacts_declared::Spec;
 use serde_json::{Value, json};
 
@@ -140,6 +142,12 @@ impl Fleet {
     #[must_use]
     pub fn max_age(self, seconds: u64) -> Self {
         self.with(|artifact| artifact["maxAge"] = json!(seconds))
+    }
+
+    /// Another generator than `/generator`.
+    #[must_use]
+    pub fn generated_by(self, path: &Path) -> Self {
+        self.with(|artifact| artifact["generator"] = json!({"path": path}))
     }
 
     #[must_use]
