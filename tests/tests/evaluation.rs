@@ -123,6 +123,31 @@ fn what_is_named_is_evaluated_and_no_more() -> Result<()> {
 }
 
 #[test]
+fn what_is_depended_on_is_evaluated_as_well_and_no_more() -> Result<()> {
+    let checkout = fleet()?;
+    let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
+    let text = text.replace("dependencies = [ \"ca\" ]", "dependencies.ca = \"per-machine/web1/own\"");
+    let (_, web1) = text.split_once("nixosConfigurations.web1").unwrap();
+    let web3 = web1.split_once("nixosConfigurations.web2").unwrap().0.replace("web1", "web3");
+    let text = text.replacen(
+        "nixosConfigurations.web2",
+        &format!("nixosConfigurations.web3{web3}nixosConfigurations.web2"),
+        1,
+    );
+    checkout.write("flake.nix", &text)?;
+    checkout.run(&["status", "web2/leaf"])?.ends(3).never_says("web1/own");
+    assert_eq!(checkout.evaluated()?, BOTH);
+    let ran = checkout.run(&["generate", "--accept-recipients", "--accept-reading", "web2/leaf"])?.ends(0);
+    ran.says("The generator of web2/leaf wants to read web1/own:").says("reaches web2 (nixos); not declared there");
+    fs::remove_dir_all(checkout.path().join("secrets/per-machine/web2"))?;
+    let host = "networking.hostName = \"web1\"";
+    checkout.write("flake.nix", &text.replace(host, "networking.hostName = throw \"no name\""))?;
+    let ran = checkout.run(&["status", "web2/leaf"])?.ends(1).says("waits for web1/own");
+    ran.says("no name").never_says("unknown dependency");
+    Ok(())
+}
+
+#[test]
 fn a_broken_machine_is_no_matter_to_those_that_are_named() -> Result<()> {
     let checkout = fleet()?;
     let text = fs::read_to_string(checkout.path().join("flake.nix"))?;

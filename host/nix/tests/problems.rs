@@ -88,12 +88,36 @@ const FAULTS: &[(&str, &str)] = &[
         "artifacts.store.good.files.f.path: `%r/env` is not absolute; write, for example, `/run/artifacts/good/f`",
     ),
     (
-        r#"artifacts.store.good.dependencies = [ "ca" ];"#,
-        "artifacts.store.good.dependencies: unknown artifact `ca`; declare artifacts.store.ca on this target, or remove it",
+        r#"artifacts.store.good.dependencies = [ "ca" "per-machine/ctrl/id" ];"#,
+        "artifacts.store.good.dependencies: a list names artifacts, but `per-machine/ctrl/id` is an instance; write `artifacts.store.good.dependencies = { ca = \"ca\"; id = \"per-machine/ctrl/id\"; };`",
+    ),
+    (
+        r#"artifacts.store.good.dependencies = [ "ctrl/the id" ];"#,
+        "artifacts.store.good.dependencies: a list names artifacts, but `ctrl/the id` is an instance; write `artifacts.store.good.dependencies = { \"the id\" = \"per-machine/ctrl/the id\"; };`",
+    ),
+    (
+        r#"artifacts.store.good.dependencies.id = "ctrl/id";"#,
+        "artifacts.store.good.dependencies: `ctrl/id` is not an instance; use per-machine/<machine>/<artifact>, per-user/<user>/<artifact> or shared/<artifact>",
+    ),
+    (
+        r#"artifacts.store.good.dependencies."../id" = "per-machine/ctrl/id";"#,
+        "artifacts.store.good.dependencies.\"../id\": `../id` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+    ),
+    (
+        r#"artifacts.store.good.dependencies."." = "per-machine/ctrl/id";"#,
+        "artifacts.store.good.dependencies.\".\": `.` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+    ),
+    (
+        r#"artifacts.store.good = { backend = "dummy"; dependencies.id = "per-machine/ctrl/id"; };"#,
+        "artifacts.store.good.dependencies: `per-machine/ctrl/id` is not on this target, where the generator runs (dummy); use a backend that stores the artifact, or set a testValue for each of its files",
     ),
     (
         r#"artifacts.store.good.dependencies = [ "good" ];"#,
         "artifacts.store.good.dependencies: it depends on itself; remove `good`",
+    ),
+    (
+        r#"artifacts.store.good.dependencies.before = "good";"#,
+        "artifacts.store.good.dependencies: it depends on itself; remove `before`",
     ),
     (
         r#"artifacts.store.good = { backend = "dummy"; files.f.neededFor = "users"; };"#,
@@ -386,7 +410,8 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../nix/FAULTS.md");
 fn page() -> String {
     let mut text = "# Configuration errors\n\nEach error with a declaration that causes it; the rest of the configuration is valid. Nix reports it when a \
         system is built, after\n`artifacts: `, and `artifacts status` and `artifacts generate` report it as well. An unknown owner or group causes a warning. Only the\ncommand \
-        sees several targets, so it alone reports declarations of a shared artifact that differ: ``shared/ca: `files.secret` differs between one\n(nixos) and two (nixos): cert and none``. \
+        sees several targets, so it alone reports declarations of a shared artifact that differ: ``shared/ca: `files.secret` differs between one\n(nixos) and two (nixos): cert and none``,\n\
+        and a dependency that nothing has: ``web1/tls: unknown dependency `ca`: not an artifact of web1 (nixos), and not a shared one``.\n\
         If the module of one backend is imported alone, artifacts of other backends are errors, too:\n`` artifacts.store.good.backend: no imported module deploys the files of `agenix`; import artifacts.nixosModules.agenix ``. \
         A test generates this page.\n"
         .to_owned();
@@ -427,7 +452,7 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
     bench.flake(&machines.join("\n"));
     let evaluation = bench.evaluate();
     // Names that could leave their directory refuse the spec of their target; all others leave it usable.
-    assert_eq!(evaluation.failures.len(), 6, "{:?}", evaluation.failures);
+    assert_eq!(evaluation.failures.len(), 8, "{:?}", evaluation.failures);
     for (number, (fault, expected)) in FAULTS.iter().enumerate() {
         let name = format!("m{number:02}");
         let problems: Vec<&EvaluationError> =

@@ -17,14 +17,22 @@ let
   };
   inherit (keys) cfg entries;
 
-  # In which file of the entry a declared file is: the backend's own layout.
-  formatOf = artifact: (keys.of artifact).format;
+  # In which file of the entry a declared file is: the backend's own layout. What is not deployed to all targets of a shared artifact
+  # has a file of its own.
+  declaredFormat = artifact: (keys.of artifact).format;
+  binary = file: "${file.name}.sops";
+  formatOf =
+    artifact: file:
+    if artifact.shared && entries.exists artifact (binary file) then
+      "binary"
+    else
+      declaredFormat artifact;
   stored =
     artifact: file:
     let
-      format = formatOf artifact;
+      format = formatOf artifact file;
     in
-    if format == "binary" then "${file.name}.sops" else "secrets.sops.${format}";
+    if format == "binary" then binary file else "secrets.sops.${format}";
 
   # sops-nix has options for owners and units on machines only, and on darwin none for units.
   onMachine = entries.kind != "home-manager";
@@ -87,7 +95,7 @@ let
     artifact: file:
     {
       sopsFile = entries.storePath artifact (stored artifact file);
-      format = formatOf artifact;
+      format = formatOf artifact file;
       # The default is a name with a slash, which would mean a nested map.
       key = file.name;
       inherit (file) mode;
@@ -125,12 +133,12 @@ let
             "files"
             file.name
           ]
-          "`${file.name}` cannot be a key in a ${formatOf artifact} file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+          "`${file.name}` cannot be a key in a ${declaredFormat artifact} file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\""
       )
       (
         lib.filter (
           file:
-          formatOf artifact != "binary"
+          declaredFormat artifact != "binary"
           && (
             lib.elem file.name [
               "sops"
