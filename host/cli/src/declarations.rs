@@ -209,7 +209,7 @@ fn unevaluated(target: &TargetFailure) -> Failure {
 fn keep_names(nix: &Nix, reference: &str, evaluation: &Evaluation, unseen: &[TargetName]) {
     let failed = evaluation.failures.iter().map(|failure| (failure.kind, failure.name.clone()));
     let unevaluated: Vec<TargetName> = unseen.iter().cloned().chain(failed).collect();
-    nix.keep_names(reference, &evaluation.spec, &unevaluated);
+    nix.keep_names(reference, evaluation, &unevaluated);
 }
 
 /// Evaluates no more targets than the selectors need. Returns which these are, unless they are all.
