@@ -34,8 +34,9 @@ fn option(backend: &Name, instance: &Instance, place: &str) -> String {
             .and_then(|rest| rest.strip_prefix(field.as_str()))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
-    match own.is_some_and(|own| own.keys().any(is_of)) {
-        true => format!("artifacts.store.{}.backendConfig.{backend}{place}", instance.name.artifact()),
-        false => format!("artifacts.config.{backend}{place}"),
+    if own.is_some_and(|own| own.keys().any(is_of)) {
+        format!("artifacts.store.{}.backendConfig.{backend}{place}", instance.name.artifact())
+    } else {
+        format!("artifacts.config.{backend}{place}")
     }
 }
