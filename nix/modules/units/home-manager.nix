@@ -13,8 +13,8 @@ let
 
   hasSystemd = options ? systemd.user.services;
   # Who makes units by itself, as under macOS or without a session, has none of ours.
-  active =
-    cfg.store != { } && cfg.targetPackage != null && config.systemd.user.enable or true;
+  hasUnits = config.systemd.user.enable or true;
+  active = cfg.store != { } && cfg.targetPackage != null && hasUnits;
   makesHere = all.onTarget && cfg.package != null;
 
   dir = "${config.xdg.configHome}/artifacts";
@@ -181,7 +181,7 @@ in
       );
     }
     (lib.optionalAttrs hasSystemd {
-      artifacts.problems = all.problems "systemd.user" defined;
+      artifacts.problems = lib.optionals hasUnits (all.problems "systemd.user" defined);
 
       xdg.configFile = lib.mkIf active (
         {

@@ -27,10 +27,7 @@ let
     "systemd-sysusers.service"
     "userborn.service"
   ];
-  # Those of them that this machine has.
-  makesUsers =
-    lib.optional (config.systemd.sysusers.enable or false) "systemd-sysusers.service"
-    ++ lib.optional (config.services.userborn.enable or false) "userborn.service";
+  inherit (cfg._lib) makesUsers;
 
   # Only looks: it needs nothing but what it looks at.
   looks = one: {

@@ -116,6 +116,21 @@ impl Fleet {
         })
     }
 
+    /// What is in a directory of `$in`: an instance by its full name, or an artifact.
+    #[must_use]
+    pub fn reads(self, directory: &str, name: &str) -> Self {
+        self.with(|artifact| artifact["dependencies"][directory] = json!(name))
+    }
+
+    /// All its files stay off the machine.
+    #[must_use]
+    pub fn undeployed(self) -> Self {
+        self.with(|artifact| {
+            let files = artifact["files"].as_object_mut().unwrap();
+            files.values_mut().for_each(|file| file["deploy"] = json!(false));
+        })
+    }
+
     #[must_use]
     pub fn validation(self, value: &str) -> Self {
         self.with(|artifact| artifact["validation"] = json!(value))

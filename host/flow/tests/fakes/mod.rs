@@ -28,7 +28,7 @@ use artifacts_trust::{Checkout, KnownHeaders, Trust};
 pub use commands::*;
 pub use fleet::Fleet;
 #[allow(unused_imports, reason = "not every test file uses it")]
-pub use session::{Misbehavior, World};
+pub use session::{Misbehavior, TARGETS, World};
 
 /// The one backend that there is.
 pub const BACKEND: &str = "fake";

@@ -25,10 +25,13 @@ pub enum Misbehavior {
     Lie,
 }
 
+/// Stands for the targets that a file is deployed to, each a recipient by its name.
+pub const TARGETS: &str = "targets";
+
 /// What the backend knows and did.
 #[allow(clippy::struct_excessive_bools, reason = "each is true or not by itself")]
 pub struct World {
-    /// Whom files are encrypted to; for all the same.
+    /// Whom files are encrypted to; for all the same but for [`TARGETS`].
     pub recipients: Vec<String>,
     /// Whose they are, by its word.
     pub labels: BTreeMap<String, String>,
@@ -145,7 +148,12 @@ impl Session for FakeSession {
                 None => world.recipients.iter().cloned().collect(),
             };
             let name = |file: &SecretFile| file.name.parse().unwrap();
-            let recipients = instance.files.iter().map(|file| (name(file), recipients.clone())).collect();
+            let of = |file: &SecretFile| {
+                let targets = || file.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
+                let keys = |key: &String| if key == TARGETS { targets() } else { vec![key.clone()] };
+                recipients.iter().flat_map(keys).collect()
+            };
+            let recipients = instance.files.iter().map(|file| (name(file), of(file))).collect();
             let is_whole = instance.files.iter().all(|file| stored(&files, &file.name).is_some());
             let state = match (files.is_empty(), is_whole) {
                 (true, _) => CheckState::Absent,
