@@ -149,7 +149,7 @@ impl Run {
     }
 
     /// The names of all instances, of those as well that are badly declared.
-    fn names(&self) -> BTreeSet<&InstanceName> {
+    pub(crate) fn names(&self) -> BTreeSet<&InstanceName> {
         self.instances.keys().chain(self.errors.iter().flat_map(|(names, _)| names)).collect()
     }
 
@@ -228,6 +228,11 @@ impl Run {
     /// Returns every configuration error.
     pub fn errors(&self) -> Vec<Failure> {
         self.errors.iter().map(|(_, failure)| failure.clone()).collect()
+    }
+
+    /// The configuration error of an instance.
+    pub(crate) fn error_of(&self, name: &InstanceName) -> Option<Failure> {
+        self.errors.iter().find(|(names, _)| names.contains(name)).map(|(_, failure)| failure.clone())
     }
 
     /// Returns the component's own name and the storage of an instance's backend, if it can be opened.

@@ -16,13 +16,25 @@ pub fn check(layout: &Layout, entry: &Entry) -> Result<State, Failure> {
         return Ok(State::Absent);
     }
     let mut reasons = Vec::new();
+    let mut former = BTreeSet::new();
     for stored in layout.stored() {
-        match entry.read(&stored.name)? {
+        let bytes = entry.read(&stored.name)?;
+        if bytes.is_none()
+            && let Some(others) = stored.others_in(&lying)
+        {
+            let names: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+            let sentence = format!("stored as {}, and its format is that of `{}`", names.join(", "), stored.name);
+            reasons.push(Reason::new(ReasonKind::Format, sentence));
+            former.extend(others);
+            continue;
+        }
+        match bytes {
             None => reasons.push(files(format!("`{}` is declared but not stored", stored.name))),
             Some(bytes) => reasons.extend(faults(stored, &bytes)),
         }
     }
-    for name in lying.iter().filter(|name| !layout.stored().iter().any(|stored| stored.name == **name)) {
+    let is_known = |name: &&String| former.contains(*name) || layout.stored().iter().any(|stored| stored.name == **name);
+    for name in lying.iter().filter(|name| !is_known(name)) {
         reasons.push(files(format!("`{name}` is stored but not declared")));
     }
     Ok(State::stored(reasons))

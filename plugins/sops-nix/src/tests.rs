@@ -322,6 +322,15 @@ fn missing_and_extra_files_and_keys_are_stale() {
     );
     assert_eq!(failed(case.retrieve(ALICE, &["b"])).kind, "corrupt");
 
+    for (from, to, file) in [("binary", "yaml", "secrets.sops.yaml"), ("json", "yaml", "secrets.sops.yaml")] {
+        let case = Case::new(from, &[("a", true), ("b", true)]);
+        case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
+        let other = Case { instance: Case::new(to, &[("a", true), ("b", true)]).instance, ..case };
+        let stale = other.stale();
+        assert_eq!(stale.len(), 1, "{stale:?}");
+        assert!(stale[0].0 == ReasonKind::Format && stale[0].1.contains(file), "{stale:?}");
+    }
+
     let case = Case::new("json", &[("a", true), ("b", true)]);
     case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
     let grown = Case { instance: Case::new("json", &[("b", true), ("c", true)]).instance, ..case };

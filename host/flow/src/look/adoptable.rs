@@ -87,7 +87,7 @@ pub(crate) fn adoption(
         );
     }
     let sealed = headers::in_entry(instance, &entry.files);
-    owners.check(tools, instance, &sealed)?;
+    owners.check(tools, instance, &instance.name, &sealed)?;
     let sealed = tools.headers.accepted(instance, sealed)?;
     let headers: BTreeSet<HeaderHash> = sealed.values().flat_map(|headers| headers.keys().copied()).collect();
     let before = before(&entry, backend);
