@@ -184,6 +184,48 @@ fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
     Ok(())
 }
 
+/// An SSH key pair in a file, and its public half.
+fn ssh_key(file: &std::path::Path) -> Result<String> {
+    fs::create_dir_all(file.parent().unwrap())?;
+    let words = ["-q", "-t", "ed25519", "-N", "", "-C", "someone", "-f"];
+    ensure!(Command::new("ssh-keygen").args(words).arg(file).status()?.success());
+    Ok(fs::read_to_string(file.with_extension("pub"))?.trim_end().to_owned())
+}
+
+#[test]
+fn plain_sops_reads_with_an_ssh_key_and_the_target_with_the_converted_one() -> Result<()> {
+    let mut fleet = one("sops-nix")?;
+    let host = ssh_key(&fleet.path().join("host"))?;
+    let admin = ssh_key(&fleet.path().join(".ssh/id_ed25519"))?;
+    fleet.configure("web1", "sops-nix", json!({"publicHostKey": host, "publicUserKeys": [admin]}));
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    fleet.new_key("stranger")?;
+    let place = "secrets/per-machine/web1/a/secret.sops";
+    let file = fleet.path().join(place);
+    // It finds `~/.ssh/id_ed25519` by itself.
+    let value = decrypted(&fleet, "stranger", place)?;
+    assert!(value.starts_with(b"made "));
+    fs::write(fleet.path().join(".sops.yaml"), fleet.run(["sops-config"])?.ends(0).stdout)?;
+    let update = sops(&fleet, "stranger", &["updatekeys", "--yes", "--input-type", "binary", place])?;
+    let said = String::from_utf8_lossy(&update.stderr);
+    ensure!(update.status.success() && said.contains("already up to date"), "{said}");
+    // With the converted form alone, as was stored before, it is as good as ever.
+    let mut json: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    let stanzas = json["sops"]["age"].as_array_mut().unwrap();
+    assert_eq!(stanzas.len(), 4);
+    stanzas.retain(|stanza| stanza["recipient"].as_str().unwrap().starts_with("age1"));
+    fs::write(&file, serde_json::to_vec_pretty(&json)?)?;
+    fleet.run(["adopt", "a"])?.ends(0).never_says("number");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(0).state("per-machine/web1/a"), "present");
+    assert!(decrypted(&fleet, "stranger", place).is_err());
+    let key = fleet.path().join("host").display().to_string();
+    fleet.run(["-i", &key, "get", "a", "secret"])?.ends(0);
+    // The other one comes with the next write, and no one is asked: it is the same recipient.
+    fleet.run(["-i", &key, "--no-input", "rekey", "--all"])?.ends(0);
+    assert_eq!(decrypted(&fleet, "stranger", place)?, value);
+    Ok(())
+}
+
 /// A machine with `pin` and `t` in one YAML file, whose pin is a number since somebody edited it.
 fn with_a_number() -> Result<Fleet> {
     let fleet = Fleet::new()?;

@@ -233,6 +233,11 @@ impl Run {
         Some((ready.terms.component.clone(), ready.storage.clone()))
     }
 
+    /// Returns the declared SSH keys that are this recipient in another form.
+    pub fn ssh_forms(&self, recipient: &str) -> impl Iterator<Item = &String> {
+        self.tools.keys.ssh_forms(recipient)
+    }
+
     pub(crate) fn survey_instances(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
         survey(&mut self.tools, &self.instances, names)
     }
