@@ -72,7 +72,7 @@ fn no_making_and_no_look_takes_for_ever() {
     let modules = module(dummy, settings);
     let machine = evaluate(&[("m", &modules)]).unwrap().remove(0);
     let home = evaluate_home(&modules).unwrap();
-    let units = [("artifact-a", "600"), ("artifact-b", "300"), ("artifact-c", "30"), ("artifacts-clean", "30")];
+    let units = [("artifact-a", "600"), ("artifact-b", "300"), ("artifact-c", "300"), ("artifacts-clean", "30")];
     for (name, most) in units {
         let unit = format!("{name}.service");
         for text in [machine.unit(&unit).unwrap(), home.unit(&unit).unwrap()] {

@@ -32,8 +32,9 @@ let
     lib.optional (config.systemd.sysusers.enable or false) "systemd-sysusers.service"
     ++ lib.optional (config.services.userborn.enable or false) "userborn.service";
 
-  # Only looks: it needs nothing but what it looks at.
+  # Only looks: it needs nothing but what it looks at. Started later, it has the files deployed once more: a key may have come.
   looks = one: {
+    path = [ config.systemd.package ];
     unitConfig.DefaultDependencies = false;
     after = one.installers ++ usersMade;
     conflicts = [ "shutdown.target" ];
@@ -41,11 +42,12 @@ let
     serviceConfig.ExecStart = command [
       (program "artifacts-target")
       "check"
+      "--deploy"
       "--"
       one.artifact.name
       "${dir}/manifest.json"
     ];
-    serviceConfig.TimeoutStartSec = all.glance;
+    serviceConfig.TimeoutStartSec = all.opening;
   };
 
   # Makes the files, after those that it reads are there.
