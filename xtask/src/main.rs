@@ -9,6 +9,7 @@ mod cold;
 mod composed;
 mod demo;
 mod guests;
+mod other_ages;
 mod other_guests;
 mod other_nixes;
 mod setup;
@@ -55,7 +56,11 @@ fn main() -> ExitCode {
         "cold" => cold::run(rest.first().map(String::as_str)).map(done),
         word if cold::is_compiler(word) => cold::record(word, &rest),
         "aarch64" => aarch64::run().map(done),
-        "setup" => setup::run().and_then(|()| sops::ready()).and_then(|()| other_nixes::ready()).map(done),
+        "setup" => setup::run()
+            .and_then(|()| sops::ready())
+            .and_then(|()| other_ages::ready())
+            .and_then(|()| other_nixes::ready())
+            .map(done),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::build::{self, Profile};
 use crate::stages::Stages;
 use crate::tally::Tally;
-use crate::{c_guest, composed, demo, guests, other_guests, other_nixes, project, run, setup, sops};
+use crate::{c_guest, composed, demo, guests, other_ages, other_guests, other_nixes, project, run, setup, sops};
 
 /// Runs every check, prints the minutes a stage took and last of all `N passed, N failed`, whatever happened. A failure is in
 /// the exit status, so that the count stays the last line. Without running them, the tests and all that they need are only compiled.
@@ -16,7 +16,8 @@ pub fn run(compile_only: bool) -> ExitCode {
     let mut toolchain = None;
     stages.run("setup", |_| {
         toolchain = Some(setup::ready()?.wasm);
-        sops::ready()
+        sops::ready()?;
+        other_ages::ready()
     });
     let wasm = || toolchain.as_ref().context("there is no toolchain for guests: see setup");
     stages.run("guests", |_| guests::build(wasm()?));

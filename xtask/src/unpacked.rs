@@ -81,15 +81,7 @@ impl Unpacked {
     }
 
     fn configure(&self, architecture: Option<&str>, suites: &[Suite]) -> Result<()> {
-        let own = own_addresses()?;
-        let options = architecture.map_or_else(String::new, |name| format!("arch={name} "));
-        let line = |Suite { archive, name }: &Suite| {
-            let address = own.iter().find(|address| address.trim_end_matches('/').rsplit('/').next() == Some(*archive));
-            let address = address.with_context(|| format!("none of this machine's apt sources ends in /{archive}"))?;
-            Ok(format!("deb [{options}signed-by={KEY}] {address} {name} main\n"))
-        };
-        let sources = suites.iter().map(line).collect::<Result<String>>()?;
-        fs::write(self.0.join("sources.list"), sources)?;
+        fs::write(self.0.join("sources.list"), sources(&own_addresses()?, architecture, suites)?)?;
         fs::write(self.0.join("status"), "")?;
         let dir = self.0.display();
         let architecture = architecture.map_or_else(String::new, |name| {
@@ -117,9 +109,49 @@ pub fn root(dir: &Path) -> PathBuf {
     dir.join("root")
 }
 
+/// The list of sources, from the addresses that this machine has.
+fn sources(own: &[String], architecture: Option<&str>, suites: &[Suite]) -> Result<String> {
+    let options = architecture.map_or_else(String::new, |name| format!("arch={name} "));
+    let line = |Suite { archive, name }: &Suite| {
+        let address = own.iter().find(|address| address.trim_end_matches('/').rsplit('/').next() == Some(*archive));
+        let address = address.with_context(|| format!("none of this machine's apt sources ends in /{archive}"))?;
+        Ok(format!("deb [{options}signed-by={KEY}] {address} {name} main\n"))
+    };
+    suites.iter().map(line).collect()
+}
+
 /// The addresses that this machine's packages come from.
 fn own_addresses() -> Result<Vec<String>> {
     let arguments = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"];
     let said = run::output(run::command("apt-get").args(arguments).env("LC_ALL", "C"))?;
     Ok(said.lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEY, Suite, sources};
+
+    #[test]
+    fn packages_come_from_where_this_machines_own_do() {
+        let own = ["http://m.example/debian-security/", "http://m.example/debian"].map(str::to_owned);
+        let suites =
+            [Suite { archive: "debian", name: "sid" }, Suite { archive: "debian-security", name: "x-security" }];
+        let lines = |architecture| sources(&own, architecture, &suites).unwrap_or_default();
+        assert_eq!(
+            lines(None),
+            format!(
+                "deb [signed-by={KEY}] http://m.example/debian sid main\n\
+                 deb [signed-by={KEY}] http://m.example/debian-security/ x-security main\n"
+            )
+        );
+        assert!(lines(Some("arm64")).starts_with(&format!("deb [arch=arm64 signed-by={KEY}] ")));
+    }
+
+    #[test]
+    fn a_machine_without_debians_archive_is_told_so() {
+        let own = ["http://m.example/ubuntu".to_owned()];
+        let refused =
+            sources(&own, None, &[Suite { archive: "debian", name: "sid" }]).map_err(|error| error.to_string());
+        assert_eq!(refused, Err("none of this machine's apt sources ends in /debian".to_owned()));
+    }
 }

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod collect;
+mod elf;
 mod error;
 mod filter;
 mod job;

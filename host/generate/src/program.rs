@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
+use crate::elf;
 use crate::error::GeneratorFailure;
 use crate::store_path::{StorePath, follow, real};
 
@@ -50,17 +51,13 @@ impl Program {
         let mut at = path;
         for _ in 0..DEPTH {
             match head(&real(&at, closure)).map_err(|why| bad(format!("cannot be run: {} {why}", at.display())))? {
-                ExecutableKind::Program { foreign } => return Ok(Self { words, outsider, foreign }),
+                ExecutableKind::Program { foreign, loader } => {
+                    // The kernel would say that the program is not there.
+                    loader.map_or(Ok(at), |loader| needed("loader", &loader, closure)).map_err(bad)?;
+                    return Ok(Self { words, outsider, foreign });
+                }
                 ExecutableKind::Script { interpreter, argument } => {
-                    at = follow(&interpreter, closure)
-                        .map_err(|error| bad(format!("needs the interpreter `{}`: {error}", interpreter.display())))?;
-                    if !visible(&at, closure) {
-                        return Err(bad(format!(
-                            "needs the interpreter `{}`, which is neither in its closure nor below {}",
-                            at.display(),
-                            SYSTEM.join(" ")
-                        )));
-                    }
+                    at = needed("interpreter", &interpreter, closure).map_err(bad)?;
                     let first = [Some(interpreter.into_os_string()), argument];
                     words.splice(..0, first.into_iter().flatten());
                 }
@@ -68,6 +65,19 @@ impl Program {
         }
         Err(bad("has no binary in its chain of interpreters".to_owned()))
     }
+}
+
+/// Finds what the kernel starts in place of a program that names it.
+fn needed(what: &str, path: &Path, closure: &[StorePath]) -> Result<PathBuf, String> {
+    let found = follow(path, closure).map_err(|error| format!("needs the {what} `{}`: {error}", path.display()))?;
+    if visible(&found, closure) {
+        return Ok(found);
+    }
+    Err(format!(
+        "needs the {what} `{}`, which is neither in its closure nor below {}",
+        found.display(),
+        SYSTEM.join(" ")
+    ))
 }
 
 fn visible(path: &Path, closure: &[StorePath]) -> bool {
@@ -137,7 +147,7 @@ fn only_one(bin: &Path) -> Result<OsString, String> {
 }
 
 enum ExecutableKind {
-    Program { foreign: Option<&'static str> },
+    Program { foreign: Option<&'static str>, loader: Option<PathBuf> },
     Script { interpreter: PathBuf, argument: Option<OsString> },
 }
 
@@ -146,16 +156,19 @@ enum ExecutableKind {
 fn head(path: &Path) -> Result<ExecutableKind, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut head = Vec::with_capacity(HEAD);
-    file.take(HEAD as u64).read_to_end(&mut head).map_err(|error| error.to_string())?;
+    (&file).take(HEAD as u64).read_to_end(&mut head).map_err(|error| error.to_string())?;
     if let Some(line) = head.strip_prefix(b"#!") {
         return script(line);
     }
     if head.starts_with(b"\x7fELF") {
-        return Ok(ExecutableKind::Program { foreign: foreign(&head) });
+        let foreign = elf::foreign(&head);
+        // Emulation has loaders of its own.
+        let loader = if foreign.is_none() { elf::loader(&file) } else { None };
+        return Ok(ExecutableKind::Program { foreign, loader });
     }
     if [&b"\xcf\xfa\xed\xfe"[..], b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe"].iter().any(|magic| head.starts_with(magic))
     {
-        return Ok(ExecutableKind::Program { foreign: Some("darwin") });
+        return Ok(ExecutableKind::Program { foreign: Some("darwin"), loader: None });
     }
     Err("is neither an ELF program nor a script that begins with `#!`".to_owned())
 }
@@ -177,27 +190,6 @@ fn script(line: &[u8]) -> Result<ExecutableKind, String> {
         interpreter: PathBuf::from(text(interpreter)),
         argument: (!argument.is_empty()).then(|| text(argument)),
     })
-}
-
-/// Returns the system of an ELF file, if it is for another processor than this machine's.
-fn foreign(head: &[u8]) -> Option<&'static str> {
-    let bytes: [u8; 2] = head.get(18..20)?.try_into().ok()?;
-    // The sixth byte tells the byte order.
-    let machine = if head.get(5) == Some(&2) { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
-    let (system, here): (_, &[&str]) = match machine {
-        3 => ("i686-linux", &["x86", "x86_64"]),
-        8 => ("mips-linux", &["mips", "mips64"]),
-        20 => ("powerpc-linux", &["powerpc"]),
-        21 => ("powerpc64-linux", &["powerpc64"]),
-        22 => ("s390x-linux", &["s390x"]),
-        40 => ("armv7l-linux", &["arm", "aarch64"]),
-        62 => ("x86_64-linux", &["x86_64"]),
-        183 => ("aarch64-linux", &["aarch64"]),
-        243 => ("riscv64-linux", &["riscv64"]),
-        258 => ("loongarch64-linux", &["loongarch64"]),
-        _ => ("another processor", &[]),
-    };
-    (!here.contains(&std::env::consts::ARCH)).then_some(system)
 }
 
 #[cfg(test)]
@@ -225,23 +217,6 @@ mod tests {
         assert_eq!(parts("\n"), None);
         assert_eq!(parts("bin/sh\n"), None);
         assert_eq!(parts(&format!("/{}", "x".repeat(HEAD))[..HEAD - 2]), None);
-    }
-
-    #[test]
-    fn a_processor_is_told_by_the_elf_head() {
-        let elf = |machine: u16| {
-            let mut head = b"\x7fELF\x02\x01".to_vec();
-            head.resize(18, 0);
-            head.extend(machine.to_le_bytes());
-            foreign(&head)
-        };
-        let own = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
-        let other = if cfg!(target_arch = "x86_64") { (183, "aarch64-linux") } else { (62, "x86_64-linux") };
-        assert_eq!(elf(own), None);
-        assert_eq!(elf(other.0), Some(other.1));
-        assert_eq!(elf(9999), Some("another processor"));
-        // Cut short: not to be told, so left to the kernel.
-        assert_eq!(foreign(b"\x7fELF"), None);
     }
 
     #[test]

@@ -76,6 +76,18 @@ fn a_binary_runs() {
 }
 
 #[test]
+fn a_binary_whose_loader_is_not_there_is_refused_with_its_name() {
+    let place = RamDir::new();
+    let mut binary = fs::read("/usr/bin/env").unwrap();
+    let loader = binary.windows(8).position(|bytes| bytes.ends_with(b"/ld-lin")).unwrap();
+    binary[loader + 1] = b'X';
+    let copy = place.disk.path().join("env");
+    script::write(&copy, binary).unwrap();
+    let why = refused(&place, &copy);
+    assert!(why.contains("needs the loader `/") && why.contains("Xld-linux") && why.contains("No such file"), "{why}");
+}
+
+#[test]
 fn blanks_and_worse_in_a_path_are_fine() {
     let place = RamDir::new();
     let program = place.script("a directory/it's \"the\" $generator; true\n", "#!/bin/sh\necho \"$0\" > $out/it\n");

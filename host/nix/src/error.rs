@@ -71,6 +71,12 @@ pub enum Error {
     /// The run was canceled.
     #[error("Nix was stopped")]
     Cancelled,
+    /// There is no directory where a flake should be.
+    #[error("cannot read the flake `{reference}`: no such directory")]
+    NoDirectory {
+        /// Flake reference as passed.
+        reference: String,
+    },
     /// The flake exports no configuration.
     #[error("the flake `{reference}` has no nixosConfigurations, homeConfigurations or darwinConfigurations")]
     NoTargets {
@@ -181,6 +187,11 @@ fn missing_file<'a>(message: &'a str, flake: Option<&FlakeSource>) -> Option<&'a
     (!file.is_empty()).then_some(file)
 }
 
+fn add_to_git(file: &str) -> String {
+    let place = shell_word(&format!(":/{file}"));
+    format!("Nix ignores files that git does not track; if `{file}` exists, run `git add -- {place}`")
+}
+
 fn is_out_of_memory(message: &str) -> bool {
     ["Cannot allocate memory", "cannot allocate memory", "Out of memory", "out of memory", "std::bad_alloc"]
         .iter()
@@ -262,12 +273,9 @@ impl Explain for Error {
                 "this Nix version does not support spaces in the path of a checkout; move it, or use a newer Nix"
             }
             Self::Failed { message, flake, .. } if missing_file(message, flake.as_ref()).is_some() => {
-                let file = missing_file(message, flake.as_ref()).unwrap_or_default();
-                return Some(format!(
-                    "Nix ignores files that git does not track; if `{file}` exists, run `git add -- {}`",
-                    shell_word(&format!(":/{file}"))
-                ));
+                return missing_file(message, flake.as_ref()).map(add_to_git);
             }
+            Self::NoDirectory { .. } => "pass `--flake DIR`, a directory with a flake.nix",
             Self::Failed { message, .. } if is_no_flake(message) => "pass `--flake DIR`, a directory with a flake.nix",
             Self::Failed { message, .. } if message.contains("resolve host") => {
                 "no network to fetch an input; use a local copy: `--override-input NAME path:DIR`"

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::{fmt, thread};
 
 use artifacts_declared::{InstanceName, TargetKind};
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -77,6 +78,15 @@ impl Nix {
     }
 
     fn metadata(&self, reference: &str) -> Result<FlakeMetadata, Error> {
+        // Versions of Nix differ in how they say so, and what they say could be about anything.
+        let base = self.options.directory.as_deref().unwrap_or(Path::new(""));
+        let is_missing = |path: &str| {
+            let decoded = percent_decode_str(path).decode_utf8_lossy();
+            !base.join(path).exists() && !base.join(&*decoded).exists()
+        };
+        if local_path(reference).is_some_and(is_missing) {
+            return Err(Error::NoDirectory { reference: reference.to_owned() });
+        }
         let what = format!("reading the flake `{reference}`");
         let mut arguments: Vec<OsString> = vec!["flake".into(), "metadata".into(), "--json".into()];
         arguments.extend(self.flake_arguments());
@@ -216,6 +226,12 @@ impl Flake<'_> {
         arguments.extend(["--apply".into(), function.into()]);
         arguments
     }
+}
+
+/// Returns the path that a flake reference is, before any query and fragment.
+pub(crate) fn local_path(reference: &str) -> Option<&str> {
+    let path = reference.strip_prefix("path:").unwrap_or(reference);
+    path.starts_with(['.', '/']).then(|| path.split(['?', '#']).next().unwrap_or(path))
 }
 
 /// Returns whether Nix reports that the flake has no such output, which is not an error.

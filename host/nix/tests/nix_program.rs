@@ -33,6 +33,24 @@ fn no_nix() {
 }
 
 #[test]
+fn a_flake_that_is_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let nix = Nix::new(None, artifacts_tests::nix::environment().unwrap(), NixOptions::default());
+    let nowhere = dir.path().join("no where").display().to_string();
+    for reference in [nowhere.clone(), format!("path:{nowhere}"), format!("{nowhere}?dir=a#b")] {
+        let error = nix.flake(&reference).unwrap_err();
+        assert!(matches!(error, Error::NoDirectory { .. }), "{error}");
+        assert!(error.hint().unwrap().contains("--flake DIR"));
+    }
+    // One that is there is Nix's matter.
+    fs::create_dir(&nowhere).unwrap();
+    for reference in [nowhere.clone(), format!("path:{}", nowhere.replace(' ', "%20"))] {
+        let error = nix.flake(&reference).unwrap_err();
+        assert!(matches!(error, Error::Failed { .. }), "{error}");
+    }
+}
+
+#[test]
 fn without_nix_the_store_is_where_it_mostly_is() {
     let dir = tempfile::tempdir().unwrap();
     let nix = Nix::new(None, vec![("PATH".into(), dir.path().into())], NixOptions::default());

@@ -18,7 +18,7 @@ pub struct KnownRecipient {
     pub label: Option<Label>,
     /// Where its key is declared, such as `host key of nixos web1`; empty where it is not declared any more.
     pub source: String,
-    /// Its key as it is shown: the fingerprint of an SSH key, any other key whole.
+    /// Its key as it is shown: the fingerprint of an SSH key or of a long one, any other key whole.
     pub shown: String,
     /// Keys that were accepted under the same name before, in place of this one.
     pub earlier: BTreeSet<String>,

@@ -408,6 +408,32 @@ mod tests {
     }
 
     #[test]
+    fn a_component_is_found_in_a_store_that_is_not_where_its_paths_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("nix/store");
+        std::fs::create_dir_all(&store).unwrap();
+        std::fs::write(store.join("b.wasm"), "no component").unwrap();
+        std::os::unix::fs::symlink("/no/such/store/b.wasm", store.join("a.wasm")).unwrap();
+        let program = dir.path().join("program");
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in *storeDir*) printf /no/such/store ;; *) echo 'store = local?root={}' ;; esac\n",
+            dir.path().display()
+        );
+        artifacts_tests::script::write(&program, script).unwrap();
+        let nix = Nix::new(Some(program), Vec::new(), artifacts_nix::NixOptions::default());
+        let name = Name::new("own").unwrap();
+        let plain = |text: &str| artifacts_declared::Registration {
+            component: ComponentSource::Plain(text.to_owned()),
+            ..builtin(&name)
+        };
+        let registry = Registry { nix, ..registry() };
+        let failure = |text: &str| registry.component(&name, &plain(text)).unwrap_err().message;
+        assert!(failure("/no/such/store/a.wasm").contains("a.wasm rejected"), "{}", failure("/no/such/store/a.wasm"));
+        assert!(failure("/no/such/store/c.wasm").contains("cannot read"), "{}", failure("/no/such/store/c.wasm"));
+        assert!(in_store(&store.canonicalize().unwrap().join("b.wasm"), &registry.nix));
+    }
+
+    #[test]
     fn the_name_of_a_bundled_backend_is_its_own_whatever_is_registered() {
         let name = Name::new("fake").unwrap();
         let registry = registry();

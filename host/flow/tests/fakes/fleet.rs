@@ -1,5 +1,7 @@
 //! Declarations, said in few words.
 
+use std::path::Path;
+
 use artifacts_declared::Spec;
 use serde_json::{Value, json};
 
@@ -116,6 +118,21 @@ impl Fleet {
         })
     }
 
+    /// What is in a directory of `$in`: an instance by its full name, or an artifact.
+    #[must_use]
+    pub fn reads(self, directory: &str, name: &str) -> Self {
+        self.with(|artifact| artifact["dependencies"][directory] = json!(name))
+    }
+
+    /// All its files stay off the machine.
+    #[must_use]
+    pub fn undeployed(self) -> Self {
+        self.with(|artifact| {
+            let files = artifact["files"].as_object_mut().unwrap();
+            files.values_mut().for_each(|file| file["deploy"] = json!(false));
+        })
+    }
+
     #[must_use]
     pub fn validation(self, value: &str) -> Self {
         self.with(|artifact| artifact["validation"] = json!(value))
@@ -125,6 +142,12 @@ impl Fleet {
     #[must_use]
     pub fn max_age(self, seconds: u64) -> Self {
         self.with(|artifact| artifact["maxAge"] = json!(seconds))
+    }
+
+    /// Another generator than `/generator`.
+    #[must_use]
+    pub fn generated_by(self, path: &Path) -> Self {
+        self.with(|artifact| artifact["generator"] = json!({"path": path}))
     }
 
     #[must_use]

@@ -14,16 +14,33 @@ pub fn recipient_of_ssh(key: &str) -> Option<String> {
     bech32::encode::<Bech32>(Hrp::parse("age").ok()?, &point.to_montgomery().to_bytes()).ok()
 }
 
-/// Returns the kind and the fingerprint of an SSH public key, as `ssh-keygen -l` computes it: `ssh-ed25519 SHA256:…`. None of any
-/// other key.
+/// Letters of a recipient of age that no one compares one by one.
+const LONG: usize = 200;
+
+/// Returns the kind and the fingerprint of a key that is too long to be compared: of an SSH public key as `ssh-keygen -l` computes it,
+/// `ssh-ed25519 SHA256:…`, of a long recipient of age the same of its text, `age1pq SHA256:…`. None of any other key.
 pub fn fingerprint(key: &str) -> Option<String> {
+    of_ssh(key).or_else(|| of_age(key))
+}
+
+fn of_age(key: &str) -> Option<String> {
+    let (prefix, _) = key.rsplit_once('1').filter(|(prefix, _)| prefix.starts_with("age1") && key.len() > LONG)?;
+    let clean = |byte: u8| byte.is_ascii_alphanumeric() || b"-_+.".contains(&byte);
+    (key.bytes().all(clean) && prefix.len() < LONG / 2).then(|| shown(prefix, key.as_bytes()))
+}
+
+fn shown(kind: &str, bytes: &[u8]) -> String {
+    format!("{kind} SHA256:{}", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(bytes).0))
+}
+
+fn of_ssh(key: &str) -> Option<String> {
     let kind = key.split_whitespace().next().filter(|kind| kind.starts_with("ssh-"))?;
     // It is shown as it is.
     if !kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-@.".contains(&byte)) {
         return None;
     }
     let blob = blob(key.strip_prefix(kind)?)?;
-    Some(format!("{kind} SHA256:{}", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(blob).0)))
+    Some(shown(kind, &blob))
 }
 
 /// Returns the tag of an SSH public key, by which a stanza says that it is for it (age v1, section "ssh-ed25519"). None of any other key.
@@ -53,6 +70,23 @@ mod tests {
         let expected = said.split_whitespace().nth(1).unwrap();
         assert_eq!(fingerprint(&format!("{KEY} root@web1")), Some(format!("ssh-ed25519 {expected}")));
         assert_eq!((fingerprint("age1x"), fingerprint("ssh-rsa"), fingerprint("ssh-rsa ä")), (None, None, None));
+    }
+
+    #[test]
+    fn a_long_recipient_has_a_fingerprint_and_a_short_one_is_shown_whole() {
+        let key = crate::NewKey::post_quantum().recipient;
+        let fingerprint = fingerprint(&key).unwrap();
+        assert!(fingerprint.starts_with("age1pq SHA256:") && fingerprint.len() < 60, "{fingerprint}");
+        assert_ne!(super::fingerprint(&crate::NewKey::post_quantum().recipient), Some(fingerprint));
+        let long = "q".repeat(300);
+        for none in [
+            format!("age1alice ({long})1q"),
+            format!("age1{long}1{long}"),
+            format!("age1{long}"),
+            crate::NewKey::classic().recipient,
+        ] {
+            assert_eq!(super::fingerprint(&none), None, "{none}");
+        }
     }
 
     #[test]
