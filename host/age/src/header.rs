@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
 use zeroize::Zeroizing;
 
-use crate::{Error, ssh_public_key, stanza};
+use crate::{Error, public_key, stanza};
 
 /// Longest header that is read, in bytes: far more than one with a thousand recipients has.
 const LONGEST: u64 = 1 << 20;
@@ -106,7 +106,7 @@ pub fn headers(bytes: &[u8]) -> BTreeSet<HeaderHash> {
 pub fn recipients<'a>(bytes: &[u8], second_forms: impl IntoIterator<Item = &'a String>) -> usize {
     let headers = all(bytes);
     let is_there = |form: &&String| {
-        ssh_public_key::tag(form).is_some_and(|tag| headers.iter().any(|header| header.ssh_tags.contains(&tag)))
+        public_key::tag(form).is_some_and(|tag| headers.iter().any(|header| header.ssh_tags.contains(&tag)))
     };
     let stanzas: usize = headers.iter().map(|header| header.recipients).sum();
     stanzas.saturating_sub(second_forms.into_iter().filter(is_there).count())

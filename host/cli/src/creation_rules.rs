@@ -73,10 +73,16 @@ pub fn yaml(rules: &[CreationRule]) -> String {
     if rules.is_empty() {
         return "creation_rules: []\n".to_owned();
     }
-    let mut text = "creation_rules:\n".to_owned();
+    format!("creation_rules:\n{}", items(rules, "  "))
+}
+
+/// Writes the rules as items of a list.
+pub fn items(rules: &[CreationRule], indent: &str) -> String {
+    let mut text = String::new();
     for rule in rules {
         let regex = rule.path_regex.replace('\'', "''");
-        let _ = writeln!(text, "  - path_regex: '{regex}'\n    age: >-\n      {}", rule.age.join(",\n      "));
+        let keys = rule.age.join(&format!(",\n{indent}    "));
+        let _ = writeln!(text, "{indent}- path_regex: '{regex}'\n{indent}  age: >-\n{indent}    {keys}");
     }
     text
 }
