@@ -205,7 +205,14 @@ fn plain_sops_reads_with_an_ssh_key_and_the_target_with_the_converted_one() -> R
     // It finds `~/.ssh/id_ed25519` by itself.
     let value = decrypted(&fleet, "stranger", place)?;
     assert!(value.starts_with(b"made "));
-    fs::write(fleet.path().join(".sops.yaml"), fleet.run(["sops-config"])?.ends(0).stdout)?;
+    // A person's own rules stay, and hold for their own files.
+    let own = "# mine\ncreation_rules:\n- path_regex: ^own/\n  pgp: 85D77543B3D624B6\n";
+    let config = fleet.path().join(".sops.yaml");
+    fs::write(&config, own)?;
+    fleet.run(["sops-config", "--write"])?.ends(0).says("wrote .sops.yaml");
+    fleet.run(["sops-config", "--write"])?.ends(0).says(".sops.yaml is unchanged");
+    let text = fs::read_to_string(&config)?;
+    assert!(own.split_inclusive('\n').all(|line| text.contains(line)), "{text}");
     let update = sops(&fleet, "stranger", &["updatekeys", "--yes", "--input-type", "binary", place])?;
     let said = String::from_utf8_lossy(&update.stderr);
     ensure!(update.status.success() && said.contains("already up to date"), "{said}");
@@ -223,6 +230,41 @@ fn plain_sops_reads_with_an_ssh_key_and_the_target_with_the_converted_one() -> R
     // The other one comes with the next write, and no one is asked: it is the same recipient.
     fleet.run(["-i", &key, "--no-input", "rekey", "--all"])?.ends(0);
     assert_eq!(decrypted(&fleet, "stranger", place)?, value);
+    Ok(())
+}
+
+#[test]
+fn a_file_of_several_key_groups_is_made_ours_with_sops_as_the_message_says() -> Result<()> {
+    let mut fleet = one("sops-nix")?;
+    fleet.of("web1")["artifacts"]["a"]["files"] = json!({"secret": {}});
+    fleet.of("web1")["artifacts"]["a"]["generator"] =
+        fleet.generator("one", "#!/bin/bash\nprintf x > \"$out/secret\"\n")?;
+    let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    let place = "secrets/per-machine/web1/a/secret.sops";
+    let config = fleet.path().join(".sops.yaml");
+    let group = format!("    - age: [{host}]\n");
+    fs::write(
+        &config,
+        format!("creation_rules:\n  - path_regex: sops$\n    shamir_threshold: 2\n    key_groups:\n{group}{group}"),
+    )?;
+    let run = |words: &[&str]| -> Result<()> {
+        let output = sops(&fleet, "web1", words)?;
+        ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    };
+    run(&["updatekeys", "--yes", "--input-type", "binary", place])?;
+    let told = "split among 2 key groups; only one is read; with a key of it: `artifacts sops-config --write`, `sops updatekeys FILE`, \
+                then `sops rotate --in-place FILE`";
+    fleet.run(["status"])?.ends(3).says(told);
+    fleet.run(["adopt", "a"])?.ends(1).says(told);
+    fs::remove_file(&config)?;
+    fleet.run(["sops-config", "--write"])?.ends(0);
+    run(&["updatekeys", "--yes", "--input-type", "binary", place])?;
+    run(&["rotate", "--in-place", "--input-type", "binary", "--output-type", "binary", place])?;
+    fleet.run(["adopt", "a"])?.says("adopted web1/a");
+    let key = fleet.key_file("web1").display().to_string();
+    assert_eq!(fleet.run(["-i", &key, "get", "a", "secret"])?.ends(0).stdout, "x");
     Ok(())
 }
 
