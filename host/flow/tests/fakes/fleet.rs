@@ -160,6 +160,12 @@ impl Fleet {
         self.with(|artifact| artifact["backend"] = json!(name))
     }
 
+    /// It has settings of its own for the fake backend.
+    #[must_use]
+    pub fn own_config(self, settings: &Value) -> Self {
+        self.with(|artifact| artifact["backendConfig"] = json!({"fake": settings}))
+    }
+
     /// It reads a public file that is not generated yet.
     #[must_use]
     pub fn blocked(self) -> Self {
