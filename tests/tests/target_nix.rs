@@ -135,7 +135,7 @@ fn odd_names_are_one_argument_and_one_line() {
     let settings = r#"artifacts.store."-x" = { files.f = { }; }; artifacts.store."50%\\" = { files.f = { }; };"#;
     let machine = evaluate(&[("m", &module("", settings))]).unwrap().remove(0);
     let dashed = machine.unit(r"artifact-\x2dx.service").unwrap();
-    assert!(dashed.contains(r#""check" "--" "-x""#), "{dashed}");
+    assert!(dashed.contains(r#""check" "--deploy" "--" "-x""#), "{dashed}");
     let odd = machine.unit(r"artifact-50\x25\x5c.service").unwrap();
     assert!(odd.contains("Description=Artifact 50%%\\\\\n"), "{odd}");
 }

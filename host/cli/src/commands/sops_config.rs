@@ -30,10 +30,8 @@ impl Options {
             selection.names().iter().flat_map(|name| creation_rules(&mut run, name, &survey)).collect();
         let mut errors: Vec<Failure> = selection.errors().iter().cloned().chain(survey.errors).collect();
         // Rules that are not known are not taken out of the file.
-        let written = match self.write && errors.is_empty() {
-            true => sops_file::write(run.root(), &rules).map_err(|failure| errors.push(failure)).ok(),
-            false => None,
-        };
+        let written = (self.write && errors.is_empty()).then(|| sops_file::write(run.root(), &rules));
+        let written = written.and_then(|written| written.map_err(|failure| errors.push(failure)).ok());
         if console.json() {
             let rule = |rule: &CreationRule| json!({"path_regex": rule.path_regex, "age": rule.age});
             let rules: Vec<_> = rules.iter().map(rule).collect();
