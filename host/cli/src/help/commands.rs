@@ -319,7 +319,10 @@ pub const TEXTS: &[CommandText] = &[
     CommandText {
         command: "sops-config",
         description: &["The file lets `sops updatekeys` and `sops edit` find the recipients that are declared."],
-        examples: &[("artifacts sops-config > .sops.yaml", "for all artifacts of sops-nix")],
+        examples: &[
+            ("artifacts sops-config --write", "for all artifacts of sops-nix; your own rules stay"),
+            ("artifacts sops-config web1", "only print those of a machine"),
+        ],
         exit: DONE,
         see_also: &["artifacts-rekey(1)", "artifacts-files(5)"],
     },
