@@ -19,6 +19,7 @@ fn ours(verb: &str) -> Option<Ours> {
     Some(match verb {
         "decrypt" | "view" | "show" => Ours::Command("get", " INSTANCE FILE"),
         "encrypt" => Ours::Command("set", " INSTANCE FILE"),
+        "undo" | "undelete" | "trash" => Ours::Command("restore", ""),
         "updatekeys" | "fix" => Ours::Command("rekey", ""),
         "rm" => Ours::Remove,
         "init" | "add" => Ours::Declare,
@@ -137,7 +138,20 @@ mod tests {
     #[test]
     fn none_of_them_is_a_command_of_ours_and_each_answer_is_one() {
         let command = Cli::command();
-        for verb in ["decrypt", "view", "show", "encrypt", "updatekeys", "fix", "rm", "init", "add"] {
+        for verb in [
+            "decrypt",
+            "view",
+            "show",
+            "encrypt",
+            "undo",
+            "undelete",
+            "trash",
+            "updatekeys",
+            "fix",
+            "rm",
+            "init",
+            "add",
+        ] {
             assert!(command.find_subcommand(verb).is_none(), "{verb}");
             if let Some(Ours::Command(command_here, _)) = ours(verb) {
                 assert!(command.find_subcommand(command_here).is_some(), "{verb}");

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use artifacts_text::size;
+use artifacts_text::{shell_word, size};
 
 use crate::layout::{Line, RED, YELLOW, layout};
 use crate::status_page::are_many;
@@ -34,7 +34,12 @@ pub fn trashed(entries: &[TrashedEntry], style: &Style) -> String {
     let line = |entry: &TrashedEntry| {
         let is_twice = names.get(entry.name.as_str()).is_some_and(|count| *count > 1);
         let place = is_twice.then(|| format!("in {}", entry.storage));
-        let kept = entry.trash.as_ref().map(|trash| format!("for 30 days in {trash}"));
+        let name = entry.name.parse().map_or_else(|_| entry.name.clone(), |name| style.names.shorten(&name));
+        // What could not be read was not recorded either.
+        let kept = entry.trash.as_ref().map(|trash| match entry.size {
+            Some(_) => format!("for 30 days: `artifacts restore {}`", shell_word(&name)),
+            None => format!("for 30 days in {trash}"),
+        });
         let size = entry.size.map(|(_, bytes)| size(bytes));
         let contents = entry.contents.iter().filter_map(FileChange::goes).chain(size);
         let last: Vec<String> = match kept {
@@ -44,7 +49,7 @@ pub fn trashed(entries: &[TrashedEntry], style: &Style) -> String {
         Line {
             word: entry.done.as_str(),
             paint: if entry.done.is_to_come() { YELLOW } else { RED },
-            name: entry.name.parse().map_or_else(|_| entry.name.clone(), |name| style.names.shorten(&name)),
+            name,
             last: last.join(", "),
             ..Line::default()
         }
@@ -87,8 +92,11 @@ mod tests {
         let shown = |entries: &[TrashedEntry]| plain(&trashed(entries, &style(80)));
         let one = "would trash  web2/tls       key (2 recipients), 788 B\n";
         assert_eq!(shown(&[entry("secrets", None)]), one);
-        let done = "trashed  web2/tls       for 30 days in secrets/.artifacts/trash/x\n";
+        let done = "trashed  web2/tls       for 30 days: `artifacts restore web2/tls`\n";
         assert_eq!(shown(&[entry("secrets", Some("secrets/.artifacts/trash/x"))]), done);
+        let unread = TrashedEntry { size: None, ..entry("secrets", Some("secrets/.artifacts/trash/x")) };
+        let done = "trashed  web2/tls       for 30 days in secrets/.artifacts/trash/x\n";
+        assert_eq!(shown(&[unread]), done);
         let two = shown(&[entry("secrets", None), entry("vault", None)]);
         assert!(two.contains("in secrets, key") && two.contains("in vault, key"), "{two}");
         let many = vec![entry("secrets", Some("x")); 31];

@@ -200,7 +200,9 @@ impl Explain for Error {
             Self::Appeared { .. } | Self::Changed { .. } | Self::Vanished { .. } => {
                 "nothing was written; review the change (git status) and run the command again"
             }
-            Self::TrashChanged { .. } => "nothing was changed; another program changed or removed it: use a commit or a backup",
+            Self::TrashChanged { .. } => {
+                "nothing was changed; another program changed or removed it: use a commit or a backup"
+            }
             Self::Locked { .. } => "wait for the other run to finish; a killed run leaves no lock behind",
             Self::Unsupported { .. } => {
                 "keep the checkout on a local file system such as ext4, btrfs, xfs or tmpfs, not in a container's image layer"

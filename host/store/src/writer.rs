@@ -246,7 +246,7 @@ impl Writer {
         self.check(instance, replaces.as_ref())?;
         let path = format!("{}/{}", self.storage.path(), names::entry_path(instance)?);
         let trash = &self.work_dir.trash;
-        let Some(replaced) = replaces else {
+        let Some(stored) = replaces else {
             let above = self.put((trash, trashed), instance, false)?;
             self.forget(trashed);
             self.sync_with_trash(above.as_ref())?;
@@ -254,7 +254,7 @@ impl Writer {
         };
         // What is replaced stays in the trash as long as if it went there now, and so under a name with this time.
         let made = trash::name(self.now, instance)?;
-        let record = Trashed::new(instance, &self.absolute(), replaced);
+        let record = Trashed::new(instance, &self.absolute(), stored);
         self.record_as(&made, Trashed { exchanged: Some(fingerprint.to_string()), ..record })?;
         self.disk.rename("give it a new time in the trash", (trash, trashed), (trash, &made))?;
         self.forget(trashed);

@@ -16,6 +16,7 @@ pub mod man;
 pub mod provision;
 pub mod prune;
 pub mod rekey;
+pub mod restore;
 pub mod run;
 pub mod schema;
 pub mod set;
@@ -83,6 +84,8 @@ pub enum Command {
     /// Move entries that are no longer declared to the trash
     #[command(visible_alias = "collect-garbage")]
     Prune(prune::Options),
+    /// Bring values back from the trash; without a name, list what is in it
+    Restore(restore::Options),
     /// Show the dependency graph
     Graph(graph::Options),
     /// List, inspect and annotate backends
@@ -114,8 +117,8 @@ impl Command {
 
 /// Whether a command changes what is stored.
 pub fn stores(cli: &Cli) -> bool {
-    use Command::{Adopt, Edit, Generate, Prune, Rekey, Set};
-    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Prune(_) | Adopt(_))
+    use Command::{Adopt, Edit, Generate, Prune, Rekey, Restore, Set};
+    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Prune(_) | Restore(_) | Adopt(_))
 }
 
 pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
@@ -130,6 +133,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Rekey(options) => options.run(&cli.global, console),
         Command::Provision(options) => options.run(&cli.global, console),
         Command::Prune(options) => options.run(&cli.global, console),
+        Command::Restore(options) => options.run(&cli.global, console),
         Command::Graph(options) => options.run(&cli.global, console),
         Command::Adopt(options) => options.run(&cli.global, console),
         Command::SopsConfig(options) => options.run(&cli.global, console),

@@ -24,3 +24,4 @@ pub(crate) mod staged;
 pub(crate) mod status;
 pub(crate) mod steps;
 pub(crate) mod survey;
+pub(crate) mod trash;

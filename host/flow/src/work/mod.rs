@@ -8,4 +8,5 @@ pub(crate) mod prompts;
 pub(crate) mod prune;
 pub(crate) mod receipt;
 pub(crate) mod rekey;
+pub(crate) mod restore;
 pub(crate) mod set;
