@@ -63,16 +63,6 @@ let
 
   without = wanted: set: keep (filter (key: wanted set.${key}) (attrNames set)) set;
 
-  # One set, where there is something in it.
-  keepSet =
-    key: set:
-    if set.${key} or { } == { } then
-      { }
-    else
-      {
-        ${key} = plain set.${key};
-      };
-
   # Plain data. `toJSON` would copy a path to the store, and so would discarding a path's context: its text first.
   plain =
     value:
@@ -186,7 +176,7 @@ let
       prompts = mapAttrs (_: set: plain (prompt set)) declared.prompts;
       generator = if generator == null then null else stored generator;
     }
-    // keepSet "backendConfig" declared;
+    // without (value: value != { }) (plain (keep [ "backendConfig" ] declared));
 
   artifact =
     declared: generator:

@@ -12,4 +12,5 @@ pub mod script;
 pub mod sessions;
 pub mod sops;
 pub mod systemd;
+pub mod tpm;
 pub mod transcript;

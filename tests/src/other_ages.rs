@@ -22,11 +22,20 @@ pub fn javascript(arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
 /// # Errors
 /// When it is missing or fails.
 pub fn newest(name: &str, arguments: &[&OsStr], plugins: &Path, input: &[u8]) -> Result<Vec<u8>> {
+    let program = program(name)?;
+    let path = std::env::join_paths([plugins, Path::new("/usr/bin"), Path::new("/bin")])?;
+    output(Command::new(program).args(arguments).env("PATH", path), input)
+}
+
+/// Returns a program of the newest age, or the plugin `age-plugin-tpm`.
+///
+/// # Errors
+/// When it is missing.
+pub fn program(name: &str) -> Result<PathBuf> {
     let dir = std::env::var_os("ARTIFACTS_TEST_AGE").map_or_else(|| tools().join("age/bin"), PathBuf::from);
     let program = dir.join(name);
     ensure!(program.exists(), "{} is missing: run `cargo xtask setup` first", program.display());
-    let path = std::env::join_paths([plugins, Path::new("/usr/bin"), Path::new("/bin")])?;
-    output(Command::new(program).args(arguments).env("PATH", path), input)
+    Ok(program)
 }
 
 fn tools() -> PathBuf {

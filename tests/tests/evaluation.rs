@@ -123,6 +123,31 @@ fn what_is_named_is_evaluated_and_no_more() -> Result<()> {
 }
 
 #[test]
+fn what_is_depended_on_is_evaluated_as_well_and_no_more() -> Result<()> {
+    let checkout = fleet()?;
+    let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
+    let text = text.replace("dependencies = [ \"ca\" ]", "dependencies.ca = \"per-machine/web1/own\"");
+    let (_, web1) = text.split_once("nixosConfigurations.web1").unwrap();
+    let web3 = web1.split_once("nixosConfigurations.web2").unwrap().0.replace("web1", "web3");
+    let text = text.replacen(
+        "nixosConfigurations.web2",
+        &format!("nixosConfigurations.web3{web3}nixosConfigurations.web2"),
+        1,
+    );
+    checkout.write("flake.nix", &text)?;
+    checkout.run(&["status", "web2/leaf"])?.ends(3).never_says("web1/own");
+    assert_eq!(checkout.evaluated()?, BOTH);
+    let ran = checkout.run(&["generate", "--accept-recipients", "--accept-reading", "web2/leaf"])?.ends(0);
+    ran.says("The generator of web2/leaf wants to read web1/own:").says("reaches web2 (nixos); not declared there");
+    fs::remove_dir_all(checkout.path().join("secrets/per-machine/web2"))?;
+    let host = "networking.hostName = \"web1\"";
+    checkout.write("flake.nix", &text.replace(host, "networking.hostName = throw \"no name\""))?;
+    let ran = checkout.run(&["status", "web2/leaf"])?.ends(1).says("waits for web1/own");
+    ran.says("no name").never_says("unknown dependency");
+    Ok(())
+}
+
+#[test]
 fn a_broken_machine_is_no_matter_to_those_that_are_named() -> Result<()> {
     let checkout = fleet()?;
     let text = fs::read_to_string(checkout.path().join("flake.nix"))?;
@@ -245,6 +270,38 @@ fn what_is_named_waits_for_what_is_not_among_it() -> Result<()> {
     assert_eq!(ran.state("per-machine/hub/after"), "present");
     assert_eq!(ran.state("per-machine/hub/tunnel"), "present");
     assert_eq!(checkout.run(&["--json", "status"])?.ends(3).state("per-machine/hub/last"), "absent");
+    Ok(())
+}
+
+#[test]
+fn public_values_that_need_each_other_are_an_error_until_one_has_a_text() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("admin")?;
+    let machine = |name: &str, other: &str| {
+        format!(
+            r#"nixosConfigurations.{name} = nixpkgs.lib.nixosSystem {{ modules = [
+              inputs.artifacts.nixosModules.default inputs.agenix.nixosModules.default
+              ({{ pkgs, ... }}: {{
+                nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "{name}"; artifacts.root = ./.;
+                artifacts.default.backend = "agenix"; artifacts.hostKey = "{key}";
+                artifacts.store.id = {{ files.p.secret = false; generator = pkgs.writers.writeBash "g"
+                  "echo {name} of ${{inputs.self.nixosConfigurations.{other}.config.artifacts.store.id.files.p.value}} > $out/p"; }};
+              }})
+            ]; }};"#
+        )
+    };
+    let both = format!("{}{}", machine("a", "b"), machine("b", "a"));
+    checkout.flake(&both)?;
+    for command in [&["status"][..], &["generate", "--accept-recipients"]] {
+        let ran = checkout.run(command)?.ends(1);
+        ran.says("its public values need each other: a/id needs `p` of b/id, b/id needs `p` of a/id")
+            .says("set `artifacts.store.<artifact>.files.<file>.value` of one of them")
+            .never_says("artifacts generate");
+    }
+    checkout.flake(&both.replacen("files.p.secret = false;", "files.p = { secret = false; value = \"none\"; };", 1))?;
+    checkout.run(&["generate", "--accept-recipients"])?.ends(0);
+    let public = fs::read_to_string(checkout.path().join("secrets/per-machine/b/id/public/p"))?;
+    assert!(public == "b of none\n" || public == "b of a of none\n", "{public}");
     Ok(())
 }
 

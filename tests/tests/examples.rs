@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
+use artifacts_tests::nix;
 
 fn verify(root: &Path, intermediate: &Path, leaf: &Path) -> Result<Output> {
     let mut openssl = Command::new("openssl");
@@ -81,6 +82,52 @@ fn a_password_stands_in_its_place_in_a_template() -> Result<()> {
     checkout.write("machine.nix", &module.replace("8080", "9090"))?;
     let ran = checkout.run(&["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/web1/app"), "stale (validation)");
+    Ok(())
+}
+
+#[test]
+fn a_secret_of_one_machine_feeds_what_all_share_and_reaches_no_other() -> Result<()> {
+    let checkout = Checkout::new()?;
+    checkout.example("controller", &["controller", "peer1", "peer2", "admin"])?;
+    let key = checkout.key_file("admin");
+    let admin = key.to_str().unwrap();
+    let stored = |file: &str| checkout.path().join("secrets").join(file);
+    // Consent to the recipients is none to the reading, at first generation neither; all else is generated.
+    let ran = checkout.run(&["generate", "--accept-recipients"])?.ends(1).says("--accept-reading");
+    let ran = ran.says("The generator of shared/network wants to read controller/identity:");
+    ran.says("reaches peer1 (nixos), peer2 (nixos); not declared there").says("publishes name");
+    assert!(!stored("shared/network").exists() && stored("shared/join").exists());
+    checkout.run(&["-i", admin, "--accept-reading", "generate"])?.ends(0);
+    checkout.run(&["status"])?.ends(0);
+
+    // Each file with each key: the secret is the controller's, the token the peers', the network's key everyone's.
+    for (file, readers) in [
+        ("secrets/per-machine/controller/identity/secret.age", ["controller", "admin"].as_slice()),
+        ("secrets/shared/join/token.age", &["peer1", "peer2", "admin"]),
+        ("secrets/shared/network/key.age", &["controller", "peer1", "peer2", "admin"]),
+    ] {
+        for who in ["controller", "peer1", "peer2", "admin"] {
+            assert_eq!(checkout.decrypt(who, file).is_ok(), readers.contains(&who), "{who} and {file}");
+        }
+    }
+    let name = || fs::read_to_string(stored("shared/network/public/name"));
+    let first = name()?;
+    assert_eq!(first.trim().len(), 64);
+    let deployed = |machine: &str| {
+        let secrets = format!(".#nixosConfigurations.{machine}.config.age.secrets");
+        nix::nix(&checkout.path(), &["eval", "--json", &secrets, "--apply", "builtins.attrNames"])
+    };
+    assert_eq!(deployed("controller")?.trim(), r#"["identity/secret","network/key"]"#);
+    assert_eq!(deployed("peer2")?.trim(), r#"["join/token","network/key"]"#);
+
+    // A new secret makes stale what was made of it.
+    checkout.run(&["generate", "--regenerate", "controller/identity"])?.ends(0);
+    let ran = checkout.run(&["--json", "status"])?.ends(3);
+    assert_eq!(ran.state("shared/network"), "stale (dependency)");
+    checkout.run(&["-i", admin, "generate", "--stale"])?.ends(0).never_says("wants to read");
+    assert_ne!(name()?, first);
+    let receipt: serde_json::Value = serde_json::from_slice(&fs::read(stored("shared/network/receipt.json"))?)?;
+    assert!(receipt["dependencies"]["per-machine/controller/identity"].is_string(), "{receipt}");
     Ok(())
 }
 

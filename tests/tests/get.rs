@@ -102,9 +102,9 @@ fn without_the_right_key_nothing_comes_back_and_it_says_why() -> Result<()> {
         let get = |more: &[&str]| fleet.run([more, &["get", artifact, "secret"]].concat());
         let usual = fleet.home().join(".ssh/id_ed25519").display().to_string();
         let nothing = get(&[])?.ends(1).says("no identity found").says("-i").never_says("the secret");
-        nothing.says("found: searched: ").says(&usual).says("sops/age/keys.txt").says("expected: an identity of web1");
+        nothing.says("found: no ").says(&usual).says("sops/age/keys.txt").says("expected: an identity of web1");
         let other = get(&["-i", stranger])?.ends(1).says("no identity can decrypt it").never_says("the secret");
-        other.says(&format!("found: tried: {stranger} expected: an identity of web1"));
+        other.says(&format!("found: {stranger}: not a recipient expected: an identity of web1"));
         get(&["-i", "not/there"])?.ends(1).says("not/there: cannot read the private key");
         get(&["-i", "/dev/null"])?.ends(1).says("/dev/null: not an identity");
     }
@@ -153,7 +153,7 @@ fn a_key_that_nobody_needed_is_not_mentioned() -> Result<()> {
     fleet.new_key("stranger")?;
     let other = fs::read_to_string(fleet.key_file("stranger"))?;
     fs::write(&keys, format!("{plugin}\n{other}\nwhat is this\n"))?;
-    let ran = get()?.ends(1).says("no identity can decrypt it").says(&format!("tried: {}", keys.display()));
+    let ran = get()?.ends(1).says("no identity can decrypt it").says(&format!("{}: not a recipient", keys.display()));
     let ran = ran.says(&format!("{}: unsupported SSH key type", ecdsa.display()));
     let ran = ran.says(": needs age plugin `yubikey`, which is not enabled").says("`--age-plugin yubikey`");
     ran.says(": not an age identity").never_says("what is this").never_says(": : ");
@@ -333,6 +333,15 @@ fn a_plugin_is_started_once_for_all_that_a_run_writes_and_once_for_all_that_it_r
         let got = with_plugin(&["-i", card, "--age-plugin", "tester", "get", artifact, "secret"])?;
         assert_eq!((got.stdout.as_slice(), touches()), (SECRET, touched), "{}", said(&got));
     }
+
+    let new = dir.path().join("new");
+    let made = with_plugin(&["keygen", "--plugin", "tester", "-o", new.to_str().unwrap()])?;
+    assert!(made.status.success() && said(&made).contains(age_plugin::RECIPIENT), "{}", said(&made));
+    assert!(fs::read_to_string(&new)?.contains(age_plugin::IDENTITY));
+    let started = age_plugin::runs(dir.path());
+    let again = with_plugin(&["keygen", "--plugin", "tester", "-o", new.to_str().unwrap()])?;
+    assert!(!again.status.success(), "{}", said(&again));
+    assert_eq!(age_plugin::runs(dir.path()), started, "no key in hardware is generated in vain");
     Ok(())
 }
 

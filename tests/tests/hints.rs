@@ -256,8 +256,7 @@ fn follow(fleet: &Fleet, hint: &Value) -> Result<bool> {
         }
         Some((program, rest)) => {
             let mut command = Command::new(program);
-            // The commit is the person's to choose.
-            command.args(rest.iter().map(|word| if word == "COMMIT" { "HEAD" } else { word }));
+            command.args(rest);
             command
         }
         None => return Ok(false),

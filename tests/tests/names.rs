@@ -127,7 +127,7 @@ fn verbs_of_other_tools_and_the_old_name_of_a_command() -> Result<()> {
     verb(&["updatekeys"])?.ends(2).says("hint: `artifacts rekey`");
     verb(&["rm", "web1/old"])?.ends(2).says("`artifacts prune web1/old`");
     verb(&["add", "attic"])?.ends(2).says("artifacts.store.attic.files.secret = { };");
-    verb(&["statsu"])?.ends(2).says("unrecognized subcommand");
+    verb(&["statsu"])?.ends(2).says("unknown command `statsu` hint: did you mean `artifacts status`?");
     for name in ["provision", "export"] {
         verb(&[name, "nothing", "/dev/shm/x"])?.ends(1).says("no artifacts are declared for this target");
     }

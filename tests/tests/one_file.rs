@@ -224,8 +224,8 @@ fn what_would_be_written_and_what_goes_is_told_before_and_after() -> Result<()> 
     let mut fleet = made()?;
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    let dry = fleet.given(&["set", "--dry-run", "pair", "one"], b"")?.says("one: 2 -> 3 recipients");
-    dry.says("two: 2 -> 3 recipients");
+    let dry = fleet.given(&["set", "--dry-run", "pair", "one"], b"")?.says("one: +publicUserKeys[1] of web1");
+    dry.says("two: +publicUserKeys[1] of web1");
     Ok(())
 }
 

@@ -48,7 +48,7 @@ fn keeps_secrets(name: &str, empty: &str) -> Result<()> {
     assert_eq!(got.stdout, SECRET);
 
     fleet.configure("web1", name, json!({ "recipients": [] }));
-    fleet.run(["status"])?.ends(1).says(&format!("backend error: {empty}"));
+    fleet.run(["status"])?.ends(1).says(&format!("the backend reports: {empty}"));
     Ok(())
 }
 

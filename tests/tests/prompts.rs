@@ -254,7 +254,7 @@ fn standard_input_has_one_reader() -> Result<()> {
         let file = fleet.home().join("input");
         fs::write(&file, answers)?;
         let ran: artifacts_tests::fleet::Ran = command.stdin(File::open(file)?).output()?.into();
-        ran.ends(2).says("expected one reader of standard input, found several");
+        ran.ends(2).says("both read standard input");
         assert!(fleet.stored()?.is_empty(), "{arguments:?}");
     }
     // A preview takes no value.

@@ -246,6 +246,20 @@ fn a_chain_of_certificates() -> Result<String> {
     Ok(told.text().to_owned())
 }
 
+fn a_secret_of_another_machine() -> Result<String> {
+    let checkout = Checkout::new()?;
+    let machines = ["controller", "peer1", "peer2"];
+    checkout.example("controller", &[machines.as_slice(), &["admin"]].concat())?;
+    let mut told = Transcript::default();
+    for name in machines {
+        told.stand_in(checkout.public(name)?, &format!("age1{name}"));
+    }
+    told.stand_in(checkout.public("admin")?, "age1alice");
+    checkout.run(&["generate", "--accept-recipients"])?.ends(1);
+    run_in(&mut told, &checkout, "generate", &[("Allow this access?", "y")], 0)?;
+    Ok(without_hashes(told.text()))
+}
+
 fn a_public_value_that_is_not_there_yet() -> Result<String> {
     let checkout = Checkout::new()?;
     checkout.example("wireguard", &["hub", "leaf", "admin"])?;
@@ -283,11 +297,12 @@ fn a_new_machine() -> Result<String> {
 #[test]
 fn the_pages_show_what_a_person_sees() -> Result<()> {
     let mut told = Transcript::default();
-    let stories: [(&str, Story); 9] = [
+    let stories: [(&str, Story); 10] = [
         ("the first day", first_day),
         ("changed by sops", changed_by_sops),
         ("made from another", made_from_another),
         ("a chain of certificates", a_chain_of_certificates),
+        ("a secret of another machine", a_secret_of_another_machine),
         ("a public value that is not there yet", a_public_value_that_is_not_there_yet),
         ("a new machine", a_new_machine),
         ("readers and the end", readers_and_the_end),

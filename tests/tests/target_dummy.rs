@@ -65,7 +65,7 @@ const CHAIN: &str = r#"
   environment.etc."systemd/system/srv-late.mount".text = "[Mount]\nWhat=tmpfs\nWhere=/srv/late\nType=tmpfs\n";
   artifacts.store.template = {
     files.conf.mode = "0444";
-    dependencies = [ "cluster" ];
+    dependencies.cluster = "shared/cluster";
     generator = pkgs.writers.writeBash "template" ''
       case $PATH in /fail/*) exit 1;; esac
       echo "token = $(cat $in/cluster/token)" > $out/conf
@@ -83,6 +83,11 @@ const CHAIN: &str = r#"
     files.known.testValue = "known";
     prompts.known.type = "line";
     bindUnits = [ "relay.service" ];
+  };
+  artifacts.store.fixed = {
+    files.f.testValue = "fixed";
+    dependencies.id = "per-machine/ctrl/id";
+    generator = pkgs.writers.writeBash "reads-another" "cp $in/id/f $out/f";
   };
   systemd.services.relay = { wantedBy = [ "multi-user.target" ]; script = "exec sleep infinity"; };
   artifacts.store.after = {
@@ -145,6 +150,8 @@ fn what_is_declared_appears_at_boot_and_what_fails_fails_alone() {
         machine.sh("cat /run/artifacts/template/conf").unwrap(),
         format!("token = {}", machine.sh("cat /run/artifacts/cluster/token").unwrap())
     );
+    // What another machine has is not here, and is not needed where all is given.
+    assert_eq!(machine.sh("cat /run/artifacts/fixed/f").unwrap(), "fixed");
     let began = |unit: &str| machine.property(unit, "InactiveExitTimestampMonotonic").unwrap().parse::<u64>().unwrap();
     let done = |unit: &str| machine.property(unit, "ActiveEnterTimestampMonotonic").unwrap().parse::<u64>().unwrap();
     assert!(done("artifact-ca.service") <= began("artifact-leaf.service"));

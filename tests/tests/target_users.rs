@@ -1,6 +1,10 @@
 //! Who owns files, where units make the users: systemd-sysusers itself, and a stand-in for userborn, which is no part of systemd.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
+use std::path::Path;
+use std::process::Command;
+
+use artifacts_tests::age;
 use artifacts_tests::systemd::{Configuration, Machine, evaluate, program};
 
 /// The option that has a unit make the users, and that unit: slow, since an order that holds by chance would not show.
@@ -32,8 +36,22 @@ const USERBORN: &str = r#"
   };
 "#;
 
-/// A file of each kind of backend for that user, who has a password that is made here, too.
-fn machine(name: &str, makes: &str) -> Configuration {
+/// Stores a file as agenix has it, and gives the key that decrypts it.
+fn store(root: &Path, name: &str) -> String {
+    let entry = root.join("secrets/per-machine").join(name).join("stored");
+    std::fs::create_dir_all(&entry).unwrap();
+    std::fs::write(root.join("plain"), "stored early").unwrap();
+    let public = age::new_key(&root.join("key")).unwrap();
+    let mut encrypt = Command::new("age");
+    encrypt.args(["-r", &public, "-o"]).arg(entry.join("hash.age")).arg(root.join("plain"));
+    assert!(encrypt.status().unwrap().success());
+    std::fs::read_to_string(root.join("key")).unwrap()
+}
+
+/// A file of each kind of backend for that user, who has a password that is made here, too; and the key of this machine.
+fn machine(name: &str, makes: &str) -> (Configuration, String) {
+    let root = tempfile::tempdir().unwrap();
+    let key = store(root.path(), name);
     let modules = format!(
         r#"[ ({{ lib, pkgs, ... }}: {{ {makes} }}) ({{ pkgs, ... }}: {{
           artifacts.targetPackage = "{target}";
@@ -54,6 +72,12 @@ fn machine(name: &str, makes: &str) -> Configuration {
             generator = pkgs.writers.writeBash "owned" "echo owned > $out/f";
             bindUnits = [ "reader.service" ];
           }};
+          artifacts.root = {root};
+          age.identityPaths = [ "/no/such/key" "/run/shared/plain/stored/key" ];
+          artifacts.store.stored = {{
+            backend = "agenix";
+            files.hash = {{ neededFor = "users"; mode = "0440"; }};
+          }};
           artifacts.store.looked-at = {{
             backend = "agenix";
             files.f = {{ owner = "late"; group = "late"; }};
@@ -68,13 +92,14 @@ fn machine(name: &str, makes: &str) -> Configuration {
         }}) ]"#,
         target = program("artifacts-target").unwrap().display(),
         host = program("artifacts").unwrap().display(),
+        root = root.path().display(),
     );
-    evaluate(&[(name, &modules)]).unwrap().remove(0)
+    (evaluate(&[(name, &modules)]).unwrap().remove(0), key)
 }
 
 /// What has to hold on both.
-fn holds(configuration: &Configuration, maker: &str) {
-    let machine = Machine::boot(configuration, &[("looked-at/f", "stored")]).unwrap();
+fn holds((configuration, key): &(Configuration, String), maker: &str) {
+    let machine = Machine::boot(configuration, &[("looked-at/f", "stored"), ("stored/key", key)]).unwrap();
     let units = ["artifact-late.service", "artifact-owned.service", "artifact-looked\\x2dat.service", "reader.service"];
     for unit in units.into_iter().chain([maker]) {
         assert_eq!(machine.state(unit).unwrap(), "active", "{unit}\n{}", machine.journal());
@@ -88,6 +113,9 @@ fn holds(configuration: &Configuration, maker: &str) {
     let began = |unit: &str| machine.property(unit, "InactiveExitTimestampMonotonic").unwrap().parse::<u64>().unwrap();
     let done = |unit: &str| machine.property(unit, "ActiveEnterTimestampMonotonic").unwrap().parse::<u64>().unwrap();
     assert!(done("artifact-late.service") <= began(maker));
+    assert!(done("artifacts-agenix-for-users.service") <= began(maker), "{}", machine.journal());
+    let early = "cat /run/artifacts/stored/hash; stat -L -c ' %a %U %G' /run/artifacts/stored/hash; systemctl is-active artifact-stored.service";
+    assert_eq!(machine.sh(early).unwrap(), "stored early 440 root root\nactive");
     for unit in ["artifact-owned.service", "artifact-looked\\x2dat.service"] {
         assert!(done(maker) <= began(unit), "{unit}");
     }

@@ -1,5 +1,5 @@
-//! Other implementations of age, which the tests compare with: its newest release, of Debian's release sid, and that in JavaScript, of
-//! Node's package index.
+//! Other implementations of age, which the tests compare with: its newest release and a plugin, of Debian's release sid, and that in
+//! JavaScript, of Node's package index.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use xtask::unpacked::{Suite, Unpacked};
 
 use crate::{apt, project, run};
 
-/// Names a directory with `age` and `age-keygen` in place of Debian's.
+/// Names a directory with `age`, `age-keygen` and `age-plugin-tpm` in place of Debian's.
 const GIVEN: &str = "ARTIFACTS_TEST_AGE";
 
 /// The first release that has post-quantum keys and tags.
@@ -30,16 +30,16 @@ fn newest() -> Result<()> {
     }
     let bin = tools().join("age/bin");
     let is_new = || run::output(run::command(bin.join("age")).arg("--version")).is_ok_and(|said| is_newer(&said));
-    if is_new() {
+    if is_new() && bin.join("age-plugin-tpm").exists() {
         return Ok(());
     }
     println!("Unpacking the age of Debian's release sid in {}", bin.display());
     let work = tools().join(format!("age-{}", std::process::id()));
     let apt = Unpacked::new(&work, None, &[Suite { archive: "debian", name: "sid" }]);
     let made = apt.and_then(|apt| {
-        let root = apt.unpack(&["age".to_owned()])?;
+        let root = apt.unpack(&["age".to_owned(), "age-plugin-tpm".to_owned()])?;
         fs::create_dir_all(&bin)?;
-        for name in ["age", "age-keygen"] {
+        for name in ["age", "age-keygen", "age-plugin-tpm"] {
             fs::rename(root.join("usr/bin").join(name), bin.join(name))?;
         }
         Ok(())

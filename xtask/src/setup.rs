@@ -91,6 +91,12 @@ const TOOLS: &[Tool] = &[
         elsewhere: "nix profile install nixpkgs#gnupg",
     },
     Tool {
+        program: "swtpm",
+        package: "swtpm",
+        what_for: "is a TPM for the age plugin that uses one",
+        elsewhere: "nix profile install nixpkgs#swtpm",
+    },
+    Tool {
         program: "zsh",
         package: "zsh",
         what_for: "completes names, as bash and fish do",

@@ -5,7 +5,7 @@ use age::armor::ArmoredReader;
 use age::{DecryptError, Decryptor};
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
 use artifacts_seam::Secret;
-use artifacts_text::Explain;
+use artifacts_text::{Explain, agreeing};
 use zeroize::Zeroizing;
 
 use crate::Prompter;
@@ -33,7 +33,7 @@ pub enum OpenError {
 pub struct Attempts {
     /// Files whose identities belong to other recipients.
     pub tried: Vec<String>,
-    /// Places where identities were looked for; none when they were named.
+    /// Places without an identity, where one usually is; none when places were named.
     pub searched: Vec<String>,
     /// Files under a passphrase whose identity may match, with the reason why they were not unlocked.
     pub closed: Vec<String>,
@@ -46,7 +46,8 @@ pub struct Attempts {
 impl std::fmt::Display for Attempts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if !self.tried.is_empty() {
-            write!(f, "; tried: {}", self.tried.join(", "))?;
+            let what = agreeing(self.tried.len(), "not a recipient", "not recipients");
+            write!(f, "; {}: {what}", self.tried.join(", "))?;
         }
         for said in self.closed.iter().chain(&self.plugins) {
             write!(f, "; {said}")?;
@@ -55,7 +56,7 @@ impl std::fmt::Display for Attempts {
             write!(f, "; {error}")?;
         }
         if self.tried.is_empty() && !self.searched.is_empty() {
-            write!(f, "; searched: {}", self.searched.join(", "))?;
+            write!(f, "; no {}", self.searched.join(", "))?;
         }
         Ok(())
     }
@@ -170,7 +171,7 @@ impl Opener {
         }
     }
 
-    /// Takes note of a place where identities were looked for.
+    /// Takes note of a place where an identity usually is, and is not.
     pub fn searched(&mut self, place: String) {
         self.searched.push(place);
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use artifacts_age::{NewKey, Plugins, RecipientPlugins, Sealer};
+use artifacts_tests::tpm::Tpm;
 use artifacts_tests::{age_plugin, other_ages};
 use common::{Tagged, open_with, opener, plugins, secret};
 
@@ -139,6 +140,24 @@ fn plugins_of_recipients_and_identities() {
     for (identity, plugins) in [(age_plugin::IDENTITY, plugins(dir.path())), (key.expose(), Plugins::default())] {
         assert_eq!(opener(&[identity], plugins).open(&theirs).unwrap(), secret(&plain()));
     }
+}
+
+/// Without the plugin it is encrypted, with it decrypted.
+#[test]
+fn a_key_in_a_tpm() {
+    let tpm = Tpm::start().unwrap();
+    let (identity, recipient) = tpm.generate().unwrap();
+    assert!(recipient.starts_with("age1tag1"), "{identity}");
+    let beside = NewKey::classic().recipient;
+    let card = tpm.plugin().join("card");
+    fs::write(&card, &identity).unwrap();
+    let ours = sealed(&[&beside, &recipient], true);
+    let theirs = (newest().encrypt)(tpm.plugin(), &[&beside, &recipient]).unwrap();
+    let mut allowed = plugins(tpm.plugin());
+    allowed.allowed.insert("tpm".to_owned());
+    let opened = opener(&[&identity], allowed).open_many(&[&ours, &theirs]);
+    assert_eq!(opened.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [secret(&plain()), secret(&plain())]);
+    assert_eq!((newest().decrypt)(tpm.plugin(), &card, &ours).unwrap(), plain().as_bytes());
 }
 
 #[test]

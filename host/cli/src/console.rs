@@ -145,9 +145,9 @@ impl Console {
     /// The result, errors, and last the summary, with empty lines between them.
     fn page(&self, ReportPage { head, tail }: &ReportPage, errors: &[Failure]) {
         print_stdout(head);
-        let is_seen = self.watched() && std::io::stdout().is_terminal();
-        if is_seen && !head.is_empty() && !errors.is_empty() {
-            self.painted("\n");
+        let is_seen = self.shows_both();
+        if !head.is_empty() && !errors.is_empty() {
+            self.gap();
         }
         self.failures(errors);
         if !tail.is_empty() && (!head.is_empty() || (is_seen && !errors.is_empty())) {
@@ -226,6 +226,17 @@ impl Console {
     /// Words that were made fit for a terminal, and painted, before; to standard error.
     pub fn painted(&self, text: &str) {
         print_stderr(&self.names().shorten_text(text));
+    }
+
+    /// An empty line between a message and the result, where a person sees one below the other.
+    pub fn gap(&self) {
+        if self.shows_both() {
+            self.painted("\n");
+        }
+    }
+
+    fn shows_both(&self) -> bool {
+        self.watched() && std::io::stdout().is_terminal()
     }
 
     /// A message that only the curious want.

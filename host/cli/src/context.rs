@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use artifacts_audit::AuditLog;
 use artifacts_flow::{Cancel, Declared, Evaluate as _, HeaderMemory, Registry, Run, SandboxedGenerators, Tools};
 use artifacts_nix::{EvaluationObserver, Nix};
-use artifacts_plan::Selector;
+use artifacts_plan::{EntryOwners, Selector};
 use artifacts_prompt::AnswersFile;
 use artifacts_ram::{PrivateDir, Ram};
 use artifacts_report::Failure;
@@ -86,7 +86,8 @@ impl Context {
         let declared = declarations.declared();
         let found = self.place(&declared)?;
         self.begin(Some(&found.log))?;
-        let resolved = artifacts_plan::instances(&declared.spec, declared.system.as_deref());
+        let mut resolved = artifacts_plan::instances(&declared.spec, declared.system.as_deref());
+        resolved.take_unknown(&EntryOwners::new(&declared.spec, declared.unevaluated.clone()));
         let (_, looped) = artifacts_plan::order(&resolved.instances);
         let problems = resolved.problems.into_iter().chain(looped).map(artifacts_flow::declared);
         let failures = declared.failures.iter().map(|(_, failure)| failure.clone()).chain(problems).collect();

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use artifacts_declared::{ComponentSource, InstanceName, Spec, Target, TargetId};
 use artifacts_flow::Declared;
-use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetRef};
-use artifacts_plan::{Selector, ShortNames, TargetName};
+use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetFailure, TargetRef};
+use artifacts_plan::{Resolved, Selector, ShortNames, TargetName};
 use artifacts_report::Failure;
 
 use crate::console::Console;
@@ -172,8 +172,7 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
     let unseen = flake.targets().iter().filter(|target| seen.as_ref().is_some_and(|seen| !seen.contains(*target)));
     let unseen: Vec<TargetName> = unseen.map(|target| (target.kind, target.name.clone())).collect();
     keep_names(nix, &global.flake, &evaluation, &unseen);
-    let unevaluated =
-        evaluation.failures.iter().map(|f| Failure::about(format!("{} {}", f.kind.as_str(), f.name), &f.error));
+    let unevaluated = evaluation.failures.iter().map(unevaluated);
     let (warnings, faults): (Vec<&EvaluationError>, Vec<&EvaluationError>) =
         evaluation.problems.iter().partition(|p| p.warning);
     let names = evaluation.failures.iter().flat_map(|f| f.names().map(|name| (f.kind, name.to_owned()))).collect();
@@ -196,11 +195,21 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
     })
 }
 
+/// Why a target does not evaluate. Its subject says which it is: the same mistake in many is one and the same failure.
+fn unevaluated(target: &TargetFailure) -> Failure {
+    let failure = Failure::about(format!("{} {}", target.kind.as_str(), target.name), &target.error);
+    let exported = TargetRef { kind: target.kind, name: target.name.clone() };
+    match failure.message.strip_prefix(&format!("evaluating {exported}: ")) {
+        Some(why) => Failure { message: format!("cannot evaluate: {why}"), ..failure },
+        None => failure,
+    }
+}
+
 /// Keeps the names that were found, for completion. What did not evaluate keeps those that it had.
 fn keep_names(nix: &Nix, reference: &str, evaluation: &Evaluation, unseen: &[TargetName]) {
     let failed = evaluation.failures.iter().map(|failure| (failure.kind, failure.name.clone()));
     let unevaluated: Vec<TargetName> = unseen.iter().cloned().chain(failed).collect();
-    nix.keep_names(reference, &evaluation.spec, &unevaluated);
+    nix.keep_names(reference, evaluation, &unevaluated);
 }
 
 /// Evaluates no more targets than the selectors need. Returns which these are, unless they are all.
@@ -209,24 +218,39 @@ fn evaluate(
     selectors: &[Selector],
 ) -> Result<(Evaluation, Option<BTreeSet<TargetRef>>), artifacts_nix::Error> {
     let named: Option<Vec<_>> = selectors.iter().map(|selector| flake.targets_of(selector.as_str())).collect();
-    let named: BTreeSet<TargetRef> = named.unwrap_or_default().into_iter().flatten().collect();
-    if !named.is_empty() {
+    let mut named: BTreeSet<TargetRef> = named.unwrap_or_default().into_iter().flatten().collect();
+    while !named.is_empty() {
         let evaluation = flake.evaluate(&named.iter().cloned().collect::<Vec<_>>())?;
-        if suffices(&evaluation, selectors) {
+        let resolved = artifacts_plan::instances(&evaluation.spec, None);
+        let others = others(flake, &resolved, &named);
+        if others.is_empty() && suffices(&evaluation, &resolved, selectors) {
             return Ok((evaluation, Some(named)));
         }
+        if others.is_empty() {
+            break;
+        }
+        named.extend(others);
     }
     Ok((flake.evaluate(flake.targets())?, None))
 }
 
+/// The targets besides that have what is depended on.
+fn others(flake: &Flake<'_>, resolved: &Resolved, named: &BTreeSet<TargetRef>) -> BTreeSet<TargetRef> {
+    let undeclared = resolved.problems.iter().filter_map(|problem| problem.undeclared.as_deref());
+    let targets = undeclared.filter_map(|name| flake.targets_of(&name.to_string())).flatten();
+    targets.filter(|target| !named.contains(target)).collect()
+}
+
 /// Whether nothing more needs to be evaluated: each selector has a meaning, unless a target that may have it is broken; and nothing
-/// shared is among what they need, whose recipients are all targets that declare it.
-fn suffices(evaluation: &Evaluation, selectors: &[Selector]) -> bool {
-    let instances = artifacts_plan::instances(&evaluation.spec, None).instances;
+/// shared is among what they need, whose recipients are all targets that declare it, and nothing that no one declares.
+fn suffices(evaluation: &Evaluation, resolved: &Resolved, selectors: &[Selector]) -> bool {
+    let instances = &resolved.instances;
     let (chosen, unclear) = artifacts_plan::select(&instances.keys().collect(), selectors);
-    let reach = artifacts_plan::reach(&instances, &chosen);
+    let reach = artifacts_plan::reach(instances, &chosen);
     let is_complete = unclear.is_empty() || !evaluation.failures.is_empty();
-    is_complete && !reach.iter().any(|name| matches!(name, InstanceName::Shared { .. }))
+    let needed = reach.iter().filter_map(|name| instances.get(name)).flat_map(|one| one.dependencies.values());
+    let is_known = needed.into_iter().all(|name| instances.contains_key(name) || !evaluation.failures.is_empty());
+    is_complete && is_known && !reach.iter().any(|name| matches!(name, InstanceName::Shared { .. }))
 }
 
 /// The instances that have a fault.

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_flow::{FileSelection, Run};
 use artifacts_plan::Selector;
-use artifacts_ram::{PrivateDir, Ram, make_dir, write_new};
+use artifacts_ram::{PrivateDir, Ram, make_or_open_dir, write_new};
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
 
@@ -105,11 +105,7 @@ impl GivenFiles {
             let failed = |why: String| Failure::new(name.to_string(), format!("cannot write it into RAM: {why}"));
             let mut here = dir.dir().try_clone_to_owned().map_err(|error| failed(error.to_string()))?;
             for part in places.get(name).into_iter().flatten() {
-                here = match make_dir(&here, part) {
-                    Ok(inner) => inner,
-                    // Most likely it is there, made for another instance.
-                    Err(_) => artifacts_ram::open_dir(&here, part).map_err(|error| failed(error.to_string()))?,
-                };
+                here = make_or_open_dir(&here, part).map_err(|error| failed(error.to_string()))?.0;
             }
             for (file, value) in files {
                 write_new(&here, file.as_str(), value.expose(), 0o400).map_err(|error| failed(error.to_string()))?;

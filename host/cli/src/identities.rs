@@ -134,7 +134,6 @@ fn add(opener: &mut Opener, file: &Path) {
 
 /// Adds the content of a usual place or of a variable.
 fn add_content(opener: &mut Opener, name: &str, content: Result<Secret, String>) {
-    opener.searched(name.to_owned());
     let added = match content {
         Ok(content) => opener.add(name, &content),
         Err(why) => Err(IdentityError::Unreadable { name: name.to_owned(), why }),

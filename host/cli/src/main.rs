@@ -48,6 +48,7 @@ mod selectors;
 mod signals;
 mod standard_input;
 mod terminal;
+mod usage;
 mod width;
 mod writing;
 
@@ -57,7 +58,6 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use artifacts_report::Failure;
 use artifacts_text::Explain as _;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use commands::Cli;
@@ -79,47 +79,30 @@ fn main() -> ExitCode {
     console.end(status).into()
 }
 
-/// Parses the arguments. Ends the program with its help, or with what is wrong with them; what another tool calls otherwise is
-/// answered.
+/// Parses the arguments. Ends the program with its help, or with what is wrong with them.
 fn arguments() -> Result<Cli, Exit> {
     let typed: Vec<OsString> = std::env::args_os().collect();
     let console = Console::new(false, 0, false, false);
+    let wrong = |failure: Failure| {
+        console.failures(&[failure]);
+        Exit::USAGE
+    };
     let mut command = Cli::command().term_width(width::of_help());
     let matches = match command.try_get_matches_from_mut(&typed) {
         Ok(matches) => matches,
         Err(error) => {
-            if let Some(answer) = other_verb(&error, &typed) {
-                console.failures(&[answer]);
-                return Err(Exit::USAGE);
+            if let Some(failure) = usage::failure(&error, &command, &typed) {
+                return Err(wrong(failure));
             }
-            // Help is written for who asks for it alone. Every other error is the same again.
+            // Help is written for who asks for it alone.
             let helpful = help::install(Cli::command().term_width(width::of_help()), &console);
             helpful.try_get_matches_from(&typed).err().unwrap_or(error).exit()
         }
     };
     let mut cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if let Err(why) = standard_input::check(&cli.global, cli.command.standard_input()) {
-        command.error(ErrorKind::ArgumentConflict, why).exit();
-    }
+    standard_input::check(&cli.global, cli.command.standard_input()).map_err(wrong)?;
     cli.global.invocation = invocation::Invocation::new(&command, &matches, &typed);
     Ok(cli)
-}
-
-/// What to type instead of a command of another tool, or of a `run` without `--`.
-fn other_verb(error: &clap::Error, typed: &[OsString]) -> Option<Failure> {
-    match error.kind() {
-        ErrorKind::InvalidSubcommand => match error.get(ContextKind::InvalidSubcommand) {
-            Some(ContextValue::String(verb)) => other_verbs::answer(verb, typed),
-            _ => None,
-        },
-        ErrorKind::MissingRequiredArgument => match error.get(ContextKind::InvalidArg) {
-            Some(ContextValue::Strings(missing)) if missing.iter().any(|argument| argument.contains("CMD")) => {
-                other_verbs::missing_separator(typed)
-            }
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 /// Runs the command, after what has to be before anything secret is read.

@@ -129,7 +129,9 @@ impl Operator for TerminalOperator {
                 if !self.can_ask() {
                     return Ok(Answer::NoOne);
                 }
-                self.console.failures(failures);
+                // What to do about them is said at the end, if the answer is no.
+                let brief: Vec<Failure> = failures.iter().map(|failure| failure.clone().hint(None::<String>)).collect();
+                self.console.failures(&brief);
                 self.console.message("all answers are kept in memory");
                 self.ask(if failures.len() == 1 { "Enter its answers again?" } else { "Enter their answers again?" })
             }
@@ -248,9 +250,13 @@ impl Operator for TerminalOperator {
             RunEvent::Preview(report) => {
                 // Programs find it in the report.
                 if !console.json() {
-                    console.painted(&report.preview(&console.on_stderr()));
-                    console.painted(&artifacts_report::read_requests(&report.read_requests));
-                    console.painted(&artifacts_report::answer_requests(&report.answer_requests));
+                    let pages = report.preview(&console.on_stderr())
+                        + &artifacts_report::read_requests(&report.read_requests)
+                        + &artifacts_report::answer_requests(&report.answer_requests);
+                    console.painted(&pages);
+                    if !pages.is_empty() {
+                        console.gap();
+                    }
                 }
             }
             RunEvent::NothingOrphaned => {
@@ -328,18 +334,10 @@ fn show_adoption(console: Console, adoption: &Adoption) {
 
 /// Shows what a generator printed to a person who asks for it, and nowhere else: it may hold a secret.
 fn show_output(console: Console, name: &InstanceName, printed: &[u8]) {
-    if printed.is_empty() {
-        return;
-    }
-    if console.secrets_too {
+    if console.secrets_too && !printed.is_empty() {
         console.message(&format!("{name}: output of the generator:"));
         let mut stderr = std::io::stderr();
         let _ = writeln!(stderr, "{}", artifacts_text::terminal_lines(&String::from_utf8_lossy(printed)));
-    } else {
-        console.message(&format!(
-            "{name}: generator output hidden ({}, may contain a secret); `--show-output` shows it",
-            counted(printed.len(), "byte"),
-        ));
     }
 }
 

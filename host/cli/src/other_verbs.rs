@@ -1,11 +1,10 @@
-//! Commands of other tools, answered with those that do the same here.
+//! Commands of other tools, and those that do not exist yet, answered with what does the same here.
 
 use std::ffi::OsString;
 
-use artifacts_report::Failure;
 use artifacts_text::{has_hidden, shell_word};
 
-/// What a verb of another tool is here.
+/// What a verb is here.
 enum Ours {
     /// A command that takes the same arguments, and what to write where they cannot be carried over.
     Command(&'static str, &'static str),
@@ -13,31 +12,51 @@ enum Ours {
     Remove,
     /// A declaration takes its place.
     Declare,
+    /// Several commands do it, or one of another program.
+    Advice(&'static str),
 }
+
+/// What `rename` will do.
+const RENAME: &str = "while both are declared, `artifacts get OLD FILE | artifacts set NEW FILE` keeps a value; then remove the \
+                      declaration of OLD, and `artifacts prune OLD` moves its entry to the trash";
 
 fn ours(verb: &str) -> Option<Ours> {
     Some(match verb {
-        "decrypt" | "view" | "show" => Ours::Command("get", " INSTANCE FILE"),
-        "encrypt" => Ours::Command("set", " INSTANCE FILE"),
+        "decrypt" | "view" | "show" | "cat" => Ours::Command("get", " INSTANCE FILE"),
+        "encrypt" | "insert" => Ours::Command("set", " INSTANCE FILE"),
+        "updatekeys" | "update-masterkeys" | "fix" => Ours::Command("rekey", ""),
+        "ls" => Ours::Command("status --all", ""),
+        "ui" => Ours::Command("status", ""),
+        "exec-env" | "exec-file" => Ours::Command("run", " SELECTOR -- CMD"),
+        "rm" | "remove" | "delete" => Ours::Remove,
+        "init" | "add" | "new" => Ours::Declare,
+        "mv" | "rename" => Ours::Advice(RENAME),
+        "rotate" | "regenerate" => Ours::Command("generate --regenerate", " SELECTOR"),
         "undo" | "undelete" | "trash" => Ours::Command("restore", ""),
-        "updatekeys" | "fix" => Ours::Command("rekey", ""),
-        "rm" => Ours::Remove,
-        "init" | "add" => Ours::Declare,
+        "import" => Ours::Advice(
+            "`artifacts set INSTANCE FILE < VALUE` stores a value; for files that are encrypted already, move them to the \
+             place of their entry, then `artifacts adopt`",
+        ),
+        "doctor" => Ours::Advice(
+            "`artifacts status` checks what is declared and stored, `artifacts backend list` the backends, and `artifacts audit \
+             --check` the audit log",
+        ),
         _ => return None,
     })
 }
 
-/// Returns what to do instead of a command of another tool, with its arguments where that is safe. `typed` are all words, the
-/// program's own first.
-pub fn answer(verb: &str, typed: &[OsString]) -> Option<Failure> {
+/// Returns what to do instead of a verb of another tool, with its arguments where that is safe. `typed` are all words, the program's
+/// own first.
+pub fn answer(verb: &str, typed: &[OsString]) -> Option<String> {
     let ours = ours(verb)?;
     let at = typed.iter().position(|word| word == verb)?;
     let arguments = arguments(typed.get(at + 1..).unwrap_or_default());
-    let hint = match ours {
+    Some(match ours {
         Ours::Command(command, otherwise) => match arguments.as_deref() {
             None | Some([]) => format!("`artifacts {command}{otherwise}`"),
             Some(words) => format!("`artifacts {command} {}`", quoted(words)),
         },
+        Ours::Advice(text) => text.to_owned(),
         Ours::Remove => {
             let named = arguments.filter(|words| !words.is_empty()).map(|words| format!(" {}", quoted(&words)));
             let prune = format!("`artifacts prune{}`", named.unwrap_or_default());
@@ -51,21 +70,19 @@ pub fn answer(verb: &str, typed: &[OsString]) -> Option<Failure> {
                  artifacts.store.{name}.files.secret = {{ }};"
             )
         }
-    };
-    Some(Failure::new("", format!("unknown command `{verb}`")).hint(Some(hint)))
+    })
 }
 
 /// Returns where `--` belongs in a `run` without it; `typed` are all words.
-pub fn missing_separator(typed: &[OsString]) -> Option<Failure> {
+pub fn separated(typed: &[OsString]) -> Option<String> {
     let at = typed.iter().position(|word| word == "run")?;
     let words = arguments(typed.get(at + 1..).unwrap_or_default())?;
-    let hint = match words.as_slice() {
+    Some(match words.as_slice() {
         [selector, command @ ..] if !command.is_empty() => {
             format!("`artifacts run {} -- {}`", shell_word(selector), quoted(command))
         }
         _ => "`artifacts run SELECTOR -- COMMAND`".to_owned(),
-    };
-    Some(Failure::new("run", "no `--` before the command").hint(Some(hint)))
+    })
 }
 
 /// The words behind a verb, if all of them are plain arguments: an option of another tool may mean something else here.
@@ -101,7 +118,7 @@ mod tests {
 
     fn hint(line: &[&str]) -> String {
         let words: Vec<OsString> = ["artifacts"].iter().chain(line).map(OsString::from).collect();
-        answer(line[0], &words).unwrap().hint.unwrap()
+        answer(line[0], &words).unwrap()
     }
 
     #[test]
@@ -127,7 +144,7 @@ mod tests {
     fn a_command_to_run_stands_behind_two_dashes() {
         let hint = |line: &str| {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            missing_separator(&words).map(|failure| failure.hint.unwrap())
+            separated(&words)
         };
         assert_eq!(hint("artifacts run web1 env").unwrap(), "`artifacts run web1 -- env`");
         assert_eq!(hint("artifacts run web1").unwrap(), "`artifacts run SELECTOR -- COMMAND`");
@@ -136,27 +153,25 @@ mod tests {
     }
 
     #[test]
-    fn none_of_them_is_a_command_of_ours_and_each_answer_is_one() {
-        let command = Cli::command();
-        for verb in [
-            "decrypt",
-            "view",
-            "show",
-            "encrypt",
-            "undo",
-            "undelete",
-            "trash",
-            "updatekeys",
-            "fix",
-            "rm",
-            "init",
-            "add",
-        ] {
-            assert!(command.find_subcommand(verb).is_none(), "{verb}");
-            if let Some(Ours::Command(command_here, _)) = ours(verb) {
-                assert!(command.find_subcommand(command_here).is_some(), "{verb}");
-            }
+    fn none_of_them_is_a_command_of_ours_and_each_answer_names_some() {
+        let root = Cli::command();
+        let verbs = "decrypt view show cat encrypt insert updatekeys update-masterkeys fix ls ui exec-env exec-file rm remove \
+                     delete init add new mv rename rotate regenerate undo undelete trash import doctor";
+        for verb in verbs.split_whitespace() {
+            assert!(root.find_subcommand(verb).is_none(), "{verb}");
+            let answer = answer(verb, &["artifacts".into(), verb.into()]).unwrap();
+            let ours = answer.split('`').skip(1).step_by(2).filter_map(|command| command.strip_prefix("artifacts "));
+            let ours: Vec<&str> = ours.filter_map(|words| words.split(' ').next()).collect();
+            assert!(ours.iter().all(|name| root.find_subcommand(name).is_some()), "{verb}: {answer}");
+            assert!(!ours.is_empty(), "{verb}: {answer}");
         }
         assert!(answer("status", &["artifacts".into(), "status".into()]).is_none());
+    }
+
+    #[test]
+    fn what_does_not_exist_yet_is_answered_with_what_does_it_today() {
+        assert_eq!(hint(&["rotate", "web1/attic"]), "`artifacts generate --regenerate web1/attic`");
+        assert!(hint(&["rename", "a", "b"]).contains("`artifacts get OLD FILE | artifacts set NEW FILE`"));
+        assert_eq!(hint(&["mv", "a", "b"]), hint(&["rename", "a", "b"]));
     }
 }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use artifacts_ram::{PrivateDir, Ram, make_dir, open_dir, write_new};
+use artifacts_ram::{PrivateDir, Ram, make_or_open_dir, write_new};
 use artifacts_report::Failure;
 use rustix::fs::{Mode, fchmod};
 
@@ -60,14 +60,11 @@ impl ProvisionTree {
         let (file, dirs) = names.split_last().ok_or("its path has no file name")?;
         let mut here = self.root.as_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
         for dir in dirs {
-            here = match make_dir(&here, dir) {
-                Ok(inner) => {
-                    readable(&inner).map_err(|e| e.to_string())?;
-                    inner
-                }
-                // Most likely it is there, made for another file.
-                Err(_) => open_dir(&here, dir).map_err(|e| e.to_string())?,
-            };
+            let (inner, is_new) = make_or_open_dir(&here, dir).map_err(|e| e.to_string())?;
+            if is_new {
+                readable(&inner).map_err(|e| e.to_string())?;
+            }
+            here = inner;
         }
         write_new(&here, file, bytes, mode).map_err(|e| e.to_string())
     }

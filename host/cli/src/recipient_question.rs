@@ -14,7 +14,11 @@ const USUAL: usize = 24;
 
 /// Shows the page on standard error, for a run that asks no one.
 pub fn show(console: Console, changes: &[RecipientChange], names: &RecipientNames) {
-    console.painted(&recipient_page(changes, names, false, &console.on_stderr()));
+    let page = recipient_page(changes, names, false, &console.on_stderr());
+    console.painted(&page);
+    if !page.is_empty() {
+        console.gap();
+    }
 }
 
 /// Asks at the terminal.

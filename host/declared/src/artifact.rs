@@ -50,7 +50,7 @@ impl Artifact {
             .or_else(|| files_differ(files, &other.files))
             .or_else(|| generators_differ(generator.as_ref(), other.generator.as_ref()))
             .or_else(|| prompts_differ(&self.asked(), &other.asked()))
-            .or_else(|| differs("dependencies", &set(dependencies), &set(&other.dependencies), words))
+            .or_else(|| differs("dependencies", &dependencies.of_shared(), &other.dependencies.of_shared(), words))
             .or_else(|| differs("validation", validation, &other.validation, ToString::to_string))
             .or_else(|| differs("maxAge", max_age.as_ref(), other.max_age.as_ref(), optional))
             .or_else(|| differs("timeout", timeout.as_ref(), other.timeout.as_ref(), optional))
@@ -66,12 +66,10 @@ fn admins_differ(ours: Option<&Vec<RecipientName>>, theirs: Option<&Vec<Recipien
     differs("recipients", set(ours).as_ref(), set(theirs).as_ref(), all)
 }
 
-/// Where a file is on its target, and whose, is each target's own.
+/// Whether a file is on its target, where, and whose, is each target's own.
 fn files_differ(ours: &BTreeMap<Name, DeclaredFile>, theirs: &BTreeMap<Name, DeclaredFile>) -> Option<Disagreement> {
     let (x, y) = (Files::new(ours), Files::new(theirs));
-    differs("files", &x.all, &y.all, words)
-        .or_else(|| differs("files.secret", &x.secret, &y.secret, words))
-        .or_else(|| differs("files.deploy", &x.deployed, &y.deployed, words))
+    differs("files", &x.all, &y.all, words).or_else(|| differs("files.secret", &x.secret, &y.secret, words))
 }
 
 /// What has to agree of files, by their names.
@@ -79,17 +77,15 @@ fn files_differ(ours: &BTreeMap<Name, DeclaredFile>, theirs: &BTreeMap<Name, Dec
 struct Files<'a> {
     all: BTreeSet<&'a Name>,
     secret: BTreeSet<&'a Name>,
-    deployed: BTreeSet<&'a Name>,
 }
 
 impl<'a> Files<'a> {
     fn new(files: &'a BTreeMap<Name, DeclaredFile>) -> Self {
         let mut sorted = Self::default();
         for (name, file) in files {
-            let DeclaredFile { secret, deploy, path: _, mode: _, owner: _, group: _ } = file;
+            let DeclaredFile { secret, deploy: _, path: _, mode: _, owner: _, group: _ } = file;
             sorted.all.insert(name);
             sorted.secret.extend(secret.then_some(name));
-            sorted.deployed.extend(deploy.then_some(name));
         }
         sorted
     }
@@ -135,10 +131,6 @@ fn optional<T: ToString>(value: Option<&T>) -> String {
 
 fn quoted(text: Option<&String>) -> String {
     text.map_or_else(|| "none".to_owned(), |text| format!("{text:?}"))
-}
-
-fn set(names: &[Name]) -> BTreeSet<&Name> {
-    names.iter().collect()
 }
 
 fn words<T: ToString>(items: &BTreeSet<T>) -> String {

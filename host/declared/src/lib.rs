@@ -5,6 +5,7 @@
 
 mod absolute;
 mod artifact;
+mod dependencies;
 mod instance;
 mod label;
 mod name;
@@ -18,6 +19,7 @@ mod typed;
 mod types;
 
 pub use artifact::Disagreement;
+pub use dependencies::Dependencies;
 pub use instance::InstanceName;
 pub use label::{Label, bare_or_quoted};
 pub use name::{Name, NameError};

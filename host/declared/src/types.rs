@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, RecipientName, absolute};
+use crate::{Dependencies, Name, RecipientName, absolute};
 
 /// The version of the spec that this host reads.
 pub const SCHEMA: u64 = 1;
@@ -226,7 +226,7 @@ pub struct Artifact {
     pub prompts: BTreeMap<Name, Prompt>,
     /// Artifacts whose files its generator reads.
     #[serde(default)]
-    pub dependencies: Vec<Name>,
+    pub dependencies: Dependencies,
     /// Any value; a change makes the instance stale.
     #[serde(default)]
     pub validation: serde_json::Value,
@@ -251,7 +251,7 @@ pub struct DeclaredFile {
     /// False makes it public.
     #[serde(default = "yes")]
     pub secret: bool,
-    /// False keeps it from every target.
+    /// False keeps it from the target. The targets of a shared artifact may differ in it.
     #[serde(default = "yes")]
     pub deploy: bool,
     /// Where the target finds it.

@@ -19,6 +19,12 @@ pub fn about(instance: &Instance, error: impl Error + Explain) -> Failure {
         .backend(instance.artifact.backend.as_ref().map(ToString::to_string))
 }
 
+/// The same failure, as one of an instance.
+pub fn of_instance(instance: &Instance, failure: Failure) -> Failure {
+    let backend = instance.artifact.backend.as_ref().map(ToString::to_string);
+    Failure { subject: instance.name.to_string(), ..failure }.backend(backend)
+}
+
 /// An instance's name as a word of a command that is there to be copied.
 pub fn quoted_name(name: &InstanceName) -> String {
     shell_word(&name.to_string())
@@ -41,7 +47,7 @@ pub fn not_accepted(instance: &Instance) -> Failure {
 /// What is stored nowhere.
 pub fn on_target(instance: &Instance) -> Failure {
     for_instance(instance, "generated on the target; nothing is stored here")
-        .hint(Some("declare a backend that stores it"))
+        .hint(Some(format!("declare a backend that stores {}", instance.name)))
 }
 
 /// A failure of what depends on another one that cannot be read, and why that cannot.
@@ -103,7 +109,7 @@ pub fn ended<'a>(left: impl Iterator<Item = &'a InstanceName>) -> Failure {
 /// What a call that gave no result means to a person.
 pub fn explain_call(error: &CallError) -> (String, Option<String>) {
     match error {
-        CallError::Failed(failure) => (format!("backend error: {}", failure.message), failure.hint.clone()),
+        CallError::Failed(failure) => (format!("the backend reports: {}", failure.message), failure.hint.clone()),
         CallError::NotCalled { why, help } => (why.clone(), help.clone()),
         CallError::Broken(why) => (
             format!("backend bug: {why}"),

@@ -12,7 +12,7 @@ use artifacts_text::{Comparison, Explain, shell_word};
 use crate::failure;
 use crate::look::elsewhere::Storages;
 use crate::look::hints;
-use crate::look::survey::SurveyedInstance;
+use crate::look::survey::{Survey, SurveyedInstance};
 use crate::tools::RetrieveCall;
 use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
 use crate::tools::headers::{self, EntryHeaders};
@@ -76,21 +76,22 @@ pub fn retrieve(
                 Ok(()) => {
                     done.insert(reading.instance.name.clone(), Ok(reading.read));
                 }
-                Err(RetrieveFailure { failure, no_identity: true }) => waiting.push((reading, failure)),
-                Err(RetrieveFailure { failure, .. }) => {
+                Err(RetrieveFailure { failure, recipients: Some(recipients) }) => {
+                    let name = reading.instance.name.clone();
+                    waiting.push((reading, Undecrypted { name, failure, recipients }));
+                }
+                Err(RetrieveFailure { failure, recipients: None }) => {
                     done.insert(reading.instance.name.clone(), Err(failure));
                 }
             }
         }
-        let again = ask_plugins(tools, &waiting);
-        open = Vec::new();
-        for (reading, failure) in waiting {
-            if again {
-                open.push(reading);
-            } else {
-                done.insert(reading.instance.name.clone(), Err(failure));
-            }
-        }
+        open = if ask_plugins(tools, &waiting) {
+            waiting.into_iter().map(|(reading, _)| reading).collect()
+        } else {
+            let failed = no_identity(waiting.into_iter().map(|(_, one)| one).collect());
+            done.extend(failed.into_iter().map(|(name, failure)| (name, Err(failure))));
+            Vec::new()
+        };
     }
     tools.identities.forget_decrypted();
     tools.operator.phase(Phase::Idle);
@@ -112,13 +113,22 @@ struct Retrieval<'a> {
 /// Why nothing was read.
 struct RetrieveFailure {
     failure: Failure,
-    no_identity: bool,
+    /// Whose identity decrypts it, where none of those at hand does.
+    recipients: Option<BTreeSet<String>>,
 }
 
 impl From<Failure> for RetrieveFailure {
     fn from(failure: Failure) -> Self {
-        Self { failure, no_identity: false }
+        Self { failure, recipients: None }
     }
+}
+
+/// What no identity at hand decrypts.
+struct Undecrypted {
+    name: InstanceName,
+    failure: Failure,
+    /// Whose identity does.
+    recipients: BTreeSet<String>,
 }
 
 impl<'a> Retrieval<'a> {
@@ -179,22 +189,21 @@ impl<'a> Retrieval<'a> {
             RetrieveCall { instance: instance.for_backend.clone(), files: &entry.files, names, openable, identities };
         let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
-            let no_identity =
+            let is_unopened =
                 matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
             let failure = match &stopped.error {
                 _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
-                CallError::Failed(said) if no_identity => {
-                    let receipt =
-                        if let ReceiptState::Valid(receipt) = &entry.receipt { Some(&**receipt) } else { None };
-                    let expected = receipt.and_then(|receipt| expected(tools, receipt, secrets));
-                    undecrypted(instance, &said.message, expected).hint(said.hint.clone())
-                }
+                CallError::Failed(said) if is_unopened => undecrypted(instance, &said.message).hint(said.hint.clone()),
                 error => {
                     let (why, hint) = failure::explain_call(error);
                     failure::for_instance(instance, why).hint(hint)
                 }
             };
-            RetrieveFailure { failure, no_identity }
+            let recipients = || match &entry.receipt {
+                ReceiptState::Valid(receipt) => recipients_of(tools, receipt, secrets),
+                ReceiptState::Missing | ReceiptState::Malformed(_) => BTreeSet::new(),
+            };
+            RetrieveFailure { failure, recipients: is_unopened.then(recipients) }
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
         let opened: BTreeSet<HeaderHash> = opened.filter_map(|opening| opening.header).collect();
@@ -214,18 +223,28 @@ fn not_in(tools: &Tools, storage: &str, instance: &Instance) -> Failure {
 }
 
 /// Has age plugins asked for what is waiting; false when nothing came of it.
-fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Failure)]) -> bool {
+fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Undecrypted)]) -> bool {
     let Some((first, _)) = waiting.first() else { return false };
     if !tools.identities.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
         return false;
     }
     let Ok(Some((mut session, identities))) = tools.session_and_identities(first.backend) else { return false };
-    let names: Vec<String> = waiting.iter().map(|(reading, _)| reading.instance.name.to_string()).collect();
+    let names: Vec<String> = waiting.iter().map(|(_, one)| one.name.to_string()).collect();
     session.ask_plugins(&names, identities).unwrap_or(false)
 }
 
-/// Why the secrets of an instance cannot be decrypted, as far as can be determined without decrypting: there is no identity at all.
-pub(crate) fn without_identity(tools: &mut Tools, instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
+/// Why the secrets of these cannot be decrypted, as far as can be determined without decrypting: there is no identity at all.
+pub(crate) fn without_identity<'a>(
+    tools: &mut Tools,
+    survey: &Survey,
+    instances: impl Iterator<Item = &'a Instance>,
+) -> BTreeMap<InstanceName, Failure> {
+    let failed = |instance: &Instance| unidentified(tools, instance, survey.found.get(&instance.name)?);
+    no_identity(instances.filter_map(failed).collect()).into_iter().collect()
+}
+
+fn unidentified(tools: &mut Tools, instance: &Instance, found: &SurveyedInstance) -> Option<Undecrypted> {
+    let name = instance.name.clone();
     let secrets: Vec<String> = found.stored_files(instance).map(ToString::to_string).collect();
     let opened = tools.backends.open(instance.artifact.backend.as_ref()?).ok()?;
     if secrets.is_empty() || !opened.terms.grants.identities {
@@ -233,32 +252,46 @@ pub(crate) fn without_identity(tools: &mut Tools, instance: &Instance, found: &S
     }
     let why = match tools.identities.ring() {
         Ok(ring) => ring.without_identity()?,
-        Err(failure) => return Some(failure),
+        Err(failure) => return Some(Undecrypted { name, failure, recipients: BTreeSet::new() }),
     };
-    let expected = found.receipt.as_ref().and_then(|receipt| expected(tools, receipt, &secrets));
-    Some(undecrypted(instance, &why.to_string(), expected).hint(why.hint()))
+    let recipients = found.receipt.as_ref().map(|receipt| recipients_of(tools, receipt, &secrets)).unwrap_or_default();
+    Some(Undecrypted { name, failure: undecrypted(instance, &why.to_string()).hint(why.hint()), recipients })
 }
 
 /// A failure of what no identity decrypts. Behind its first part the sentence lists what was tried.
-fn undecrypted(instance: &Instance, why: &str, expected: Option<String>) -> Failure {
+fn undecrypted(instance: &Instance, why: &str) -> Failure {
     let (what, found) = why.split_once("; ").map_or((why, None), |(what, found)| (what, Some(found.to_owned())));
-    failure::for_instance(instance, what).compared(Comparison { found, expected })
+    failure::for_instance(instance, what).compared(Comparison { found, expected: None })
 }
 
 /// So many recipients are named.
 const NAMED: usize = 5;
 
-/// Whose identity decrypts these files by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
-fn expected(tools: &Tools, receipt: &Receipt, secrets: &[String]) -> Option<String> {
-    let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
-    let keys: BTreeSet<&String> = wanted.flat_map(|(_, recipients)| recipients).collect();
-    let names: BTreeSet<String> = keys.into_iter().map(|key| tools.keys.name(key, receipt.labels.get(key))).collect();
-    let more = names.len().saturating_sub(NAMED);
-    let mut names: Vec<String> = names.into_iter().take(NAMED).collect();
+/// Says of each whose identity is expected. Where one decrypts all of them, only such are named: then it is one and the same failure.
+fn no_identity(all: Vec<Undecrypted>) -> Vec<(InstanceName, Failure)> {
+    let of_all = all.iter().map(|one| one.recipients.clone()).reduce(|one, other| &one & &other).unwrap_or_default();
+    let failed = |Undecrypted { name, mut failure, recipients }: Undecrypted| {
+        failure.details.comparison.expected = expected(if of_all.is_empty() { recipients } else { of_all.clone() });
+        (name, failure)
+    };
+    all.into_iter().map(failed).collect()
+}
+
+/// An identity of one of these.
+fn expected(recipients: BTreeSet<String>) -> Option<String> {
+    let more = recipients.len().saturating_sub(NAMED);
+    let mut names: Vec<String> = recipients.into_iter().take(NAMED).collect();
     let last = if more > 0 { Some(format!("{more} more")) } else { names.pop() };
     let last = last?;
     let who = if names.is_empty() { last } else { format!("{} or {last}", names.join(", ")) };
     Some(format!("an identity of {who}"))
+}
+
+/// Whose identity decrypts these files by the receipt, to be said after a failure. It is a claim, and no reason to trust anyone.
+fn recipients_of(tools: &Tools, receipt: &Receipt, secrets: &[String]) -> BTreeSet<String> {
+    let wanted = receipt.recipients.iter().filter(|(name, _)| secrets.iter().any(|secret| secret == name.as_str()));
+    let keys: BTreeSet<&String> = wanted.flat_map(|(_, recipients)| recipients).collect();
+    keys.into_iter().map(|key| tools.keys.name(key, receipt.labels.get(key))).collect()
 }
 
 /// A file that was not declared yet when the entry was stored. A backend that names no recipients at all tells nothing of that.

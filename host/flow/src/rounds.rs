@@ -21,7 +21,7 @@ pub fn preview(run: &mut Run, selectors: &[Selector], change: &Generate) -> Repo
     let selection = select(run, selectors, *change);
     let mut report = run.survey(&selection).preview(change);
     blocked::explain(run, &mut report);
-    add(&mut report.errors, faults);
+    report.add_errors(faults);
     report
 }
 
@@ -74,15 +74,6 @@ fn answer_faults(run: &mut Run) -> Vec<Failure> {
     let wrong = faults.iter().rev().filter_map(|(name, failure)| Some((name.clone()?, failure.clone())));
     run.state.wrong_answers = wrong.collect();
     faults.into_iter().map(|(_, failure)| failure).collect()
-}
-
-/// Adds the failures that are not there yet.
-fn add(errors: &mut Vec<Failure>, failures: Vec<Failure>) {
-    for failure in failures {
-        if !errors.contains(&failure) {
-            errors.push(failure);
-        }
-    }
 }
 
 /// Holds what came of one round.
@@ -162,8 +153,9 @@ impl Whole {
 
     /// Returns the report of all rounds, with the configuration errors of the last one.
     fn end(self, declared: Vec<Failure>) -> Report {
-        let mut errors = declared.into_iter().chain(self.unclear).chain(self.report.errors).collect();
-        add(&mut errors, self.faults);
-        Report { errors, ..self.report }
+        let errors = declared.into_iter().chain(self.unclear).chain(self.report.errors).collect();
+        let mut report = Report { errors, ..self.report };
+        report.add_errors(self.faults);
+        report
     }
 }

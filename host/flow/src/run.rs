@@ -30,6 +30,8 @@ pub struct Run {
     errors: Vec<(Vec<InstanceName>, Failure)>,
     unevaluated: Vec<TargetName>,
     unseen: Vec<TargetName>,
+    /// What is depended on and not known, since a target that failed to evaluate may declare it, and that target.
+    pub(crate) unknown: BTreeMap<InstanceName, TargetName>,
 }
 
 /// Holds the instances that selectors mean.
@@ -70,6 +72,7 @@ impl Run {
             errors: Vec::new(),
             unevaluated: Vec::new(),
             unseen: Vec::new(),
+            unknown: BTreeMap::new(),
         };
         run.declare(declared);
         run
@@ -93,9 +96,10 @@ impl Run {
 
     fn declare(&mut self, declared: Declared) {
         let Declared { spec, failures, unevaluated, unseen, system, .. } = declared;
-        let resolved = artifacts_plan::instances(&spec, system.as_deref());
+        let mut resolved = artifacts_plan::instances(&spec, system.as_deref());
         self.tools.keys = DeclaredKeys::new(&spec);
         let (ordered, looped) = artifacts_plan::order(&resolved.instances);
+        self.unknown = resolved.take_unknown(&EntryOwners::new(&spec, unevaluated.clone()));
         let problems: Vec<_> = resolved.problems.into_iter().chain(looped).collect();
         let faulty: BTreeSet<InstanceName> = problems.iter().map(|problem| problem.instance.clone()).collect();
         // What Nix reports of a declaration is not said a second time.

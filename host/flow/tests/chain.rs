@@ -963,6 +963,16 @@ fn a_backend_is_not_called_with_a_configuration_that_it_does_not_take() {
         ["`artifacts.config.fake.vault` of nixos web1 does not fit: it is not set, and is required"]
     );
     assert!(desk.world.borrow().calls.is_empty() && desk.take_said().is_empty(), "nobody is asked, either");
+    // What the artifact itself sets is named as that.
+    desk.world.borrow_mut().config =
+        serde_json::json!({"properties": {"format": {"type": "string"}, "keys": {"type": "array"}}});
+    for (settings, option) in [
+        (serde_json::json!({"format": 1, "keys": []}), "artifacts.store.a.backendConfig.fake.format"),
+        (serde_json::json!({"keys": "x"}), "artifacts.store.a.backendConfig.fake.keys"),
+    ] {
+        let report = generated(&desk, &one().own_config(&settings));
+        assert!(messages(&report)[0].starts_with(&format!("`{option}` of nixos web1 does not fit")), "{report:?}");
+    }
     // What has no secret file is no affair of its backend.
     let report = status(&desk, &Fleet::new().machine("web1").artifact("a").public("p"));
     assert!(report.errors.is_empty(), "{:?}", report.errors);

@@ -202,34 +202,21 @@ impl GeneratorFailure {
             Self::Sandbox { message } if message.contains("SECCOMP") || message.contains("seccomp") => {
                 "the kernel has to support filters of system calls (CONFIG_SECCOMP_FILTER); in a container, one that allows them"
             }
-            Self::Failed { status, .. } if (129..=LAST_OF_SIGNALS).contains(status) => {
-                return Some(format!(
-                    "{SHOW_OUTPUT}; a shell exits with status {status} when signal {}{} ended its program{}",
-                    status - 128,
-                    signal_name(status - 128),
-                    if *status == 137 { ", as the kernel does when memory runs out" } else { "" }
-                ));
+            Self::Failed { status, output } => {
+                return joined([show_output(output), shells_status(*status)]);
             }
-            Self::Failed { status: 126, .. } => {
-                return Some(format!(
-                    "{SHOW_OUTPUT}; a shell exits with status 126 when a command is no file that it can execute"
-                ));
+            Self::Timeout { output, .. } => {
+                let raise = "raise `timeout`, or find out what the generator waits for".to_owned();
+                return joined([Some(raise), show_output(output)]);
             }
-            Self::Failed { status: 127, .. } => {
-                return Some(format!(
-                    "{SHOW_OUTPUT}; a shell exits with status 127 when it does not find a command: a generator has those that it names \
-                     by their paths in the store, `runtimeInputs` of a `script`, and the system's"
-                ));
-            }
-            Self::Failed { .. } => SHOW_OUTPUT,
-            Self::Timeout { .. } => "raise `timeout`, or find out what the generator waits for",
+            Self::Killed { output, .. } => return show_output(output),
             Self::Missing { .. } | Self::Extra { .. } => {
                 "write each declared file to $out/<file>; use /tmp for scratch files"
             }
             Self::File { .. } => "write a regular file; links and directories are not accepted",
             Self::TooMuch { .. } => "write scratch files to /tmp",
             Self::Ram(error) => return error.hint(),
-            Self::Sandbox { .. } | Self::Killed { .. } | Self::Cancelled | Self::Stuck | Self::Io(_) => return None,
+            Self::Sandbox { .. } | Self::Cancelled | Self::Stuck | Self::Io(_) => return None,
         };
         Some(text.to_owned())
     }
@@ -239,7 +226,37 @@ fn host() -> String {
     format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
-const SHOW_OUTPUT: &str = "`--show-output` shows what it printed, which may contain secrets";
+/// What shows the output of a generator, if there is some.
+fn show_output(output: &Secret) -> Option<String> {
+    let is_some = !output.expose().is_empty();
+    is_some.then(|| "`--show-output` shows what it printed, which may contain secrets".to_owned())
+}
+
+/// What an exit status means that shells give when they cannot run a command, or after a signal.
+fn shells_status(status: i32) -> Option<String> {
+    let why = match status {
+        126 => "when a command is no file that it can execute",
+        127 => {
+            "when it does not find a command: a generator has those that it names by their paths in the store, `runtimeInputs` of a \
+             `script`, and the system's"
+        }
+        _ => return signal_of_shell(status),
+    };
+    Some(format!("a shell exits with status {status} {why}"))
+}
+
+fn signal_of_shell(status: i32) -> Option<String> {
+    let signal = (129..=LAST_OF_SIGNALS).contains(&status).then_some(status - 128)?;
+    let why = if status == 137 { ", as the kernel does when memory runs out" } else { "" };
+    let name = signal_name(signal);
+    Some(format!("a shell exits with status {status} when signal {signal}{name} ended its program{why}"))
+}
+
+/// Several hints in one line.
+fn joined(hints: [Option<String>; 2]) -> Option<String> {
+    let hints: Vec<String> = hints.into_iter().flatten().collect();
+    (!hints.is_empty()).then(|| hints.join("; "))
+}
 
 /// Largest exit status that may stand for a signal: no signal's number is greater than 64.
 const LAST_OF_SIGNALS: i32 = 128 + 64;

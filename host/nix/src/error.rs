@@ -242,6 +242,12 @@ impl Error {
         matches!(self, Self::Cancelled | Self::Missing { .. } | Self::Start { .. })
     }
 
+    /// Returns whether another process of Nix made the same directory of a new store at the same moment. Once it is made, none does.
+    pub(crate) fn is_of_new_store(&self) -> bool {
+        let first = if let Self::Failed { message, .. } = self { message.lines().next() } else { None };
+        first.is_some_and(|first| first.contains("creating ") && first.contains("File exists"))
+    }
+
     /// Adds the flake's source.
     pub(crate) fn in_source(self, flake: FlakeSource) -> Self {
         match self {

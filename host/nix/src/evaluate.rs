@@ -183,6 +183,7 @@ impl Flake<'_> {
         };
         let mut parts: Vec<TargetSpec> = Vec::new();
         let mut is_unlocked = false;
+        let mut messages = Vec::new();
         for (target, result) in targets.iter().zip(self.evaluate_each(targets)) {
             match result {
                 Ok(found) => {
@@ -191,10 +192,7 @@ impl Flake<'_> {
                     let (unlocked, said): (Vec<&str>, Vec<&str>) =
                         found.said.trim().lines().partition(|line| *line == message::UNLOCKED);
                     is_unlocked |= !unlocked.is_empty();
-                    let said = said.join("\n");
-                    if !said.is_empty() {
-                        evaluation.messages.push(format!("{target}: {said}"));
-                    }
+                    messages.push((target.to_string(), said.join("\n")));
                 }
                 Err(error) if error.is_of_nix() => return Err(error),
                 Err(error) => {
@@ -202,6 +200,7 @@ impl Flake<'_> {
                 }
             }
         }
+        evaluation.messages = message::once(messages);
         // Of inputs that are replaced Nix says the same.
         if is_unlocked && self.nix.options.override_inputs.is_empty() {
             evaluation.messages.insert(0, message::UNLOCKED.to_owned());

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::{Spec, TargetKind};
+use artifacts_declared::{Spec, TargetId, TargetKind};
 use artifacts_digest::Sha256;
 
-use crate::Nix;
 use crate::cache::{is_own, replace};
 use crate::flake::local_path;
+use crate::{Evaluation, Nix, TargetRef};
 
 /// Begins a file.
 const HEAD: &str = "artifacts names 1";
@@ -24,8 +24,8 @@ pub struct KnownNames(String);
 /// The same, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct SortedNames {
-    /// Machines and users.
-    targets: BTreeSet<String>,
+    /// Machines and users, each with the exported configuration that it is inside of, if it is in one.
+    targets: BTreeMap<String, Option<String>>,
     /// Registered backends.
     backends: BTreeSet<String>,
     /// Instances by full name, each with its files.
@@ -35,7 +35,7 @@ struct SortedNames {
 impl Nix {
     /// Keeps the names that an evaluation of a flake found. Targets that it did not evaluate keep theirs. Failing to is no fault:
     /// completion knows less.
-    pub fn keep_names(&self, reference: &str, spec: &Spec, unevaluated: &[(TargetKind, String)]) {
+    pub fn keep_names(&self, reference: &str, evaluation: &Evaluation, unevaluated: &[(TargetKind, String)]) {
         let Some(directory) = self.options.cache.as_deref().filter(|directory| is_own(directory)) else { return };
         let base = self.options.directory.as_deref().unwrap_or(Path::new("."));
         let file = file(directory, reference, base);
@@ -43,7 +43,7 @@ impl Nix {
         // Where everything was evaluated, nothing is left of what was known.
         let known = before.clone().filter(|_| !unevaluated.is_empty()).and_then(KnownNames::parse);
         let known = known.map(|known| known.sorted()).unwrap_or_default();
-        let text = known.updated(spec, unevaluated).text();
+        let text = known.updated(&evaluation.spec, &evaluation.exported, unevaluated).text();
         if before.as_deref() != Some(text.as_str()) {
             let _ = replace(&file, text.as_bytes());
         }
@@ -64,7 +64,7 @@ impl KnownNames {
 
     /// Returns machines and users.
     pub fn targets(&self) -> impl Iterator<Item = &str> {
-        self.of("target\t")
+        self.of("target\t").map(|line| line.split('\t').next().unwrap_or(line))
     }
 
     /// Returns registered backends.
@@ -86,8 +86,12 @@ impl KnownNames {
 
     fn sorted(&self) -> SortedNames {
         let instances = self.instances().map(|(name, files)| (name.to_owned(), files.map(str::to_owned).collect()));
+        let target = |line: &str| match line.split_once('\t') {
+            Some((name, of)) => (name.to_owned(), Some(of.to_owned())),
+            None => (line.to_owned(), None),
+        };
         SortedNames {
-            targets: self.targets().map(str::to_owned).collect(),
+            targets: self.of("target\t").map(target).collect(),
             backends: self.backends().map(str::to_owned).collect(),
             instances: instances.collect(),
         }
@@ -96,27 +100,35 @@ impl KnownNames {
 
 impl SortedNames {
     /// Returns the names of a spec, with what was known of targets that are not in it.
-    fn updated(mut self, spec: &Spec, unevaluated: &[(TargetKind, String)]) -> Self {
+    fn updated(
+        mut self,
+        spec: &Spec,
+        exported: &BTreeMap<TargetId, TargetRef>,
+        unevaluated: &[(TargetKind, String)],
+    ) -> Self {
         let own: BTreeSet<&str> = unevaluated.iter().map(|(_, name)| name.as_str()).collect();
         let machines = unevaluated.iter().filter(|(kind, _)| *kind != TargetKind::HomeManager);
         let machines: BTreeSet<&str> = machines.map(|(_, name)| name.as_str()).collect();
-        // Users inside a machine's configuration are evaluated with it.
-        let is_inside = |user: &str| {
-            user.match_indices('@').any(|(at, _)| user.get(at + 1..).is_some_and(|of| machines.contains(of)))
-        };
-        let is_unknown = |name: &str| {
+        // What is inside a machine's configuration is evaluated with it.
+        self.targets.retain(|target, of| {
+            own.contains(target.as_str()) || of.as_ref().is_some_and(|of| machines.contains(of.as_str()))
+        });
+        let targets = std::mem::take(&mut self.targets);
+        self.instances.retain(|name, _| {
             let mut parts = name.split('/');
             match (parts.next(), parts.next()) {
-                (Some("per-machine"), Some(target)) => own.contains(target),
-                (Some("per-user"), Some(target)) => own.contains(target) || is_inside(target),
+                (Some("per-machine" | "per-user"), Some(target)) => targets.contains_key(target),
                 _ => !unevaluated.is_empty(),
             }
+        });
+        self.targets = targets;
+        for (_, name) in unevaluated {
+            self.targets.entry(name.clone()).or_insert(None);
+        }
+        let inside = |target: &artifacts_declared::Target| {
+            exported.get(&target.id()).map(|of| of.name.clone()).filter(|of| of != target.name.as_str())
         };
-        self.instances.retain(|name, _| is_unknown(name));
-        self.targets
-            .retain(|target| is_unknown(&format!("per-machine/{target}")) || is_unknown(&format!("per-user/{target}")));
-        self.targets.extend(unevaluated.iter().map(|(_, name)| name.clone()));
-        self.targets.extend(spec.targets.iter().map(|target| target.name.to_string()));
+        self.targets.extend(spec.targets.iter().map(|target| (target.name.to_string(), inside(target))));
         if unevaluated.is_empty() {
             self.backends.clear();
         }
@@ -139,7 +151,7 @@ impl SortedNames {
             text.extend(more.iter().flat_map(|more| ["\t", more]));
             text.push('\n');
         };
-        self.targets.iter().for_each(|name| line("target", name, &[]));
+        self.targets.iter().for_each(|(name, of)| line("target", name, of.as_slice()));
         self.backends.iter().for_each(|name| line("backend", name, &[]));
         self.instances.iter().for_each(|(name, files)| line("instance", name, files));
         text
@@ -182,6 +194,15 @@ mod tests {
         artifacts_declared::parse(&json!({"schema": 1, "targets": targets}).to_string()).unwrap()
     }
 
+    /// Each target of these is inside the other one.
+    fn inside(pairs: &[(&str, &str, &str)]) -> BTreeMap<TargetId, TargetRef> {
+        let one = |(kind, name, of): &(&str, &str, &str)| {
+            let id = serde_json::from_value(json!({"kind": kind, "name": name})).unwrap();
+            (id, TargetRef { kind: TargetKind::Nixos, name: (*of).to_owned() })
+        };
+        pairs.iter().map(one).collect()
+    }
+
     fn names(known: &SortedNames) -> Vec<&str> {
         known.instances.keys().map(String::as_str).collect()
     }
@@ -189,7 +210,7 @@ mod tests {
     #[test]
     fn names_are_read_as_they_were_kept() {
         let whole = spec(&[("nixos", "web1", &["$(id)", "a b"]), ("home-manager", "alice", &["ssh"])]);
-        let known = SortedNames::default().updated(&whole, &[]);
+        let known = SortedNames::default().updated(&whole, &inside(&[("home-manager", "alice", "web1")]), &[]);
         assert_eq!(KnownNames::parse(known.text()).unwrap().sorted(), known);
         assert_eq!(
             names(&known),
@@ -202,17 +223,34 @@ mod tests {
 
     #[test]
     fn what_was_not_evaluated_keeps_its_names_and_what_is_gone_does_not() {
-        let users = ("home-manager", "bob@web2", &["ssh"][..]);
-        let known = SortedNames::default().updated(
-            &spec(&[("nixos", "web1", &["old"]), ("nixos", "web2", &["tls"]), users, ("nixos", "gone", &["x"])]),
-            &[],
-        );
-        let known = known.updated(&spec(&[("nixos", "web1", &["new"])]), &[(TargetKind::Nixos, "web2".to_owned())]);
+        let targets = [
+            ("nixos", "web1", &["old"][..]),
+            ("nixos", "web2", &["tls"]),
+            ("home-manager", "bob@web2", &["ssh"]),
+            ("nixos", "db", &["pg"]),
+            ("nixos", "old-db", &["pg"]),
+            ("nixos", "gone", &["x"]),
+        ];
+        let places = [
+            ("home-manager", "bob@web2", "web2"),
+            ("nixos", "db", "web2"),
+            ("nixos", "old-db", "web1"),
+            ("nixos", "web1", "web1"),
+        ];
+        let known = SortedNames::default().updated(&spec(&targets), &inside(&places), &[]);
+        let web2 = [(TargetKind::Nixos, "web2".to_owned())];
+        let known = known.updated(&spec(&[("nixos", "web1", &["new"])]), &inside(&places[3..]), &web2);
         assert_eq!(
             names(&known),
-            ["per-machine/web1/new", "per-machine/web2/tls", "per-user/bob@web2/ssh", "shared/ca"]
+            ["per-machine/db/pg", "per-machine/web1/new", "per-machine/web2/tls", "per-user/bob@web2/ssh", "shared/ca"]
         );
-        assert_eq!(known.targets, ["bob@web2", "web1", "web2"].map(str::to_owned).into());
+        let text = known.text();
+        let known = KnownNames::parse(text).unwrap();
+        assert_eq!(known.targets().collect::<Vec<_>>(), ["bob@web2", "db", "web1", "web2"]);
+        // Where each is inside is known in the next run, too.
+        let web2 = [(TargetKind::Nixos, "web2".to_owned())];
+        let known = known.sorted().updated(&spec(&[("nixos", "web1", &[])]), &inside(&places[3..]), &web2);
+        assert_eq!(known.targets.keys().collect::<Vec<_>>(), ["bob@web2", "db", "web1", "web2"]);
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use artifacts_text::listed_up_to;
+
 /// Largest number of lines of a message that are passed on. The caller decides how many are shown.
 const LINES: usize = 1000;
 
@@ -161,9 +163,25 @@ fn without_colours(text: &str) -> String {
     clean
 }
 
+/// So many targets are named of which Nix says the same.
+const NAMED: usize = 3;
+
+/// Says what Nix says of targets, each with its name, once for all of which it says the same.
+pub fn once(messages: Vec<(String, String)>) -> Vec<String> {
+    let mut targets_of: Vec<(String, Vec<String>)> = Vec::new();
+    for (target, said) in messages.into_iter().filter(|(_, said)| !said.is_empty()) {
+        match targets_of.iter_mut().find(|(text, _)| *text == said) {
+            Some((_, targets)) => targets.push(target),
+            None => targets_of.push((said, vec![target])),
+        }
+    }
+    let message = |(said, targets): (String, Vec<String>)| format!("{}: {said}", listed_up_to(&targets, NAMED));
+    targets_of.into_iter().map(message).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{UNLOCKED, messages, trim};
+    use super::{UNLOCKED, messages, once, trim};
 
     #[test]
     fn traces_and_warnings_are_told_whole_and_progress_is_not() {
@@ -248,5 +266,15 @@ mod tests {
             "what():  Out of memory\n| terminate called"
         );
         assert_eq!(trim(""), "failed without an error message");
+    }
+
+    #[test]
+    fn what_is_said_of_many_targets_is_said_once() {
+        let said = |target: &str, text: &str| (target.to_owned(), text.to_owned());
+        let of = |names: &[&str]| names.iter().map(|name| said(name, "old")).collect::<Vec<_>>();
+        let mut all = of(&["a", "b"]);
+        all.extend([said("c", ""), said("d", "older")]);
+        assert_eq!(once(all), ["a, b: old", "d: older"]);
+        assert_eq!(once(of(&["a", "b", "c", "d", "e"])), ["a, b, c and 2 more: old"]);
     }
 }

@@ -129,11 +129,18 @@ impl Nix {
 
     /// Runs `nix`.
     pub(crate) fn nix(&self, what: &str, arguments: &[impl AsRef<OsStr>]) -> Result<NixOutput, Error> {
-        let mut command = self.command(&self.program()?);
-        command.args(["--extra-experimental-features", "nix-command flakes"]);
-        // It is of no use to what is evaluated here, and processes side by side would wait for each other at it.
-        command.args(["--option", "eval-cache", "false"]).args(arguments);
-        run(command, what, &self.options.cancel)
+        let program = self.program()?;
+        let ask = || {
+            let mut command = self.command(&program);
+            command.args(["--extra-experimental-features", "nix-command flakes"]);
+            // It is of no use to what is evaluated here, and processes side by side would wait for each other at it.
+            command.args(["--option", "eval-cache", "false"]).args(arguments);
+            run(command, what, &self.options.cancel)
+        };
+        match ask() {
+            Err(error) if error.is_of_new_store() => ask(),
+            ended => ended,
+        }
     }
 
     /// Runs `nix-store`, whose arguments mean the same in all versions.

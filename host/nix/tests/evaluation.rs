@@ -317,7 +317,7 @@ fn shared_artifacts_and_all_fields() {
     let artifact = &target.artifacts[&name("with blank.and@dot")];
     assert!(artifact.shared && artifact.network && !artifact.blocked);
     assert_eq!(artifact.description.as_deref(), Some("d"));
-    assert_eq!(artifact.dependencies, [name("other")]);
+    assert_eq!(artifact.dependencies.iter().collect::<Vec<_>>(), [("other", "other")]);
     assert_eq!(artifact.validation, serde_json::json!({ "a": [1, null, "x"] }));
     assert_eq!((artifact.max_age, artifact.timeout), (Some(Seconds(90 * 24 * 60 * 60)), Some(Seconds(30))));
     assert!(!artifact.files[&name("cert")].secret && !artifact.files[&name("key")].deploy);

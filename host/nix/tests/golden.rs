@@ -58,6 +58,7 @@ const ALL: &str = r#"({ pkgs, config, ... }: {
     generator = pkgs.writers.writeBash "all" "true";
   };
   artifacts.store.root = { shared = true; files.key.deploy = false; generator = ./generate.sh; };
+  artifacts.store.reads = { files.f = { }; dependencies = { ca = "root"; "of ctrl" = "per-machine/ctrl/id"; }; generator = ./generate.sh; };
   artifacts.store.typed = { files.token = { }; files.user.secret = false; prompts.token.required = false; };
   artifacts.store.waits = { files.f = { }; generator = pkgs.writers.writeBash "w" config.artifacts.store."all of it".files.public.value; };
 })"#;

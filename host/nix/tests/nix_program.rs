@@ -60,6 +60,29 @@ fn without_nix_the_store_is_where_it_mostly_is() {
 }
 
 #[test]
+fn who_meets_another_process_at_a_new_store_is_asked_again() {
+    let bench = Bench::new();
+    bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));
+    let dir = tempfile::tempdir().unwrap();
+    let before = dir.path().display();
+    // Each kind of question fails as Nix does that finds what it was about to make, `times` times.
+    let meets = |times: usize| {
+        fake(
+            dir.path(),
+            &format!(
+                r#"n={before}/asked-$(printf %s "$*" | cksum | tr ' ' -); [ -e $n ] || : > $n; echo >> $n
+                if [ $(wc -l < $n) -le {times} ]; then echo "error: creating symlink '/s/gcroots/profiles': File exists" >&2; exit 1; fi
+                exec "$nix" "$@""#
+            ),
+        )
+    };
+    let nix = with(meets(1));
+    assert_eq!(nix.flake(&bench.reference()).unwrap().targets().len(), 1);
+    let error = with(meets(9)).flake(&bench.reference()).unwrap_err();
+    assert!(error.to_string().contains("File exists"), "what lasts is told: {error}");
+}
+
+#[test]
 fn half_an_answer_with_a_good_exit_status() {
     let bench = Bench::new();
     bench.flake(&machine("web1", "{ artifacts.store.a.files.f = { }; }"));

@@ -88,12 +88,36 @@ const FAULTS: &[(&str, &str)] = &[
         "artifacts.store.good.files.f.path: `%r/env` is not absolute; write, for example, `/run/artifacts/good/f`",
     ),
     (
-        r#"artifacts.store.good.dependencies = [ "ca" ];"#,
-        "artifacts.store.good.dependencies: unknown artifact `ca`; declare artifacts.store.ca on this target, or remove it",
+        r#"artifacts.store.good.dependencies = [ "ca" "per-machine/ctrl/id" ];"#,
+        "artifacts.store.good.dependencies: a list names artifacts, but `per-machine/ctrl/id` is an instance; write `artifacts.store.good.dependencies = { ca = \"ca\"; id = \"per-machine/ctrl/id\"; };`",
+    ),
+    (
+        r#"artifacts.store.good.dependencies = [ "ctrl/the id" ];"#,
+        "artifacts.store.good.dependencies: a list names artifacts, but `ctrl/the id` is an instance; write `artifacts.store.good.dependencies = { \"the id\" = \"per-machine/ctrl/the id\"; };`",
+    ),
+    (
+        r#"artifacts.store.good.dependencies.id = "ctrl/id";"#,
+        "artifacts.store.good.dependencies: `ctrl/id` is not an instance; use per-machine/<machine>/<artifact>, per-user/<user>/<artifact> or shared/<artifact>",
+    ),
+    (
+        r#"artifacts.store.good.dependencies."../id" = "per-machine/ctrl/id";"#,
+        "artifacts.store.good.dependencies.\"../id\": `../id` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+    ),
+    (
+        r#"artifacts.store.good.dependencies."." = "per-machine/ctrl/id";"#,
+        "artifacts.store.good.dependencies.\".\": `.` is not a valid name; use 1 to 200 bytes without slash, backslash, control or invisible character, not beginning with `-`, and not `.` or `..`",
+    ),
+    (
+        r#"artifacts.store.good = { backend = "dummy"; dependencies.id = "per-machine/ctrl/id"; };"#,
+        "artifacts.store.good.dependencies: `per-machine/ctrl/id` is not on this target, where the generator runs (dummy); use a backend that stores the artifact, or set a testValue for each of its files",
     ),
     (
         r#"artifacts.store.good.dependencies = [ "good" ];"#,
         "artifacts.store.good.dependencies: it depends on itself; remove `good`",
+    ),
+    (
+        r#"artifacts.store.good.dependencies.before = "good";"#,
+        "artifacts.store.good.dependencies: it depends on itself; remove `before`",
     ),
     (
         r#"artifacts.store.good = { backend = "dummy"; files.f.neededFor = "users"; };"#,
@@ -109,11 +133,11 @@ const FAULTS: &[(&str, &str)] = &[
     ),
     (
         r#"artifacts.store.good.files.f.owner = "atticd";"#,
-        "artifacts.store.good.files.f.owner: `atticd` is an unknown user, so the file will belong to root; declare users.users.atticd, or use EnvironmentFile or LoadCredential",
+        "artifacts.store.good.files.f.owner: `atticd` is an unknown user, so the file will belong to root; declare users.users.atticd, or give the file to the service: artifacts.store.good.files.f.credentials",
     ),
     (
         r#"artifacts.store.good.files.f.group = "atticd";"#,
-        "artifacts.store.good.files.f.group: `atticd` is an unknown group, so the file will belong to root; declare users.groups.atticd, or use EnvironmentFile or LoadCredential",
+        "artifacts.store.good.files.f.group: `atticd` is an unknown group, so the file will belong to root; declare users.groups.atticd, or give the file to the service: artifacts.store.good.files.f.credentials",
     ),
     (
         "artifacts.config.agenix.publicUserKeys = lib.mkForce [ ]; artifacts.store.good.files.f.deploy = false;",
@@ -386,7 +410,8 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../nix/FAULTS.md");
 fn page() -> String {
     let mut text = "# Configuration errors\n\nEach error with a declaration that causes it; the rest of the configuration is valid. Nix reports it when a \
         system is built, after\n`artifacts: `, and `artifacts status` and `artifacts generate` report it as well. An unknown owner or group causes a warning. Only the\ncommand \
-        sees several targets, so it alone reports declarations of a shared artifact that differ: ``shared/ca: `files.secret` differs between one\n(nixos) and two (nixos): cert and none``. \
+        sees several targets, so it alone reports declarations of a shared artifact that differ: ``shared/ca: `files.secret` differs between one\n(nixos) and two (nixos): cert and none``,\n\
+        and a dependency that nothing has: ``web1/tls: unknown dependency `ca`: not an artifact of web1 (nixos), and not a shared one``.\n\
         If the module of one backend is imported alone, artifacts of other backends are errors, too:\n`` artifacts.store.good.backend: no imported module deploys the files of `agenix`; import artifacts.nixosModules.agenix ``. \
         A test generates this page.\n"
         .to_owned();
@@ -427,7 +452,7 @@ fn every_fault_is_told_by_the_command_and_by_nix() {
     bench.flake(&machines.join("\n"));
     let evaluation = bench.evaluate();
     // Names that could leave their directory refuse the spec of their target; all others leave it usable.
-    assert_eq!(evaluation.failures.len(), 6, "{:?}", evaluation.failures);
+    assert_eq!(evaluation.failures.len(), 8, "{:?}", evaluation.failures);
     for (number, (fault, expected)) in FAULTS.iter().enumerate() {
         let name = format!("m{number:02}");
         let problems: Vec<&EvaluationError> =
@@ -531,20 +556,40 @@ fn good_declarations_have_none() {
 }
 
 #[test]
-fn agenix_comes_too_late_where_a_unit_makes_the_users() {
+fn before_users_agenix_installs_files_by_a_script_or_by_a_unit_of_ours() {
     let bench = Bench::new();
-    let needed = r#"{ artifacts.store.good.files.f.neededFor = "users"; }"#;
+    let needed = r#"{ artifacts.store.good.files.f.neededFor = "users"; artifacts.store.good.files.g = { };
+      artifacts.store.good.files."it's".neededFor = "users"; age.identityPaths = [ "/etc/a key" ]; }"#;
     let by = |option: &str| format!("({{ lib, ... }}: {{ options.{option} = lib.mkOption {{ default = true; }}; }})");
     let machines = [
         ("script", String::new()),
-        ("sysusers", by("systemd.sysusers.enable")),
+        ("sysusers", "{ systemd.sysusers.enable = true; }".to_owned()),
         ("userborn", by("services.userborn.enable")),
     ];
-    bench.flake(&machines.map(|(name, makes)| machine(name, &format!("{GOOD} {needed} {makes}"))).join("\n"));
-    let problems = bench.evaluate().problems;
-    let said: Vec<String> = problems.iter().map(|one| format!("{}: {}", one.target, one.message)).collect();
-    let late = "artifacts.store.good.files.f.neededFor: backend `agenix` cannot deploy files before users are created; use \"services\", or another backend";
-    assert_eq!(said, [format!("sysusers: {late}"), format!("userborn: {late}")]);
+    bench.flake(&machines.map(|(name, makes)| machine(name, &format!("{GOOD} {UNITS} {needed} {makes}"))).join("\n"));
+    assert_eq!(bench.evaluate().problems, []);
+    for name in ["script", "sysusers", "userborn"] {
+        for file in ["f", "g", "it's"] {
+            bench.write(&format!("secrets/per-machine/{name}/good/{file}.age"), file);
+        }
+        let config = format!("nixosConfigurations.{name}.config");
+        let by_agenix = bench.eval_json(&format!("{config}.age.secrets"), "builtins.attrNames");
+        let unit = bench.eval_json(&format!("{config}.systemd.services"), "s: s.artifacts-agenix-for-users or null");
+        if name == "script" {
+            assert_eq!(
+                (by_agenix, unit),
+                (serde_json::json!(["good/f", "good/g", "good/it's"]), serde_json::Value::Null)
+            );
+            continue;
+        }
+        assert_eq!(by_agenix, serde_json::json!(["good/g"]));
+        let maker = if name == "sysusers" { "systemd-sysusers.service" } else { "userborn.service" };
+        assert_eq!((&unit["before"][0], &unit["wantedBy"][0]), (&maker.into(), &maker.into()));
+        let script = unit["script"].as_str().unwrap();
+        let link =
+            r"ln -sfnT '/run/artifacts-for-users/good/it'\\''s' '/run/artifacts/good/it'\\''s'".replace(r"\\", r"\");
+        assert!(script.contains("in '/etc/a key'; do") && script.contains(&link), "{script}");
+    }
 }
 
 #[test]
@@ -684,6 +729,21 @@ fn what_a_users_systemd_cannot_do_is_said() {
         "{problems:?}"
     );
 
+    // What is said to units has no effect there, and stops nothing.
+    let to_units = r#"bindUnits = [ "x.service" ]; backend = "agenix"; files.f = { restartUnits = [ "x.service" ];
+      credentials."x.service" = "x"; deploy = false; }; backendConfig.agenix.publicUserKeys = [ "age1x" ];"#;
+    bench.flake(&user("nowhere", false, to_units));
+    let problems = bench.evaluate().problems;
+    let said: Vec<&str> = problems.iter().map(|one| one.message.as_str()).collect();
+    let expected = ["bindUnits", "files.f.restartUnits", "files.f.credentials"];
+    assert_eq!(
+        said,
+        expected.map(|option| format!(
+            "artifacts.store.a.{option}: this user has no systemd units, so it has no effect; remove it"
+        ))
+    );
+    assert!(problems.iter().all(|one| one.warning));
+
     // Nor can lines be added to a user's mount.
     bench.flake(&user("mounts", true, r#"bindUnits = [ "nas.mount" ];"#));
     let problems = bench.evaluate().problems;
@@ -715,6 +775,15 @@ fn on_a_mac_root_and_wheel_are_known_and_nothing_comes_before_users() {
     let said = "artifacts.store.good.backend: `dummy` needs systemd units, but nix-darwin has none of it; use another \
                 backend";
     assert!(matches!(problems.as_slice(), [one] if one.message == said), "{problems:?}");
+    bench.flake(&mac(
+        r#"{ artifacts.store.good = { bindUnits = [ "x.service" ]; files.f.reloadUnits = [ "x.service" ]; }; }"#,
+    ));
+    let problems = bench.evaluate().problems;
+    let said: Vec<(&str, bool)> = problems.iter().map(|one| (one.message.as_str(), one.warning)).collect();
+    let none = |option: &str| {
+        format!("artifacts.store.good.{option}: nix-darwin has no systemd units, so it has no effect; remove it")
+    };
+    assert_eq!(said, [(none("bindUnits").as_str(), true), (none("files.f.reloadUnits").as_str(), true)]);
     bench.flake(&mac("({ lib, ... }: { networking.hostName = lib.mkForce null; })"));
     let failures = bench.evaluate().failures;
     let said = format!("{failures:?}");

@@ -78,6 +78,17 @@ fn a_structured_file_has_a_key_for_each() {
 }
 
 #[test]
+fn what_is_not_deployed_to_all_targets_is_taken_from_its_own_file() {
+    let bench = Bench::new();
+    let store = "artifacts.store.a = { shared = true; files = { f = { }; g = { }; }; };";
+    bench.flake(&machine("web1", &format!(r#"{SOPS} {{ artifacts.config.sops-nix.format = "json"; {store} }}"#)));
+    bench.write("secrets/shared/a/secrets.sops.json", "f alone");
+    bench.write("secrets/shared/a/g.sops", "some targets have it");
+    let found = bench.eval_json(SECRETS, "builtins.mapAttrs (_: s: [ s.format (builtins.readFile s.sopsFile) ])");
+    assert_eq!(found, json!({ "a/f": ["json", "f alone"], "a/g": ["binary", "some targets have it"] }));
+}
+
+#[test]
 fn each_file_is_a_store_path_of_its_own_that_other_commits_leave_alone() {
     let bench = Bench::new();
     bench.flake(&machine("web1", &format!(r#"{SOPS} {{ artifacts.store."a b".files.".e f" = {{ }}; }}"#)));
@@ -168,6 +179,9 @@ fn faults_name_option_and_remedy() {
     let store = |files: &str| format!("artifacts.store.a = {{ inherit generator; files = {files}; }};");
     let good = r#"artifacts.config.sops-nix.publicHostKey = "ssh-ed25519 AAAA";"#;
     assert_eq!(fault(&format!("{good} {}", store("{ f = { }; }"))), Vec::<String>::new());
+    // It may be deployed to another target.
+    let shared = format!("{good} artifacts.store.a.shared = true; {}", store("{ f.deploy = false; }"));
+    assert_eq!(fault(&shared), Vec::<String>::new());
     for (config, words) in [
         (store("{ f = { }; }"), ["artifacts.hostKey", "is not set"]),
         (format!("{good} {}", store("{ f.deploy = false; }")), ["files.f.deploy", "artifacts.recipients.<name>"]),

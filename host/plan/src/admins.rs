@@ -42,7 +42,7 @@ impl<'a> Admins<'a> {
         instance: &InstanceName,
         declarations: impl Iterator<Item = (&'d Target, &'d Artifact)> + Clone,
     ) -> Result<(), Problem> {
-        let problem = |message: String, hint: String| Problem { instance: instance.clone(), message, hint };
+        let problem = |message: String, hint: String| Problem::new(instance.clone(), message, hint);
         for (target, artifact) in declarations.clone() {
             let own =
                 |names: &BTreeSet<&RecipientName>| target.recipients.keys().find(|name| names.contains(*name)).cloned();

@@ -29,4 +29,10 @@ impl Instance {
     pub fn public_files(&self) -> impl Iterator<Item = &Name> {
         self.artifact.files.iter().filter(|(_, file)| !file.secret).map(|(name, _)| name)
     }
+
+    /// Returns the targets to which the files of a dependency come through this instance alone: those that do not declare the
+    /// dependency.
+    pub fn targets_without<'a>(&'a self, dependency: &'a Self) -> impl Iterator<Item = &'a TargetId> {
+        self.targets.iter().filter(|target| !dependency.targets.contains(target))
+    }
 }

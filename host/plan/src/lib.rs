@@ -5,6 +5,7 @@
 //! [`Selector`] picks some of them.
 
 mod admins;
+mod dependencies;
 mod draw;
 mod elsewhere;
 mod glob;

@@ -21,11 +21,8 @@ pub fn order(instances: &BTreeMap<InstanceName, Instance>) -> (Vec<InstanceName>
                 on_cycle.push(name.clone());
                 problems.push(cycle_problem(&graph, *node, &component));
             } else if let Some(bad) = graph.neighbors(*node).map(|n| &graph[n]).find(|n| on_cycle.contains(n)) {
-                problems.push(Problem {
-                    instance: name.clone(),
-                    message: format!("its dependency {bad} is part of a cycle"),
-                    hint: format!("break the cycle of {bad} first"),
-                });
+                let message = format!("its dependency {bad} is part of a cycle");
+                problems.push(Problem::new(name.clone(), message, format!("break the cycle of {bad} first")));
                 on_cycle.push(name.clone());
             } else {
                 ordered.push(name.clone());
@@ -63,9 +60,6 @@ fn cycle_problem(graph: &DiGraph<InstanceName, ()>, start: NodeIndex, component:
     }
     let mut shown: Vec<String> = path.iter().map(|n| graph[*n].to_string()).collect();
     shown.push(graph[start].to_string());
-    Problem {
-        instance: graph[start].clone(),
-        message: format!("dependency cycle: {}", shown.join(" -> ")),
-        hint: "remove one of these from `dependencies`".to_owned(),
-    }
+    let message = format!("dependency cycle: {}", shown.join(" -> "));
+    Problem::new(graph[start].clone(), message, "remove one of these from `dependencies`")
 }

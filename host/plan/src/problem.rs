@@ -9,4 +9,13 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub hint: String,
+    /// What it depends on and nothing declares, as far as is known: a target that was not evaluated may.
+    pub undeclared: Option<Box<InstanceName>>,
+}
+
+impl Problem {
+    /// Describes what was expected and found, and what to do.
+    pub(crate) fn new(instance: InstanceName, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { instance, message: message.into(), hint: hint.into(), undeclared: None }
+    }
 }

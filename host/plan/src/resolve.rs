@@ -1,19 +1,35 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{Artifact, Disagreement, Generator, InstanceName, Name, Spec, Target};
 use artifacts_seam as seam;
 use serde_json::Value;
 
 use crate::admins::Admins;
-use crate::{Instance, Problem};
+use crate::dependencies::{dependencies, undeclared};
+use crate::{EntryOwners, Instance, Owner, Problem, TargetName};
 
 /// The instances of a spec, and what is wrong with some of them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resolved {
-    /// Those that are well declared.
+    /// Those that are well declared, as far as is known: what one depends on and nothing declares is a problem besides.
     pub instances: BTreeMap<InstanceName, Instance>,
-    /// Those that are not.
+    /// What is wrong with others, and what is depended on and not declared.
     pub problems: Vec<Problem>,
+}
+
+impl Resolved {
+    /// Takes out of the problems what is depended on and declared by no target that evaluated: where a target that did not may declare it,
+    /// it is unknown, and no one's mistake. Returns these with that target.
+    pub fn take_unknown(&mut self, owners: &EntryOwners) -> BTreeMap<InstanceName, TargetName> {
+        let unknown = |name: &InstanceName| match owners.owner(name)? {
+            Owner::Unknown(target) => Some((name.clone(), target)),
+            Owner::Declared => None,
+        };
+        let undeclared = self.problems.iter().filter_map(|problem| problem.undeclared.as_deref());
+        let unknown: BTreeMap<_, _> = undeclared.filter_map(unknown).collect();
+        self.problems.retain(|problem| problem.undeclared.as_deref().is_none_or(|name| !unknown.contains_key(name)));
+        unknown
+    }
 }
 
 /// One declaration of an artifact, and where it stands.
@@ -29,10 +45,13 @@ struct Declaration<'a> {
 pub fn instances(spec: &Spec, system: Option<&str>) -> Resolved {
     let mut resolved = Resolved::default();
     let admins = Admins::new(spec);
-    for (name, declarations) in declarations(spec) {
-        match resolve(&name, &declarations, system, &admins) {
+    let declarations = declarations(spec);
+    let all = declarations.keys().collect();
+    for (name, declarations) in &declarations {
+        match resolve(name, declarations, system, (&admins, &all)) {
             Ok(instance) => {
-                resolved.instances.insert(name, instance);
+                resolved.problems.extend(undeclared(&instance, &all));
+                resolved.instances.insert(name.clone(), instance);
             }
             Err(problem) => resolved.problems.push(problem),
         }
@@ -58,32 +77,28 @@ fn resolve(
     name: &InstanceName,
     declarations: &[Declaration<'_>],
     system: Option<&str>,
-    admins: &Admins<'_>,
+    (admins, all): (&Admins<'_>, &BTreeSet<&InstanceName>),
 ) -> Result<Instance, Problem> {
     let blocked = declarations.iter().any(|d| d.artifact.blocked);
     let open: Vec<Declaration<'_>> = declarations.iter().copied().filter(|d| !d.artifact.blocked).collect();
     agree(name, &open)?;
     admins.check(name, declarations.iter().map(|d| (d.target, d.artifact)))?;
     // A blocked declaration says nothing but that it is there.
-    let first = open.first().or(declarations.first()).copied().ok_or_else(|| Problem {
-        instance: name.clone(),
-        message: "not declared".to_owned(),
-        hint: "declare it below `artifacts.store`".to_owned(),
-    })?;
+    let first = open
+        .first()
+        .or(declarations.first())
+        .copied()
+        .ok_or_else(|| Problem::new(name.clone(), "not declared", "declare it below `artifacts.store`"))?;
     let artifact = first.artifact;
     if !blocked && artifact.backend.is_none() {
-        return Err(Problem {
-            instance: name.clone(),
-            message: format!("no backend (declared by {})", described(first)),
-            hint: "set `artifacts.default.backend` or the artifact's own `backend`".to_owned(),
-        });
+        let message = format!("no backend (declared by {})", described(first));
+        let hint = "set `artifacts.default.backend` or the artifact's own `backend`";
+        return Err(Problem::new(name.clone(), message, hint));
     }
     if !blocked && artifact.files.is_empty() {
-        return Err(Problem {
-            instance: name.clone(),
-            message: format!("no files (declared by {})", described(first)),
-            hint: format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", first.name),
-        });
+        let message = format!("no files (declared by {})", described(first));
+        let hint = format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", first.name);
+        return Err(Problem::new(name.clone(), message, hint));
     }
     if !blocked {
         check_typed(name, first)?;
@@ -97,24 +112,23 @@ fn resolve(
             ..artifact.clone()
         },
         targets: declarations.iter().map(|d| d.target.id()).collect(),
-        dependencies: dependencies(name, first)?,
+        dependencies: dependencies(name, (first.target, artifact), all)?,
         for_backend: for_backend(name, first, declarations),
     })
 }
 
 /// Without a generator, nothing uses prompts that are no files, and nothing reads dependencies.
 fn check_typed(name: &InstanceName, d: Declaration<'_>) -> Result<(), Problem> {
-    let problem = |message: String, other: String| Problem {
-        instance: name.clone(),
-        message: format!("{message}: no generator (declared by {})", described(d)),
-        hint: format!("set `artifacts.store.{}.generator`, or {other}", d.name),
+    let problem = |message: String, other: String| {
+        let message = format!("{message}: no generator (declared by {})", described(d));
+        Problem::new(name.clone(), message, format!("set `artifacts.store.{}.generator`, or {other}", d.name))
     };
     if let Some(prompt) = d.artifact.unused_prompts().next() {
         let other = format!("declare a file of this name: `artifacts.store.{}.files.{prompt} = {{ }};`", d.name);
         return Err(problem(format!("nothing uses its prompt `{prompt}`"), other));
     }
-    match d.artifact.dependencies.first() {
-        Some(dependency) if d.artifact.is_typed() => {
+    match d.artifact.dependencies.iter().next() {
+        Some((_, dependency)) if d.artifact.is_typed() => {
             let other = format!("remove `{dependency}` from `dependencies`");
             Err(problem(format!("nothing reads its dependency `{dependency}`"), other))
         }
@@ -126,30 +140,6 @@ fn check_typed(name: &InstanceName, d: Declaration<'_>) -> Result<(), Problem> {
 fn generator(declarations: &[Declaration<'_>], system: Option<&str>) -> Option<Generator> {
     let all = || declarations.iter().filter_map(|d| d.artifact.generator.as_ref());
     all().find(|g| system.is_some() && g.system.as_deref() == system).or_else(|| all().next()).cloned()
-}
-
-/// Each dependency by name: a shared artifact of the same target, or the target's own. A shared artifact may depend only
-/// on shared ones, since it has no target.
-fn dependencies(name: &InstanceName, d: Declaration<'_>) -> Result<BTreeMap<Name, InstanceName>, Problem> {
-    let mut found = BTreeMap::new();
-    for dependency in &d.artifact.dependencies {
-        let problem = |message: String, hint: String| Problem { instance: name.clone(), message, hint };
-        let Some(artifact) = d.target.artifacts.get(dependency) else {
-            return Err(problem(
-                format!("unknown dependency `{dependency}`: {} does not declare it", described(d)),
-                format!("declare `artifacts.store.{dependency}` there, or remove it from `dependencies`"),
-            ));
-        };
-        let target = d.target.instance(dependency, artifact);
-        if d.artifact.shared && !artifact.shared {
-            return Err(problem(
-                format!("a shared artifact cannot depend on `{dependency}`, which is {target} alone"),
-                format!("set `artifacts.store.{dependency}.shared = true`"),
-            ));
-        }
-        found.insert(dependency.clone(), target);
-    }
-    Ok(found)
 }
 
 fn for_backend(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration<'_>]) -> seam::InstanceView {
@@ -211,22 +201,15 @@ fn agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Result<(), Pr
     let Some((first, others)) = declarations.split_first() else { return Ok(()) };
     for other in others {
         if !first.artifact.shared {
-            return Err(Problem {
-                instance: name.clone(),
-                message: format!("declared by both {} and {}", described(*first), described(*other)),
-                hint: "give one of the two targets another `artifacts.target`, or make the artifact shared".to_owned(),
-            });
+            let message = format!("declared by both {} and {}", described(*first), described(*other));
+            let hint = "give one of the two targets another `artifacts.target`, or make the artifact shared";
+            return Err(Problem::new(name.clone(), message, hint));
         }
         if let Err(Disagreement { field, ours, theirs }) = first.artifact.agrees(other.artifact) {
-            return Err(Problem {
-                instance: name.clone(),
-                message: format!(
-                    "`{field}` differs between {} and {}: {ours} and {theirs}",
-                    described(*first),
-                    described(*other)
-                ),
-                hint: format!("use the same `{field}` in every declaration of `{}`", first.name),
-            });
+            let (one, two) = (described(*first), described(*other));
+            let message = format!("`{field}` differs between {one} and {two}: {ours} and {theirs}");
+            let hint = format!("use the same `{field}` in every declaration of `{}`", first.name);
+            return Err(Problem::new(name.clone(), message, hint));
         }
     }
     generators_agree(name, declarations)
@@ -243,17 +226,10 @@ fn generators_agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Re
             d.artifact.generator.as_ref().map_or_else(|| "none".to_owned(), |g| g.path.display().to_string())
         };
         if path(first) != path(*d) {
-            return Err(Problem {
-                instance: name.clone(),
-                message: format!(
-                    "`generator` differs between {} and {}: {} and {}",
-                    described(first),
-                    described(*d),
-                    path(first),
-                    path(*d)
-                ),
-                hint: format!("use the same `generator` in every declaration of `{}`", d.name),
-            });
+            let (one, two) = (described(first), described(*d));
+            let message = format!("`generator` differs between {one} and {two}: {} and {}", path(first), path(*d));
+            let hint = format!("use the same `generator` in every declaration of `{}`", d.name);
+            return Err(Problem::new(name.clone(), message, hint));
         }
     }
     Ok(())

@@ -221,7 +221,7 @@ impl Explain for SelectorError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Unmatched { suggestion: Some(meant), .. } => format!("did you mean `{}`?", shell_word(meant)),
-            Self::Unmatched { .. } => "`artifacts list` lists all names".to_owned(),
+            Self::Unmatched { .. } => "`artifacts status --all` lists all names".to_owned(),
             Self::Ambiguous { forms, .. } => {
                 let each: Vec<String> =
                     forms.iter().map(|form| format!("`{}` for {}", shell_word(&form.selector), form.thing)).collect();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::Recipients;
-use artifacts_plan::{Facts, InstanceState, Resolved, Said, instances, order, state, validation_hash};
+use artifacts_plan::{EntryOwners, Facts, InstanceState, Resolved, Said, instances, order, state, validation_hash};
 use artifacts_seam as seam;
 use serde_json::{Value, json};
 
@@ -68,6 +68,18 @@ fn a_file_names_the_targets_that_it_is_deployed_to() {
 }
 
 #[test]
+fn the_targets_of_a_shared_artifact_may_differ_in_what_is_deployed() {
+    let with =
+        |deploy: bool| json!({"t": shared(&json!({"files": {"f": {"deploy": deploy}, "g": {"deploy": !deploy}}}))});
+    let resolved = resolve(&[("a", with(true)), ("b", with(false)), ("c", with(true))]);
+    assert!(resolved.problems.is_empty(), "{:?}", resolved.problems);
+    let files = &resolved.instances.values().next().unwrap().for_backend.files;
+    let targets: Vec<Vec<&str>> =
+        files.iter().map(|file| file.targets.iter().map(|target| target.name.as_str()).collect()).collect();
+    assert_eq!(targets, [vec!["a", "c"], vec!["b"]], "of f and g");
+}
+
+#[test]
 fn shared_and_own_artifacts_of_one_name_live_side_by_side() {
     let resolved = resolve(&[("a", json!({"t": shared(&json!({}))})), ("b", json!({"t": artifact(&json!({}))}))]);
     let names: Vec<String> = resolved.instances.keys().map(ToString::to_string).collect();
@@ -79,7 +91,6 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
     for (field, other) in [
         ("files", json!({"files": {"f": {}, "g": {}}})),
         ("files.secret", json!({"files": {"f": {"secret": false}}})),
-        ("files.deploy", json!({"files": {"f": {"deploy": false}}})),
         ("files", json!({"files": {"f, g": {}}})),
         ("prompts", json!({"prompts": {}})),
         ("prompts", json!({"prompts": {"q": {}}})),
@@ -97,6 +108,7 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
         ("generator", json!({"generator": {"path": "/nix/store/h"}})),
         ("generator", json!({"generator": null})),
         ("dependencies", json!({"dependencies": ["t2"]})),
+        ("dependencies", json!({"dependencies": {"t2": "per-machine/a/t2"}})),
         ("recipients", json!({"recipients": []})),
     ] {
         let message = only_problem(&resolve(&[
@@ -314,8 +326,130 @@ fn undeclared_and_private_dependencies_are_refused() {
     assert_eq!(
         messages,
         [
-            "unknown dependency `nope`: a (nixos) does not declare it",
+            "unknown dependency `nope`: not an artifact of a (nixos), and not a shared one",
             "a shared artifact cannot depend on `own`, which is per-machine/a/own alone"
+        ]
+    );
+}
+
+/// What `web1/t` reads, by directory, with other targets besides: `ctrl` has its own `id` and shares `ca`.
+fn reads(dependencies: &Value, own: &Value) -> Result<Vec<(String, String)>, artifacts_plan::Problem> {
+    let mut artifacts = own.clone();
+    artifacts["t"] = artifact(&json!({"dependencies": dependencies}));
+    let resolved = resolve(&[
+        ("ctrl", json!({"id": artifact(&json!({})), "ca": shared(&json!({})), "a ${b}": artifact(&json!({}))})),
+        ("web1", artifacts),
+    ]);
+    if let Some(problem) = resolved.problems.into_iter().next() {
+        return Err(problem);
+    }
+    let instance = &resolved.instances[&"per-machine/web1/t".parse().unwrap()];
+    Ok(instance.dependencies.iter().map(|(directory, name)| (directory.to_string(), name.to_string())).collect())
+}
+
+#[test]
+fn a_dependency_is_of_the_target_or_shared_by_any_or_any_instance_by_its_full_name() {
+    let none = json!({});
+    for (dependencies, own, expected) in [
+        (json!(["id"]), json!({"id": artifact(&json!({}))}), vec![("id", "per-machine/web1/id")]),
+        (json!(["ca"]), none.clone(), vec![("ca", "shared/ca")]),
+        (json!(["ca"]), json!({"ca": artifact(&json!({}))}), vec![("ca", "per-machine/web1/ca")]),
+        (json!({"of.ctrl": "per-machine/ctrl/id"}), none.clone(), vec![("of.ctrl", "per-machine/ctrl/id")]),
+        (json!({"a": "shared/ca", "b": "ca"}), none.clone(), vec![("a", "shared/ca"), ("b", "shared/ca")]),
+        (json!({"a": "id"}), json!({"id": artifact(&json!({}))}), vec![("a", "per-machine/web1/id")]),
+    ] {
+        let found = reads(&dependencies, &own).unwrap();
+        let found: Vec<(&str, &str)> = found.iter().map(|(of, name)| (of.as_str(), name.as_str())).collect();
+        assert_eq!(found, expected, "{dependencies}");
+    }
+}
+
+#[test]
+fn a_dependency_that_is_none_is_told_how_to_be_one() {
+    for (dependencies, message, hint) in [
+        (
+            json!(["ca", "per-machine/ctrl/id"]),
+            "`dependencies` lists artifacts, but per-machine/ctrl/id is an instance",
+            "write `dependencies = { ca = \"ca\"; id = \"per-machine/ctrl/id\"; };`",
+        ),
+        (
+            json!(["ctrl/id"]),
+            "invalid dependency `ctrl/id`",
+            "write `dependencies = { id = \"per-machine/ctrl/id\"; };`",
+        ),
+        (
+            json!({"x": "ctrl/a ${b}", "y z": "ca"}),
+            "invalid dependency `ctrl/a ${b}`",
+            "write `dependencies = { x = \"per-machine/ctrl/a \\${b}\"; \"y z\" = \"ca\"; };`",
+        ),
+        (
+            json!(["gone/id"]),
+            "invalid dependency `gone/id`",
+            "write an artifact, per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT",
+        ),
+        (
+            json!(["id"]),
+            "unknown dependency `id`: not an artifact of web1 (nixos), and not a shared one",
+            "to read that of another target, write `dependencies = { id = \"per-machine/ctrl/id\"; };`",
+        ),
+        (
+            json!(["tt"]),
+            "unknown dependency `tt`: not an artifact of web1 (nixos), and not a shared one",
+            "declare `artifacts.store.tt` there, or remove it from `dependencies`",
+        ),
+        (
+            json!({"i": "per-machine/ctlr/id"}),
+            "unknown dependency per-machine/ctlr/id: no target declares it",
+            "did you mean per-machine/ctrl/id?",
+        ),
+        (
+            json!({"i": "shared/something-else"}),
+            "unknown dependency shared/something-else: no target declares it",
+            "declare `artifacts.store.something-else` there, or remove it from `dependencies`",
+        ),
+        (
+            json!({"i": "per-machine/../id"}),
+            "invalid dependency `per-machine/../id`",
+            "write an artifact, per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT",
+        ),
+    ] {
+        let problem = reads(&dependencies, &json!({})).unwrap_err();
+        assert_eq!((problem.message.as_str(), problem.hint.as_str()), (message, hint), "{dependencies}");
+    }
+}
+
+#[test]
+fn what_a_failed_target_may_declare_is_unknown_and_no_mistake() {
+    use artifacts_declared::TargetKind::{HomeManager, Nixos};
+    let targets = [("web1", json!({"t": artifact(&json!({"dependencies": {"i": "per-machine/ctrl/id"}}))}))];
+    let failed = |kind, name: &str| vec![(kind, name.to_owned())];
+    for (unevaluated, is_unknown) in [
+        (failed(Nixos, "ctrl"), true),
+        // It may be a container inside.
+        (failed(Nixos, "web2"), true),
+        (failed(HomeManager, "ctrl"), false),
+        (vec![], false),
+    ] {
+        let mut resolved = resolve(&targets);
+        let unknown = resolved.take_unknown(&EntryOwners::new(&spec(&targets), unevaluated));
+        assert_eq!(unknown.keys().any(|name| name.to_string() == "per-machine/ctrl/id"), is_unknown);
+        assert_eq!(resolved.problems.is_empty(), is_unknown);
+        assert_eq!(resolved.instances.len(), 1, "what it is itself stays known");
+    }
+}
+
+#[test]
+fn a_circle_over_two_machines_is_shown() {
+    let of =
+        |target: &str| json!({"t": artifact(&json!({"dependencies": {"other": format!("per-machine/{target}/t")}}))});
+    let (ordered, problems) = order(&resolve(&[("a", of("b")), ("b", of("a"))]).instances);
+    assert!(ordered.is_empty());
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "dependency cycle: per-machine/b/t -> per-machine/a/t -> per-machine/b/t",
+            "dependency cycle: per-machine/a/t -> per-machine/b/t -> per-machine/a/t"
         ]
     );
 }

@@ -83,11 +83,11 @@ fn what_means_nothing_is_an_error_with_what_was_meant() {
         ("per-machine/web3/", "did you mean `per-machine/web1/`?"),
         ("per-machine/web1/atic", "did you mean `per-machine/web1/attic`?"),
         ("sharde/ca", "did you mean `shared/ca`?"),
-        ("backup", "`artifacts list` lists all names"),
-        ("", "`artifacts list` lists all names"),
-        ("/", "`artifacts list` lists all names"),
-        ("*/backup", "`artifacts list` lists all names"),
-        ("web1/attic/env/x", "`artifacts list` lists all names"),
+        ("backup", "`artifacts status --all` lists all names"),
+        ("", "`artifacts status --all` lists all names"),
+        ("/", "`artifacts status --all` lists all names"),
+        ("*/backup", "`artifacts status --all` lists all names"),
+        ("web1/attic/env/x", "`artifacts status --all` lists all names"),
     ] {
         let expected = format!("! no artifact matches this selector; {meant_instead}");
         assert_eq!(meant(&FLEET, selector), expected, "{selector}");

@@ -82,10 +82,14 @@ impl<'a> Screen<'a> {
         Ok(tty.write_all(text.as_bytes())?)
     }
 
-    /// Writes a line above the row.
+    /// Writes a line above the row; one that is too long is broken between words.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Error> {
-        self.above += rows(text, self.columns());
-        self.write(&format!("{text}\n"))
+        let columns = self.columns();
+        for line in broken(text, columns) {
+            self.above += rows(&line, columns);
+            self.write(&format!("{line}\n"))?;
+        }
+        Ok(())
     }
 
     /// Begins the row. A long name is no part of it, nor is that of several lines.
@@ -268,9 +272,51 @@ fn common(one: &str, two: &str) -> usize {
     same
 }
 
+/// Breaks a line between words, so that each part fits into so many columns; all are indented as the first one is. A word that does
+/// not fit stays whole.
+fn broken(text: &str, columns: usize) -> Vec<String> {
+    let indent = " ".repeat(text.len() - text.trim_start_matches(' ').len());
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    // Each word has the blanks before it.
+    let mut rest = text;
+    while !rest.is_empty() {
+        let blanks = rest.len() - rest.trim_start_matches(' ').len();
+        let end = rest[blanks..].find(' ').map_or(rest.len(), |at| blanks + at);
+        let (word, next) = rest.split_at(end);
+        if !line.trim_start().is_empty() && line.width() + word.width() > columns {
+            lines.push(std::mem::replace(&mut line, indent.clone()));
+            line.push_str(word.trim_start_matches(' '));
+        } else {
+            line.push_str(word);
+        }
+        rest = next;
+    }
+    lines.push(line);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
-    use super::rows;
+    use unicode_width::UnicodeWidthStr as _;
+
+    use super::{broken, rows};
+
+    #[test]
+    fn a_long_line_is_broken_between_words_and_nowhere_else() {
+        let text = "  2 of 5   web1/a   Is this a question of many words that fits nowhere? [y/N]";
+        for columns in 1..100 {
+            let lines = broken(text, columns);
+            assert!(lines.iter().all(|line| line.starts_with("  ")), "{columns}: {lines:?}");
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(lines.iter().flat_map(|line| words(line)).collect::<Vec<_>>(), words(text), "{columns}");
+            let is_one = |line: &String| words(line).len() == 1;
+            assert!(lines.iter().all(|line| line.width() <= columns || is_one(line)), "{columns}: {lines:?}");
+        }
+        assert_eq!(broken(text, 100), [text]);
+        assert_eq!(broken("", 5), [""]);
+        assert_eq!(broken("a  b", 3), ["a", "b"]);
+    }
 
     #[test]
     fn a_line_takes_as_many_rows_as_the_terminal_breaks_it_into() {

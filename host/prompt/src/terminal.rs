@@ -211,7 +211,7 @@ impl Terminal {
     /// # Errors
     /// When the terminal fails.
     pub fn message(&mut self, text: &str) -> Result<(), Error> {
-        self.say(&format!("{}\n", terminal(text)))
+        Screen::new(&self.tty, self.options)?.line(&terminal(text))
     }
 
     fn leave_if_interrupted<T>(&mut self, result: Result<T, Error>, words: &str) -> Result<T, Error> {

@@ -286,18 +286,20 @@ fn a_narrow_terminal_shows_all_of_it() {
     desk.types("s3cret-and-much-more-of-it");
     desk.stands(&[
         "1 of 1   shared/smtp",
-        "   pin",
+        "pin",
         "         0123456789",
-        "and more text of it",
-        "         hidden; ent",
-        "er it twice",
+        "         and more",
+        "         text of it",
+        "         hidden;",
+        "         enter it",
+        "         twice",
         "pin: ••••••••••••••",
         "Enter accept",
     ]);
     desk.types("\r");
     desk.stands_at("again:");
     desk.types("s3cret-and-much-more-of-it\r");
-    desk.stands(&["1 of 1   shared/smtp", "   pin", "         26 characte", "rs"]);
+    desk.stands(&["1 of 1   shared/smtp", "pin", "         26", "         characters"]);
     asking.join().unwrap().unwrap();
 }
 

@@ -81,6 +81,20 @@ pub fn make_dir(dir: impl AsFd, name: &str) -> Result<OwnedFd, IrregularFile> {
     open_dir(dir, name)
 }
 
+/// Creates a directory, or opens the one that was created before. Returns whether it is new.
+///
+/// # Errors
+/// If there is something else, or the operating system reports an error.
+pub fn make_or_open_dir(dir: impl AsFd, name: &str) -> Result<(OwnedFd, bool), IrregularFile> {
+    match make_dir(&dir, name) {
+        Ok(inner) => Ok((inner, true)),
+        Err(IrregularFile::Io(error)) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Ok((open_dir(dir, name)?, false))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Opens a directory for reading, and first gives its owner the permissions that are missing.
 ///
 /// # Errors

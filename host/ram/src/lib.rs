@@ -16,7 +16,7 @@ mod rights;
 
 pub use cleanup::clear;
 pub use error::{Error, IrregularFile};
-pub use file::{make_dir, open_dir, read, unlock, write_new};
+pub use file::{make_dir, make_or_open_dir, open_dir, read, unlock, write_new};
 pub use private_dir::{PrivateDir, remove_all};
 pub use process::no_core_dumps;
 pub use ram::Ram;

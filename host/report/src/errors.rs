@@ -53,10 +53,13 @@ fn error(failure: &Failure, subjects: &[&str], style: &Style) -> String {
     if subjects.len() <= NAMED {
         return message(label, &subject(subjects, backend, style), failure, style);
     }
+    let names = listed_up_to(subjects, NAMED);
+    if failure.details.comparison.found.is_some() {
+        return message(label, &subject(&[&names], backend, style), failure, style);
+    }
     let count = counted(subjects.len(), noun(subjects));
     let mut failure = failure.clone();
-    let found = failure.details.comparison.found.take().map_or_else(String::new, |found| format!("{found}; in "));
-    failure.details.comparison.found = Some(format!("{found}{}", listed_up_to(subjects, NAMED)));
+    failure.details.comparison.found = Some(names);
     message(label, &subject(&[&count], backend, style), &failure, style)
 }
 
@@ -164,6 +167,11 @@ mod tests {
         assert_eq!(shown(&named(3)), three);
         let many = "error: 60 artifacts: unknown backend `vault`\n  found: shared/0, shared/1, shared/2 and 57 more\n  hint:  register it\n";
         assert_eq!(shown(&named(60)), many);
+        let found = Comparison { found: Some("no key".to_owned()), expected: None };
+        let many: Vec<Failure> = named(60).into_iter().map(|one| one.compared(found.clone())).collect();
+        let many = shown(&many);
+        assert!(many.starts_with("error: shared/0, shared/1, shared/2 and 57 more: unknown backend"), "{many}");
+        assert!(many.contains("\n  found: no key\n"), "{many}");
     }
 
     #[test]

@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use artifacts_plan::RecipientDelta;
 use artifacts_text::{counted, listed, terminal};
 
-use crate::{InstanceRow, Report, RowAction, Style, diff, recipient_page};
+use crate::{InstanceRow, RecipientNames, Report, RowAction, Style, diff, recipient_page};
 
 /// A file that is written, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +84,12 @@ impl FileChange {
         format!("{}: {}", self.file, parts.join(", "))
     }
 
-    /// `env: 2 recipients`, `cert: public`: what it would be, as a person reads it.
-    pub(crate) fn brief(&self) -> String {
+    /// `env: 2 recipients`, `env: +mail1`, `cert: public`: what it would be, as a person reads it.
+    pub(crate) fn brief(&self, names: &RecipientNames) -> String {
         let Some(after) = &self.after else { return format!("{}: removed", self.file) };
         let kind = self.kind(after);
-        let recipients = self.recipients(after).filter(|_| after.is_secret());
+        let recipients = || self.recipients(after).filter(|_| after.is_secret());
+        let recipients = self.changed(after, names).or_else(recipients);
         let parts: Vec<String> = match recipients {
             Some(recipients) if kind == "secret" => vec![recipients],
             recipients => std::iter::once(kind).chain(recipients).collect(),
@@ -119,6 +121,14 @@ impl FileChange {
         let before = self.before.as_ref().and_then(Side::recipients).filter(|before| *before != after);
         let changes = before.map_or_else(String::new, |before| format!("{} -> ", before.len()));
         Some(format!("{changes}{}", counted(after.len(), "recipient")))
+    }
+
+    /// Who joins and who leaves, where some do.
+    fn changed(&self, after: &Side, names: &RecipientNames) -> Option<String> {
+        let (before, after) = self.before.as_ref().and_then(Side::recipients).zip(after.recipients())?;
+        let delta = RecipientDelta { joined: after - before, left: before - after, ..RecipientDelta::default() };
+        let changed = names.changed(&delta, false);
+        Some(changed).filter(|changed| !changed.is_empty())
     }
 
     fn size(&self, after: &Side) -> Option<String> {

@@ -45,7 +45,7 @@ pub use recipient_page::{changed_secrets, recipient_page, recipient_summary};
 pub use recipients::{EVERYONE, RecipientChange};
 pub use restorable::{RestorableEntry, restorable};
 pub use result_page::NowStale;
-pub use status_page::RowFilter;
+pub use status_page::{RowFilter, days};
 pub use style::{ReportPage, Style};
 pub use text::{field, note, warning};
 pub use trashed::{TrashedEntry, trashed};
@@ -290,6 +290,15 @@ impl Report {
         self.now_stale.retain(|stale| self.rows.get(&stale.name).is_none_or(|row| row.done.is_none()));
         self.is_complete |= later.is_complete;
         self.answer_requests.extend(later.answer_requests);
+    }
+
+    /// Adds the failures that are not there yet.
+    pub fn add_errors(&mut self, failures: impl IntoIterator<Item = Failure>) {
+        for failure in failures {
+            if !self.errors.contains(&failure) {
+                self.errors.push(failure);
+            }
+        }
     }
 
     /// 1 when something failed, else 3 when work is left, else 0.

@@ -10,7 +10,8 @@ use crate::layout::{Below, GREEN, Line, YELLOW, layout};
 use crate::status_page::{are_many, one_of_many};
 use crate::style::sections;
 use crate::{
-    FileChange, Hint, InstanceRow, Report, ReportPage, RestorableEntry, RowAction, Style, restorable, trashed,
+    FileChange, Hint, InstanceRow, RecipientNames, Report, ReportPage, RestorableEntry, RowAction, Style, restorable,
+    trashed,
 };
 
 /// A stored instance that became stale by what was done to a dependency.
@@ -61,7 +62,7 @@ impl Report {
         let mut lines = Vec::new();
         for rows in by_action.into_values() {
             let line = |(name, row, action): &(&InstanceName, &InstanceRow, RowAction)| {
-                (InstanceName::clone(name), line(name, row, *action, style))
+                (InstanceName::clone(name), line(name, row, *action, (&self.names, style)))
             };
             let (plain, others): (Vec<_>, Vec<_>) = rows.iter().map(line).partition(|(_, line)| line.below.is_empty());
             if are_many(plain.len(), style) {
@@ -98,10 +99,10 @@ impl Report {
     }
 }
 
-fn line(name: &InstanceName, row: &InstanceRow, action: RowAction, style: &Style) -> Line {
+fn line(name: &InstanceName, row: &InstanceRow, action: RowAction, (names, style): (&RecipientNames, &Style)) -> Line {
     let recipients = || row.recipients.filter(|count| *count > 0).map(|count| counted(count, "recipient"));
     let last: Vec<String> = if action.is_to_come() {
-        let files = row.files.iter().map(FileChange::brief);
+        let files = row.files.iter().map(|file| file.brief(names));
         let prompts = (!row.prompts.is_empty()).then(|| format!("prompts for {}", row.prompts.join(", ")));
         let replaces =
             row.replaces.map(|(files, bytes)| format!("replaces {} ({})", counted(files, "file"), size(bytes)));

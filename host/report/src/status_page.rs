@@ -64,9 +64,8 @@ impl Report {
         }
         lines.extend(alike(self.unstaged(style), style));
         lines.extend(self.orphans(style));
-        for word in ["blocked", "error"] {
-            lines.extend(alike(of(word), style));
-        }
+        lines.extend(alike(of("blocked"), style));
+        lines.extend(said_once(alike(of("error"), style)));
         lines
     }
 
@@ -239,8 +238,8 @@ impl Report {
     }
 }
 
-/// Says how long there is left: `9 days`.
-fn days(seconds: u64) -> String {
+/// Says how long so many seconds are: `9 days`.
+pub fn days(seconds: u64) -> String {
     match seconds / DAY {
         0 => "less than a day".to_owned(),
         days => counted(days, "day"),
@@ -271,6 +270,17 @@ fn alike(rows: Vec<(InstanceName, Line)>, style: &Style) -> Vec<Line> {
             lines.push(line);
         } else if shown.insert(key) {
             lines.push(one_of_many(line, names, style));
+        }
+    }
+    lines
+}
+
+/// Leaves out what stands below a row where an earlier one says the same.
+fn said_once(mut lines: Vec<Line>) -> Vec<Line> {
+    let mut said = BTreeSet::new();
+    for line in &mut lines {
+        if !said.insert(format!("{:?}", line.below)) {
+            line.below.clear();
         }
     }
     lines

@@ -1,8 +1,8 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_text::{shell_word, size};
+use artifacts_text::{shell_word, size, terminal};
 
-use crate::layout::{Line, RED, YELLOW, layout};
+use crate::layout::{Below, Line, RED, YELLOW, layout};
 use crate::status_page::are_many;
 use crate::{FileChange, RowAction, Style};
 
@@ -23,6 +23,15 @@ pub struct TrashedEntry {
     pub done: RowAction,
     /// Where it is in the trash, once it was moved there.
     pub trash: Option<String>,
+    /// Whether git still tracks it where it was, once it was moved.
+    pub is_tracked: bool,
+}
+
+impl TrashedEntry {
+    /// The trash that it was moved to.
+    fn trash_dir(&self) -> Option<&str> {
+        Some(self.trash.as_deref()?.rsplit_once('/')?.0)
+    }
 }
 
 /// Returns a row for each of them; nothing of none.
@@ -36,10 +45,8 @@ pub fn trashed(entries: &[TrashedEntry], style: &Style) -> String {
         let place = is_twice.then(|| format!("in {}", entry.storage));
         let name = entry.name.parse().map_or_else(|_| entry.name.clone(), |name| style.names.shorten(&name));
         // What could not be read was not recorded either.
-        let kept = entry.trash.as_ref().map(|trash| match entry.size {
-            Some(_) => format!("for 30 days: `artifacts restore {}`", shell_word(&name)),
-            None => format!("for 30 days in {trash}"),
-        });
+        let back = entry.size.map(|_| format!(": `artifacts restore {}`", shell_word(&name))).unwrap_or_default();
+        let kept = entry.trash.as_ref().map(|_| format!("for 30 days{back}"));
         let size = entry.size.map(|(_, bytes)| size(bytes));
         let contents = entry.contents.iter().filter_map(FileChange::goes).chain(size);
         let last: Vec<String> = match kept {
@@ -51,24 +58,35 @@ pub fn trashed(entries: &[TrashedEntry], style: &Style) -> String {
             paint: if entry.done.is_to_come() { YELLOW } else { RED },
             name,
             last: last.join(", "),
+            below: entry.trash.iter().filter(|_| style.verbose).cloned().map(Below::Text).collect(),
             ..Line::default()
         }
     };
     let lines: Vec<Line> = entries.iter().map(line).collect();
     // What is only asked about is shown whole.
-    match lines.as_slice() {
+    let rows = match lines.as_slice() {
         [first, ..] if are_many(lines.len(), style) && entries.iter().all(|entry| !entry.done.is_to_come()) => {
             let name = format!("{} entries for 30 days; -v lists them", lines.len());
             layout(&[Line { name, last: String::new(), ..first.clone() }], 0, style)
         }
         lines => layout(lines, 0, style),
+    };
+    rows + &kept_in(entries)
+}
+
+/// Says in which trash entries are, and what is left to do in git; nothing of entries that were not moved.
+fn kept_in(entries: &[TrashedEntry]) -> String {
+    let dirs: BTreeSet<&str> = entries.iter().filter_map(TrashedEntry::trash_dir).collect();
+    if dirs.is_empty() {
+        return String::new();
     }
+    let commit = if entries.iter().any(|entry| entry.is_tracked) { "; commit the removal" } else { "" };
+    let dirs = dirs.into_iter().map(|dir| terminal(dir).into_owned()).collect::<Vec<_>>().join(" and ");
+    format!("the trash is {dirs}{commit}\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::Side;
     use crate::testing::{plain, style};
@@ -84,6 +102,7 @@ mod tests {
             contents: vec![FileChange { file: "key".to_owned(), before, after: None }],
             done: if trash.is_some() { RowAction::Trashed } else { RowAction::WouldTrash },
             trash: trash.map(str::to_owned),
+            is_tracked: trash.is_some(),
         }
     }
 
@@ -92,15 +111,20 @@ mod tests {
         let shown = |entries: &[TrashedEntry]| plain(&trashed(entries, &style(80)));
         let one = "would trash  web2/tls       key (2 recipients), 788 B\n";
         assert_eq!(shown(&[entry("secrets", None)]), one);
-        let done = "trashed  web2/tls       for 30 days: `artifacts restore web2/tls`\n";
+        let done = "trashed  web2/tls       for 30 days: `artifacts restore web2/tls`\n\
+                    the trash is secrets/.artifacts/trash; commit the removal\n";
         assert_eq!(shown(&[entry("secrets", Some("secrets/.artifacts/trash/x"))]), done);
         let unread = TrashedEntry { size: None, ..entry("secrets", Some("secrets/.artifacts/trash/x")) };
-        let done = "trashed  web2/tls       for 30 days in secrets/.artifacts/trash/x\n";
-        assert_eq!(shown(&[unread]), done);
+        assert!(shown(&[unread]).starts_with("trashed  web2/tls       for 30 days\n"));
         let two = shown(&[entry("secrets", None), entry("vault", None)]);
         assert!(two.contains("in secrets, key") && two.contains("in vault, key"), "{two}");
-        let many = vec![entry("secrets", Some("x")); 31];
-        assert_eq!(shown(&many), "trashed  31 entries for 30 days; -v lists them\n");
+        let moved = entry("secrets", Some("secrets/.artifacts/trash/x"));
+        let unknown = TrashedEntry { is_tracked: false, ..moved.clone() };
+        assert!(shown(std::slice::from_ref(&unknown)).ends_with("the trash is secrets/.artifacts/trash\n"));
+        let verbose = plain(&trashed(&[unknown], &Style { verbose: true, ..style(80) }));
+        assert!(verbose.contains("\n         secrets/.artifacts/trash/x\n"), "{verbose}");
+        let many = shown(&vec![moved; 31]);
+        assert!(many.starts_with("trashed  31 entries for 30 days; -v lists them\nthe trash is "), "{many}");
         assert_eq!(shown(&[]), "");
     }
 }

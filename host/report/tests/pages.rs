@@ -364,3 +364,22 @@ fn nothing_of_a_repository_reaches_the_terminal_raw() {
         assert!(!text.contains("\u{1b}[2J") && !text.contains('\u{202e}') && text.contains("\\u{1b}"), "{text:?}");
     }
 }
+
+#[test]
+fn what_to_do_about_one_error_of_many_is_said_once() {
+    let why = "unknown backend `vault`";
+    let names = ["web1/a", "web2/a"].map(name);
+    let report = Report {
+        rows: names.clone().map(|name| (name, row(InstanceState::Error(why.to_owned())))).into(),
+        errors: names.map(|name| Failure::new(name.to_string(), why).hint(Some("register it"))).into(),
+        ..Report::default()
+    };
+    let drawn = "\
+error      web1/a         unknown backend `vault`
+           hint: register it
+error      web2/a         unknown backend `vault`
+
+2 artifacts: 2 error
+";
+    assert_eq!(status(&report, 80), drawn);
+}

@@ -27,6 +27,14 @@ pub(crate) fn is_own(root: &StoreDir, storage: &str) -> bool {
     root.open(storage).ok().flatten().and_then(read).is_some_and(|found| found == CONTENT)
 }
 
+/// Removes the file of a storage, by its path below the root, where it is as this program writes it.
+pub(crate) fn remove(disk: &Disk, root: &StoreDir, storage: &str) -> Result<(), Error> {
+    match root.open(storage)? {
+        Some(dir) if is_own(root, storage) => disk.remove("remove .gitattributes", &dir, NAME, FileKind::File),
+        _ => Ok(()),
+    }
+}
+
 /// Creates the file if there is none. An existing one is left as it is.
 pub(crate) fn make(disk: &Disk, storage: &StoreDir, staging: &StoreDir) -> Result<(), Error> {
     if storage.kind(NAME)?.is_some() {

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use cap_std::fs::File;
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::disk::Disk;
@@ -35,7 +35,7 @@ impl StorageLock {
     /// Takes the lock, and notes who holds it.
     ///
     /// # Errors
-    /// If another run holds it, or the file cannot be opened or written.
+    /// If another run holds it or just removed it, or the file cannot be opened or written.
     pub(crate) fn take(disk: &Disk, work_dir: &StoreDir, storage: &Storage) -> Result<Self, Error> {
         let path = work_dir.at(LOCK);
         let failed = |errno: Errno| Error::io(path.clone(), "lock", errno);
@@ -46,6 +46,10 @@ impl StorageLock {
             return Err(Error::HardLinks { path, links: stat.st_nlink });
         }
         match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+            // The run that held it took its storage back, and the lock with it.
+            Ok(()) if fstat(&file).map_err(failed)?.st_nlink == 0 => {
+                return Err(Error::Locked { storage: storage.path().to_owned(), pid: None });
+            }
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let mut text = String::new();

@@ -20,15 +20,18 @@ pub(crate) struct WorkDir {
     pub trash: StoreDir,
     /// Time up to which expired entries were removed from the trash.
     pub expired: Option<Time>,
+    /// Number of the last components of the storage's path that did not exist before.
+    created: usize,
     _lock: StorageLock,
 }
 
 impl WorkDir {
     /// Takes the lock, removes what crashed runs left, and tries what a commit needs.
     pub fn open(disk: &Disk, storage: &Storage, now: Time, keep: TrashPolicy) -> Result<Self, Error> {
-        let mut home = None;
+        let (mut home, mut created) = (None, 0);
         for part in storage.path().split('/') {
             let parent = home.as_ref().unwrap_or_else(|| storage.root().store_dir());
+            created += usize::from(parent.kind(part)?.is_none());
             home = Some(disk.make_lasting("make the storage", parent, part, 0o755)?);
         }
         let home = home.ok_or_else(|| Error::StorageName { storage: String::new(), why: "it is empty".to_owned() })?;
@@ -45,7 +48,30 @@ impl WorkDir {
         let expired = crate::trash::empty(disk, &work_dir, &trash, now, keep)?;
         probe(disk, &staging, &trash)?;
         attributes::make(disk, &home, &staging)?;
-        Ok(Self { storage: home, staging, trash, expired, _lock: lock })
+        Ok(Self { storage: home, staging, trash, expired, created, _lock: lock })
+    }
+
+    /// Removes a storage that was created for this lock, if nothing was stored under it.
+    pub fn take_back(&self, disk: &Disk, storage: &Storage) -> Result<(), Error> {
+        let root = storage.root().store_dir();
+        let mut entries = self.storage.entries()?;
+        entries.retain(|(name, kind)| name != WORK_DIR && !attributes::is_named(name, *kind));
+        if self.created == 0 || !entries.is_empty() || !self.trash.entries()?.is_empty() {
+            return Ok(());
+        }
+        attributes::remove(disk, root, storage.path())?;
+        // With the lock: who waits for it finds out, and creates it again.
+        disk.remove("remove the host's directory", &self.storage, WORK_DIR, FileKind::Directory)?;
+        let mut path = storage.path();
+        for _ in 0..self.created {
+            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let opened = if above.is_empty() { None } else { root.open(above)? };
+            if !disk.remove_empty("remove an unused storage", opened.as_ref().unwrap_or(root), name)? {
+                break;
+            }
+            path = above;
+        }
+        Ok(())
     }
 }
 

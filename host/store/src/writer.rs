@@ -115,6 +115,13 @@ impl Storage {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Whatever keeps it there, an empty storage does no harm.
+        let _ = self.work_dir.take_back(&self.disk, &self.storage);
+    }
+}
+
 impl Writer {
     /// Returns the storage.
     pub fn storage(&self) -> &Storage {

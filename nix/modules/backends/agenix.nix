@@ -3,6 +3,7 @@
   lib,
   config,
   options,
+  pkgs,
   ...
 }:
 let
@@ -18,8 +19,18 @@ let
 
   stored = _: file: "${file.name}.age";
 
-  # Where a unit makes the users, agenix' own unit comes after that one. On macOS it is a daemon, which nothing waits for.
-  afterUsers = config.systemd.sysusers.enable or false || config.services.userborn.enable or false;
+  # On macOS agenix is a daemon, which nothing waits for. Where a unit makes the users, its own unit comes after that one.
+  onNixos = entries.kind == "nixos";
+  inherit (entries) makesUsers;
+  isEarly = file: onNixos && makesUsers != [ ] && file.neededFor == "users";
+  earlyFiles = lib.concatMap (
+    artifact:
+    map (file: {
+      inherit artifact file;
+      stored = entries.storePath artifact (stored artifact file);
+    }) (lib.filter isEarly (keys.deployed artifact))
+  ) keys.mine;
+  early = "artifacts-agenix-for-users";
 
   render =
     artifact: file:
@@ -86,6 +97,7 @@ in
       artifacts.narrow.agenix = keys.narrow;
       artifacts.problems =
         keys.problems
+        ++ lib.optionals (makesUsers != [ ]) (keys.ofEach keys.early)
         ++ lib.optional (cfg.storeDir != null && cfg.storeDir != storage) (
           keys.problem [ ]
             "artifacts.config.agenix.storeDir: it has no effect; set artifacts.backends.agenix.storage = ${builtins.toJSON cfg.storeDir};, or remove it"
@@ -106,18 +118,31 @@ in
     }
     (lib.optionalAttrs (options.artifacts ? installers) {
       artifacts.installers.agenix.units =
-        if entries.kind == "nixos" then
-          [ "agenix-install-secrets.service" ]
+        if onNixos then
+          [ "agenix-install-secrets.service" ] ++ lib.optional (earlyFiles != [ ]) "${early}.service"
         else
           [ "agenix.service" ];
     })
     (lib.optionalAttrs (options ? age) {
       artifacts.rendering = lib.mkIf (keys.certain != [ ]) {
-        agenix.neededFor = [ "services" ] ++ lib.optional (entries.kind == "nixos" && !afterUsers) "users";
+        agenix.neededFor = [ "services" ] ++ lib.optional onNixos "users";
       };
       artifacts.expected = keys.expected stored;
-      age.secrets = keys.secrets render;
+      age.secrets = keys.secrets (file: !isEarly file) render;
       age.identityPaths = lib.mkIf (cfg.identityPaths != null) cfg.identityPaths;
+    })
+    (lib.optionalAttrs (options ? age && options ? systemd.services) {
+      systemd.services.${early} = lib.mkIf (earlyFiles != [ ]) (
+        import ./agenix-for-users.nix {
+          inherit
+            lib
+            config
+            pkgs
+            makesUsers
+            ;
+          files = earlyFiles;
+        }
+      );
     })
   ];
 }

@@ -28,7 +28,7 @@ let
       );
 
   # No unit comes before an activation script, which makes users where no unit does.
-  unitMakesUsers = config.systemd.sysusers.enable or false || config.services.userborn.enable or false;
+  unitMakesUsers = cfg._lib.makesUsers != [ ];
 
   # Why nothing here would make them.
   noUnits =

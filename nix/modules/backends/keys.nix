@@ -71,9 +71,10 @@ let
       in
       lib.filter (key: lib.elem key named) cfg.publicUserKeys;
   };
+  # What is shared may be deployed to another target: only the command knows.
   noAdminKey =
     artifact:
-    lib.optionals ((of artifact).publicUserKeys == [ ]) (map (
+    lib.optionals (!artifact.shared && (of artifact).publicUserKeys == [ ]) (map (
       file:
       fault artifact [
         "files"
@@ -97,6 +98,26 @@ let
             lib.concatMapStringsSep ", " label forTarget
           }"
       );
+
+  # A tool that installs files before there are users gives them to root alone.
+  early =
+    artifact:
+    map
+      (
+        file:
+        fault artifact [
+          "files"
+          file.name
+          "owner"
+        ] "it is deployed before users exist; remove owner and group"
+      )
+      (
+        lib.filter (
+          file:
+          file.neededFor == "users"
+          && (file.owner or "root" != "root" || file.group or entries.rootGroup != entries.rootGroup)
+        ) (deployed artifact)
+      );
 in
 {
   inherit
@@ -108,6 +129,7 @@ in
     certain
     ofEach
     deployed
+    early
     hasHostKey
     narrow
     of
@@ -156,12 +178,12 @@ in
 
   # A slash, because it is in no name: `a-b`/`c` and `a`/`b-c` stay apart.
   secrets =
-    render:
+    installs: render:
     lib.listToAttrs (
       lib.concatMap (
         artifact:
         map (file: lib.nameValuePair "${artifact.name}/${file.name}" (render artifact file)) (
-          deployed artifact
+          lib.filter installs (deployed artifact)
         )
       ) mine
     );

@@ -17,14 +17,22 @@ let
   };
   inherit (keys) cfg entries;
 
-  # In which file of the entry a declared file is: the backend's own layout.
-  formatOf = artifact: (keys.of artifact).format;
+  # In which file of the entry a declared file is: the backend's own layout. What is not deployed to all targets of a shared artifact
+  # has a file of its own.
+  declaredFormat = artifact: (keys.of artifact).format;
+  binary = file: "${file.name}.sops";
+  formatOf =
+    artifact: file:
+    if artifact.shared && entries.exists artifact (binary file) then
+      "binary"
+    else
+      declaredFormat artifact;
   stored =
     artifact: file:
     let
-      format = formatOf artifact;
+      format = formatOf artifact file;
     in
-    if format == "binary" then "${file.name}.sops" else "secrets.sops.${format}";
+    if format == "binary" then binary file else "secrets.sops.${format}";
 
   # sops-nix has options for owners and units on machines only, and on darwin none for units.
   onMachine = entries.kind != "home-manager";
@@ -87,7 +95,7 @@ let
     artifact: file:
     {
       sopsFile = entries.storePath artifact (stored artifact file);
-      format = formatOf artifact;
+      format = formatOf artifact file;
       # The default is a name with a slash, which would mean a nested map.
       key = file.name;
       inherit (file) mode;
@@ -115,26 +123,6 @@ let
       useless "publicUserKeys"
     );
 
-  # sops-nix installs these before there are users, and says so without naming ours.
-  early =
-    artifact:
-    map
-      (
-        file:
-        keys.fault artifact [
-          "files"
-          file.name
-          "owner"
-        ] "it is deployed before users exist; remove owner and group"
-      )
-      (
-        lib.filter (
-          file:
-          file.neededFor == "users"
-          && (file.owner or "root" != "root" || file.group or entries.rootGroup != entries.rootGroup)
-        ) (keys.deployed artifact)
-      );
-
   reserved =
     artifact:
     map
@@ -145,12 +133,12 @@ let
             "files"
             file.name
           ]
-          "`${file.name}` cannot be a key in a ${formatOf artifact} file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\""
+          "`${file.name}` cannot be a key in a ${declaredFormat artifact} file of sops; rename it, or set artifacts.config.sops-nix.format = \"binary\""
       )
       (
         lib.filter (
           file:
-          formatOf artifact != "binary"
+          declaredFormat artifact != "binary"
           && (
             lib.elem file.name [
               "sops"
@@ -186,7 +174,7 @@ in
       artifacts.problems =
         keys.problems
         ++ rsaOnly
-        ++ keys.ofEach (artifact: early artifact ++ numbers artifact ++ reserved artifact);
+        ++ keys.ofEach (artifact: keys.early artifact ++ numbers artifact ++ reserved artifact);
     }
     (lib.optionalAttrs (options.artifacts ? installers) {
       artifacts.installers.sops-nix.notifies = onNixos;
@@ -204,7 +192,7 @@ in
         sops-nix.neededFor = [ "services" ] ++ lib.optional onNixos "users";
       };
       artifacts.expected = keys.expected stored;
-      sops.secrets = keys.secrets render;
+      sops.secrets = keys.secrets (_: true) render;
     })
   ];
 }

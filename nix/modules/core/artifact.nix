@@ -35,7 +35,7 @@ let
       default = false;
       description = ''
         Whether all targets that declare this artifact share one value. The declarations must be equal except for path, mode,
-        owner and group.
+        owner, group and deploy of the files.
       '';
       example = true;
     };
@@ -114,12 +114,15 @@ let
     };
 
     dependencies = mkOption {
-      type = types.listOf types.str;
+      type = types.either (types.listOf types.str) (types.attrsOf types.str);
       default = [ ];
       description = ''
-        Artifacts of this target that the generator reads, as `$in/<artifact>/<file>`. They are generated first.
+        Artifacts that the generator reads; they are generated first. A list has artifacts of this target, or shared ones of any target,
+        and their files are `$in/<artifact>/<file>`. A set has directories of `$in` with any instance, also of another machine or user.
+        You are always asked before a generator reads what another target has. A dependency adds no recipient to what is read, but the
+        generator can copy it into its own files.
       '';
-      example = [ "ca" ];
+      example = literalExpression ''{ ca = "shared/ca"; controller = "per-machine/ctrl/id"; }'';
     };
 
     validation = mkOption {

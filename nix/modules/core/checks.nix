@@ -99,10 +99,63 @@ let
         ]
       } = { };"
     ) (lib.attrNames (removeAttrs artifact.prompts (lib.attrNames artifact.files)))
-    ++ when (artifact.dependencies != [ ]) (
+    ++ map (
+      dependency:
       fault artifact [ "dependencies" ]
-        "nothing reads `${lib.head artifact.dependencies}`; set ${optionOf artifact [ "generator" ]}, or remove it"
-    );
+        "nothing reads `${dependency.text}`; set ${optionOf artifact [ "generator" ]}, or remove it"
+    ) (lib.take 1 (cfg._lib.dependencies artifact));
+
+  # Which of those that other targets share there are, only the command knows.
+  ofDependency =
+    artifact:
+    {
+      directory,
+      text,
+      own,
+    }:
+    let
+      here = fault artifact [ "dependencies" ];
+      isListed = lib.isList artifact.dependencies;
+      hasSlash = lib.hasInfix "/" text;
+      isInstance = builtins.match "((per-machine|per-user)/[^/]+|shared)/[^/]+" text != null;
+      form = lib.concatMapStringsSep " " (
+        name:
+        let
+          instance =
+            if lib.hasInfix "/" name && builtins.match "(per-machine|per-user|shared)/.*" name == null then
+              "per-machine/${name}"
+            else
+              name;
+        in
+        "${lib.strings.escapeNixIdentifier (lib.last (lib.splitString "/" name))} = ${lib.strings.escapeNixString instance};"
+      ) artifact.dependencies;
+    in
+    if isListed && hasSlash then
+      [
+        (here "a list names artifacts, but `${text}` is an instance; write `${
+          optionOf artifact [ "dependencies" ]
+        } = { ${form} };`")
+      ]
+    else if hasSlash && !isInstance then
+      [
+        (here "`${text}` is not an instance; use per-machine/<machine>/<artifact>, per-user/<user>/<artifact> or shared/<artifact>")
+      ]
+    else
+      lib.optionals (!isListed) (
+        badName artifact [
+          "dependencies"
+          directory
+        ] directory
+      )
+      ++ when (own != null && own.name == artifact.name) (
+        here "it depends on itself; remove `${directory}`"
+      )
+      ++ when (own == null && madeHere artifact && !given artifact) (
+        here "`${text}` is not on this target, where the generator runs (${artifact.backend}); use a backend that stores the artifact, or set a testValue for each of its files"
+      );
+
+  # Its files have fixed values, so its generator does not run.
+  given = artifact: lib.all (file: file.testValue != null) (lib.attrValues artifact.files);
 
   ofArtifact =
     artifact:
@@ -132,14 +185,7 @@ let
       here [ "backend" ]
         "no imported module deploys the files of `${artifact.backend}`; import artifacts.${output.${kind}}.${artifact.backend}"
     )
-    ++ lib.concatMap (
-      name:
-      when (name == artifact.name) (here [ "dependencies" ] "it depends on itself; remove `${name}`")
-      ++ when (!cfg.store ? ${name}) (
-        here [ "dependencies" ]
-          "unknown artifact `${name}`; declare artifacts.store.${name} on this target, or remove it"
-      )
-    ) artifact.dependencies
+    ++ lib.concatMap (ofDependency artifact) (cfg._lib.dependencies artifact)
     ++ lib.concatMap (ofFile artifact) (lib.attrValues artifact.files)
     ++ lib.concatMap (ofSettings artifact) (lib.attrNames artifact.backendConfig);
 
@@ -229,7 +275,13 @@ let
         file.name
         field
       ]
-      "`${file.${field}}` is an unknown ${what}, so the file will belong to root; declare users.${table}.${file.${field}}, or use EnvironmentFile or LoadCredential"
+      "`${file.${field}}` is an unknown ${what}, so the file will belong to root; declare users.${table}.${file.${field}}, or give the file to the service: ${
+        optionOf artifact [
+          "files"
+          file.name
+          "credentials"
+        ]
+      }"
     // {
       warning = true;
     };

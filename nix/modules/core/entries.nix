@@ -22,6 +22,32 @@ in
 rec {
   inherit kind;
 
+  # What the generator of an artifact reads: its directory in `$in`, its name, and the artifact of this target that it is; null for what
+  # another target has, if any.
+  dependencies =
+    artifact:
+    let
+      one =
+        directory: text:
+        let
+          name = lib.last (lib.splitString "/" text);
+          found = cfg.store.${name} or null;
+        in
+        {
+          inherit directory text;
+          own = if found != null && (name == text || found.instance == text) then found else null;
+        };
+    in
+    if lib.isList artifact.dependencies then
+      map (name: one name name) artifact.dependencies
+    else
+      lib.mapAttrsToList one artifact.dependencies;
+
+  # The units that make the users here; none where a script does, before any unit starts.
+  makesUsers =
+    lib.optional (config.systemd.sysusers.enable or false) "systemd-sysusers.service"
+    ++ lib.optional (config.services.userborn.enable or false) "userborn.service";
+
   # The path below the storage, which is the instance's name.
   instance = artifact: "${if artifact.shared then "shared" else own}/${artifact.name}";
 

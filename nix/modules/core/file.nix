@@ -32,7 +32,8 @@ let
       default = true;
       description = ''
         Whether to deploy the file to the target. If false, it is encrypted to the admins only, and artifacts that depend on this
-        one can read it: for example the private key of a certificate authority. At least one admin key must be set.
+        one can read it: for example the private key of a certificate authority. At least one admin key must be set. The targets of a
+        shared artifact may differ: the file is encrypted to the keys of those that it is deployed to, and to their admins.
       '';
       example = false;
     };

@@ -31,6 +31,7 @@ let
         ++ lib.filter (lib.hasSuffix ".service") (map (one: one.unit) (credentialsOf artifact))
       );
       inherit onTarget;
+      needs = map (dependency: dependency.own.name) (local artifact);
       early = lib.elem artifact.name early;
     };
 
@@ -51,7 +52,7 @@ let
       startSet = map (artifact: { key = artifact.name; }) (
         lib.filter (artifact: madeHere artifact && neededFor "users" artifact) (lib.attrValues cfg.store)
       );
-      operator = one: map (key: { inherit key; }) cfg.store.${one.key}.dependencies or [ ];
+      operator = one: map (dependency: { key = dependency.own.name; }) (local cfg.store.${one.key});
     }
   );
 
@@ -76,7 +77,18 @@ let
     };
 
   # What `artifacts activate` reads: this one target, with those generators in its closure that run on it.
-  needed = lib.concatMap (one: one.artifact.dependencies) (lib.filter (one: one.onTarget) artifacts);
+  needed = lib.concatMap (one: one.needs) (lib.filter (one: one.onTarget) artifacts);
+
+  # What another target has does not come here: where it is needed, that is a fault.
+  local = artifact: lib.filter (dependency: dependency.own != null) (cfg._lib.dependencies artifact);
+  dependencies =
+    artifact:
+    if lib.isList artifact.dependencies then
+      map (dependency: dependency.text) (local artifact)
+    else
+      lib.listToAttrs (
+        map (dependency: lib.nameValuePair dependency.directory dependency.text) (local artifact)
+      );
   plain = lib.filterAttrs (_: value: value != null);
   declaration =
     one:
@@ -99,7 +111,7 @@ let
     }
     # Of what is made elsewhere only the files matter.
     // lib.optionalAttrs one.onTarget {
-      inherit (one.artifact) dependencies;
+      dependencies = dependencies one.artifact;
       prompts =
         lib.mapAttrs (_: prompt: { inherit (prompt) type testValue; }) one.artifact.prompts
         // typed one.artifact;

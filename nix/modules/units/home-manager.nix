@@ -13,8 +13,8 @@ let
 
   hasSystemd = options ? systemd.user.services;
   # Who makes units by itself, as under macOS or without a session, has none of ours.
-  active =
-    cfg.store != { } && cfg.targetPackage != null && config.systemd.user.enable or true;
+  hasUnits = config.systemd.user.enable or true;
+  active = cfg.store != { } && cfg.targetPackage != null && hasUnits;
   makesHere = all.onTarget && cfg.package != null;
 
   dir = "${config.xdg.configHome}/artifacts";
@@ -41,7 +41,7 @@ let
   makes =
     one:
     let
-      needed = lib.filter (other: lib.elem other.artifact.name one.artifact.dependencies) artifacts;
+      needed = lib.filter (other: lib.elem other.artifact.name one.needs) artifacts;
     in
     {
       # It makes them itself where it has to, and fails on theirs. Nor does it stop with them: it was made of them once.
@@ -181,7 +181,7 @@ in
       );
     }
     (lib.optionalAttrs hasSystemd {
-      artifacts.problems = all.problems "systemd.user" defined;
+      artifacts.problems = lib.optionals hasUnits (all.problems "systemd.user" defined);
 
       xdg.configFile = lib.mkIf active (
         {

@@ -27,10 +27,7 @@ let
     "systemd-sysusers.service"
     "userborn.service"
   ];
-  # Those of them that this machine has.
-  makesUsers =
-    lib.optional (config.systemd.sysusers.enable or false) "systemd-sysusers.service"
-    ++ lib.optional (config.services.userborn.enable or false) "userborn.service";
+  inherit (cfg._lib) makesUsers;
 
   # Only looks: it needs nothing but what it looks at.
   looks = one: {
@@ -52,7 +49,7 @@ let
   makes =
     one:
     let
-      needed = lib.filter (other: lib.elem other.artifact.name one.artifact.dependencies) artifacts;
+      needed = lib.filter (other: lib.elem other.artifact.name one.needs) artifacts;
     in
     {
       # It makes them itself where it has to, and fails on theirs. Nor does it stop with them: it was made of them once.

@@ -271,7 +271,7 @@ pub const TEXTS: &[CommandText] = &[
     },
     CommandText {
         command: "backend",
-        description: &["Backends store entries. These commands show and prepare them; none of them calls one."],
+        description: &["Backends store entries. These commands show and prepare them, and call none."],
         examples: &[("artifacts backend list", "all backends")],
         exit: DONE,
         see_also: &[

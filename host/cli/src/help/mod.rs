@@ -14,7 +14,7 @@ use artifacts_plan::suggestion;
 use artifacts_report::Failure;
 use clap::Command;
 
-pub use page::{Page, pages};
+pub use page::{Page, pages, usage};
 pub use roff::roff;
 pub use screen::install;
 

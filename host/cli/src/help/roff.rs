@@ -9,7 +9,8 @@ pub fn roff(page: &Page) -> String {
     let mut out = Roff::new();
     let (title, section) = (page.name.to_uppercase(), page.section.to_string());
     let source = format!("artifacts {}", env!("CARGO_PKG_VERSION"));
-    out.control("TH", [title.as_str(), section.as_str(), "", source.as_str(), "artifacts manual"]);
+    // No date: an empty argument has to be quoted, or the next one takes its place.
+    out.control("TH", [title.as_str(), section.as_str(), "\"\"", source.as_str(), "artifacts manual"]);
     // No word is hyphenated and no blank is added: names and commands are copied from a page.
     out.control("nh", []).control("ad", ["l"]);
     for (heading, blocks) in &page.parts {

@@ -7,18 +7,23 @@ use clap::Command;
 use super::commands::{GROUPS, text};
 use super::page::{arguments, described, term, usage};
 use crate::console::Console;
+use crate::width::of_help;
 
 /// Columns of the names of options.
 const OPTION: usize = 21;
-/// The most columns of an example with text beside it.
+/// The most columns of an example with text beside it, and the least that is left for that.
 const EXAMPLE: usize = 45;
+const BESIDE: usize = 35;
 /// Columns of the names of commands.
-const COMMAND: usize = 13;
+const COMMAND: usize = 14;
+
+/// Columns of `Exit status:`.
+const EXIT: usize = 12;
 
 /// Gives every command its help: its own options first, and none of those that all have.
 pub fn install(root: Command, console: &Console) -> Command {
     fn below(command: Command, path: &[String], console: &Console) -> Command {
-        let help = if path.is_empty() { of_root(&command) } else { of_command(&command, path, console) };
+        let help = if path.is_empty() { of_root(&command, console) } else { of_command(&command, path, console) };
         command.override_help(help).mut_subcommands(|one| {
             let path = [path, &[one.get_name().to_owned()]].concat();
             below(one, &path, console)
@@ -33,7 +38,7 @@ pub fn render(root: &Command, path: &[String], console: &Console) -> Option<Stri
     for word in path {
         command = command.find_subcommand(word).filter(|one| !one.is_hide_set())?;
     }
-    Some(if path.is_empty() { of_root(root) } else { of_command(command, path, console) })
+    Some(if path.is_empty() { of_root(root, console) } else { of_command(command, path, console) })
 }
 
 /// Returns the options of every command, as a topic.
@@ -41,10 +46,10 @@ pub fn global(root: &Command, console: &Console) -> String {
     format!("Options of every command\n{}", listed(root, console))
 }
 
-fn of_root(root: &Command) -> String {
+fn of_root(root: &Command, console: &Console) -> String {
     let about = |name: &str| {
         let command = root.get_subcommands().find(|one| one.get_name() == name && !one.is_hide_set())?;
-        Some(format!("  {name:<COMMAND$}{}\n", command.get_about()?))
+        Some(console.field(&format!("  {name}"), COMMAND, &command.get_about()?.to_string()))
     };
     let mut help = format!("{}\n\nUsage: artifacts COMMAND [OPTIONS]\n", root.get_about().cloned().unwrap_or_default());
     for (title, names) in GROUPS {
@@ -80,14 +85,18 @@ fn of_command(command: &Command, path: &[String], console: &Console) -> String {
     help += &listed(command, console);
     let Some(text) = text(&words.join(" ")) else { return help };
     help += &examples(text.examples);
-    let _ = writeln!(help, "\nExit status: {}", text.exit);
-    help + &format!("Global options: artifacts help global     Manual: man artifacts-{}\n", words.join("-"))
+    let _ = write!(help, "\n{}", console.field("Exit status:", EXIT, text.exit));
+    let (global, manual) =
+        ("Global options: artifacts help global", format!("Manual: man artifacts-{}", words.join("-")));
+    let is_wide = global.len() + manual.len() + 5 <= of_help();
+    help + &format!("{global}{}{manual}\n", if is_wide { "     " } else { "\n" })
 }
 
 /// Command lines, with what each is for beside it, or below it if it is long.
 fn examples(examples: &[(&str, &str)]) -> String {
     let lengths = || examples.iter().map(|(line, _)| line.len());
-    let columns = lengths().filter(|length| *length <= EXAMPLE).max().unwrap_or_default();
+    let most = EXAMPLE.min(of_help().saturating_sub(BESIDE));
+    let columns = lengths().filter(|length| *length <= most).max().unwrap_or_default();
     let line = |(line, what): &(&str, &str)| {
         if line.len() <= columns {
             format!("  {line:<columns$}  {what}\n")

@@ -157,7 +157,7 @@ fn pages_are_roff_that_hides_nothing() {
     let pages = pages(&Cli::command());
     let files = pages.iter().find(|page| page.name == "artifacts-files").unwrap();
     let roff = roff(files);
-    assert!(roff.contains(".TH ARTIFACTS-FILES 5") && roff.contains(".SH \"EXIT STATUS\""), "{roff}");
+    assert!(roff.contains(".TH ARTIFACTS-FILES 5 \"\" \"artifacts ") && roff.contains(".SH \"EXIT STATUS\""), "{roff}");
     // A line of roff that begins with a period is a command.
     assert!(!roff.lines().any(|line| line.starts_with(".artifacts") || line.starts_with(".ssh")), "{roff}");
 }

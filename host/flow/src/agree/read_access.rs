@@ -2,19 +2,21 @@
 //!
 //! A generator is declared in the repository, and what it makes may be public, go out by the network, or be encrypted to a key of
 //! anyone who declared it. Asked is about whatever a dependency gives, but for what is made in the same run for the first time and
-//! of nothing that was there before: anyone who could declare who reads that could as well have declared what it is.
+//! of nothing that was there before: anyone who could declare who reads that could as well have declared what it is. What leaves the
+//! target is asked about in any case: who declares another target need not be who declares this one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Component;
 
-use artifacts_declared::{Generator, InstanceName};
+use artifacts_declared::{Generator, InstanceName, Recipients};
 use artifacts_digest::Hasher;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReadRequest};
 use artifacts_trust::{AcceptedRecipients, Checkout, CheckoutId, Trust};
 
 use super::allowed::{Allowed, Edge};
+use crate::look::names::Names;
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::run_state::Inputs;
@@ -47,14 +49,18 @@ impl ReadRequests {
             let mut untouched = true;
             for name in instance.dependencies.values() {
                 let edge = (step.name.clone(), name.clone());
-                let is_public = instances.get(name).is_some_and(|one| one.secret_files().next().is_none());
+                let dependency = instances.get(name);
+                let is_public = dependency.is_some_and(|one| one.secret_files().next().is_none());
+                let leaves = dependency.is_some_and(|one| instance.targets_without(one).next().is_some());
                 let is_stored = survey.found.get(name).is_some_and(|found| found.fingerprint.is_some());
                 let is_there = is_stored || made.contains(name) || inputs.has(name);
-                if readings.fresh.contains(name) || !is_there || is_public && !inputs.has(name) {
+                let needs_no_question = readings.fresh.contains(name) || is_public && !inputs.has(name);
+                if !is_there || needs_no_question && !leaves {
                     readings.free.insert(edge);
-                } else {
+                } else if let Some(dependency) = dependency {
                     untouched = false;
-                    readings.sought.insert(edge, reading(instance, name, survey, &*tools.evaluator));
+                    let names = survey.names(tools, Some(known));
+                    readings.sought.insert(edge, reading((instance, dependency), survey, &names, &*tools.evaluator));
                 }
             }
             // What a person types was there before.
@@ -114,17 +120,46 @@ fn in_repository(id: &CheckoutId, reading: &ReadRequest) -> serde_json::Value {
     serde_json::json!({"repository": id, "reading": reading.stored()})
 }
 
-fn reading(instance: &Instance, dependency: &InstanceName, survey: &Survey, evaluator: &dyn Evaluate) -> ReadRequest {
+fn reading(
+    (instance, dependency): (&Instance, &Instance),
+    survey: &Survey,
+    names: &Names<'_>,
+    evaluator: &dyn Evaluate,
+) -> ReadRequest {
     let recipients = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.recipients);
+    let targets: Vec<String> = instance.targets_without(dependency).map(ToString::to_string).collect();
+    let gaining = if targets.is_empty() { BTreeSet::new() } else { gaining(instance, dependency, survey) };
+    let gaining_names = names.of(&gaining);
     ReadRequest {
         dependent: instance.name.to_string(),
-        dependency: dependency.to_string(),
+        dependency: dependency.name.to_string(),
+        targets,
+        gaining: gaining.into_iter().map(|key| (key.clone(), gaining_names.name(&key))).collect(),
         generator: instance.artifact.generator.as_ref().map(|one| one.path.display().to_string()),
         sha256: instance.artifact.generator.as_ref().and_then(|generator| sha256(generator, evaluator)),
         network: instance.artifact.network,
         public: instance.public_files().map(ToString::to_string).collect(),
         recipients: recipients.map(|(file, of_file)| (file.to_string(), of_file.clone())).collect(),
     }
+}
+
+/// Who is a recipient of what an instance makes, and not of all that it is made of.
+fn gaining(instance: &Instance, dependency: &Instance, survey: &Survey) -> BTreeSet<String> {
+    // The same key in the form of another backend is no other one.
+    let converted = |key: &String| artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.clone());
+    let of = |name: &InstanceName| survey.found.get(name).map(|found| &found.recipients);
+    let made_of: Vec<BTreeSet<String>> = of(&dependency.name)
+        .into_iter()
+        .flatten()
+        .map(|(_, of_file)| of_file.iter().map(converted).collect())
+        .collect();
+    let reads_all = |key: &&String| {
+        let key = converted(key);
+        dependency.secret_files().next().is_none()
+            || !made_of.is_empty() && made_of.iter().all(|one| one.contains(&key))
+    };
+    let made = of(&instance.name).into_iter().flat_map(Recipients::of_all_files);
+    made.filter(|key| !reads_all(key)).cloned().collect()
 }
 
 /// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.

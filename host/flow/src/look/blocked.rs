@@ -11,11 +11,13 @@ use crate::run::Run;
 /// What the modules say of a public file that is not generated yet.
 const AWAITED: &str = "is not generated yet; run:";
 
-/// Adds to the rows of instances that wait for others which.
-pub(crate) fn mark(waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut Report) {
+/// Adds to the rows of instances that wait for others which, and which target has to evaluate for that.
+pub(crate) fn mark(run: &Run, waiting: &BTreeMap<InstanceName, InstanceName>, report: &mut Report) {
     for (name, reason) in waiting.iter().filter(|(name, reason)| name != reason) {
         if let Some(row) = report.rows.get_mut(name).filter(|row| row.state == InstanceState::Blocked) {
-            row.sentences.push(format!("waits for {reason}"));
+            let target = run.unknown.get(reason).map(|(kind, target)| (kind.as_str(), target));
+            let why = target.map(|(kind, target)| format!(": {kind} {target} failed to evaluate"));
+            row.sentences.push(format!("waits for {reason}{}", why.unwrap_or_default()));
             row.needs = Some(Need { instance: reason.clone(), file: None });
         }
     }

@@ -17,10 +17,26 @@ pub fn check_config(backend: &Name, schema: &ConfigSchema, instance: &Instance) 
         // A spec has nothing but JSON here.
         let config = serde_json::from_str(&target.config).unwrap_or(Value::Null);
         schema.check(&config).map_err(|misfit| {
-            let option = format!("artifacts.config.{backend}{}", misfit.place);
+            let option = option(backend, instance, &misfit.place);
             let why = format!("`{option}` of {} {} does not fit: {}", target.kind, target.name, misfit.why);
             failure::for_instance(instance, why)
                 .hint(Some(format!("correct `{option}` in the configuration of {}", target.name)))
         })
     })
+}
+
+/// Returns the option that sets a place of the configuration: the artifact's own, where it has one, or the target's.
+fn option(backend: &Name, instance: &Instance, place: &str) -> String {
+    let own = instance.artifact.backend_config.get(backend.as_str());
+    let is_of = |field: &String| {
+        place
+            .strip_prefix('.')
+            .and_then(|rest| rest.strip_prefix(field.as_str()))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    if own.is_some_and(|own| own.keys().any(is_of)) {
+        format!("artifacts.store.{}.backendConfig.{backend}{place}", instance.name.artifact())
+    } else {
+        format!("artifacts.config.{backend}{place}")
+    }
 }

@@ -9,11 +9,13 @@ use artifacts_store::{Entry, Storage};
 
 use super::adoptable::is_adoptable;
 use super::foreseeable::foreseeable_error;
+use super::index::is_conflict;
 use super::orphans::Orphan;
 use super::rekeyable::{unopenable, unretrievable, wants_rekey};
 use super::settable::unsettable;
 use super::steps::{GenerateScope, steps};
 use super::survey::{Survey, SurveyedInstance, survey};
+use super::undo::restoring;
 use crate::naming::bears;
 use crate::tools::Tools;
 use crate::tools::header_owners::HeaderOwners;
@@ -39,9 +41,13 @@ pub fn hints<'a>(
 ) -> BTreeMap<InstanceName, Vec<Hint>> {
     let mut owners = HeaderOwners::default();
     let mut hints = BTreeMap::new();
-    for instance in instances {
-        let Some(found) = survey.found.get(&instance.name) else { continue };
-        let about = About { declared, survey, instance, found, name: instance.name.to_string() };
+    let found = |instance: &'a Instance| Some((instance, survey.found.get(&instance.name)?));
+    let instances: Vec<_> = instances.filter_map(found).collect();
+    let is_unclear = |found: &SurveyedInstance| found.state.reasons().iter().any(|reason| reason.kind.is_unclear());
+    let unclear = instances.iter().filter(|(_, found)| is_unclear(found));
+    let undo = restoring(tools, unclear.map(|(instance, _)| *instance));
+    for (instance, found) in instances {
+        let about = About { declared, survey, instance, found, undo: &undo, name: instance.name.to_string() };
         let some = match &found.state {
             InstanceState::Absent => about.absent(),
             InstanceState::Stale(_) => about.stale(tools, &mut owners),
@@ -69,6 +75,8 @@ struct About<'a> {
     survey: &'a Survey,
     instance: &'a Instance,
     found: &'a SurveyedInstance,
+    /// What brings back what git has as it was stored.
+    undo: &'a BTreeMap<InstanceName, Hint>,
     name: String,
 }
 
@@ -145,13 +153,13 @@ impl About<'_> {
     fn unclear(&self, tools: &mut Tools, owners: &mut HeaderOwners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
         let place = self.place(tools).unwrap_or_default();
         let in_git = tools.root.path().ancestors().any(|above| above.join(".git").exists());
-        let conflict = self.found.state.reasons().iter().any(|reason| reason.message.contains("merge conflict"));
-        if conflict {
+        if self.found.state.reasons().iter().any(is_conflict) {
             let side = |side| Hint::command(Effect::Keeps, ["git", "checkout", side, "--", &place]);
             return vec![side("--ours"), side("--theirs")];
         }
         if is_adoptable(tools, self.survey, self.instance, owners) {
             let mut hints = vec![self.artifacts(Effect::Keeps, &["adopt", &self.name])];
+            hints.extend(self.undo.get(&self.instance.name).cloned());
             hints.extend(in_git.then(|| Hint::command(Effect::Reviews, ["git", "diff", "--", &place])));
             return hints;
         }
@@ -161,12 +169,9 @@ impl About<'_> {
         if let Some(hint) = self.other_name(tools, &place) {
             return vec![hint];
         }
-        // What this program never stored is in no commit that is known to be good.
-        let mut hints = Vec::new();
-        if self.found.receipt.is_some() && !in_git {
+        let mut hints = Vec::from_iter(self.undo.get(&self.instance.name).cloned());
+        if hints.is_empty() && self.found.receipt.is_some() {
             hints.push(Hint::text(Effect::Undoes, "restore it from a commit or a backup"));
-        } else if self.found.receipt.is_some() {
-            hints.push(Hint::command(Effect::Undoes, ["git", "restore", "--source", "COMMIT", "--", &place]));
         }
         let is_part = self.found.receipt.is_none() && kinds.contains(&ReasonKind::Files);
         if is_part && !kinds.contains(&ReasonKind::Format) {

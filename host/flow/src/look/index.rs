@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::Instance;
+use artifacts_plan::{Instance, Reason};
 use artifacts_report::Failure;
 use artifacts_store::{Difference, Staged, Storage, Warning};
 use artifacts_text::listed;
@@ -107,4 +107,9 @@ pub fn is_unstaged<'a>(tools: &Tools, instances: impl IntoIterator<Item = &'a In
 pub(crate) fn unstaged(tools: &Tools, instances: &[&Instance], indexed: &Indexed) -> Vec<String> {
     let open = |instance: &&&Instance| matches!(indexed.by_name.get(&instance.name), Some(Staged::No { .. }));
     instances.iter().filter(open).filter_map(|instance| intact(tools, instance)).collect()
+}
+
+/// Whether a reason is that a merge was not resolved.
+pub(crate) fn is_conflict(reason: &Reason) -> bool {
+    reason.message.contains("merge conflict")
 }

@@ -25,3 +25,4 @@ pub(crate) mod status;
 pub(crate) mod steps;
 pub(crate) mod survey;
 pub(crate) mod trash;
+pub(crate) mod undo;

@@ -8,7 +8,7 @@ use artifacts_report::{Effect, Hint, Report, Unstaged};
 use artifacts_store::Staged;
 use artifacts_text::{Explain, command_words};
 
-use super::index::{Indexed, compare_index, index_fault, is_stageable};
+use super::index::{Indexed, compare_index, index_fault, is_conflict, is_stageable};
 use crate::run::Run;
 use crate::tools::RunEvent;
 
@@ -51,11 +51,7 @@ fn read_index(run: &Run, report: &mut Report) -> Indexed {
         let staged = indexed.by_name.get(&instance.name)?;
         if staged.is_stored() { None } else { index_fault(instance, staged) }
     });
-    for failure in outside.chain(failures) {
-        if !report.errors.contains(&failure) {
-            report.errors.push(failure);
-        }
-    }
+    report.add_errors(outside.chain(failures));
     indexed
 }
 
@@ -63,22 +59,25 @@ fn add_sentences(run: &Run, report: &mut Report, indexed: &Indexed) {
     for (name, row) in report.rows.iter_mut().filter(|(_, row)| row.done.is_none()) {
         let Some(staged) = indexed.by_name.get(name) else { continue };
         let instance = run.instances.get(name);
-        // What was changed since it was stored is first accepted or undone.
+        // What was changed since it was stored is first accepted or undone, as its own row says.
         let is_stageable = instance.is_some_and(|instance| is_stageable(&run.tools, instance));
+        let is_told = match staged {
+            Staged::Conflict { .. } => row.state.reasons().iter().any(is_conflict),
+            _ => !is_stageable,
+        };
         row.sentences.extend(sentence(staged, is_stageable));
-        row.unstaged = unstaged(staged, is_stageable);
+        row.unstaged = if is_told { None } else { unstaged(staged) };
     }
 }
 
 /// Why git does not know an entry as it is stored, and what to do about it.
-fn unstaged(staged: &Staged, is_stageable: bool) -> Option<Unstaged> {
+fn unstaged(staged: &Staged) -> Option<Unstaged> {
     let hint = |command: &String| match command_words(&format!("`{command}`")) {
         Some(words) => Hint::command(Effect::Keeps, words),
         None => Hint::text(Effect::Keeps, format!("`{command}`")),
     };
     let (why, hints) = match staged {
         Staged::Yes | Staged::Sparse | Staged::Submodule { .. } | Staged::Deleted { .. } => return None,
-        Staged::No { .. } if !is_stageable => ("git does not have it as it is stored".to_owned(), Vec::new()),
         // A run that writes stages what an earlier one could not.
         Staged::No { command } => (
             "git does not track it, so Nix cannot see it".to_owned(),

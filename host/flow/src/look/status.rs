@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
-use artifacts_report::{Orphaned, Report};
-use artifacts_text::counted;
+use artifacts_report::{Orphaned, Report, days};
 
 use super::notes::add_hints;
 use super::orphans::Orphan;
@@ -15,11 +14,8 @@ use super::survey::{Survey, SurveyedInstance};
 use super::{blocked, staged};
 use crate::run::{Run, Selection, number_of};
 
-/// Length of a day, in seconds.
-const DAY: u64 = 24 * 60 * 60;
-
 /// So long before it expires, it is reported.
-const SOON: Duration = Duration::from_secs(14 * DAY);
+const SOON: Duration = Duration::from_hours(14 * 24);
 
 /// Returns the rows of the selected instances, with hints, and the orphaned entries.
 pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -> Report {
@@ -34,14 +30,10 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -
     report.errors.append(&mut survey.errors);
     add_hints(run, &survey, &mut report);
     add_orphans(run, selection, &mut report);
-    blocked::mark(&waiting, &mut report);
+    blocked::mark(run, &waiting, &mut report);
     for (name, left) in ages {
         if let Some(row) = report.rows.get_mut(&name).filter(|row| row.state == InstanceState::Present) {
-            let words = match left / DAY {
-                0 => "less than a day".to_owned(),
-                days => counted(days, "day"),
-            };
-            row.sentences.push(format!("expires in {words}"));
+            row.sentences.push(format!("expires in {}", days(left)));
             row.expires_in = Some(left);
         }
     }
@@ -101,5 +93,5 @@ fn waiting_for(run: &mut Run, survey: &mut Survey) -> BTreeMap<InstanceName, Ins
     let mut reach = run.with_dependencies(&absent);
     reach.retain(|name| !survey.found.contains_key(name));
     survey.found.extend(run.survey_instances(&reach).found);
-    waiting(&run.instances, &run.ordered, survey)
+    waiting(&run.instances, &run.ordered, &run.unknown, survey)
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Instance, InstanceState};
+use artifacts_plan::{Instance, InstanceState, TargetName};
 
 use super::survey::{Survey, SurveyedInstance};
 
@@ -94,19 +94,20 @@ fn may_follow(state: &InstanceState) -> bool {
 }
 
 /// What cannot be made before another evaluation, each with the instance that is the reason: what is blocked, what cannot be determined
-/// and is not stored, and whatever depends on one of those.
+/// and is not stored, and whatever depends on one of those or on what is `unknown`.
 pub fn waiting(
     instances: &BTreeMap<InstanceName, Instance>,
     ordered: &[InstanceName],
+    unknown: &BTreeMap<InstanceName, TargetName>,
     survey: &Survey,
 ) -> BTreeMap<InstanceName, InstanceName> {
-    let mut waiting = BTreeMap::new();
+    let mut waiting: BTreeMap<&InstanceName, &InstanceName> = unknown.keys().map(|name| (name, name)).collect();
     for name in ordered {
-        let dependencies = instances.get(name).into_iter().flat_map(|instance| instance.dependencies.values());
+        let mut dependencies = instances.get(name).into_iter().flat_map(|instance| instance.dependencies.values());
         let reason = if survey.found.get(name).is_some_and(waits) {
             Some(name)
         } else {
-            dependencies.into_iter().find_map(|dependency| waiting.get(dependency).copied())
+            dependencies.find_map(|dependency| waiting.get(dependency).copied())
         };
         waiting.extend(reason.map(|reason| (name, reason)));
     }

@@ -14,6 +14,7 @@ use super::elsewhere::Storages;
 use super::extras;
 use super::facts::facts;
 use super::mixed::mixed;
+use super::undo::{INCOMPLETE, hint_at_missing};
 use crate::failure;
 use crate::tools::{HeaderMemory, Phase, Tools};
 
@@ -25,8 +26,6 @@ const BATCH_BYTES: u64 = 64 << 20;
 /// The receipts of all instances, which are kept for the whole run, have at most so many bytes together: anyone who can push could
 /// otherwise fill the memory. Those of ten thousand instances with twenty recipients each take half of it.
 const RECEIPT_BYTES: u64 = 512 << 20;
-/// What to do where a part of an entry is missing.
-const MISSING: &str = "restore the missing files: `git status` names them; use `git restore` or a backup";
 
 /// What every instance is.
 #[derive(Default)]
@@ -109,6 +108,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     }
     survey.generations = generations;
     survey.name_recipients(tools);
+    hint_at_missing(tools, all, &mut survey.errors);
     tools.operator.phase(Phase::Idle);
     survey
 }
@@ -438,8 +438,9 @@ impl Survey {
             let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
             // A backend that looked and finds nothing of what is stored has no words for it.
             let missing = matches!(answer.said, Said::Checked { .. }) && look.facts.is_some();
-            let hint = answer.hint.clone().or(twofold).or_else(|| missing.then(|| MISSING.to_owned()));
-            self.errors.push(failure::for_instance(look.instance, why.clone()).hint(hint));
+            let failure = failure::for_instance(look.instance, why.clone()).hint(answer.hint.clone().or(twofold));
+            let kind = (missing && failure.hint.is_none()).then_some(INCOMPLETE);
+            self.errors.push(Failure { kind, ..failure });
         }
         let found = SurveyedInstance {
             state,
@@ -475,9 +476,8 @@ impl Survey {
     }
 
     fn fail(&mut self, instance: &Instance, why: &Failure) {
+        self.errors.push(failure::of_instance(instance, why.clone()));
         let found = SurveyedInstance::unknown(InstanceState::Error(why.message.clone()));
-        let Failure { subject, backend, .. } = failure::for_instance(instance, "");
-        self.errors.push(Failure { subject, backend, ..why.clone() });
         self.found.insert(instance.name.clone(), found);
     }
 

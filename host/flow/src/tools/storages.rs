@@ -6,7 +6,6 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{Storage, Warning, Writer};
-use artifacts_text::Explain;
 
 use super::{RunEvent, Tools};
 use crate::failure;
@@ -60,14 +59,10 @@ impl StorageWriters {
         if let Some(fault) = self.refused.get(&instance.name) {
             return Some(fault.clone());
         }
-        let (why, hint) = match self.by_storage.get(&tools.storage_of(instance)?)? {
-            Err(why) => (why.message.clone(), why.hint.clone()),
-            Ok(writer) => {
-                let error = writer.replaceable(&instance.name).err()?;
-                (error.to_string(), error.hint())
-            }
-        };
-        Some(failure::for_instance(instance, why).hint(hint))
+        match self.by_storage.get(&tools.storage_of(instance)?)? {
+            Err(why) => Some(failure::of_instance(instance, why.clone())),
+            Ok(writer) => writer.replaceable(&instance.name).err().map(|error| failure::about(instance, error)),
+        }
     }
 
     /// A storage, locked now if it is not yet.

@@ -59,7 +59,7 @@ impl Planned for Generate {
     }
 
     fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<GeneratePlan> {
-        let waiting = waiting(&run.instances, &run.ordered, survey);
+        let waiting = waiting(&run.instances, &run.ordered, &run.unknown, survey);
         let ready = selection.names.iter().filter(|name| !waiting.contains_key(*name)).cloned().collect();
         let steps = steps(&run.instances, &run.ordered, &ready, survey, self.wanted());
         survey.mark_blocked(&waiting, self.wanted());
@@ -72,7 +72,7 @@ impl Planned for Generate {
         let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
         let is_complete = selection.selectors.is_empty();
         let mut report = Report { errors, is_complete, ..run.rows(&names, survey) };
-        blocked::mark(&plan.details.waiting, &mut report);
+        blocked::mark(run, &plan.details.waiting, &mut report);
         if self.stale {
             add_hints(run, survey, &mut report);
         }

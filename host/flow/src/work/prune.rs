@@ -1,8 +1,11 @@
 //! Entries that no declaration owns go to the trash.
 
+use std::collections::BTreeSet;
+
 use artifacts_declared::InstanceName;
 use artifacts_plan::SelectorError;
 use artifacts_report::{Failure, Report, RowAction, TrashedEntry};
+use artifacts_store::Staged;
 use artifacts_text::agreeing;
 
 use crate::agree::{Ticket, Tickets, ask, refused};
@@ -157,7 +160,21 @@ impl<'r> Agreed<'r, Prune> {
                 Err(failure) => base.progress.drop_out(failure),
             }
         }
+        mark_tracked(&mut base);
         Written::new(base)
+    }
+}
+
+/// Marks what git still tracks of what was moved: its removal is to be committed.
+fn mark_tracked(base: &mut Base<'_>) {
+    let Base { run, report, .. } = base;
+    let moved =
+        || report.trashed.iter().map(|entry| (entry.storage.clone(), format!("{}/{}", entry.storage, entry.name)));
+    let (storages, entries): (BTreeSet<String>, Vec<String>) = moved().unzip();
+    let storages: Vec<String> = storages.into_iter().collect();
+    let found = run.tools.git.compare(&run.tools.root, &storages, &entries).entries;
+    for (entry, path) in report.trashed.iter_mut().zip(&entries) {
+        entry.is_tracked = matches!(found.get(path), Some(Staged::Deleted { .. }));
     }
 }
 
@@ -174,5 +191,6 @@ fn row(orphan: &Orphan, done: RowAction, trash: Option<String>) -> TrashedEntry 
         contents: orphan.contents.clone(),
         done,
         trash,
+        is_tracked: false,
     }
 }

@@ -99,7 +99,9 @@ impl Planned for Rekey {
 fn keep_decryptable(base: &mut Base<'_>) {
     let Base { run, survey, progress, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
-    progress.keep(instances, |instance| without_identity(tools, instance, survey.found.get(&instance.name)?));
+    let names = progress.names();
+    let mut failed = without_identity(tools, survey, names.iter().filter_map(|name| instances.get(name)));
+    progress.keep(instances, |instance| failed.remove(&instance.name));
 }
 
 /// Why an instance cannot be encrypted again, as far as can be determined without decrypting it.

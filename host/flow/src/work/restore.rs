@@ -247,11 +247,11 @@ fn show_restored(base: &mut Base<'_>, rows: BTreeMap<InstanceName, RestorableEnt
     base.report.errors.extend(survey.errors.iter().cloned());
     base.report.mark(&declared, RowAction::Restored);
     for (name, entry) in rows {
-        match base.report.rows.get_mut(&name) {
-            Some(row) => row.notes.extend(entry.notes.iter().cloned()),
-            None => {
-                base.report.orphaned.push(Orphaned::new(name.to_string(), entry.storage.clone(), entry.backend.clone()))
-            }
+        if let Some(row) = base.report.rows.get_mut(&name) {
+            row.notes.extend(entry.notes.iter().cloned());
+        } else {
+            let orphaned = Orphaned::new(name.to_string(), entry.storage.clone(), entry.backend.clone());
+            base.report.orphaned.push(orphaned);
         }
         base.report.restorable.push(entry);
     }

@@ -1,5 +1,7 @@
 //! Declarations, said in few words.
 
+use std::path::Path;
+
 use artifacts_declared::Spec;
 use serde_json::{Value, json};
 
@@ -116,6 +118,21 @@ impl Fleet {
         })
     }
 
+    /// What is in a directory of `$in`: an instance by its full name, or an artifact.
+    #[must_use]
+    pub fn reads(self, directory: &str, name: &str) -> Self {
+        self.with(|artifact| artifact["dependencies"][directory] = json!(name))
+    }
+
+    /// All its files stay off the machine.
+    #[must_use]
+    pub fn undeployed(self) -> Self {
+        self.with(|artifact| {
+            let files = artifact["files"].as_object_mut().unwrap();
+            files.values_mut().for_each(|file| file["deploy"] = json!(false));
+        })
+    }
+
     #[must_use]
     pub fn validation(self, value: &str) -> Self {
         self.with(|artifact| artifact["validation"] = json!(value))
@@ -127,6 +144,12 @@ impl Fleet {
         self.with(|artifact| artifact["maxAge"] = json!(seconds))
     }
 
+    /// Another generator than `/generator`.
+    #[must_use]
+    pub fn generated_by(self, path: &Path) -> Self {
+        self.with(|artifact| artifact["generator"] = json!({"path": path}))
+    }
+
     #[must_use]
     pub fn without_generator(self) -> Self {
         self.with(|artifact| artifact["generator"] = Value::Null)
@@ -135,6 +158,12 @@ impl Fleet {
     #[must_use]
     pub fn backend(self, name: &str) -> Self {
         self.with(|artifact| artifact["backend"] = json!(name))
+    }
+
+    /// It has settings of its own for the fake backend.
+    #[must_use]
+    pub fn own_config(self, settings: &Value) -> Self {
+        self.with(|artifact| artifact["backendConfig"] = json!({"fake": settings}))
     }
 
     /// It reads a public file that is not generated yet.

@@ -28,7 +28,7 @@ use artifacts_trust::{Checkout, KnownHeaders, Trust};
 pub use commands::*;
 pub use fleet::Fleet;
 #[allow(unused_imports, reason = "not every test file uses it")]
-pub use session::{Misbehavior, World};
+pub use session::{Misbehavior, TARGETS, World, age_file};
 
 /// The one backend that there is.
 pub const BACKEND: &str = "fake";
@@ -38,7 +38,7 @@ pub struct Desk {
     dir: tempfile::TempDir,
     /// What the backend is asked, answers and refuses to.
     pub world: Rc<RefCell<World>>,
-    /// What the operator answers, in order; a yes when there is none left.
+    /// What the operator answers, in order; a yes when there is none left, but tries again once.
     pub answers: Rc<RefCell<VecDeque<Answer>>>,
     /// What the operator was asked and told.
     pub said: Rc<RefCell<Vec<String>>>,
@@ -100,6 +100,11 @@ impl Desk {
         self.dir.path().join("state")
     }
 
+    /// What counts as the Nix store.
+    pub fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
     pub fn trash(&self) -> PathBuf {
         self.root().join("secrets/.artifacts/trash")
     }
@@ -124,7 +129,7 @@ impl Desk {
             checkout: checkout.clone(),
             git: Git { program: "git".into(), env: BTreeMap::default(), scratch: self.dir.path().to_owned() },
             backends: Box::new(FakeBackends::new(&self.world)),
-            evaluator: Box::new(FakeEvaluate(evaluations.into())),
+            evaluator: Box::new(FakeEvaluate { next: evaluations.into(), store: self.store() }),
             generators: self.generators.clone(),
             operator: Box::new(FakeOperator {
                 answers: self.answers.clone(),
@@ -180,6 +185,9 @@ impl Desk {
 /// The backend that stores nothing on this machine.
 pub const ON_TARGET: &str = "on-target";
 
+/// The same backend in a storage of its own, which has the same name.
+pub const VAULT: &str = "vault";
+
 pub struct FakeBackends(BTreeMap<Name, ReadyBackend>);
 
 impl FakeBackends {
@@ -187,9 +195,11 @@ impl FakeBackends {
         let (terms, storage) = (world.borrow().terms(), "secrets".to_owned());
         let session = session::FakeSession::new(world);
         let here = ReadyBackend::new(terms.clone(), storage.clone(), Some(Box::new(session)));
-        let on_target = ReadyBackend::new(terms, storage, None);
+        let on_target = ReadyBackend::new(terms.clone(), storage, None);
+        let session = session::FakeSession::new(world);
+        let vault = ReadyBackend::new(terms, VAULT.to_owned(), Some(Box::new(session)));
         let name = |name| Name::new(name).unwrap();
-        Self(BTreeMap::from([(name(BACKEND), here), (name(ON_TARGET), on_target)]))
+        Self(BTreeMap::from([(name(BACKEND), here), (name(ON_TARGET), on_target), (name(VAULT), vault)]))
     }
 }
 
@@ -216,11 +226,14 @@ impl Backends for FakeBackends {
     }
 }
 
-struct FakeEvaluate(VecDeque<Declared>);
+struct FakeEvaluate {
+    next: VecDeque<Declared>,
+    store: PathBuf,
+}
 
 impl Evaluate for FakeEvaluate {
     fn evaluate(&mut self) -> Result<Declared, Failure> {
-        let next = if self.0.len() > 1 { self.0.pop_front() } else { self.0.front().cloned() };
+        let next = if self.next.len() > 1 { self.next.pop_front() } else { self.next.front().cloned() };
         next.ok_or_else(|| Failure::new("", "nothing evaluates"))
     }
 
@@ -228,8 +241,8 @@ impl Evaluate for FakeEvaluate {
         BTreeMap::new()
     }
 
-    fn store_of(&self, _: &Path) -> Option<StorePath> {
-        None
+    fn store_of(&self, path: &Path) -> Option<StorePath> {
+        path.starts_with(&self.store).then(|| StorePath::from(self.store.clone()))
     }
 }
 
@@ -328,7 +341,10 @@ impl Operator for FakeOperator {
         if let Some(act) = meanwhile {
             act();
         }
-        Ok(self.answers.borrow_mut().pop_front().unwrap_or(Answer::Yes { by: "test" }))
+        let said = self.said.borrow();
+        let is_tried = said.iter().filter(|said| said.starts_with("try again")).count() > 1;
+        let usual = if is_tried { Answer::No } else { Answer::Yes { by: "test" } };
+        Ok(self.answers.borrow_mut().pop_front().unwrap_or(usual))
     }
 
     fn answer_faults(&self, prompts: &[DeclaredPrompt<'_>], _: bool) -> Vec<(Option<InstanceName>, Failure)> {

@@ -25,10 +25,13 @@ pub enum Misbehavior {
     Lie,
 }
 
+/// Stands for the targets that a file is deployed to, each a recipient by its name.
+pub const TARGETS: &str = "targets";
+
 /// What the backend knows and did.
 #[allow(clippy::struct_excessive_bools, reason = "each is true or not by itself")]
 pub struct World {
-    /// Whom files are encrypted to; for all the same.
+    /// Whom files are encrypted to; for all the same but for [`TARGETS`].
     pub recipients: Vec<String>,
     /// Whose they are, by its word.
     pub labels: BTreeMap<String, String>,
@@ -42,6 +45,13 @@ pub struct World {
     pub sees_plaintext: bool,
     /// Whether it reads secrets back.
     pub retrieves: bool,
+    /// Whether it has the host encrypt: beside each file an age file of its own then.
+    pub seals: bool,
+    /// How many age files there are so far.
+    pub sealed: usize,
+    /// Instances of which it rejects from then on what it wrote.
+    pub spoils: BTreeSet<String>,
+    spoiled: BTreeSet<String>,
     /// Whether it decrypts with the admin's identities.
     pub uses_identities: bool,
     /// Whether it writes all files of an instance or none.
@@ -66,6 +76,10 @@ impl Default for World {
             broken: BTreeSet::new(),
             sees_plaintext: false,
             retrieves: true,
+            seals: false,
+            sealed: 0,
+            spoils: BTreeSet::new(),
+            spoiled: BTreeSet::new(),
             uses_identities: false,
             needs_all: false,
             events: Vec::new(),
@@ -121,6 +135,11 @@ impl FakeSession {
     }
 }
 
+/// The age file of this number.
+pub fn age_file(number: usize) -> Vec<u8> {
+    format!("age-encryption.org/v1\n-> fake {number}\n--- fake\n").into_bytes()
+}
+
 fn failed() -> CallError {
     CallError::Failed(BackendFailure { kind: FailureKind::Internal, message: "it would not".to_owned(), hint: None })
 }
@@ -145,8 +164,14 @@ impl Session for FakeSession {
                 None => world.recipients.iter().cloned().collect(),
             };
             let name = |file: &SecretFile| file.name.parse().unwrap();
-            let recipients = instance.files.iter().map(|file| (name(file), recipients.clone())).collect();
-            let is_whole = instance.files.iter().all(|file| stored(&files, &file.name).is_some());
+            let of = |file: &SecretFile| {
+                let targets = || file.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
+                let keys = |key: &String| if key == TARGETS { targets() } else { vec![key.clone()] };
+                recipients.iter().flat_map(keys).collect()
+            };
+            let recipients = instance.files.iter().map(|file| (name(file), of(file))).collect();
+            let is_whole = instance.files.iter().all(|file| stored(&files, &file.name).is_some())
+                && !world.spoiled.contains(&instance.name);
             let state = match (files.is_empty(), is_whole) {
                 (true, _) => CheckState::Absent,
                 (false, true) => CheckState::Present,
@@ -166,13 +191,21 @@ impl Session for FakeSession {
             let message = "all files are needed".to_owned();
             return Err(CallError::Failed(BackendFailure { kind: FailureKind::NeedsAll, message, hint: None }).into());
         }
-        let mut files = call.files;
+        let (mut files, mut sealed) = (call.files, BTreeMap::new());
         for (name, value) in call.secrets {
             let recipients = call.recipients.get(name).map(|all| all.iter().cloned().collect::<Vec<_>>().join(","));
             let mut text = format!("{}\n", recipients.unwrap_or_default()).into_bytes();
             text.extend_from_slice(value.expose());
             files.insert(format!("{name}.fake"), text);
+            if world.seals {
+                world.sealed += 1;
+                let file = age_file(world.sealed);
+                sealed.extend(artifacts_age::headers(&file).into_iter().map(|header| (header, [name.clone()].into())));
+                files.insert(format!("{name}.age"), file);
+            }
         }
+        let spoils = world.spoils.contains(&call.instance.name).then(|| call.instance.name.clone());
+        world.spoiled.extend(spoils);
         match misbehavior {
             Some(Misbehavior::Fail) => return Err(failed().into()),
             Some(Misbehavior::BeSilent) => files.clear(),
@@ -181,13 +214,7 @@ impl Session for FakeSession {
             }
             None => {}
         }
-        Ok(Serialized {
-            files,
-            sealed: BTreeMap::new(),
-            events: Vec::new(),
-            usage: Usage::default(),
-            saw_plaintext: true,
-        })
+        Ok(Serialized { files, sealed, events: Vec::new(), usage: Usage::default(), saw_plaintext: true })
     }
 
     fn retrieve(&mut self, _: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {

@@ -7,6 +7,7 @@
 mod compare;
 mod files;
 mod index;
+mod intact;
 mod stage;
 mod staged;
 mod tracks;

@@ -17,6 +17,26 @@ fn a_storage_that_is_not_there_holds_nothing_and_is_not_made_by_reading() {
 }
 
 #[test]
+fn a_lock_under_which_nothing_is_stored_leaves_no_storage_behind() {
+    let checkout = Checkout::new();
+    let writer = checkout.writer();
+    let waiting = checkout.storage();
+    assert!(matches!(waiting.lock(WriterOptions::at(now())), Err(Error::Locked { .. })));
+    drop(writer);
+    assert_eq!(children(checkout.dir.path()).len(), 0);
+    // Who waited for that lock gets one that holds.
+    waiting.wait_for_lock(|| false).unwrap();
+    let writer = waiting.lock(WriterOptions::at(now())).unwrap();
+    assert!(matches!(checkout.storage().lock(WriterOptions::at(now())), Err(Error::Locked { .. })));
+    // What someone else put there, and what was there before, stays.
+    fs::write(checkout.path("secrets/note"), "").unwrap();
+    drop(writer);
+    fs::remove_file(checkout.path("secrets/note")).unwrap();
+    drop(checkout.writer());
+    assert!(checkout.path("secrets/.artifacts/lock").exists());
+}
+
+#[test]
 fn what_is_committed_is_read_again() {
     let checkout = Checkout::new();
     let committed =

@@ -154,7 +154,7 @@ fn killed_at_every_step_of_a_restoration_nothing_is_lost_and_all_can_be_restored
             let (stored, in_trash) = stored_and_recorded(root);
             let all: BTreeSet<&str> =
                 stored.as_deref().into_iter().chain(in_trash.iter().map(String::as_str)).collect();
-            let both = BTreeSet::from_iter(expected.into_iter().chain(["old"]));
+            let both: BTreeSet<&str> = expected.into_iter().chain(["old"]).collect();
             assert_eq!(
                 (all, usize::from(stored.is_some()) + in_trash.len()),
                 (both.clone(), both.len()),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use artifacts_declared::InstanceName;
 use artifacts_store::{Git, Root, Staged, Storage, Warning, Writer, WriterOptions};
 use artifacts_text::Explain;
 
@@ -715,5 +716,50 @@ fn repositories_without_a_commit_with_two_roots_and_shallow_ones_work() {
         assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes));
         git(checkout.dir.path(), &["commit", "-qm", "secrets"]);
         assert_eq!(status(&checkout), "");
+    }
+}
+
+#[test]
+fn what_git_has_as_it_was_stored_is_found_in_the_index_and_then_in_the_last_commits() {
+    for format in ["sha1", "sha256"] {
+        let checkout = repository(&["--object-format", format]);
+        let top = checkout.dir.path();
+        let file = checkout.path(&format!("secrets/{WEB}/env.age"));
+        let name: InstanceName = WEB.parse().unwrap();
+        let find = || {
+            let storage = checkout.storage();
+            git_program().last_intact(storage.root(), storage.path(), [&name]).remove(&name)
+        };
+        let follow = |command: &str| git(top, &command.split(' ').skip(1).collect::<Vec<_>>());
+        assert_eq!(find(), None, "nothing is stored");
+        checkout.put(WEB, &[("env.age", "1")]);
+        assert_eq!(find(), None, "git does not know it");
+        git(top, &["add", "secrets"]);
+        fs::write(&file, "damaged").unwrap();
+        let undo = format!("git restore -- secrets/{WEB}");
+        assert_eq!(find(), Some(undo.clone()), "before the first commit of it");
+        follow(&undo);
+        assert_eq!(fs::read(&file).unwrap(), b"1");
+        git(top, &["commit", "-qm", "good"]);
+        let good = git(top, &["rev-parse", "HEAD"]);
+        for (text, is_committed) in [("damaged", false), ("more", true), ("worse", true)] {
+            fs::write(&file, text).unwrap();
+            git(top, &["add", "secrets"]);
+            if is_committed {
+                git(top, &["commit", "-qm", text]);
+            }
+            let undo = find().unwrap();
+            assert_eq!(undo, format!("git restore --source {} -- secrets/{WEB}", &good[..12]));
+            follow(&undo);
+            assert_eq!(fs::read(&file).unwrap(), b"1", "{text}");
+        }
+        // A receipt of another instance's is no proof.
+        checkout.put("shared/ca", &[("env.age", "1")]);
+        let receipt = fs::read(checkout.path("secrets/shared/ca/receipt.json")).unwrap();
+        git(top, &["checkout", "-q", "--orphan", "new"]);
+        fs::write(checkout.path(&format!("secrets/{WEB}/receipt.json")), receipt).unwrap();
+        git(top, &["add", "secrets"]);
+        git(top, &["commit", "-qm", "another's"]);
+        assert_eq!(find(), None);
     }
 }

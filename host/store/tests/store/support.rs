@@ -101,7 +101,7 @@ pub fn in_trash(root: &Path, instance: &str) -> Vec<InTrash> {
         let known = record.read(&trashed).unwrap().unwrap();
         let entry = storage.read_trashed(&trashed, &name(instance)).unwrap()?;
         let fingerprint = entry.fingerprint();
-        (known.instance == name(instance) && known.is(fingerprint)).then(|| InTrash {
+        (known.instance == name(instance) && known.is(fingerprint)).then_some(InTrash {
             trashed,
             instance: known.instance,
             fingerprint,
