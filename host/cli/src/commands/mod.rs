@@ -122,10 +122,7 @@ impl Command {
 /// Whether a command changes what is stored.
 pub fn stores(cli: &Cli) -> bool {
     use Command::{Adopt, Edit, Generate, Prune, Rekey, Rename, Restore, Set};
-    matches!(
-        cli.command,
-        Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Restore(_) | Adopt(_)
-    )
+    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Restore(_) | Adopt(_))
 }
 
 pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
