@@ -1,6 +1,7 @@
 //! A run: what is declared, what it works with, and what it knows by now.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use artifacts_audit::AuditLog;
 use artifacts_declared::{InstanceName, Name, Recipients, Spec};
@@ -240,6 +241,16 @@ impl Run {
         let backend = self.instances.get(name)?.artifact.backend.as_ref()?;
         let ready = self.tools.backends.open(backend).ok()?;
         Some((ready.terms.component.clone(), ready.storage.clone()))
+    }
+
+    /// Returns the directory that contains the storages.
+    pub fn root(&self) -> &Path {
+        self.tools.root.path()
+    }
+
+    /// Returns the declared SSH keys that are this recipient in another form.
+    pub fn ssh_forms(&self, recipient: &str) -> impl Iterator<Item = &String> {
+        self.tools.keys.ssh_forms(recipient)
     }
 
     pub(crate) fn survey_instances(&mut self, names: &BTreeSet<InstanceName>) -> Survey {

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_backend_sdk::{Entry, Failure, Reason, ReasonKind, State};
-use sops_format::{Document, Kind, OtherRecipient};
+use sops_format::{Document, Error, FormatError, Kind, OtherRecipient};
 
 use crate::layout::{EntryFile, Layout};
 
@@ -47,7 +47,7 @@ fn files(sentence: String) -> Reason {
 fn faults(stored: &EntryFile, bytes: &[u8]) -> Vec<Reason> {
     let document = match Document::parse(stored.form, bytes) {
         Ok(document) => document,
-        Err(error) => return vec![Reason::new(ReasonKind::Format, format!("`{}`: {error}", stored.name))],
+        Err(error) => return vec![Reason::new(ReasonKind::Format, unread(stored, &error))],
     };
     let wanted: BTreeSet<&str> = stored.files.iter().map(|file| stored.key(file)).collect();
     let held: BTreeMap<&str, Kind> = document.kinds().collect();
@@ -58,6 +58,17 @@ fn faults(stored: &EntryFile, bytes: &[u8]) -> Vec<Reason> {
     let no_text = wanted.iter().filter_map(|key| not_a_string(stored, key, *held.get(*key)?));
     let no_text = no_text.map(|sentence| Reason::new(ReasonKind::Format, sentence));
     missing.chain(extra).chain(no_text).chain(others(stored, &document)).collect()
+}
+
+/// Says why a file cannot be read; where it is whole, and sops reads it, also what to do with sops.
+fn unread(stored: &EntryFile, error: &Error) -> String {
+    let sentence = format!("`{}`: {error}", stored.name);
+    match error {
+        Error::Format(why @ (FormatError::NoReader { .. } | FormatError::KeyGroups { .. })) => {
+            format!("{sentence}; {}", why.hint())
+        }
+        _ => sentence,
+    }
 }
 
 /// Returns why a declared value is not a string; `None` if it is. sops-nix gives a target no secret at all while one
