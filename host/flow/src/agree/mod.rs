@@ -11,4 +11,4 @@ pub(crate) mod returning;
 mod ticket;
 
 pub(crate) use ask::Tickets;
-pub(crate) use ticket::Ticket;
+pub(crate) use ticket::{Removal, Ticket};

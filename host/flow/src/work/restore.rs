@@ -250,7 +250,7 @@ fn show_restored(base: &mut Base<'_>, rows: BTreeMap<InstanceName, RestorableEnt
         if let Some(row) = base.report.rows.get_mut(&name) {
             row.notes.extend(entry.notes.iter().cloned());
         } else {
-            let orphaned = Orphaned::new(name.to_string(), entry.storage.clone(), entry.backend.clone());
+            let orphaned = Orphaned::new(name.to_string(), entry.storage.clone(), entry.backend.clone(), None);
             base.report.orphaned.push(orphaned);
         }
         base.report.restorable.push(entry);
