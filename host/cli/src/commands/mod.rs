@@ -88,7 +88,7 @@ pub enum Command {
     /// Move entries that are no longer declared to the trash
     #[command(visible_alias = "collect-garbage")]
     Prune(prune::Options),
-    /// Bring values back from the trash; without a name, list what is in it
+    /// Bring values back from the trash, or list it
     Restore(restore::Options),
     /// Show the dependency graph
     Graph(graph::Options),
