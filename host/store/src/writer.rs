@@ -270,20 +270,6 @@ impl Writer {
         Ok(Restored { path, trash: Some(trash.at(&made)) })
     }
 
-    /// Removes an entry from the trash for good.
-    ///
-    /// # Errors
-    /// If the operating system reports an error.
-    pub fn discard(&self, trashed: &str) -> Result<(), Error> {
-        let trash = &self.work_dir.trash;
-        if let Some(kind) = trash.kind(trashed)? {
-            self.disk.remove("remove from the trash", trash, trashed, kind)?;
-            self.disk.sync(trash)?;
-        }
-        self.forget(trashed);
-        Ok(())
-    }
-
     fn forget(&self, trashed: &str) {
         self.record.iter().for_each(|record| record.forget(trashed));
     }

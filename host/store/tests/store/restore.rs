@@ -100,16 +100,3 @@ fn the_record_names_the_command_and_one_without_is_read() {
     fs::write(dir.join(format!(".{trashed}")), "").unwrap();
     assert_eq!(known.names().unwrap(), [trashed]);
 }
-
-#[test]
-fn what_is_discarded_is_gone_and_nothing_else() {
-    let checkout = Checkout::new();
-    for (second, text) in [(0, "1"), (1, "2"), (2, "3")] {
-        put(&writer(&checkout, second), WEB, &[("x.age", text)], &[]).unwrap();
-    }
-    let [first, second] = checkout.storage().trash().unwrap().try_into().unwrap();
-    writer(&checkout, 3).discard(&first).unwrap();
-    assert_eq!(checkout.storage().trash().unwrap(), [second]);
-    assert_eq!(in_trash(checkout.dir.path(), WEB).len(), 1);
-    assert_eq!(TrashRecord::new(record(checkout.dir.path())).names().unwrap().len(), 1);
-}
