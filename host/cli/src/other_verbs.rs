@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use artifacts_text::{has_hidden, shell_word};
+use artifacts_text::{has_hidden, nix_key, shell_word};
 
 /// What a verb is here.
 enum Ours {
@@ -67,7 +67,7 @@ pub fn answer(verb: &str, typed: &[OsString]) -> Option<String> {
         }
         Ours::Declare => {
             let name = arguments.and_then(|words| words.into_iter().next()).unwrap_or_else(|| "NAME".to_owned());
-            let name = attribute(name.rsplit('/').next().unwrap_or_default());
+            let name = nix_key(name.rsplit('/').next().unwrap_or_default());
             format!(
                 "declare it in the configuration of its machine or user, then run `artifacts generate`\n\n\
                  artifacts.store.{name}.files.secret = {{ }};"
@@ -99,16 +99,6 @@ fn arguments(words: &[OsString]) -> Option<Vec<String>> {
 
 fn quoted(words: &[String]) -> String {
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// A name as an attribute of Nix.
-fn attribute(name: &str) -> String {
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if begins && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-'".contains(c)) {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('\\', r"\\").replace('"', "\\\"").replace("${", "\\${"))
-    }
 }
 
 #[cfg(test)]
