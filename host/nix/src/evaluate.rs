@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetId, TargetKind};
-use artifacts_text::{nix_key, nix_string};
+use artifacts_text::{nix_attribute, nix_string};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -452,7 +452,7 @@ fn agree_on_backends(parts: &[TargetSpec]) -> Result<(), Error> {
             let concerned = other.is_some() || second.spec.targets.iter().any(|target| uses(target, name));
             if concerned && other != Some(entry) {
                 return Err(Error::Disagree {
-                    option: format!("artifacts.backends.{}", nix_key(name.as_str())),
+                    option: format!("artifacts.backends.{}", nix_attribute(name.as_str())),
                     first: first.from.clone(),
                     first_value: serde_json::to_string(entry).ok(),
                     second: second.from.clone(),

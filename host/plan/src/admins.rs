@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{Artifact, InstanceName, Name, RecipientName, Spec, Target, without_comment};
-use artifacts_text::nix_key;
+use artifacts_text::nix_attribute;
 
 use crate::Problem;
 
@@ -96,5 +96,5 @@ fn not_narrowed(artifact: &Artifact) -> Option<&Name> {
 }
 
 fn option(recipient: &RecipientName) -> String {
-    format!("artifacts.recipients.{}", nix_key(recipient.as_str()))
+    format!("artifacts.recipients.{}", nix_attribute(recipient.as_str()))
 }

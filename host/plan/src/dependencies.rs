@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{Artifact, Dependencies, InstanceName, Name, Target, TargetId};
-use artifacts_text::{nix_key, nix_string, shortened};
+use artifacts_text::{nix_attribute, nix_string, shortened};
 
 use crate::{Instance, Problem, suggestion};
 
@@ -87,8 +87,11 @@ impl Wrong<'_> {
     /// A shared artifact that reads what one target has.
     fn private(&self, text: &str, own: &InstanceName) -> Problem {
         let message = format!("a shared artifact cannot depend on `{text}`, which is {own} alone");
-        let hint =
-            format!("set `artifacts.store.{}.shared = true`, or write {}", nix_key(text), self.corrected(text, own));
+        let hint = format!(
+            "set `artifacts.store.{}.shared = true`, or write {}",
+            nix_attribute(text),
+            self.corrected(text, own)
+        );
         self.problem(message, hint)
     }
 
@@ -129,7 +132,7 @@ impl Wrong<'_> {
             let name = if text == wrong { meant.to_string() } else { text.to_owned() };
             let directory =
                 if directory.contains('/') { name.rsplit('/').next().unwrap_or_default() } else { directory };
-            format!("{} = {};", nix_key(directory), nix_string(&name))
+            format!("{} = {};", nix_attribute(directory), nix_string(&name))
         };
         let entries: Vec<String> = self.artifact.dependencies.iter().map(entry).collect();
         format!("`dependencies = {{ {} }};`", entries.join(" "))
@@ -141,5 +144,5 @@ impl Wrong<'_> {
 }
 
 fn declare_there(artifact: &str) -> String {
-    format!("declare `artifacts.store.{}` there, or remove it from `dependencies`", nix_key(artifact))
+    format!("declare `artifacts.store.{}` there, or remove it from `dependencies`", nix_attribute(artifact))
 }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{Artifact, Disagreement, Generator, InstanceName, Name, Spec, Target};
 use artifacts_seam as seam;
-use artifacts_text::nix_key;
+use artifacts_text::nix_attribute;
 use serde_json::Value;
 
 use crate::admins::Admins;
@@ -125,7 +125,7 @@ fn check_typed(name: &InstanceName, d: Declaration<'_>) -> Result<(), Problem> {
         Problem::new(name.clone(), message, format!("set `artifacts.store.{}.generator`, or {other}", key(d)))
     };
     if let Some(prompt) = d.artifact.unused_prompts().next() {
-        let file = nix_key(prompt.as_str());
+        let file = nix_attribute(prompt.as_str());
         let other = format!("declare a file of this name: `artifacts.store.{}.files.{file} = {{ }};`", key(d));
         return Err(problem(format!("nothing uses its prompt `{prompt}`"), other));
     }
@@ -243,5 +243,5 @@ fn described(d: Declaration<'_>) -> String {
 
 /// Returns the name of the artifact as Nix reads it in the path of an option.
 fn key(d: Declaration<'_>) -> String {
-    nix_key(d.name.as_str())
+    nix_attribute(d.name.as_str())
 }

@@ -148,6 +148,35 @@ impl Storage {
         }
     }
 
+    /// Reads an entry in the trash by its name there, as one of this instance; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Storage::read`].
+    pub fn read_trashed(&self, trashed: &str, instance: &InstanceName) -> Result<Option<Entry>, Error> {
+        if crate::time_of(trashed).is_none() || names::fault(trashed).is_some() {
+            return Ok(None);
+        }
+        match self.root.directory.open(&format!("{}/{WORK_DIR}/trash/{trashed}", self.path))? {
+            Some(directory) => Entry::read(instance, &directory, MAX_TOTAL),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the names of everything in the trash, the oldest first.
+    ///
+    /// # Errors
+    /// If the trash cannot be read.
+    pub fn trash(&self) -> Result<Vec<String>, Error> {
+        let trash = self.root.directory.open(&format!("{}/{WORK_DIR}/trash", self.path))?;
+        let mut names: Vec<String> = match trash {
+            Some(trash) => trash.entries()?.into_iter().map(|(name, _)| name).collect(),
+            None => Vec::new(),
+        };
+        names.retain(|name| crate::time_of(name).is_some());
+        names.sort();
+        Ok(names)
+    }
+
     /// Reads the receipts of entries in the trash, as far as they have valid ones.
     ///
     /// # Errors

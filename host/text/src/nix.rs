@@ -2,7 +2,7 @@
 const KEYWORDS: [&str; 9] = ["assert", "else", "if", "in", "inherit", "let", "rec", "then", "with"];
 
 /// Writes a name as Nix reads it as the key of a set: in quotes where it needs them.
-pub fn nix_key(name: &str) -> String {
+pub fn nix_attribute(name: &str) -> String {
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let is_plain = begins && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-'".contains(c));
     if is_plain && !KEYWORDS.contains(&name) { name.to_owned() } else { nix_string(name) }
@@ -28,15 +28,15 @@ pub fn nix_string(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{nix_key, nix_string};
+    use super::{nix_attribute, nix_string};
 
     #[test]
     fn a_name_is_a_key_as_it_is_or_in_quotes() {
         for plain in ["a", "_a-b'", "order", "or", "null", "tls-ca"] {
-            assert_eq!(nix_key(plain), plain);
+            assert_eq!(nix_attribute(plain), plain);
         }
         for quoted in ["rec", "if", "with", "in", "1a", "a.b", "a b", "é", "-a", "*", ""] {
-            assert_eq!(nix_key(quoted), format!("\"{quoted}\""));
+            assert_eq!(nix_attribute(quoted), format!("\"{quoted}\""));
         }
     }
 

@@ -12,7 +12,7 @@ use artifacts_seam::SandboxLayer;
 use artifacts_session::{
     CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
 };
-use artifacts_text::{Comparison, Explain, nix_key, shell_word};
+use artifacts_text::{Comparison, Explain, nix_attribute, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
 use super::operator::Answer;
@@ -322,7 +322,7 @@ fn check_sha256(
 
 /// Returns the option that registers a backend.
 fn option(name: &Name) -> String {
-    format!("artifacts.backends.{}", nix_key(name.as_str()))
+    format!("artifacts.backends.{}", nix_attribute(name.as_str()))
 }
 
 /// A backend is known by one name: that of its registration, which configurations have, and that of its manifest, which people read
@@ -335,7 +335,7 @@ fn check_name(name: &Name, component: &Component) -> Result<(), Failure> {
     let why = format!("it is registered as `{name}`, and its component names itself `{own}`");
     Err(Failure::new(name.to_string(), why).hint(Some(format!(
         "register it as `artifacts.backends.{}`, or change `name` with `artifacts backend annotate`",
-        nix_key(own)
+        nix_attribute(own)
     ))))
 }
 
