@@ -70,7 +70,7 @@ fn a_thousand_files_are_encrypted_by_a_plugin_that_is_started_once() {
 
     let hashes: BTreeSet<_> = files.iter().map(|file| header_hash(file).unwrap()).collect();
     assert_eq!(hashes.len(), 1000, "each has a key of its own");
-    assert_eq!(recipients(&files[0]), 2);
+    assert_eq!(recipients(&files[0], []), 2);
     let (own, card) = (opener(&[key.expose()], Plugins::default()), [age_plugin::IDENTITY]);
     let card = opener(&card, plugins(dir.path()));
     let few: Vec<&[u8]> = files.iter().step_by(100).map(Vec::as_slice).collect();

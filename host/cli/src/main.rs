@@ -46,6 +46,7 @@ mod registered;
 mod sandboxes;
 mod selectors;
 mod signals;
+mod sops_file;
 mod standard_input;
 mod terminal;
 mod usage;

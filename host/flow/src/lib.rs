@@ -39,4 +39,5 @@ pub use work::adopt::Adopt;
 pub use work::generate::Generate;
 pub use work::prune::Prune;
 pub use work::rekey::Rekey;
+pub use work::rename::Rename;
 pub use work::set::Set;

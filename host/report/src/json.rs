@@ -373,8 +373,8 @@ impl<'a> SideView<'a> {
 
 impl<'a> From<&'a Orphaned> for OrphanedView<'a> {
     fn from(orphaned: &'a Orphaned) -> Self {
-        let Orphaned { name, storage, backend, hint } = orphaned;
-        Self { name, storage, backend: backend.as_deref(), hints: vec![HintView::from(hint)] }
+        let Orphaned { name, storage, backend, hints } = orphaned;
+        Self { name, storage, backend: backend.as_deref(), hints: hints.iter().map(HintView::from).collect() }
     }
 }
 

@@ -149,6 +149,10 @@ pub enum RowAction {
     Reencrypted,
     /// It would be re-encrypted.
     WouldReencrypt,
+    /// Its value was stored under its name, and had another one before.
+    Renamed,
+    /// The value of another name would be stored under its name.
+    WouldRename,
     /// A file of it was given by a person.
     Set,
     /// A file of it would be stored.
@@ -165,13 +169,15 @@ pub enum RowAction {
 
 impl RowAction {
     /// Every action.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Generated,
         Self::Regenerated,
         Self::WouldGenerate,
         Self::WouldRegenerate,
         Self::Reencrypted,
         Self::WouldReencrypt,
+        Self::Renamed,
+        Self::WouldRename,
         Self::Set,
         Self::WouldSet,
         Self::Trashed,
@@ -187,6 +193,7 @@ impl RowAction {
             Self::WouldGenerate
                 | Self::WouldRegenerate
                 | Self::WouldReencrypt
+                | Self::WouldRename
                 | Self::WouldSet
                 | Self::WouldTrash
                 | Self::WouldAdopt
@@ -202,6 +209,8 @@ impl RowAction {
             Self::WouldRegenerate => "would regenerate",
             Self::Reencrypted => "re-encrypted",
             Self::WouldReencrypt => "would re-encrypt",
+            Self::Renamed => "renamed",
+            Self::WouldRename => "would rename",
             Self::Set => "set",
             Self::WouldSet => "would set",
             Self::Trashed => "trashed",

@@ -25,7 +25,7 @@ mod work_dir;
 mod writer;
 
 pub use artifacts_digest::{Generation, HeaderHash, Hex, Sha256};
-pub use disk::{Durability, FaultHook, Hooks, Rename};
+pub use disk::{Durability, FaultHook, Hooks, RenameCall};
 pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_PUBLIC, MAX_STRAY_FILE, MAX_TOTAL, ReceiptState};
 pub use error::Error;
 pub use file_kind::FileKind;

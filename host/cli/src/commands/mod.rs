@@ -16,6 +16,7 @@ pub mod man;
 pub mod provision;
 pub mod prune;
 pub mod rekey;
+pub mod rename;
 pub mod run;
 pub mod schema;
 pub mod set;
@@ -63,8 +64,11 @@ pub enum Command {
     Set(set::Options),
     /// Edit one file in $EDITOR; the plaintext stays in RAM
     Edit(edit::Options),
-    /// Re-encrypt secrets whose recipients changed
+    /// Store the same values for new recipients or backends
+    #[command(alias = "migrate")]
     Rekey(rekey::Options),
+    /// Store values under another name
+    Rename(rename::Options),
     /// Write the files that an installer copies to a new machine
     #[command(alias = "export")]
     Provision(provision::Options),
@@ -114,8 +118,8 @@ impl Command {
 
 /// Whether a command changes what is stored.
 pub fn stores(cli: &Cli) -> bool {
-    use Command::{Adopt, Edit, Generate, Prune, Rekey, Set};
-    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Prune(_) | Adopt(_))
+    use Command::{Adopt, Edit, Generate, Prune, Rekey, Rename, Set};
+    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Adopt(_))
 }
 
 pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
@@ -128,6 +132,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Set(options) => options.run(&cli.global, console),
         Command::Edit(options) => options.run(&cli.global, console),
         Command::Rekey(options) => options.run(&cli.global, console),
+        Command::Rename(options) => options.run(&cli.global, console),
         Command::Provision(options) => options.run(&cli.global, console),
         Command::Prune(options) => options.run(&cli.global, console),
         Command::Graph(options) => options.run(&cli.global, console),

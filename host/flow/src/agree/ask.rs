@@ -14,7 +14,7 @@ use super::answer_access::AnswerRequests;
 use super::read_access::ReadRequests;
 use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::refused::{drop_out, refuse};
-use super::ticket::{Allows, Ticket};
+use super::ticket::{Allows, Removal, Ticket};
 use crate::chain::Base;
 use crate::run::Run;
 use crate::tools::{Answer, Question, RunEvent, Tools};
@@ -36,20 +36,24 @@ impl Tickets {
     }
 }
 
-/// Returns tickets for the steps that `allows` agrees to, each in a storage that is locked. The others drop out.
+/// Returns tickets for the steps that `allows` agrees to, each in a storage that is locked. The others drop out. Where the value is
+/// taken from another entry, that goes; where it is replaced, a copy in a storage of no backend stays.
 fn tickets(
     base: &mut Base<'_>,
     is_chained: bool,
+    is_taken: bool,
     allows: impl Fn(&artifacts_plan::Instance) -> Result<Allows, Failure>,
 ) -> Tickets {
     let mut tickets = Tickets::default();
     let Base { run, survey, writers, progress, .. } = base;
     let mut admit = |instance: &artifacts_plan::Instance| {
         let found = survey.found.get(&instance.name);
-        let other = found.and_then(|found| found.elsewhere.as_ref()).filter(|place| place.declared);
+        let other = found.and_then(|found| found.elsewhere.as_ref()).filter(|place| place.declared || is_taken);
+        let former = found.and_then(|found| found.former.as_ref()).unwrap_or(&instance.name);
         let ticket = || {
             let (allows, writer) = (allows(instance)?, writers.own(instance, &run.tools)?);
             let other = other.map(|place| writers.writer(&run.tools, &place.storage)).transpose()?;
+            let other = other.map(|writer| Removal::new(former.clone(), writer));
             let replaces = found.and_then(|found| found.fingerprint);
             Ok(Ticket::new(instance.name.clone(), allows, replaces, writer, other))
         };
@@ -72,7 +76,7 @@ fn tickets(
 
 /// Returns tickets under which nothing is encrypted.
 pub(crate) fn without_encryption(base: &mut Base<'_>) -> Tickets {
-    tickets(base, false, |_| Ok(Allows::Nothing))
+    tickets(base, false, false, |_| Ok(Allows::Nothing))
 }
 
 /// Returns tickets to trash these entries, each given by its storage and name; the storages are locked now.
@@ -151,7 +155,8 @@ pub(crate) fn recipients(
     let mut consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;
     let Run { tools, state, .. } = &mut *base.run;
     state.acceptances.add(std::mem::take(&mut consent.joining), &tools.state, &tools.checkout);
-    let tickets = tickets(base, is_chained, |instance| consent.allows(instance));
+    let is_taken = plaintext == WriteKind::Stored;
+    let tickets = tickets(base, is_chained, is_taken, |instance| consent.allows(instance));
     Ok((changes, tickets))
 }
 

@@ -10,4 +10,4 @@ pub(crate) mod refused;
 mod ticket;
 
 pub(crate) use ask::Tickets;
-pub(crate) use ticket::Ticket;
+pub(crate) use ticket::{Removal, Ticket};

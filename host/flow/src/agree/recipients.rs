@@ -12,6 +12,7 @@ use artifacts_trust::{AcceptedRecipients, InstanceConsent, NewLabels};
 use super::ticket::Allows;
 use crate::failure;
 use crate::look::names::Names;
+use crate::look::rekeyable::is_moved;
 use crate::look::survey::{Survey, SurveyedInstance};
 
 /// Whom these instances may be encrypted to: what is not in here is not written.
@@ -28,7 +29,7 @@ pub struct Consent {
 pub enum WriteKind<'a> {
     /// All files are generated now.
     New,
-    /// What was stored is opened and encrypted again.
+    /// What was stored is opened and encrypted again, unless an earlier run did that and did not finish.
     Stored,
     /// One file, given by a person.
     Given {
@@ -53,7 +54,7 @@ impl WriteKind<'_> {
     fn source(self, instance: &Instance, found: &SurveyedInstance) -> Option<PlaintextOrigin> {
         match self {
             Self::New => Some(PlaintextOrigin::New),
-            Self::Stored => Some(PlaintextOrigin::Stored),
+            Self::Stored => (!is_moved(found)).then_some(PlaintextOrigin::Stored),
             Self::Given { file, .. } if instance.public_files().any(|public| public == file) => {
                 // With the first value, secret files that need none are stored empty.
                 let begins = found.fingerprint.is_none() && instance.secret_files().next().is_some();
@@ -109,6 +110,8 @@ impl RecipientQuestions {
         for instance in instances {
             let Some(found) = survey.found.get(&instance.name) else { continue };
             let label = instance.name.to_string();
+            // What was accepted for a value holds for it under its new name.
+            let stored_for = found.former.as_ref().map_or_else(|| label.clone(), ToString::to_string);
             let published = published(known, instance, found.receipt.as_ref(), plaintext);
             let mut sought = ConsentItem {
                 targets: targets(instance),
@@ -117,11 +120,12 @@ impl RecipientQuestions {
             };
             if let Some(source) = plaintext.source(instance, found) {
                 let files = found.recipients.clone();
-                let before = before(known, &label, &sought.targets, &files, source);
-                let is_first = known.for_targets(&sought.targets).is_empty();
-                let agreed = known.instance(&label);
+                let before = before(known, &stored_for, &sought.targets, &files, source);
+                let agreed = known.instance(&stored_for);
+                let targets = agreed.map_or(&sought.targets, |agreed: &InstanceConsent| &agreed.targets);
+                let is_first = known.for_targets(targets).is_empty();
                 for (file, after) in &files {
-                    let unused = agreed.and_then(|agreed: &InstanceConsent| agreed.unused(file.as_str()));
+                    let unused = agreed.and_then(|agreed| agreed.unused(file.as_str()));
                     let mut before = before.get(file.as_str()).cloned().unwrap_or_default();
                     // Who never joined does not leave.
                     before.retain(|key| after.contains(key) || !unused.is_some_and(|unused| unused.contains(key)));
@@ -329,6 +333,7 @@ mod tests {
             receipt: None,
             fingerprint: None,
             elsewhere: None,
+            former: None,
             strays: Vec::new(),
         };
         Survey { found: BTreeMap::from([(instance.name.clone(), found)]), ..Survey::default() }
@@ -464,6 +469,7 @@ mod tests {
             receipt: None,
             fingerprint: None,
             elsewhere: None,
+            former: None,
             strays: Vec::new(),
         };
         let dir = tempfile::tempdir().unwrap();

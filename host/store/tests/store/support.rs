@@ -30,6 +30,7 @@ pub fn receipt(instance: &str) -> Receipt {
     Receipt {
         schema: Schema,
         instance: name(instance),
+        former: BTreeSet::new(),
         backend: BackendId {
             name: "agenix".parse().unwrap(),
             version: "0.1.0".to_owned(),
