@@ -221,7 +221,7 @@ fn two_entries_of_one_instance_are_an_error_until_one_is_pruned() -> Result<()> 
         fleet.run(words)?.ends(1);
         assert_eq!(fleet.stored()?, before, "{words:?}");
     }
-    fleet.run(["prune", "--yes", A])?.ends(0).says("trashed web1/a").says("the trash is secrets/.artifacts/trash");
+    fleet.run(["prune", "--yes", A])?.ends(0).says("trashed web1/a").says("`artifacts restore web1/a`");
     assert!(fleet.stored()?.is_empty());
     assert!(copy.join("f.age").exists());
     Ok(())

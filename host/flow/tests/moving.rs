@@ -171,6 +171,24 @@ fn a_backend_that_stores_another_value_than_it_was_given_is_found_out_before_any
 }
 
 #[test]
+fn an_old_entry_that_changes_meanwhile_is_left() {
+    let desk = Desk::new();
+    generated(&desk, &one("fake"));
+    let path = desk.entry(A).join("f.fake");
+    let calls = std::cell::Cell::new(0);
+    desk.world.borrow_mut().hook = Some(Box::new(move || {
+        calls.set(calls.get() + 1);
+        // Two surveys, a decryption, the encryption, a check; then it is read back.
+        if calls.get() == 6 {
+            std::fs::write(&path, "admin\nby another").unwrap();
+        }
+    }));
+    let report = rekeyed(&desk, &one(VAULT));
+    assert_eq!(messages(&report)[0], "the old entry changed during this run, and was left", "{:?}", report.errors);
+    assert_eq!(desk.values(), ["by another".to_owned(), format!("{A}/f#1")]);
+}
+
+#[test]
 fn what_no_one_here_reads_in_its_new_place_keeps_its_old_entry() {
     let desk = Desk::new();
     generated(&desk, &one("fake"));

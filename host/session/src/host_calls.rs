@@ -338,8 +338,8 @@ mod tests {
             // It counts as the recipient that is declared.
             let after = [("a.age".to_owned(), file)].into();
             let stored = crate::new_headers::stored_headers(&after);
-            let (sealed, _) = host_calls.finish();
-            assert_eq!(sealed.fault(&BTreeMap::new(), &after, &stored, &["a"], &recipients), None);
+            let (written, _) = host_calls.finish();
+            assert_eq!(written.fault(&BTreeMap::new(), &after, &stored, &["a"], &recipients), None);
         }
     }
 }

@@ -34,6 +34,6 @@ pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredF
 pub use repository::Repository;
 pub use root::{Listing, Root, Storage, StrayFile};
 pub use time::Time;
-pub use trash::TrashPolicy;
+pub use trash::{TrashPolicy, time_of};
 pub use trashed::{TrashRecord, Trashed};
-pub use writer::{Committed, NewEntry, Writer, WriterOptions};
+pub use writer::{Committed, InTrash, NewEntry, Restored, Writer, WriterOptions};

@@ -17,6 +17,7 @@ pub mod provision;
 pub mod prune;
 pub mod rekey;
 pub mod rename;
+pub mod restore;
 pub mod run;
 pub mod schema;
 pub mod set;
@@ -87,6 +88,8 @@ pub enum Command {
     /// Move entries that are no longer declared to the trash
     #[command(visible_alias = "collect-garbage")]
     Prune(prune::Options),
+    /// Bring values back from the trash, or list it
+    Restore(restore::Options),
     /// Show the dependency graph
     Graph(graph::Options),
     /// List, inspect and annotate backends
@@ -118,8 +121,8 @@ impl Command {
 
 /// Whether a command changes what is stored.
 pub fn stores(cli: &Cli) -> bool {
-    use Command::{Adopt, Edit, Generate, Prune, Rekey, Rename, Set};
-    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Adopt(_))
+    use Command::{Adopt, Edit, Generate, Prune, Rekey, Rename, Restore, Set};
+    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Restore(_) | Adopt(_))
 }
 
 pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
@@ -135,6 +138,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Rename(options) => options.run(&cli.global, console),
         Command::Provision(options) => options.run(&cli.global, console),
         Command::Prune(options) => options.run(&cli.global, console),
+        Command::Restore(options) => options.run(&cli.global, console),
         Command::Graph(options) => options.run(&cli.global, console),
         Command::Adopt(options) => options.run(&cli.global, console),
         Command::SopsConfig(options) => options.run(&cli.global, console),

@@ -227,6 +227,24 @@ pub const TEXTS: &[CommandText] = &[
         see_also: &["artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
     },
     CommandText {
+        command: "restore",
+        description: &[
+            "Commands that replace or remove an entry move the old one to the trash of its storage, where it stays for at least 30 days. \
+             `restore` moves it back, and what it replaces to the trash: the same command undoes it. Nothing is decrypted.",
+            "Before it asks, it shows who can decrypt the old value, which of them are not accepted any more, and whether a newer value was \
+             generated since. Only what this machine moved to the trash is offered.",
+            "Without a selector it lists the trash: time, artifact, and the command that moved it there.",
+        ],
+        examples: &[
+            ("artifacts restore", "list what can be restored"),
+            ("artifacts restore web1/attic", "the newest entry of an artifact"),
+            ("artifacts restore --at 2026-11-02T13:58 web1/attic", "an older one"),
+            ("artifacts restore --dry-run 'web1/*'", "show it, restore nothing"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-prune(1)", "artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
+    },
+    CommandText {
         command: "keygen",
         description: &[
             "Generates an age key and prints the line that declares its recipient. The file is readable by you alone, and nothing \

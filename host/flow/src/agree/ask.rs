@@ -30,6 +30,11 @@ impl Tickets {
         self.0.remove(&key)
     }
 
+    /// Adds the ticket of an entry in a storage.
+    pub(super) fn insert(&mut self, storage: &str, ticket: Ticket) {
+        self.0.insert((ticket.name().clone(), storage.to_owned()), ticket);
+    }
+
     /// Takes the ticket of an entry in a storage.
     pub(crate) fn take_in(&mut self, name: &InstanceName, storage: &str) -> Option<Ticket> {
         self.0.remove(&(name.clone(), storage.to_owned()))
@@ -161,7 +166,7 @@ pub(crate) fn recipients(
 }
 
 /// Shows these changes, and asks where something has to be accepted.
-fn show(base: &mut Base<'_>, changes: &[RecipientChange], digest: Option<&str>) -> Result<Answer, Failure> {
+pub(super) fn show(base: &mut Base<'_>, changes: &[RecipientChange], digest: Option<&str>) -> Result<Answer, Failure> {
     let Base { run, report, .. } = base;
     let (operator, names) = (&mut run.tools.operator, &report.names);
     if let Some(digest) = digest {
@@ -174,7 +179,12 @@ fn show(base: &mut Base<'_>, changes: &[RecipientChange], digest: Option<&str>) 
 }
 
 /// The one failure of all these secrets, whose recipients no one could be asked about.
-fn unaccepted(secrets: String, changes: &[RecipientChange], names: &RecipientNames, digest: &str) -> Failure {
+pub(super) fn unaccepted(
+    secrets: String,
+    changes: &[RecipientChange],
+    names: &RecipientNames,
+    digest: &str,
+) -> Failure {
     let who = recipient_summary(changes, names);
     let hint = format!(
         "review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`"
@@ -232,12 +242,12 @@ fn allow<T>(
     Ok(answer)
 }
 
-fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {
+pub(super) fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {
     let failed = |e: artifacts_audit::Error| Failure::about("audit", e);
     tools.audit.as_ref().map_or(Ok(()), |log| log.consent(consents).map_err(failed))
 }
 
-fn accepted_recipients(change: &RecipientChange, by: &str) -> ConsentRecord {
+pub(super) fn accepted_recipients(change: &RecipientChange, by: &str) -> ConsentRecord {
     let subject = ConsentSubject::Recipients {
         instance: change.instance.clone(),
         file: change.file.clone(),

@@ -154,10 +154,10 @@ fn readers(dependency: &Instance, survey: &Survey, kept: Option<&AcceptedRecipie
     let accepted = kept.map(|known| known.instance(&dependency.name.to_string()));
     let of_file = |file: &Name| {
         let declared = declared.and_then(|all| all.get(file.as_str()));
-        let declared: BTreeSet<String> = declared.into_iter().flatten().map(converted).collect();
+        let declared: BTreeSet<String> = declared.into_iter().flatten().map(|key| converted(key)).collect();
         let Some(accepted) = accepted else { return declared };
         let joined = accepted.into_iter().flat_map(|consent| consent.joined(file.as_str()));
-        &declared & &joined.map(converted).collect()
+        &declared & &joined.map(|key| converted(key)).collect()
     };
     dependency.secret_files().map(of_file).collect()
 }
@@ -170,8 +170,8 @@ fn gaining(instance: &Instance, readers: &[BTreeSet<String>], survey: &Survey) -
 }
 
 /// The same key in the form of another backend is no other one.
-fn converted(key: &String) -> String {
-    artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.clone())
+fn converted(key: &str) -> String {
+    artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.to_owned())
 }
 
 /// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.

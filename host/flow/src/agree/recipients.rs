@@ -145,12 +145,7 @@ impl RecipientQuestions {
 
     /// The SHA-256, in hex, of exactly what would be accepted: instances, files and recipients. None when there is nothing.
     pub fn digest(&self) -> Option<String> {
-        if self.changes.is_empty() {
-            return None;
-        }
-        let mut sets: Vec<_> = self.changes.iter().map(|it| (&it.instance, &it.file, &it.after)).collect();
-        sets.sort();
-        Some(Sha256::digest(serde_json::json!(sets).to_string()).to_string())
+        digest(&self.changes)
     }
 
     /// Returns the instances that are asked about.
@@ -234,6 +229,13 @@ impl Consent {
             None => Err(failure::not_accepted(instance)),
         }
     }
+}
+
+/// The SHA-256, in hex, of these files and who they would have as recipients. None when there is nothing.
+pub(super) fn digest(changes: &[RecipientChange]) -> Option<String> {
+    let mut sets: Vec<_> = changes.iter().map(|it| (&it.instance, &it.file, &it.after)).collect();
+    sets.sort();
+    (!sets.is_empty()).then(|| Sha256::digest(serde_json::json!(sets).to_string()).to_string())
 }
 
 fn targets(instance: &Instance) -> BTreeSet<String> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use artifacts_declared::{InstanceName, Recipients};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{Entry, Fingerprint, HeaderHash, NewEntry, Receipt, ReceiptState, Writer};
+use artifacts_store::{Entry, Fingerprint, HeaderHash, InTrash, NewEntry, Receipt, ReceiptState, Restored, Writer};
 
 use crate::failure;
 
@@ -70,6 +70,8 @@ pub(super) enum Allows {
     Nothing,
     /// Nothing, and the entry goes.
     Removal,
+    /// Nothing, and this entry comes back from the trash in its place.
+    Return(InTrash),
 }
 
 impl Allows {
@@ -78,7 +80,7 @@ impl Allows {
         match self {
             Self::To(accepted) => accepted == recipients,
             Self::Nothing => recipients.is_empty(),
-            Self::Removal => false,
+            Self::Removal | Self::Return(_) => false,
         }
     }
 }
@@ -156,6 +158,23 @@ impl Ticket {
         Removal::new(self.name, self.writer).remove()
     }
 
+    /// Brings the entry back from the trash that was agreed to, and moves what is stored there.
+    ///
+    /// # Errors
+    /// When either is not what was found, or something else than a restoration was agreed to; then nothing was changed.
+    pub(crate) fn restore(self) -> Result<Restored, Failure> {
+        let Allows::Return(wanted) = &self.allows else {
+            return Err(Failure::new(self.name.to_string(), "its restoration was not confirmed"));
+        };
+        let failed = |e: artifacts_store::Error| Failure::about(self.name.to_string(), e);
+        self.writer.restore(wanted, self.replaces).map_err(failed)
+    }
+
+    /// Returns the instance that it is for.
+    pub(super) fn name(&self) -> &InstanceName {
+        &self.name
+    }
+
     fn check_receipt(&self, instance: &Instance, receipt: &Receipt) -> Result<(), Failure> {
         let is_covered = receipt.instance == self.name
             && match &self.allows {
@@ -166,7 +185,7 @@ impl Ticket {
                     let stored = self.entry(instance)?.map(|entry| known_headers(&entry)).unwrap_or_default();
                     receipt.all_headers().is_subset(&stored)
                 }
-                Allows::Removal => false,
+                Allows::Removal | Allows::Return(_) => false,
             };
         if is_covered { Ok(()) } else { Err(failure::not_accepted(instance)) }
     }

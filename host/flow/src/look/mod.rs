@@ -27,4 +27,5 @@ pub(crate) mod staged;
 pub(crate) mod status;
 pub(crate) mod steps;
 pub(crate) mod survey;
+pub(crate) mod trash;
 pub(crate) mod undo;

@@ -10,4 +10,5 @@ pub(crate) mod prune;
 pub(crate) mod receipt;
 pub(crate) mod rekey;
 pub(crate) mod rename;
+pub(crate) mod restore;
 pub(crate) mod set;

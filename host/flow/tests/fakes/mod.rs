@@ -138,6 +138,7 @@ impl Desk {
         );
         log.begin().unwrap();
         let mut storing = WriterOptions::at(self.now);
+        storing.trash_record = Some(state.join("trash"));
         storing.durability = artifacts_store::Durability::NoSync;
         let (killed_at, steps) = (self.killed_at, Arc::clone(&self.steps));
         steps.store(0, Ordering::Relaxed);
@@ -380,6 +381,7 @@ impl Operator for FakeOperator {
             Question::Replace(count) => format!("replace {count}?"),
             Question::NewValues(former) => format!("new values {}?", former.len()),
             Question::Trash(rows) => format!("trash {}?", rows.len()),
+            Question::Restore { entries, .. } => format!("restore {}?", entries.len()),
         };
         self.note(text.clone());
         if let Some((_, act)) = self.at_question.borrow_mut().take_if(|(begin, _)| text.starts_with(begin.as_str())) {
