@@ -201,7 +201,7 @@ mod tests {
         let home = ("HOME".into(), home.into());
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), value.as_os_str().to_owned()));
         let global = Cli::parse_from(["artifacts", "status"]).global;
-        IdentityOptions::new(&global, &Environment::of(variables.chain([home])), &[])
+        IdentityOptions::new(&global, &Environment::of(variables.chain([home])), Vec::new())
     }
 
     #[test]
