@@ -33,7 +33,8 @@ pub fn check(layout: &Layout, entry: &Entry) -> Result<State, Failure> {
             Some(bytes) => reasons.extend(faults(stored, &bytes)),
         }
     }
-    let is_known = |name: &&String| former.contains(*name) || layout.stored().iter().any(|stored| stored.name == **name);
+    let is_known =
+        |name: &&String| former.contains(*name) || layout.stored().iter().any(|stored| stored.name == **name);
     for name in lying.iter().filter(|name| !is_known(name)) {
         reasons.push(files(format!("`{name}` is stored but not declared")));
     }
