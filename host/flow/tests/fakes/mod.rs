@@ -15,7 +15,8 @@ use std::time::{Duration, SystemTime};
 use artifacts_declared::{InstanceName, Name, Spec};
 use artifacts_flow::{
     Answer, AuditLog, Backends, Cancel, Declared, DeclaredPrompt, Evaluate, GenerationFailure, Generators,
-    HeaderMemory, Identities, Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
+    HeaderMemory, Identities, Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent,
+    Session, Tools,
 };
 use artifacts_generate::{Job, StorePath};
 use artifacts_plan::Instance;
@@ -184,6 +185,9 @@ impl Desk {
 /// The backend that stores nothing on this machine.
 pub const ON_TARGET: &str = "on-target";
 
+/// The same backend under another name.
+pub const TWIN: &str = "twin";
+
 /// The same backend in a storage of its own, which has the same name.
 pub const VAULT: &str = "vault";
 
@@ -191,14 +195,15 @@ pub struct FakeBackends(BTreeMap<Name, ReadyBackend>);
 
 impl FakeBackends {
     pub fn new(world: &Rc<RefCell<World>>) -> Self {
-        let (terms, storage) = (world.borrow().terms(), "secrets".to_owned());
-        let session = session::FakeSession::new(world);
-        let here = ReadyBackend::new(terms.clone(), storage.clone(), Some(Box::new(session)));
-        let on_target = ReadyBackend::new(terms.clone(), storage, None);
-        let session = session::FakeSession::new(world);
-        let vault = ReadyBackend::new(terms, VAULT.to_owned(), Some(Box::new(session)));
-        let name = |name| Name::new(name).unwrap();
-        Self(BTreeMap::from([(name(BACKEND), here), (name(ON_TARGET), on_target), (name(VAULT), vault)]))
+        let ready = |storage: &str, session| ReadyBackend::new(world.borrow().terms(), storage.to_owned(), session);
+        let session = || -> Option<Box<dyn Session>> { Some(Box::new(session::FakeSession::new(world))) };
+        let all = [
+            (BACKEND, ready("secrets", session())),
+            (TWIN, ready("secrets", session())),
+            (VAULT, ready(VAULT, session())),
+            (ON_TARGET, ready("secrets", None)),
+        ];
+        Self(all.into_iter().map(|(name, ready)| (Name::new(name).unwrap(), ready)).collect())
     }
 }
 
