@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use artifacts_tests::age_plugin;
-use artifacts_tests::fleet::{Fleet, Ran, guest, in_session};
+use artifacts_tests::fleet::{Fleet, Ran, guest, in_session, program};
 use artifacts_tests::sops::decrypted;
 use serde_json::{Value, json};
 
@@ -338,10 +338,28 @@ fn a_plugin_is_started_once_for_all_that_a_run_writes_and_once_for_all_that_it_r
     let made = with_plugin(&["keygen", "--plugin", "tester", "-o", new.to_str().unwrap()])?;
     assert!(made.status.success() && said(&made).contains(age_plugin::RECIPIENT), "{}", said(&made));
     assert!(fs::read_to_string(&new)?.contains(age_plugin::IDENTITY));
+    assert!(!fs::read_to_string(dir.path().join("environment"))?.contains("A_TOKEN"));
     let started = age_plugin::runs(dir.path());
     let again = with_plugin(&["keygen", "--plugin", "tester", "-o", new.to_str().unwrap()])?;
     assert!(!again.status.success(), "{}", said(&again));
+    let nowhere = with_plugin(&["keygen", "--plugin", "tester", "-o", dir.path().join("no/such").to_str().unwrap()])?;
+    assert!(!nowhere.status.success(), "{}", said(&nowhere));
     assert_eq!(age_plugin::runs(dir.path()), started, "no key in hardware is generated in vain");
+    let checkout = tempfile::tempdir()?;
+    fs::create_dir(checkout.path().join(".git"))?;
+    age_plugin::write(checkout.path(), "")?;
+    let mut command = Command::new(program()?);
+    command.args(["keygen", "--plugin", "tester"]).current_dir(checkout.path()).env("PATH", checkout.path());
+    let its = command.output()?;
+    assert!(!its.status.success() && said(&its).contains("program not found in PATH"), "{}", said(&its));
+    let cut = dir.path().join("cut");
+    let mut command = Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$0\" keygen --plugin tester -o \"$1\""]);
+    command.arg(program()?).arg(&cut).env("PATH", format!("{}:/usr/bin:/bin", dir.path().display()));
+    let full = command.output()?;
+    let printed = String::from_utf8_lossy(&full.stdout);
+    assert!(!full.status.success() && said(&full).contains("cannot write the identity"), "{}", said(&full));
+    assert!(printed.contains(age_plugin::IDENTITY) && !cut.exists(), "the only copy is not lost: {printed}");
     Ok(())
 }
 

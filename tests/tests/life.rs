@@ -290,6 +290,40 @@ fn what_nobody_owns_goes_to_the_trash_after_a_yes_and_nothing_else() -> Result<(
     assert_eq!(trash, 1);
     fleet.run(["collect-garbage"])?.ends(0).says("no entry is orphaned");
     fleet.run(["prune", "nothing"])?.ends(1).says("no orphaned entry matches this selector");
+    // It comes back as it was, though nothing declares it.
+    let ran = fleet.run(["restore", "--yes", "old/a"])?.ends(3).says("restored old/a").says("no longer declared");
+    ran.says("artifacts prune old/a");
+    assert_eq!(fleet.stored()?, before);
+    Ok(())
+}
+
+#[test]
+fn an_old_value_comes_back_from_the_trash_and_the_new_one_after_it() -> Result<()> {
+    let fleet = one()?;
+    let value = || fleet.decrypt("web1", "secrets/per-machine/web1/a/secret.age");
+    fleet.run(["restore"])?.ends(0).says("the trash is empty");
+    let old = value()?;
+    fleet.run(["generate", "--regenerate", "--yes", "a"])?.ends(0);
+    let new = value()?;
+    assert_ne!(old, new);
+    let list = fleet.run(["--json", "restore"])?.ends(0).json()["trash"].as_array().unwrap().clone();
+    let ([entry], before) = (list.as_slice(), fleet.stored()?) else { panic!("{list:?}") };
+    assert_eq!((&entry["name"], &entry["command"]), (&json!("per-machine/web1/a"), &json!("generate")));
+    let at = entry["at"].as_str().unwrap();
+    fleet.run(["restore"])?.ends(0).says(at).says("by generate");
+    // Nothing without a yes, and no identity is needed for one.
+    fleet.run(["restore", "web1/a"])?.ends(1).says("--yes").says("can decrypt it");
+    fleet.run(["restore", "--dry-run", "web1/a"])?.ends(0).says("would restore web1/a").says("can decrypt it: web1");
+    fleet.run(["restore", "nothing", "--yes"])?.ends(1).says("`artifacts restore` lists");
+    fleet.run(["restore", "web1/a", "--yes", "--at", "1970"])?.ends(1).says(at);
+    assert_eq!(fleet.stored()?, before);
+    let mut desk = Desk::start(&fleet.command(["restore", "web1/a", "--at", at])?)?;
+    desk.sees("Restore 1 entry?")?.types("y\n")?;
+    let (status, shown) = desk.ends()?;
+    assert_eq!(status, Some(0), "{shown}");
+    assert_eq!(value()?, old);
+    fleet.run(["restore", "web1/a", "--yes"])?.ends(0).says("restored web1/a");
+    assert_eq!((value()?, fleet.stored()?), (new, before));
     Ok(())
 }
 

@@ -184,6 +184,90 @@ fn the_sops_config_agrees_with_what_is_stored() -> Result<()> {
     Ok(())
 }
 
+/// An SSH key pair in a file, and its public half.
+fn ssh_key(file: &std::path::Path) -> Result<String> {
+    fs::create_dir_all(file.parent().unwrap())?;
+    let words = ["-q", "-t", "ed25519", "-N", "", "-C", "someone", "-f"];
+    ensure!(Command::new("ssh-keygen").args(words).arg(file).status()?.success());
+    Ok(fs::read_to_string(file.with_extension("pub"))?.trim_end().to_owned())
+}
+
+#[test]
+fn plain_sops_reads_with_an_ssh_key_and_the_target_with_the_converted_one() -> Result<()> {
+    let mut fleet = one("sops-nix")?;
+    let host = ssh_key(&fleet.path().join("host"))?;
+    let admin = ssh_key(&fleet.path().join(".ssh/id_ed25519"))?;
+    fleet.configure("web1", "sops-nix", json!({"publicHostKey": host, "publicUserKeys": [admin]}));
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    fleet.new_key("stranger")?;
+    let place = "secrets/per-machine/web1/a/secret.sops";
+    let file = fleet.path().join(place);
+    // It finds `~/.ssh/id_ed25519` by itself.
+    let value = decrypted(&fleet, "stranger", place)?;
+    assert!(value.starts_with(b"made "));
+    // A person's own rules stay, and hold for their own files.
+    let own = "# mine\ncreation_rules:\n- path_regex: ^own/\n  pgp: 85D77543B3D624B6\n";
+    let config = fleet.path().join(".sops.yaml");
+    fs::write(&config, own)?;
+    fleet.run(["sops-config", "--write"])?.ends(0).says("wrote .sops.yaml");
+    fleet.run(["sops-config", "--write"])?.ends(0).says(".sops.yaml is unchanged");
+    let text = fs::read_to_string(&config)?;
+    assert!(own.split_inclusive('\n').all(|line| text.contains(line)), "{text}");
+    let update = sops(&fleet, "stranger", &["updatekeys", "--yes", "--input-type", "binary", place])?;
+    let said = String::from_utf8_lossy(&update.stderr);
+    ensure!(update.status.success() && said.contains("already up to date"), "{said}");
+    // With the converted form alone, as was stored before, it is as good as ever.
+    let mut json: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    let stanzas = json["sops"]["age"].as_array_mut().unwrap();
+    assert_eq!(stanzas.len(), 4);
+    stanzas.retain(|stanza| stanza["recipient"].as_str().unwrap().starts_with("age1"));
+    fs::write(&file, serde_json::to_vec_pretty(&json)?)?;
+    fleet.run(["adopt", "a"])?.ends(0).never_says("number");
+    assert_eq!(fleet.run(["--json", "status"])?.ends(0).state("per-machine/web1/a"), "present");
+    assert!(decrypted(&fleet, "stranger", place).is_err());
+    let key = fleet.path().join("host").display().to_string();
+    fleet.run(["-i", &key, "get", "a", "secret"])?.ends(0);
+    // The other one comes with the next write, and no one is asked: it is the same recipient.
+    fleet.run(["-i", &key, "--no-input", "rekey", "--all"])?.ends(0);
+    assert_eq!(decrypted(&fleet, "stranger", place)?, value);
+    Ok(())
+}
+
+#[test]
+fn a_file_of_several_key_groups_is_made_ours_with_sops_as_the_message_says() -> Result<()> {
+    let mut fleet = one("sops-nix")?;
+    fleet.of("web1")["artifacts"]["a"]["files"] = json!({"secret": {}});
+    fleet.of("web1")["artifacts"]["a"]["generator"] =
+        fleet.generator("one", "#!/bin/bash\nprintf x > \"$out/secret\"\n")?;
+    let host = fleet.of("web1")["config"]["agenix"]["publicHostKey"].as_str().unwrap().to_owned();
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    let place = "secrets/per-machine/web1/a/secret.sops";
+    let config = fleet.path().join(".sops.yaml");
+    let group = format!("    - age: [{host}]\n");
+    fs::write(
+        &config,
+        format!("creation_rules:\n  - path_regex: sops$\n    shamir_threshold: 2\n    key_groups:\n{group}{group}"),
+    )?;
+    let run = |words: &[&str]| -> Result<()> {
+        let output = sops(&fleet, "web1", words)?;
+        ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    };
+    run(&["updatekeys", "--yes", "--input-type", "binary", place])?;
+    let told = "split among 2 key groups; only one is read; with a key of it: `artifacts sops-config --write`, `sops updatekeys FILE`, \
+                then `sops rotate --in-place FILE`";
+    fleet.run(["status"])?.ends(3).says(told);
+    fleet.run(["adopt", "a"])?.ends(1).says(told);
+    fs::remove_file(&config)?;
+    fleet.run(["sops-config", "--write"])?.ends(0);
+    run(&["updatekeys", "--yes", "--input-type", "binary", place])?;
+    run(&["rotate", "--in-place", "--input-type", "binary", "--output-type", "binary", place])?;
+    fleet.run(["adopt", "a"])?.says("adopted web1/a");
+    let key = fleet.key_file("web1").display().to_string();
+    assert_eq!(fleet.run(["-i", &key, "get", "a", "secret"])?.ends(0).stdout, "x");
+    Ok(())
+}
+
 /// A machine with `pin` and `t` in one YAML file, whose pin is a number since somebody edited it.
 fn with_a_number() -> Result<Fleet> {
     let fleet = Fleet::new()?;

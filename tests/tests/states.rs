@@ -221,7 +221,7 @@ fn two_entries_of_one_instance_are_an_error_until_one_is_pruned() -> Result<()> 
         fleet.run(words)?.ends(1);
         assert_eq!(fleet.stored()?, before, "{words:?}");
     }
-    fleet.run(["prune", "--yes", A])?.ends(0).says("trashed web1/a").says("the trash is secrets/.artifacts/trash");
+    fleet.run(["prune", "--yes", A])?.ends(0).says("trashed web1/a").says("`artifacts restore web1/a`");
     assert!(fleet.stored()?.is_empty());
     assert!(copy.join("f.age").exists());
     Ok(())
@@ -283,11 +283,15 @@ fn what_lies_below_another_root_is_left_alone() -> Result<()> {
 #[test]
 fn an_artifact_that_becomes_shared_gets_no_new_value_unasked() -> Result<()> {
     let mut fleet = made("agenix")?;
+    let value = get(&fleet, "a")?;
     fleet.of("web1")["artifacts"]["a"]["shared"] = json!(true);
     let before = fleet.stored()?;
-    fleet.run(["status"])?.ends(3).says("1 absent, keep shared/a: declare it as `per-machine/web1/a` again");
-    fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(1).says("has the same files");
+    fleet.run(["status"])?.ends(3).says("1 absent, keep artifacts rename web1/a shared/a");
+    let refused = fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(1).says("has the same files");
+    refused.says("keep: `artifacts rename");
     assert_eq!(fleet.stored()?, before);
+    fleet.run(with_key(&fleet, &["--accept-recipients", "rename", "web1/a", "shared/a"]))?.ends(0);
+    assert_eq!((state(&fleet, "shared/a")?.as_str(), get(&fleet, "a")?), ("present", value));
     Ok(())
 }
 

@@ -72,7 +72,7 @@ fn no_making_and_no_look_takes_for_ever() {
     let modules = module(dummy, settings);
     let machine = evaluate(&[("m", &modules)]).unwrap().remove(0);
     let home = evaluate_home(&modules).unwrap();
-    let units = [("artifact-a", "600"), ("artifact-b", "300"), ("artifact-c", "30"), ("artifacts-clean", "30")];
+    let units = [("artifact-a", "600"), ("artifact-b", "300"), ("artifact-c", "300"), ("artifacts-clean", "30")];
     for (name, most) in units {
         let unit = format!("{name}.service");
         for text in [machine.unit(&unit).unwrap(), home.unit(&unit).unwrap()] {
@@ -81,12 +81,61 @@ fn no_making_and_no_look_takes_for_ever() {
     }
 }
 
+/// What Nix says of a machine with agenix and sops-nix.
+fn evaluated(modules: &str, attribute: &str) -> serde_json::Value {
+    let dir = tempfile::tempdir().unwrap();
+    let outputs = format!(
+        "inputs: {{ m = (inputs.nixpkgs.lib.nixosSystem {{ modules = [ inputs.artifacts.nixosModules.default \
+         inputs.agenix.nixosModules.default inputs.sops-nix.nixosModules.sops ] ++ {modules}; }}).config; }}"
+    );
+    Inputs::new().unwrap().flake(dir.path(), &outputs).unwrap();
+    let select = format!("config: {attribute}");
+    let found = nix::nix(dir.path(), &["eval", "--json", "--impure", ".#m", "--apply", &select]).unwrap();
+    serde_json::from_str(&found).unwrap()
+}
+
+#[test]
+fn the_options_of_agenix_and_sops_nix_for_keys_of_every_kind_are_what_an_admin_sets() {
+    let keys = r#"artifacts.hostKey = "age1tag1qt8lw0ual6avl"; artifacts.store.s = { backend = "sops-nix"; files.f = { }; };
+        age.ageBin = "/with-plugins/age"; age.identityPaths = [ "/var/lib/agenix/tpm.txt" ];
+        sops.age = { keyFile = "/var/lib/sops/tpm.txt"; generateKey = true; sshKeyPaths = [ ]; plugins = [ (builtins.toFile "plugin" "") ]; };
+        sops.gnupg.home = "/root/.gnupg"; sops.environment.PATH_OF = "/x";"#;
+    let read = "{ inherit (config.age) ageBin identityPaths; inherit (config.sops.age) keyFile generateKey sshKeyPaths; \
+        plugins = builtins.length config.sops.age.plugins; inherit (config.sops.gnupg) home; inherit (config.sops) environment; }";
+    let of = |keys: &str| evaluated(&module("", keys), read);
+    let mut expected = serde_json::json!({
+        "ageBin": "/with-plugins/age", "identityPaths": ["/var/lib/agenix/tpm.txt"], "keyFile": "/var/lib/sops/tpm.txt",
+        "generateKey": true, "sshKeyPaths": [], "plugins": 1, "home": "/root/.gnupg", "environment": {"PATH_OF": "/x"},
+    });
+    assert_eq!(of(keys), expected);
+    // Ours adds to the tool's.
+    let mut both = of(&format!("{keys} artifacts.config.agenix.identityPaths = [ \"/own\" ];"));
+    both["identityPaths"].as_array_mut().unwrap().sort_by_key(ToString::to_string);
+    expected["identityPaths"] = serde_json::json!(["/own", "/var/lib/agenix/tpm.txt"]);
+    assert_eq!(both, expected);
+}
+
+#[test]
+fn what_is_deployed_by_activation_scripts_is_deployed_again_by_a_unit_that_nothing_else_starts() {
+    let scripts = r#"options.system.activationScripts = lib.mkOption { type = lib.types.attrsOf lib.types.anything; };
+        config.system.activationScripts = { agenixInstall.text = "decrypt"; agenixChown = "own"; other.text = "not this"; };
+        config.artifacts.hostKey = "age1x";"#;
+    let machine = evaluate(&[("m", &module("", scripts))]).unwrap().remove(0);
+    let again = "artifacts-install-agenix.service";
+    assert!(!machine.is_wanted(again));
+    assert!(machine.etc("artifacts/manifest.json").unwrap().contains(again));
+    let unit = machine.unit(again).unwrap();
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let script = std::fs::read_to_string(start.trim()).unwrap_or_else(|_| unit.to_owned());
+    assert!(script.contains("decrypt\nown\n") && !script.contains("not this"), "{script}");
+}
+
 #[test]
 fn odd_names_are_one_argument_and_one_line() {
     let settings = r#"artifacts.store."-x" = { files.f = { }; }; artifacts.store."50%\\" = { files.f = { }; };"#;
     let machine = evaluate(&[("m", &module("", settings))]).unwrap().remove(0);
     let dashed = machine.unit(r"artifact-\x2dx.service").unwrap();
-    assert!(dashed.contains(r#""check" "--" "-x""#), "{dashed}");
+    assert!(dashed.contains(r#""check" "--deploy" "--" "-x""#), "{dashed}");
     let odd = machine.unit(r"artifact-50\x25\x5c.service").unwrap();
     assert!(odd.contains("Description=Artifact 50%%\\\\\n"), "{odd}");
 }

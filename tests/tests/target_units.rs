@@ -270,6 +270,33 @@ fn a_missing_secret_hangs_no_boot_and_its_arrival_starts_what_the_boot_wanted() 
 }
 
 #[test]
+fn what_had_no_key_at_boot_is_deployed_when_its_unit_is_started() {
+    let machine = Machine::boot(&CONFIGURATION, &[TOKEN, CERT]).unwrap();
+    assert_eq!(machine.state(ATTIC).unwrap(), "failed");
+    let generation = "readlink /run/agenix";
+    assert_eq!(machine.sh(generation).unwrap(), "/run/agenix.d/1", "a boot deploys once, whatever is missing");
+    assert!(!machine.run(&format!("systemctl start {ATTIC}")).unwrap().status.success(), "the key is still away");
+    assert_eq!(machine.sh(generation).unwrap(), "/run/agenix.d/2");
+    // The key comes, and nothing else: no rebuild, no restart of an installer by its name.
+    machine.set(ENV.0, "late").unwrap();
+    machine.sh(&format!("systemctl start {ATTIC}")).unwrap();
+    assert_eq!(machine.sh("cat /var/lib/attic/secrets/env").unwrap(), "late");
+    for unit in ["atticd.service", "both.service"] {
+        machine.wait_state(unit, "active").unwrap();
+    }
+    // What is complete is not deployed again, nor is anything while the machine is switched.
+    machine.sh(&format!("systemctl restart {ATTIC}")).unwrap();
+    assert_eq!(machine.sh(generation).unwrap(), "/run/agenix.d/3");
+    machine
+        .sh(&format!(
+            "mkdir -p /run/nixos; rm /run/agenix/attic/env; \
+             ! flock /run/nixos/switch-to-configuration.lock systemctl restart {ATTIC}"
+        ))
+        .unwrap();
+    assert_eq!(machine.sh(generation).unwrap(), "/run/agenix.d/3");
+}
+
+#[test]
 fn neither_a_restart_of_the_watcher_nor_another_version_of_it_touches_consumers() {
     let machine = boot();
     let before = machine.property("artifacts-watch.service", "MainPID").unwrap();

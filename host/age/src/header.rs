@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
 use zeroize::Zeroizing;
 
-use crate::{Error, stanza};
+use crate::{Error, public_key, stanza};
 
 /// Longest header that is read, in bytes: far more than one with a thousand recipients has.
 const LONGEST: u64 = 1 << 20;
@@ -29,10 +29,12 @@ struct Header {
     hash: HeaderHash,
     /// Number of stanzas that are not grease.
     recipients: usize,
+    /// The tags of those for ssh-ed25519 keys.
+    ssh_tags: BTreeSet<String>,
 }
 
 fn header(file: &[u8]) -> Result<Header, Error> {
-    let mut recipients = 0;
+    let (mut recipients, mut ssh_tags) = (0, BTreeSet::new());
     let mut lines = BufReader::new(ArmoredReader::new(file).take(LONGEST));
     let mut hash = Hasher::new();
     let mut line = Vec::new();
@@ -50,14 +52,21 @@ fn header(file: &[u8]) -> Result<Header, Error> {
             break;
         }
         recipients += usize::from(is_for_somebody(&line));
+        ssh_tags.extend(ssh_tag(&line));
     }
-    Ok(Header { hash: HeaderHash(hash.finish()), recipients })
+    Ok(Header { hash: HeaderHash(hash.finish()), recipients, ssh_tags })
 }
 
 /// Returns whether a line begins a stanza that is not grease.
 fn is_for_somebody(line: &[u8]) -> bool {
     let stanza = line.strip_prefix(b"-> ").map(|rest| rest.split(|byte| b" \n".contains(byte)).next().unwrap_or(rest));
     stanza.is_some_and(|kind| !kind.ends_with(b"-grease"))
+}
+
+/// Returns the tag of the key that a stanza is for, if a line begins one for an ssh-ed25519 key.
+fn ssh_tag(line: &[u8]) -> Option<String> {
+    let tag = std::str::from_utf8(line.strip_prefix(b"-> ssh-ed25519 ")?).ok()?.split_whitespace().next()?;
+    Some(tag.to_owned())
 }
 
 /// Adds stanzas of its file key to the header of a binary file.
@@ -92,9 +101,15 @@ pub fn headers(bytes: &[u8]) -> BTreeSet<HeaderHash> {
     all(bytes).into_iter().map(|header| header.hash).collect()
 }
 
-/// Counts the recipients of all these age files. Their identity does not show.
-pub fn recipients(bytes: &[u8]) -> usize {
-    all(bytes).into_iter().map(|header| header.recipients).sum()
+/// Counts the recipients of all these age files. Their identity does not show, but that of ssh-ed25519 keys does: a stanza for one of
+/// these second forms, which are recipients in another form as well, is not counted.
+pub fn recipients<'a>(bytes: &[u8], second_forms: impl IntoIterator<Item = &'a String>) -> usize {
+    let headers = all(bytes);
+    let is_there = |form: &&String| {
+        public_key::tag(form).is_some_and(|tag| headers.iter().any(|header| header.ssh_tags.contains(&tag)))
+    };
+    let stanzas: usize = headers.iter().map(|header| header.recipients).sum();
+    stanzas.saturating_sub(second_forms.into_iter().filter(is_there).count())
 }
 
 fn all(bytes: &[u8]) -> Vec<Header> {

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use age_core::primitives::bech32_decode;
 use artifacts_seam::KeyKind;
 use zeroize::Zeroizing;
 
+use crate::programs::Programs;
+
 /// Describes which plugins may run, and how.
 #[derive(Debug, Clone, Default)]
 pub struct Plugins {
     /// Names of the allowed plugins, `yubikey` for `age-plugin-yubikey`.
     pub allowed: BTreeSet<String>,
-    /// Directories where their programs are looked for, in order.
-    pub dirs: Vec<PathBuf>,
+    /// Where their programs are looked for.
+    pub programs: Programs,
     /// Complete environment of the plugins.
     pub environment: Vec<(OsString, OsString)>,
     /// What was run of them, by any copy of this.
@@ -40,8 +43,14 @@ impl PluginRuns {
 impl Plugins {
     /// Returns the program of a plugin.
     pub fn program(&self, name: &str) -> Option<PathBuf> {
-        let file = format!("age-plugin-{name}");
-        self.dirs.iter().map(|dir| dir.join(&file)).find(|program| program.is_file())
+        self.programs.find(format!("age-plugin-{name}"))
+    }
+
+    /// Returns a command that runs a plugin with the environment of plugins, outside of the repository.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(self.environment.iter().cloned()).current_dir("/");
+        command
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
@@ -43,11 +43,9 @@ impl PluginProcess {
     }
 
     fn spawn(program: &Path, protocol: &str, plugins: &Plugins) -> std::io::Result<Self> {
-        let mut child = Command::new(program)
+        let mut child = plugins
+            .command(program)
             .arg(format!("--age-plugin={protocol}"))
-            .env_clear()
-            .envs(plugins.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -10,6 +10,12 @@ use crate::Prompter;
 use crate::plugin::Plugins;
 use crate::plugin_process::{Message, PluginProcess};
 
+/// The tag of a passphrase's stanza, next to which age accepts no other (age v1, section "The scrypt recipient type").
+const OF_PASSPHRASE: &str = "scrypt";
+
+/// How tags end that no one reads, which age and its plugins add to what they write.
+const OF_NO_ONE: &str = "-grease";
+
 /// Holds what a plugin wrapped.
 pub(crate) struct Wrapping {
     /// The stanzas of each file key, in their order.
@@ -37,10 +43,14 @@ pub(crate) fn wrap(
     if !answer.errors.is_empty() {
         return Err(answer.errors.join(", "));
     }
-    if answer.stanzas.iter().any(Vec::is_empty) {
-        return Err("it encrypted nothing, and did not say why".to_owned());
+    // A stanza does not say whose it is, so they are counted.
+    let for_someone = |of_file: &Vec<Stanza>| of_file.iter().filter(|one| !one.tag.ends_with(OF_NO_ONE)).count();
+    match answer.stanzas.iter().map(for_someone).min() {
+        Some(fewest) if fewest < recipients.len() => {
+            Err(format!("it encrypted to {fewest} of {} recipients, and did not say why", recipients.len()))
+        }
+        _ => Ok(answer),
     }
-    Ok(answer)
 }
 
 fn ask(
@@ -75,8 +85,8 @@ impl Wrapping {
         let words: Vec<&str> = message.words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["recipient-stanza", index, tag, args @ ..] => {
-                // What would not be read as a stanza is none.
-                let sound = [tag].into_iter().chain(args).all(is_arbitrary_string);
+                // What would not be read as a stanza is none, and neither is what would make the file unreadable.
+                let sound = [tag].into_iter().chain(args).all(is_arbitrary_string) && *tag != OF_PASSPHRASE;
                 match index.parse().ok().and_then(|index: usize| self.stanzas.get_mut(index)).filter(|_| sound) {
                     Some(of_file) => {
                         let args = args.iter().map(|arg| (*arg).to_owned()).collect();

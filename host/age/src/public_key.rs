@@ -43,6 +43,12 @@ fn of_ssh(key: &str) -> Option<String> {
     Some(shown(kind, &blob))
 }
 
+/// Returns the tag of an SSH public key, by which a stanza says that it is for it (age v1, section "ssh-ed25519"). None of any other key.
+pub(crate) fn tag(key: &str) -> Option<String> {
+    let kind = key.split_whitespace().next()?;
+    Some(BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(blob(key.strip_prefix(kind)?)?).0[..4]))
+}
+
 fn blob(rest: &str) -> Option<Vec<u8>> {
     BASE64_STANDARD.decode(rest.split_whitespace().next()?).ok()
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use age_core::primitives::bech32_encode;
 use artifacts_age::{Error, NewKey, NoPrompter, PluginRun, Plugins, RecipientPlugins, Sealer, header_hash, recipients};
 use artifacts_seam::Secret;
 use artifacts_tests::age_plugin;
@@ -70,7 +71,7 @@ fn a_thousand_files_are_encrypted_by_a_plugin_that_is_started_once() {
 
     let hashes: BTreeSet<_> = files.iter().map(|file| header_hash(file).unwrap()).collect();
     assert_eq!(hashes.len(), 1000, "each has a key of its own");
-    assert_eq!(recipients(&files[0]), 2);
+    assert_eq!(recipients(&files[0], []), 2);
     let (own, card) = (opener(&[key.expose()], Plugins::default()), [age_plugin::IDENTITY]);
     let card = opener(&card, plugins(dir.path()));
     let few: Vec<&[u8]> = files.iter().step_by(100).map(Vec::as_slice).collect();
@@ -96,7 +97,9 @@ fn a_plugin_that_may_not_run_or_fails_encrypts_nothing() {
     assert_eq!(age_plugin::runs(dir.path()), 0);
     for (then, word) in [
         ("exit 1", "it exited too early"),
-        ("keys=()", "encrypted nothing"),
+        ("keys=()", "to 0 of 1 recipients"),
+        ("tell 'recipient-stanza 0 x-grease' ''; keys=()", "to 0 of 1 recipients"),
+        ("tell 'recipient-stanza 0 scrypt c2FsdA 18' ''", "belongs nowhere"),
         ("tell 'error recipient 0' \"$(text 'no such card')\"", "no such card"),
         ("tell 'recipient-stanza 7 tester' ''", "belongs nowhere"),
         ("tell labels ''; tell labels ''", "labels twice"),
@@ -105,6 +108,19 @@ fn a_plugin_that_may_not_run_or_fails_encrypts_nothing() {
         let error = Sealer::new(with_plugin(dir.path())).seal(b"x", &own, true).unwrap_err().to_string();
         assert!(error.starts_with("age-plugin-tester: ") && error.contains(word), "{then}: {error}");
     }
+}
+
+#[test]
+fn a_plugin_that_leaves_out_a_recipient_encrypts_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = bech32_encode(bech32::Hrp::parse("age1tester").unwrap(), b"other");
+    let both = [age_plugin::RECIPIENT.to_owned(), other];
+    age_plugin::write(dir.path(), "").unwrap();
+    let file = Sealer::new(with_plugin(dir.path())).seal(b"x", &both, true).unwrap().file;
+    assert_eq!(recipients(&file, []), 2);
+    age_plugin::write(dir.path(), "recipients=1").unwrap();
+    let error = Sealer::new(with_plugin(dir.path())).seal(b"x", &both, true).unwrap_err().to_string();
+    assert!(error.contains("it encrypted to 1 of 2 recipients"), "{error}");
 }
 
 /// The directory of the age crate's own sources, which have its test vectors.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use age_core::format::{FileKey, Stanza};
 use age_core::secrecy::{ExposeSecret, SecretString};
-use artifacts_age::{IdentityError, Keyring, NoPrompter, OpenError, Opener, Plugins, Prompter, seal};
+use artifacts_age::{IdentityError, Keyring, NoPrompter, OpenError, Opener, Plugins, Programs, Prompter, seal};
 use artifacts_seam::Secret;
 use artifacts_tests::age_plugin;
 use artifacts_text::Explain;
@@ -399,7 +399,7 @@ fn build_plugin(dir: &Path, then: &str) {
 fn plugins(dir: &Path) -> Plugins {
     Plugins {
         allowed: BTreeSet::from(["tester".to_owned()]),
-        dirs: vec![dir.to_owned()],
+        programs: Programs::new(dir.as_os_str(), Vec::new()),
         environment: vec![("PATH".into(), "/usr/bin:/bin".into()), ("ONLY".into(), "this".into())],
         ..Plugins::default()
     }
@@ -445,7 +445,7 @@ fn identities_of_plugins_may_be_under_a_passphrase_and_are_named_where_they_open
     assert_eq!(opener.open(&for_tester("one")).unwrap(), secret("one"));
     let (_, public) = age_pair();
     let error = opener.open(&sealed(&public)).unwrap_err().to_string();
-    assert!(error.contains("tried: card, card (age-plugin-tester)"), "{error}");
+    assert!(error.contains("card, card (age-plugin-tester): not recipients"), "{error}");
     assert_eq!(admin.asked(), 1);
     let denied = Plugins { allowed: BTreeSet::new(), ..plugins(dir.path()) };
     let mut opener = Opener::new(Admin::who_knows("x"), denied);
@@ -483,7 +483,8 @@ fn a_plugin_that_is_not_allowed_or_not_there_is_not_run() {
     let mut refused = Opener::new(Arc::new(NoPrompter), Plugins { allowed: BTreeSet::new(), ..plugins(dir.path()) });
     let error = refused.add("card", &secret(&plugin_identity())).unwrap_err();
     assert_eq!(error, IdentityError::Plugin { name: "card".into(), plugin: "tester".into() });
-    let mut missing = Opener::new(Arc::new(NoPrompter), Plugins { dirs: Vec::new(), ..plugins(dir.path()) });
+    let mut missing =
+        Opener::new(Arc::new(NoPrompter), Plugins { programs: Programs::default(), ..plugins(dir.path()) });
     missing.add("card", &secret(&plugin_identity())).unwrap();
     let (_, plugins) = no_identity(missing.open(&for_tester("x")));
     assert_eq!(plugins, ["age-plugin-tester: program not found in PATH"]);

@@ -68,10 +68,30 @@ fn those_who_read_are_counted_and_chaff_is_not() {
     for count in 1..=3 {
         let file = seal(&Secret::new(Vec::new()), &keys[..count], true).unwrap();
         let text = String::from_utf8(file.clone()).unwrap().replace('\n', "\\n");
-        assert_eq!(artifacts_age::recipients(&file), count);
-        assert_eq!(artifacts_age::recipients(format!("{text} {text}").as_bytes()), 2 * count);
+        assert_eq!(artifacts_age::recipients(&file, []), count);
+        assert_eq!(artifacts_age::recipients(format!("{text} {text}").as_bytes(), []), 2 * count);
     }
-    assert_eq!(artifacts_age::recipients(b"-> none"), 0);
+    assert_eq!(artifacts_age::recipients(b"-> none", []), 0);
+}
+
+#[test]
+fn both_forms_of_an_ssh_key_are_counted_once() {
+    let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKp8XPqV+YrDnPKy7nK8Nl+gf47zDJPL/yz7O8RT+go".to_owned();
+    let other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINqEQ74chaQpRW2tpLDVdr5yIdco+G1mRv6YBAZuR0RS".to_owned();
+    let converted = artifacts_age::recipient_of_ssh(&ssh).unwrap();
+    let sealed = |keys: &[&String]| -> Vec<u8> {
+        let one = |key: &&String| seal(&Secret::new(Vec::new()), std::slice::from_ref(*key), true).unwrap();
+        keys.iter().flat_map(one).collect()
+    };
+    for (keys, count) in [
+        (&[&converted, &ssh][..], 1),
+        (&[&converted], 1),
+        (&[&converted, &other], 2),
+        (&[&converted, &ssh, &ssh], 2),
+        (&[&converted, &ssh, &other], 2),
+    ] {
+        assert_eq!(artifacts_age::recipients(&sealed(keys), [&ssh]), count, "{keys:?}");
+    }
 }
 
 #[test]

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use artifacts_declared::InstanceName;
 use artifacts_nix::EvaluationStep;
 use artifacts_plan::ShortNames;
-use artifacts_report::{Failure, ProgressLine, Report, ReportPage, RowFilter, Style, TrashedEntry};
+use artifacts_report::{
+    Failure, ProgressLine, RecipientNames, Report, ReportPage, RestorableEntry, RowFilter, Style, TrashedEntry,
+};
 use artifacts_text::{size, terminal};
 use serde_json::{Value, json};
 
@@ -109,6 +111,7 @@ impl Console {
             && !report.errors.iter().any(Failure::is_declined)
             && report.rows.is_empty()
             && report.trashed.is_empty()
+            && report.restorable.is_empty()
         {
             page.tail.push_str("nothing changed\n");
         }
@@ -118,6 +121,15 @@ impl Console {
     /// Ends a command that shows what the instances are.
     pub fn status(&self, report: &Report, listing: RowFilter) -> Exit {
         self.end_with(report, &report.status_page(listing, &self.on_stdout()), &report.errors_without_row())
+    }
+
+    /// Ends a command that lists the trash.
+    pub fn trash(&self, report: &Report) -> Exit {
+        let mut page = report.result_page(None, &self.on_stdout());
+        if page.head.is_empty() && report.errors.is_empty() {
+            page.head.push_str("nothing can be restored: the trash is empty\n");
+        }
+        self.end_with(report, &page, &report.errors)
     }
 
     fn end_with(&self, report: &Report, page: &ReportPage, errors: &[Failure]) -> Exit {
@@ -204,6 +216,11 @@ impl Console {
     /// Entries that would be moved to the trash, on standard error.
     pub fn trashed(&self, entries: &[TrashedEntry]) {
         self.painted(&artifacts_report::trashed(entries, &self.on_stderr()));
+    }
+
+    /// Entries that would come back from the trash, on standard error.
+    pub fn restorable(&self, entries: &[RestorableEntry], names: &RecipientNames) {
+        self.painted(&artifacts_report::restorable(entries, names, &self.on_stderr()));
     }
 
     /// Words that were made fit for a terminal, and painted, before; to standard error.

@@ -1,7 +1,7 @@
 //! A run from the options and the environment.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -22,7 +22,7 @@ use crate::environment::Environment;
 use crate::evaluator::Evaluator;
 use crate::global::Global;
 use crate::operator::{Flags, TerminalOperator};
-use crate::{audit_log, clones, grants, identities, sandboxes, signals, writing};
+use crate::{audit_log, checkout_dirs, clones, grants, identities, sandboxes, signals, writing};
 
 /// Holds what every run of a command has.
 pub struct Context {
@@ -135,7 +135,8 @@ impl Context {
     ) -> Result<Tools, Failure> {
         let now = Environment::now();
         let found = self.place(declared)?;
-        let identities = identities::IdentityOptions::new(&self.global, &self.environment, &repository(&found.root));
+        let repository = checkout_dirs::of_root(found.root.path());
+        let identities = identities::IdentityOptions::new(&self.global, &self.environment, repository);
         let plugins = identities.recipient_plugins();
         let backends = Box::new(self.backends(declared, &found).sealing(plugins.clone()));
         let Opened { root, checkout, log, trust } = found;
@@ -194,13 +195,6 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
         Ok(None) | Err(artifacts_store::Error::RepositoryOwner { .. }) => Ok(Checkout::at_path(root)),
         Err(error) => Err(Failure::about("", error)),
     }
-}
-
-/// Returns the directories whose programs are the repository's: the root, and each work tree that it lies in.
-fn repository(root: &Root) -> Vec<PathBuf> {
-    let Ok(root) = root.path().canonicalize() else { return vec![root.path().to_owned()] };
-    let work_trees = root.ancestors().filter(|dir| dir.join(".git").exists()).map(Path::to_owned);
-    std::iter::once(root.clone()).chain(work_trees).collect()
 }
 
 /// How the processes are made that components run in.

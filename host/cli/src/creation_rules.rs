@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::iter::once;
 
 use artifacts_declared::InstanceName;
 use artifacts_flow::{Run, Survey, SurveyedInstance};
@@ -13,6 +14,7 @@ const SOPS_NIX: &str = "sops-nix";
 /// Names the recipients of the files whose path matches.
 pub struct CreationRule {
     pub path_regex: String,
+    /// Both forms of an SSH key that is converted: what has one of them only is not what is stored.
     pub age: Vec<String>,
 }
 
@@ -20,12 +22,18 @@ pub struct CreationRule {
 pub fn creation_rules(run: &mut Run, name: &InstanceName, survey: &Survey) -> Vec<CreationRule> {
     let storage = run.backend_of(name).filter(|(component, _)| component == SOPS_NIX).map(|(_, storage)| storage);
     let found = storage.zip(survey.found.get(name)).zip(run.instances().get(name));
-    found.map_or_else(Vec::new, |((storage, found), instance)| rules(instance, &storage, found))
+    let both = |recipient: &String| once(recipient.clone()).chain(run.ssh_forms(recipient).cloned()).collect();
+    found.map_or_else(Vec::new, |((storage, found), instance)| rules(instance, &storage, found, both))
 }
 
 /// Makes a rule for what is deployed, structured files among it, after one for each file with recipients of its own: the first that
 /// fits counts.
-fn rules(instance: &Instance, storage: &str, found: &SurveyedInstance) -> Vec<CreationRule> {
+fn rules(
+    instance: &Instance,
+    storage: &str,
+    found: &SurveyedInstance,
+    both: impl Fn(&String) -> Vec<String>,
+) -> Vec<CreationRule> {
     let dir = escaped(&format!("{storage}/{}", instance.name));
     let deployed: BTreeSet<&str> = instance
         .for_backend
@@ -40,11 +48,11 @@ fn rules(instance: &Instance, storage: &str, found: &SurveyedInstance) -> Vec<Cr
     let own = found.recipients.iter().filter(|(_, of_file)| *of_file != shared);
     let own = own.map(|(file, of_file)| CreationRule {
         path_regex: format!("^{dir}/{}\\.sops$", escaped(file.as_str())),
-        age: of_file.iter().cloned().collect(),
+        age: of_file.iter().flat_map(&both).collect(),
     });
     let rest = CreationRule {
         path_regex: format!("^{dir}/[^/]+\\.sops(\\.json|\\.yaml)?$"),
-        age: shared.iter().cloned().collect(),
+        age: shared.iter().flat_map(&both).collect(),
     };
     own.chain([rest]).collect()
 }
@@ -65,10 +73,16 @@ pub fn yaml(rules: &[CreationRule]) -> String {
     if rules.is_empty() {
         return "creation_rules: []\n".to_owned();
     }
-    let mut text = "creation_rules:\n".to_owned();
+    format!("creation_rules:\n{}", items(rules, "  "))
+}
+
+/// Writes the rules as items of a list.
+pub fn items(rules: &[CreationRule], indent: &str) -> String {
+    let mut text = String::new();
     for rule in rules {
         let regex = rule.path_regex.replace('\'', "''");
-        let _ = writeln!(text, "  - path_regex: '{regex}'\n    age: >-\n      {}", rule.age.join(",\n      "));
+        let keys = rule.age.join(&format!(",\n{indent}    "));
+        let _ = writeln!(text, "{indent}- path_regex: '{regex}'\n{indent}  age: >-\n{indent}    {keys}");
     }
     text
 }

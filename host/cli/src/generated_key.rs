@@ -1,11 +1,8 @@
 //! A new key: its file, and the line that declares it.
 
 use std::ffi::OsStr;
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use artifacts_age::{NewKey, Plugins, Sealer};
 use artifacts_report::Failure;
@@ -13,7 +10,8 @@ use artifacts_seam::Secret;
 use artifacts_text::terminal;
 use serde_json::{Value, json};
 
-use crate::environment::Environment;
+use crate::console::Console;
+use crate::exit::Exit;
 use crate::limited_input;
 
 /// Most that a plugin prints of a new key, in bytes.
@@ -36,49 +34,47 @@ impl GeneratedKey {
         Self { identity: Secret::new(text.into_bytes()), recipient: key.recipient }
     }
 
-    /// Checks that there is no file yet.
-    pub fn check(file: Option<&Path>) -> Result<(), Failure> {
-        match file.filter(|file| file.symlink_metadata().is_ok()) {
-            Some(file) => Err(exists(file)),
-            None => Ok(()),
-        }
+    /// Returns the identity with its comments, as a file of it has it.
+    pub fn identity(&self) -> &Secret {
+        &self.identity
     }
 
-    /// Returns the identity with its comments.
-    pub fn expose(&self) -> String {
+    /// Shows how the key is declared, and the identity where no file has it: there is none, or it was `lost`.
+    pub fn show(&self, file: Option<&Path>, lost: Option<Failure>, user: Option<&OsStr>, console: &Console) -> Exit {
+        let file = file.filter(|_| lost.is_none());
+        let status = if lost.is_some() { Exit::FAILED } else { Exit::DONE };
+        let errors: Vec<Failure> = lost.into_iter().collect();
+        if console.json() {
+            console.object(self.json(file), &errors);
+            return status;
+        }
+        if file.is_none() {
+            console.line(&self.expose());
+        }
+        console.message(&self.declared(user));
+        console.failures(&errors);
+        status
+    }
+
+    /// Returns the identity as a text.
+    fn expose(&self) -> String {
         String::from_utf8_lossy(self.identity.expose()).into_owned()
     }
 
-    /// Writes a file that only its owner reads. Nothing that exists is replaced.
-    pub fn write(&self, file: &Path) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => exists(file),
-            _ => Failure::new(file.display().to_string(), format!("cannot write the identity: {error}")),
-        };
-        let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
-        written.write_all(self.identity.expose()).map_err(failed)?;
-        written.write_all(b"\n").and_then(|()| written.sync_all()).map_err(failed)
-    }
-
     /// Returns what a person has to know: the recipient, and how it is declared. `user` is whose it is, if that is known.
-    pub fn declared(&self, user: Option<&OsStr>) -> String {
+    fn declared(&self, user: Option<&OsStr>) -> String {
         let name = user.and_then(OsStr::to_str).filter(|name| is_attribute(name)).unwrap_or("NAME");
         let recipient = &self.recipient;
         format!("to declare it as an admin's: artifacts.recipients.{name} = \"{recipient}\";")
     }
 
     /// Returns the same for a program. The identity is in it where no file has it.
-    pub fn json(&self, file: Option<&Path>) -> Value {
+    fn json(&self, file: Option<&Path>) -> Value {
         match file {
             Some(file) => json!({"recipient": self.recipient, "file": file.display().to_string()}),
             None => json!({"recipient": self.recipient, "identity": self.expose()}),
         }
     }
-}
-
-fn exists(file: &Path) -> Failure {
-    Failure::new(file.display().to_string(), "it exists; an identity is never overwritten")
-        .hint(Some("pass another file with -o, or move this one away"))
 }
 
 /// Returns whether Nix takes a name as an attribute without quotes.
@@ -97,19 +93,20 @@ pub struct HardwareKey<'a> {
 }
 
 impl HardwareKey<'_> {
-    /// Runs the plugin, which may ask the person, and takes what it prints.
-    pub fn generate(&self, plugins: &Plugins, environment: &Environment) -> Result<GeneratedKey, Failure> {
+    /// Runs the plugin, which may ask the person, and takes what it prints. It sees what a plugin sees that decrypts.
+    pub fn generate(&self, plugins: &Plugins) -> Result<GeneratedKey, Failure> {
         let subject = format!("age-plugin-{}", terminal(self.name));
         let failure = |why: String| Failure::new(subject.clone(), why);
-        let program = plugins
-            .program(self.name)
-            .ok_or_else(|| failure("program not found in PATH".to_owned()).hint(Some("install the plugin")))?;
+        let program = plugins.program(self.name).ok_or_else(|| {
+            let hint = "install the plugin; programs of the repository are not run for keys";
+            failure("program not found in PATH".to_owned()).hint(Some(hint))
+        })?;
         let own = GENERATE.iter().find(|(name, _)| *name == self.name).map_or("--generate", |(_, argument)| argument);
-        let mut command = Command::new(&program);
+        let mut command = plugins.command(&program);
         if self.arguments.is_empty() {
             command.arg(own);
         }
-        command.args(self.arguments).env_clear().envs(environment.variables().iter().cloned());
+        command.args(self.arguments);
         let failed = |error: std::io::Error| failure(format!("cannot run {}: {error}", program.display()));
         let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed)?;
         let printed = child.stdout.take().map(|output| limited_input::read_from(output, LONGEST));
@@ -144,25 +141,7 @@ fn generated(printed: &Secret) -> Option<GeneratedKey> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
-
-    #[test]
-    fn a_file_is_its_owners_and_never_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("key");
-        GeneratedKey::check(Some(&file)).unwrap();
-        let key = GeneratedKey::new(false);
-        key.write(&file).unwrap();
-        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        let before = std::fs::read(&file).unwrap();
-        assert!(GeneratedKey::check(Some(&file)).is_err());
-        assert!(GeneratedKey::new(true).write(&file).unwrap_err().message.contains("never overwritten"));
-        assert_eq!(std::fs::read(&file).unwrap(), before);
-        std::os::unix::fs::symlink("nowhere", dir.path().join("link")).unwrap();
-        assert!(GeneratedKey::check(Some(&dir.path().join("link"))).is_err());
-    }
 
     #[test]
     fn the_line_that_declares_a_key_is_nix() {

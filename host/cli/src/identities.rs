@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use artifacts_age::{IdentityError, Opener, Plugins, RecipientPlugins};
+use artifacts_age::{IdentityError, Opener, Plugins, Programs, RecipientPlugins};
 use artifacts_flow::Identities;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
@@ -17,8 +17,8 @@ use crate::person::person;
 /// The largest file of identities that is read, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// All that age plugins see of the environment.
-const FOR_PLUGINS: [&str; 4] = ["PATH", "HOME", "LANG", "XDG_RUNTIME_DIR"];
+/// All that age plugins see of the environment, besides `PATH` without the repository.
+const FOR_PLUGINS: [&str; 3] = ["HOME", "LANG", "XDG_RUNTIME_DIR"];
 
 /// What the person said about private keys. Nothing is read before a secret is to be opened.
 #[derive(Clone)]
@@ -45,11 +45,13 @@ struct GivenKeys {
 }
 
 impl GivenKeys {
-    fn new(environment: &Environment, repository: Vec<PathBuf>) -> Self {
+    fn new(environment: &Environment, programs: &Programs) -> Self {
         Self {
             text: environment.get("SOPS_AGE_KEY").map(|keys| Secret::new(keys.as_encoded_bytes().to_vec())),
             file: environment.get("SOPS_AGE_KEY_FILE").map(PathBuf::from),
-            command: environment.get("SOPS_AGE_KEY_CMD").map(|line| KeyCommand::new(line, environment, repository)),
+            command: environment
+                .get("SOPS_AGE_KEY_CMD")
+                .map(|line| KeyCommand::new(line, environment, programs.clone())),
         }
     }
 
@@ -71,20 +73,21 @@ impl GivenKeys {
 impl IdentityOptions {
     /// Takes what was passed, and what the environment says. Files that are passed with `-i` are the only ones, then
     /// `$ARTIFACTS_IDENTITY`; else what sops would take and the usual files, all of them. Programs of the `repository` are not run.
-    pub fn new(global: &Global, environment: &Environment, repository: &[PathBuf]) -> Self {
+    pub fn new(global: &Global, environment: &Environment, repository: Vec<PathBuf>) -> Self {
+        let plugins = plugins(global, environment, repository);
         let mut named = global.identity.clone();
         if named.is_empty() {
             named.extend(environment.get("ARTIFACTS_IDENTITY").map(PathBuf::from));
         }
         let (mut given, mut usual) = (GivenKeys::default(), Vec::new());
         if named.is_empty() {
-            given = GivenKeys::new(environment, repository.to_vec());
+            given = GivenKeys::new(environment, &plugins.programs);
             // sops, too, looks there only where no other file is named.
             let keys = environment.config("sops/age/keys.txt").filter(|_| given.file.is_none());
             let ssh = [environment.home(".ssh/id_ed25519"), environment.home(".ssh/id_rsa")];
             usual.extend(ssh.into_iter().chain([keys]).flatten());
         }
-        Self { named, given, usual, plugins: plugins(global, environment, repository), no_input: global.no_input }
+        Self { named, given, usual, plugins, no_input: global.no_input }
     }
 
     /// The keys, read when they are needed.
@@ -144,44 +147,45 @@ fn add_content(opener: &mut Opener, name: &str, content: Result<Secret, String>)
 }
 
 /// Returns the plugins that the person allows. Programs of the `repository` are none.
-pub fn plugins(global: &Global, environment: &Environment, repository: &[PathBuf]) -> Plugins {
+pub fn plugins(global: &Global, environment: &Environment, repository: Vec<PathBuf>) -> Plugins {
     let mut allowed = global.age_plugin.clone();
     if allowed.is_empty()
         && let Some(names) = environment.get("ARTIFACTS_AGE_PLUGINS").and_then(std::ffi::OsStr::to_str)
     {
         allowed.extend(names.split(',').map(|name| name.trim().to_owned()));
     }
+    let programs = Programs::new(environment.search_path(), repository);
     let see = |name: &str| Some((OsString::from(name), environment.get(name)?.to_owned()));
+    let path = (OsString::from("PATH"), programs.search_path());
     Plugins {
         allowed: allowed.into_iter().collect(),
-        dirs: plugin_dirs(environment, repository),
-        environment: FOR_PLUGINS.into_iter().filter_map(see).collect(),
+        environment: FOR_PLUGINS.into_iter().filter_map(see).chain([path]).collect(),
+        programs,
         ..Plugins::default()
     }
-}
-
-/// Returns where programs of plugins are looked for: the directories of `PATH` outside of the repository.
-fn plugin_dirs(environment: &Environment, repository: &[PathBuf]) -> Vec<PathBuf> {
-    let is_outside =
-        |dir: &PathBuf| dir.canonicalize().is_ok_and(|dir| !repository.iter().any(|top| dir.starts_with(top)));
-    std::env::split_paths(environment.search_path()).filter(|dir| dir.is_absolute() && is_outside(dir)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use clap::Parser as _;
+
     use super::*;
+    use crate::commands::Cli;
 
     #[test]
-    fn no_plugin_of_the_repository_is_run() {
+    fn no_plugin_of_the_repository_is_run_nor_found_by_one() {
         let (repository, bin) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (own, link) = (repository.path().join("bin"), bin.path().join("link"));
-        std::fs::create_dir(&own).unwrap();
-        std::os::unix::fs::symlink(&own, &link).unwrap();
-        let path =
-            std::env::join_paths([own.as_path(), &link, Path::new("bin"), Path::new("/nowhere"), bin.path()]).unwrap();
-        let environment = Environment::of([("PATH".into(), path)]);
-        let repository = [repository.path().canonicalize().unwrap()];
-        assert_eq!(plugin_dirs(&environment, &repository), [bin.path()]);
+        let its = repository.path().join("age-plugin-its");
+        std::fs::write(&its, "").unwrap();
+        std::os::unix::fs::symlink(&its, bin.path().join("age-plugin-its")).unwrap();
+        std::fs::write(bin.path().join("age-plugin-mine"), "").unwrap();
+        let path = std::env::join_paths([repository.path(), bin.path()]).unwrap();
+        let environment = Environment::of([("PATH".into(), path), ("A_TOKEN".into(), "x".into())]);
+        let global = Cli::try_parse_from(["artifacts", "status"]).unwrap().global;
+        let plugins = plugins(&global, &environment, vec![repository.path().canonicalize().unwrap()]);
+        assert_eq!(plugins.program("its"), None);
+        assert_eq!(plugins.program("mine"), Some(bin.path().join("age-plugin-mine")));
+        assert_eq!(plugins.environment, [("PATH".into(), bin.path().into())]);
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
+use artifacts_age::Programs;
 use artifacts_seam::Secret;
 
 use crate::environment::Environment;
@@ -16,21 +17,19 @@ pub struct KeyCommand {
     /// The program and its arguments.
     words: Vec<OsString>,
     /// Where a program without a path is looked for.
-    dirs: Vec<PathBuf>,
+    programs: Programs,
     /// What it sees of the environment: no private key.
     environment: Vec<(OsString, OsString)>,
-    /// Directories that it must not come from.
-    repository: Vec<PathBuf>,
     printed: Arc<OnceLock<Result<Secret, String>>>,
 }
 
 impl KeyCommand {
-    /// Takes a command line, which is split at blanks. `repository` holds the checkout.
-    pub fn new(line: &OsStr, environment: &Environment, repository: Vec<PathBuf>) -> Self {
+    /// Takes a command line, which is split at blanks.
+    pub fn new(line: &OsStr, environment: &Environment, programs: Programs) -> Self {
         let words = line.to_string_lossy().split_whitespace().map(OsString::from).collect();
-        let dirs = std::env::split_paths(environment.search_path()).filter(|dir| dir.is_absolute()).collect();
-        let environment = environment.variables().to_vec();
-        Self { words, dirs, environment, repository, printed: Arc::default() }
+        let others = environment.variables().iter().filter(|(name, _)| name != "PATH").cloned();
+        let environment = others.chain([("PATH".into(), programs.search_path())]).collect();
+        Self { words, programs, environment, printed: Arc::default() }
     }
 
     /// Returns what the program prints. It runs when that is wanted first.
@@ -59,8 +58,8 @@ impl KeyCommand {
     /// Finds the program: by its absolute path, or in the directories of `PATH`.
     fn find(&self, program: &Path) -> Result<PathBuf, String> {
         if program.is_absolute() {
-            return match program.canonicalize() {
-                Ok(real) if self.is_ours(&real) => Ok(program.to_owned()),
+            return match program.metadata() {
+                Ok(_) if self.programs.is_outside(program) => Ok(program.to_owned()),
                 Ok(_) => {
                     Err(format!("{} is in the repository, whose programs are not run for keys", program.display()))
                 }
@@ -70,16 +69,8 @@ impl KeyCommand {
         if program.components().count() > 1 {
             return Err(format!("{} is not an absolute path", program.display()));
         }
-        let candidates = self.dirs.iter().filter(|dir| dir.canonicalize().is_ok_and(|dir| self.is_ours(&dir)));
-        candidates
-            .map(|dir| dir.join(program))
-            .find(|path| path.is_file() && path.canonicalize().is_ok_and(|real| self.is_ours(&real)))
-            .ok_or_else(|| format!("no program `{}` in PATH, outside of the repository", program.display()))
-    }
-
-    /// Whether it lies outside of the repository.
-    fn is_ours(&self, real: &Path) -> bool {
-        !self.repository.iter().any(|top| real.starts_with(top))
+        let found = self.programs.find(program);
+        found.ok_or_else(|| format!("no program `{}` in PATH, outside of the repository", program.display()))
     }
 }
 
@@ -100,7 +91,8 @@ mod tests {
     fn command(line: &str, path: &[&Path], repository: &Path) -> KeyCommand {
         let path = std::env::join_paths(path.iter().chain(&[Path::new("/usr/bin"), Path::new("/bin")])).unwrap();
         let environment = Environment::of([("PATH".into(), path), ("SOPS_AGE_KEY".into(), "s3cret".into())]);
-        KeyCommand::new(OsStr::new(line), &environment, vec![repository.canonicalize().unwrap()])
+        let programs = Programs::new(environment.search_path(), vec![repository.canonicalize().unwrap()]);
+        KeyCommand::new(OsStr::new(line), &environment, programs)
     }
 
     fn text(output: Result<Secret, String>) -> String {
@@ -135,6 +127,8 @@ mod tests {
         assert!(said(bin.path().join("linked").to_str().unwrap(), &[]).contains("is in the repository"));
         assert!(said("./keys", &[]).contains("not an absolute path"));
         assert!(said(" ", &[]).contains("empty"));
+        program(&bin.path().join("path"), "echo $PATH");
+        assert!(!said("path", &[repository.path(), bin.path()]).contains(repository.path().to_str().unwrap()));
         // Of the same name, elsewhere.
         program(&bin.path().join("keys"), "echo theirs");
         assert_eq!(said("keys", &[repository.path(), bin.path()]), "theirs\n");

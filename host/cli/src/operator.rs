@@ -135,6 +135,15 @@ impl Operator for TerminalOperator {
                 self.console.message("all answers are kept in memory");
                 self.ask(if failures.len() == 1 { "Enter its answers again?" } else { "Enter their answers again?" })
             }
+            // What comes back is shown in any case: it says who can decrypt it.
+            Question::Restore { entries, names } => {
+                self.console.restorable(entries, names);
+                if self.flags.yes {
+                    return Ok(Answer::Yes { by: "--yes" });
+                }
+                let (count, noun) = (entries.len(), agreeing(entries.len(), "entry", "entries"));
+                self.ask(&format!("Restore {count} {noun}?"))
+            }
             Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) if self.flags.yes => {
                 Ok(Answer::Yes { by: "--yes" })
             }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use artifacts_text::{has_hidden, shell_word};
+use artifacts_text::{has_hidden, nix_attribute, shell_word};
 
 /// What a verb is here.
 enum Ours {
@@ -16,10 +16,6 @@ enum Ours {
     Advice(&'static str),
 }
 
-/// What `rename` will do.
-const RENAME: &str = "while both are declared, `artifacts get OLD FILE | artifacts set NEW FILE` keeps a value; then remove the \
-                      declaration of OLD, and `artifacts prune OLD` moves its entry to the trash";
-
 fn ours(verb: &str) -> Option<Ours> {
     Some(match verb {
         "decrypt" | "view" | "show" | "cat" => Ours::Command("get", " INSTANCE FILE"),
@@ -30,12 +26,9 @@ fn ours(verb: &str) -> Option<Ours> {
         "exec-env" | "exec-file" => Ours::Command("run", " SELECTOR -- CMD"),
         "rm" | "remove" | "delete" => Ours::Remove,
         "init" | "add" | "new" => Ours::Declare,
-        "mv" | "rename" => Ours::Advice(RENAME),
+        "mv" => Ours::Command("rename", " OLD NEW"),
         "rotate" | "regenerate" => Ours::Command("generate --regenerate", " SELECTOR"),
-        "restore" | "trash" => Ours::Advice(
-            "move the entry from `.artifacts/trash` in its storage back to its place, or `git restore` it; then \
-             `artifacts status` checks it",
-        ),
+        "undo" | "undelete" | "trash" => Ours::Command("restore", ""),
         "import" => Ours::Advice(
             "`artifacts set INSTANCE FILE < VALUE` stores a value; for files that are encrypted already, move them to the \
              place of their entry, then `artifacts adopt`",
@@ -67,7 +60,7 @@ pub fn answer(verb: &str, typed: &[OsString]) -> Option<String> {
         }
         Ours::Declare => {
             let name = arguments.and_then(|words| words.into_iter().next()).unwrap_or_else(|| "NAME".to_owned());
-            let name = attribute(name.rsplit('/').next().unwrap_or_default());
+            let name = nix_attribute(name.rsplit('/').next().unwrap_or_default());
             format!(
                 "declare it in the configuration of its machine or user, then run `artifacts generate`\n\n\
                  artifacts.store.{name}.files.secret = {{ }};"
@@ -99,16 +92,6 @@ fn arguments(words: &[OsString]) -> Option<Vec<String>> {
 
 fn quoted(words: &[String]) -> String {
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// A name as an attribute of Nix.
-fn attribute(name: &str) -> String {
-    let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if begins && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-'".contains(c)) {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('\\', r"\\").replace('"', "\\\"").replace("${", "\\${"))
-    }
 }
 
 #[cfg(test)]
@@ -159,7 +142,7 @@ mod tests {
     fn none_of_them_is_a_command_of_ours_and_each_answer_names_some() {
         let root = Cli::command();
         let verbs = "decrypt view show cat encrypt insert updatekeys update-masterkeys fix ls ui exec-env exec-file rm remove \
-                     delete init add new mv rename rotate regenerate restore trash import doctor";
+                     delete init add new mv rotate regenerate undo undelete trash import doctor";
         for verb in verbs.split_whitespace() {
             assert!(root.find_subcommand(verb).is_none(), "{verb}");
             let answer = answer(verb, &["artifacts".into(), verb.into()]).unwrap();
@@ -174,7 +157,6 @@ mod tests {
     #[test]
     fn what_does_not_exist_yet_is_answered_with_what_does_it_today() {
         assert_eq!(hint(&["rotate", "web1/attic"]), "`artifacts generate --regenerate web1/attic`");
-        assert!(hint(&["rename", "a", "b"]).contains("`artifacts get OLD FILE | artifacts set NEW FILE`"));
-        assert_eq!(hint(&["mv", "a", "b"]), hint(&["rename", "a", "b"]));
+        assert_eq!(hint(&["mv", "web1", "web2"]), "`artifacts rename web1 web2`");
     }
 }

@@ -20,6 +20,7 @@ pub fn foreign_owner(root: &Root) -> Option<u32> {
 pub fn options(global: &Global, now: SystemTime, environment: &Environment) -> WriterOptions {
     let mut options = WriterOptions::at(now);
     options.trash_record = environment.state().map(|state| state.join("trash"));
+    options.command = Some(global.invocation.command.clone()).filter(|command| !command.is_empty());
     if global.no_sync {
         options.durability = Durability::NoSync;
     }

@@ -22,6 +22,8 @@ const NAMED: usize = 3;
 #[derive(Debug, Default)]
 pub struct DeclaredKeys {
     by_key: BTreeMap<String, DeclaredKey>,
+    /// The SSH keys that a recipient may be converted from.
+    ssh_forms: BTreeMap<String, BTreeSet<String>>,
     /// Names of targets and admins, which no one else may claim.
     taken: BTreeSet<String>,
 }
@@ -162,6 +164,9 @@ impl DeclaredKeys {
     fn add(&mut self, text: &str, converted: &mut BTreeMap<String, Option<String>>, note: impl Fn(&mut DeclaredKey)) {
         let key = without_comment(text);
         let also = converted.entry(key.clone()).or_insert_with(|| artifacts_age::recipient_of_ssh(&key)).clone();
+        if let Some(recipient) = &also {
+            self.ssh_forms.entry(recipient.clone()).or_default().insert(key.clone());
+        }
         for key in [Some(key), also].into_iter().flatten() {
             let declared = self.by_key.entry(key).or_default();
             declared.comment = declared.comment.take().or_else(|| comment(text));
@@ -211,6 +216,11 @@ impl DeclaredKeys {
             Some(label) => label.to_string(),
             None => artifacts_age::fingerprint(key).unwrap_or_else(|| visible_ascii(key).into_owned()),
         }
+    }
+
+    /// The declared SSH keys that are this recipient in another form, by the host's own conversion.
+    pub(crate) fn ssh_forms(&self, recipient: &str) -> impl Iterator<Item = &String> {
+        self.ssh_forms.get(recipient).into_iter().flatten()
     }
 
     /// Where a recipient of this label is declared.

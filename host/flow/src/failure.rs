@@ -78,24 +78,41 @@ pub fn differs(instance: &Instance, how: &str) -> Failure {
 /// An entry that another backend than the declared one stored.
 pub fn other_backend(instance: &Instance, stored: &Name, declared: &Name) -> Failure {
     for_instance(instance, format!("stored by backend `{stored}`, but `{declared}` is declared"))
-        .hint(Some(format!("declare `{stored}` for it again")))
+        .hint(Some(rekey(instance)))
 }
 
 /// An entry in another storage than that of the declared backend.
 pub fn elsewhere(instance: &Instance, place: &Elsewhere) -> Failure {
     let Elsewhere { storage, backend, expected, .. } = place;
+    if place.is_left() {
+        let message = format!("also stored in `{storage}`: its move from there is not finished");
+        return for_instance(instance, message).hint(Some(rekey(instance)));
+    }
     let declared = instance.artifact.backend.as_ref().map(Name::as_str).unwrap_or_default();
     let by = backend.as_ref().map(|backend| format!(" by {backend}")).unwrap_or_default();
     let message = format!("stored in `{storage}`{by}, but `{declared}` stores it in `{expected}`");
-    let hint = if let Some(stored) = backend.as_deref().filter(|stored| *stored != declared) {
-        format!("declare `{stored}` for it again")
+    let hint = if backend.is_some() {
+        rekey(instance)
     } else {
+        // Without a receipt no one knows who stored it.
         let name = instance.name.to_string();
         let above = name.rsplit_once('/').map_or("", |(above, _)| above);
         let (from, to) = (shell_word(&format!("{storage}/{name}")), shell_word(&format!("{expected}/{above}")));
         format!("`mkdir -p {to} && mv {from} {to}/`")
     };
     for_instance(instance, message).hint(Some(hint))
+}
+
+/// What stores a value as it is declared now.
+fn rekey(instance: &Instance) -> String {
+    format!("keep: `artifacts rekey {}`", quoted_name(&instance.name))
+}
+
+/// What was stored by a backend that cannot be had.
+pub fn unknown_backend(instance: &Instance, backend: &Name, why: &Failure) -> Failure {
+    let hint = format!("register `artifacts.backends.{backend}` as before until its entries were moved");
+    for_instance(instance, format!("stored by backend `{backend}`, which cannot be opened: {}", why.message))
+        .hint(Some(hint))
 }
 
 /// A run that the person ended, and the instances that it did not come to.

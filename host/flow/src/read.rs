@@ -6,16 +6,17 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, FailureKind, Secret};
-use artifacts_store::{Difference, Entry, Fingerprint, HeaderHash, Receipt, ReceiptState, Storage};
+use artifacts_store::{Fingerprint, HeaderHash, Receipt};
 use artifacts_text::{Comparison, Explain, shell_word};
 
 use crate::failure;
 use crate::look::elsewhere::Storages;
 use crate::look::hints;
+use crate::look::source::{Source, StoredValue};
 use crate::look::survey::{Survey, SurveyedInstance};
 use crate::tools::RetrieveCall;
 use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
-use crate::tools::headers::{self, EntryHeaders};
+use crate::tools::headers::EntryHeaders;
 use crate::tools::{Phase, Tools};
 
 /// Files of one instance, as they were stored.
@@ -23,8 +24,8 @@ use crate::tools::{Phase, Tools};
 pub struct RetrievedFiles {
     /// The files that were wanted, public ones too.
     pub files: BTreeMap<Name, Secret>,
-    /// The entry that they come from: anyone who replaces it compares.
-    pub fingerprint: Fingerprint,
+    /// The entry that they come from: anyone who replaces it compares. None of what was written just now.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Reads files of one instance back, all of them or none; see [`retrieve`].
@@ -45,48 +46,56 @@ pub fn retrieve_file(tools: &mut Tools, instance: &Instance, file: &Name) -> Res
     read.files.remove(file).ok_or_else(|| failure::for_instance(instance, format!("`{file}` was not returned")))
 }
 
-/// Reads files of many instances back. Age plugins are asked once for all of them. What is not as its receipt says is not
+/// Reads files of many instances back, each from where its declared backend stores it. What is not as its receipt says is not
 /// opened, nor what is another instance's: a receipt is a claim of anyone who can write to the repository. The private keys are read
 /// only when a secret file is wanted.
 pub fn retrieve(
     tools: &mut Tools,
     wanted: &[(&Instance, Vec<Name>)],
 ) -> BTreeMap<InstanceName, Result<RetrievedFiles, Failure>> {
-    let mut done = BTreeMap::new();
+    let wanted = wanted.iter().map(|(instance, files)| {
+        let value = declared_value(tools, instance, files);
+        (instance.name.clone(), value.map(|value| (value, files.clone())))
+    });
+    let wanted = wanted.collect();
+    retrieve_values(tools, wanted)
+}
+
+/// Files to read of a value, or why there is none.
+pub(crate) type WantedValue = Result<(StoredValue, Vec<Name>), Failure>;
+
+/// Reads files of values, each through the backend that stored it. Age plugins are asked once for all of them.
+pub(crate) fn retrieve_values(
+    tools: &mut Tools,
+    wanted: Vec<(InstanceName, WantedValue)>,
+) -> BTreeMap<InstanceName, Result<RetrievedFiles, Failure>> {
+    let (mut done, total) = (BTreeMap::new(), wanted.len());
     let mut open = Vec::new();
     let mut owners = HeaderOwners::default();
-    for (instance, files) in wanted {
-        match Retrieval::begin(tools, &mut owners, instance, files) {
-            Ok(reading) if reading.secrets.is_empty() => {
-                done.insert(instance.name.clone(), Ok(reading.read));
-            }
-            Ok(reading) => open.push(reading),
-            Err(failure) => {
-                done.insert(instance.name.clone(), Err(failure));
-            }
+    for (name, value) in wanted {
+        let begun = value.and_then(|(value, files)| Retrieval::begin(tools, &mut owners, value, &files));
+        match begun {
+            Ok(reading) if reading.secrets.is_empty() => drop(done.insert(name, Ok(reading.read))),
+            Ok(reading) => open.push((name, reading)),
+            Err(failure) => drop(done.insert(name, Err(failure))),
         }
     }
     // What plugins may open is gathered in one round and given out in the next. A backend that gives up at the first file that is
     // not opened takes a round for each.
     while !open.is_empty() {
         let mut waiting = Vec::new();
-        for mut reading in open {
-            tools.operator.phase(Phase::Decrypting { count: done.len(), total: wanted.len() });
+        for (name, mut reading) in open {
+            tools.operator.phase(Phase::Decrypting { count: done.len(), total });
             match reading.call(tools) {
-                Ok(()) => {
-                    done.insert(reading.instance.name.clone(), Ok(reading.read));
-                }
+                Ok(()) => drop(done.insert(name, Ok(reading.read))),
                 Err(RetrieveFailure { failure, recipients: Some(recipients) }) => {
-                    let name = reading.instance.name.clone();
                     waiting.push((reading, Undecrypted { name, failure, recipients }));
                 }
-                Err(RetrieveFailure { failure, recipients: None }) => {
-                    done.insert(reading.instance.name.clone(), Err(failure));
-                }
+                Err(RetrieveFailure { failure, recipients: None }) => drop(done.insert(name, Err(failure))),
             }
         }
         open = if ask_plugins(tools, &waiting) {
-            waiting.into_iter().map(|(reading, _)| reading).collect()
+            waiting.into_iter().map(|(reading, one)| (one.name, reading)).collect()
         } else {
             let failed = no_identity(waiting.into_iter().map(|(_, one)| one).collect());
             done.extend(failed.into_iter().map(|(name, failure)| (name, Err(failure))));
@@ -98,11 +107,27 @@ pub fn retrieve(
     done
 }
 
-/// One instance on its way.
-struct Retrieval<'a> {
-    instance: &'a Instance,
-    backend: &'a Name,
-    entry: Entry,
+/// The value of an instance as its declared backend has stored it.
+fn declared_value(tools: &mut Tools, instance: &Instance, wanted: &[Name]) -> Result<StoredValue, Failure> {
+    let fail = |message: String| failure::for_instance(instance, message);
+    let backend = instance.artifact.backend.as_ref().filter(|_| !instance.artifact.blocked);
+    let backend = backend.ok_or_else(|| fail("cannot be evaluated yet".to_owned()))?;
+    if let Some(stranger) = wanted.iter().find(|name| !instance.artifact.files.contains_key(*name)) {
+        let known: Vec<&str> = instance.artifact.files.keys().map(Name::as_str).collect();
+        return Err(fail(format!("no file `{stranger}`; its files: {}", known.join(", "))));
+    }
+    if !tools.backends.open(backend)?.is_here() {
+        return Err(failure::on_target(instance));
+    }
+    let source = Source::own(tools, instance)?;
+    let value = source.read(tools, instance).map_err(|failure| hints::with_hint(tools, instance, failure))?;
+    let value = value.ok_or_else(|| not_in(tools, &source.storage, instance))?;
+    if value.backend == *backend { Ok(value) } else { Err(failure::other_backend(instance, &value.backend, backend)) }
+}
+
+/// One value on its way.
+struct Retrieval {
+    value: StoredValue,
     /// The secret files that are wanted.
     secrets: Vec<String>,
     /// The headers that are its own.
@@ -131,62 +156,52 @@ struct Undecrypted {
     recipients: BTreeSet<String>,
 }
 
-impl<'a> Retrieval<'a> {
-    /// Looks at the entry, and takes the public files.
+impl Retrieval {
+    /// Takes the public files, and checks that the others may be opened.
     fn begin(
         tools: &mut Tools,
         owners: &mut HeaderOwners,
-        instance: &'a Instance,
+        value: StoredValue,
         wanted: &[Name],
     ) -> Result<Self, Failure> {
+        let instance = &value.instance;
         let fail = |message: String| failure::for_instance(instance, message);
-        let backend = instance.artifact.backend.as_ref().filter(|_| !instance.artifact.blocked);
-        let backend = backend.ok_or_else(|| fail("cannot be evaluated yet".to_owned()))?;
-        if let Some(stranger) = wanted.iter().find(|name| !instance.artifact.files.contains_key(*name)) {
-            let known: Vec<&str> = instance.artifact.files.keys().map(Name::as_str).collect();
-            return Err(fail(format!("no file `{stranger}`; its files: {}", known.join(", "))));
-        }
-        let opened = tools.backends.open(backend)?;
-        if !opened.is_here() {
-            return Err(failure::on_target(instance));
-        }
-        let failed = |error: artifacts_store::Error| fail(error.to_string()).hint(error.hint());
-        let entry = Storage::open(&tools.root, &opened.storage).and_then(|storage| storage.read(&instance.name));
-        let storage = opened.storage.clone();
-        let Some(entry) = entry.map_err(failed)? else { return Err(not_in(tools, &storage, instance)) };
-        let listed =
-            listed_headers(instance, backend, &entry).map_err(|failure| hints::with_hint(tools, instance, failure))?;
         let (public, secrets): (Vec<&Name>, Vec<&Name>) =
             wanted.iter().partition(|name| instance.artifact.files.get(*name).is_some_and(|file| !file.secret));
         let mut files = BTreeMap::new();
         for name in public {
             let bytes =
-                entry.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` does not exist")))?;
+                value.public.get(name.as_str()).ok_or_else(|| fail(format!("`public/{name}` does not exist")))?;
             files.insert(name.clone(), Secret::new(bytes.clone()));
         }
-        if let Some(missing) = never_stored(&entry, &secrets) {
+        if let Some(missing) = never_stored(&value, &secrets) {
             let name = failure::quoted_name(&instance.name);
             let file = shell_word(missing.as_str());
             return Err(fail(format!("`{missing}` is declared but not stored"))
                 .hint(Some(format!("`artifacts set {name} {file}` stores it, and keeps the other files"))));
         }
-        let own = if secrets.is_empty() { OwnHeaders::default() } else { owners.check(tools, instance, &listed)? };
+        let own = if secrets.is_empty() {
+            OwnHeaders::default()
+        } else {
+            owners.check(tools, instance, &value.at, &value.headers)?
+        };
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
-        let read = RetrievedFiles { files, fingerprint: entry.fingerprint() };
-        Ok(Self { instance, backend, entry, secrets, own, read })
+        let read = RetrievedFiles { files, fingerprint: value.fingerprint };
+        Ok(Self { value, secrets, own, read })
     }
 
     /// Has the backend read the secret files.
     #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
-        let Self { instance, backend, entry, secrets, own, read } = self;
-        let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
+        let Self { value, secrets, own, read } = self;
+        let instance = &value.instance;
+        let Some((mut session, identities)) = tools.session_and_identities(&value.backend)? else {
             return Err(failure::for_instance(instance, "its backend does not run here").into());
         };
         let bundled = session.terms().bundled;
         let (names, openable) = (secrets.as_slice(), &own.openable);
         let call =
-            RetrieveCall { instance: instance.for_backend.clone(), files: &entry.files, names, openable, identities };
+            RetrieveCall { instance: instance.for_backend.clone(), files: &value.files, names, openable, identities };
         let ended = session.retrieve(instance.name.to_string(), call)?;
         let retrieved = ended.map_err(|stopped| {
             let is_unopened =
@@ -199,10 +214,8 @@ impl<'a> Retrieval<'a> {
                     failure::for_instance(instance, why).hint(hint)
                 }
             };
-            let recipients = || match &entry.receipt {
-                ReceiptState::Valid(receipt) => recipients_of(tools, receipt, secrets),
-                ReceiptState::Missing | ReceiptState::Malformed(_) => BTreeSet::new(),
-            };
+            let recipients =
+                || value.receipt.as_ref().map(|receipt| recipients_of(tools, receipt, secrets)).unwrap_or_default();
             RetrieveFailure { failure, recipients: is_unopened.then(recipients) }
         })?;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
@@ -223,12 +236,12 @@ fn not_in(tools: &Tools, storage: &str, instance: &Instance) -> Failure {
 }
 
 /// Has age plugins asked for what is waiting; false when nothing came of it.
-fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval<'_>, Undecrypted)]) -> bool {
+fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval, Undecrypted)]) -> bool {
     let Some((first, _)) = waiting.first() else { return false };
     if !tools.identities.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
         return false;
     }
-    let Ok(Some((mut session, identities))) = tools.session_and_identities(first.backend) else { return false };
+    let Ok(Some((mut session, identities))) = tools.session_and_identities(&first.value.backend) else { return false };
     let names: Vec<String> = waiting.iter().map(|(_, one)| one.name.to_string()).collect();
     session.ask_plugins(&names, identities).unwrap_or(false)
 }
@@ -246,7 +259,8 @@ pub(crate) fn without_identity<'a>(
 fn unidentified(tools: &mut Tools, instance: &Instance, found: &SurveyedInstance) -> Option<Undecrypted> {
     let name = instance.name.clone();
     let secrets: Vec<String> = found.stored_files(instance).map(ToString::to_string).collect();
-    let opened = tools.backends.open(instance.artifact.backend.as_ref()?).ok()?;
+    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
+    let opened = tools.backends.open(stored.or(instance.artifact.backend.as_ref())?).ok()?;
     if secrets.is_empty() || !opened.terms.grants.identities {
         return None;
     }
@@ -261,7 +275,8 @@ fn unidentified(tools: &mut Tools, instance: &Instance, found: &SurveyedInstance
 /// A failure of what no identity decrypts. Behind its first part the sentence lists what was tried.
 fn undecrypted(instance: &Instance, why: &str) -> Failure {
     let (what, found) = why.split_once("; ").map_or((why, None), |(what, found)| (what, Some(found.to_owned())));
-    failure::for_instance(instance, what).compared(Comparison { found, expected: None })
+    Failure { kind: Some(Failure::NO_IDENTITY), ..failure::for_instance(instance, what) }
+        .compared(Comparison { found, expected: None })
 }
 
 /// So many recipients are named.
@@ -295,8 +310,8 @@ fn recipients_of(tools: &Tools, receipt: &Receipt, secrets: &[String]) -> BTreeS
 }
 
 /// A file that was not declared yet when the entry was stored. A backend that names no recipients at all tells nothing of that.
-fn never_stored<'a>(entry: &Entry, secrets: &[&'a Name]) -> Option<&'a Name> {
-    let ReceiptState::Valid(receipt) = &entry.receipt else { return None };
+fn never_stored<'a>(value: &StoredValue, secrets: &[&'a Name]) -> Option<&'a Name> {
+    let receipt = value.receipt.as_ref()?;
     let new = |name: &&&Name| !receipt.recipients.is_empty() && !receipt.recipients.contains(name.as_str());
     secrets.iter().find(new).copied()
 }
@@ -309,24 +324,4 @@ fn only(entry: &EntryHeaders, opened: &BTreeSet<HeaderHash>) -> EntryHeaders {
     }
     entry.retain(|_, headers| !headers.is_empty());
     entry
-}
-
-/// The headers in an entry that its receipt lists: only where that tells every byte of it.
-fn listed_headers(instance: &Instance, backend: &Name, entry: &Entry) -> Result<EntryHeaders, Failure> {
-    let ReceiptState::Valid(receipt) = &entry.receipt else { return Err(changed(instance, &entry.differences())) };
-    // Files that no receipt lists are not read, and keep no one from reading what it lists.
-    if !entry.is_intact() {
-        let mut differences = entry.differences();
-        differences.retain(|one| !matches!(one, Difference::Extra(_)));
-        return Err(changed(instance, &differences));
-    }
-    if receipt.backend.name != *backend {
-        return Err(failure::other_backend(instance, &receipt.backend.name, backend));
-    }
-    Ok(headers::listed(instance, receipt, &entry.files))
-}
-
-fn changed(instance: &Instance, differences: &[Difference]) -> Failure {
-    let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    failure::differs(instance, &list.join(", "))
 }

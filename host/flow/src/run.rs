@@ -1,6 +1,7 @@
 //! A run: what is declared, what it works with, and what it knows by now.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use artifacts_audit::AuditLog;
 use artifacts_declared::{InstanceName, Name, Recipients, Spec};
@@ -149,7 +150,7 @@ impl Run {
     }
 
     /// The names of all instances, of those as well that are badly declared.
-    fn names(&self) -> BTreeSet<&InstanceName> {
+    pub(crate) fn names(&self) -> BTreeSet<&InstanceName> {
         self.instances.keys().chain(self.errors.iter().flat_map(|(names, _)| names)).collect()
     }
 
@@ -230,11 +231,26 @@ impl Run {
         self.errors.iter().map(|(_, failure)| failure.clone()).collect()
     }
 
+    /// The configuration error of an instance.
+    pub(crate) fn error_of(&self, name: &InstanceName) -> Option<Failure> {
+        self.errors.iter().find(|(names, _)| names.contains(name)).map(|(_, failure)| failure.clone())
+    }
+
     /// Returns the component's own name and the storage of an instance's backend, if it can be opened.
     pub fn backend_of(&mut self, name: &InstanceName) -> Option<(String, String)> {
         let backend = self.instances.get(name)?.artifact.backend.as_ref()?;
         let ready = self.tools.backends.open(backend).ok()?;
         Some((ready.terms.component.clone(), ready.storage.clone()))
+    }
+
+    /// Returns the directory that contains the storages.
+    pub fn root(&self) -> &Path {
+        self.tools.root.path()
+    }
+
+    /// Returns the declared SSH keys that are this recipient in another form.
+    pub fn ssh_forms(&self, recipient: &str) -> impl Iterator<Item = &String> {
+        self.tools.keys.ssh_forms(recipient)
     }
 
     pub(crate) fn survey_instances(&mut self, names: &BTreeSet<InstanceName>) -> Survey {

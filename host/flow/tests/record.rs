@@ -11,7 +11,7 @@ use fakes::{BACKEND, Desk, FakeBackends};
 fn check(desk: &Desk, log: &AuditLog) -> Result<(), artifacts_report::Failure> {
     let mut tools = desk.tools(Vec::new());
     let backend = Name::new(BACKEND).unwrap();
-    let mut backends = FakeBackends::new(&desk.world);
+    let mut backends = FakeBackends::new(&desk.world, &[]);
     let mut session = Recorded::open(&mut backends, Some(log), &mut *tools.operator, &backend, CallContext::default())
         .unwrap()
         .unwrap();

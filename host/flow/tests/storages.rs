@@ -53,7 +53,7 @@ fn a_backend_is_given_nothing_that_another_one_stored() {
     assert_eq!(files(&desk.entry(A)), ["f.age", "f.fake", "receipt.json"]);
     let report = generated_with(&desk, &one().backend(TWIN), &[A], again);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert_eq!(files(&desk.entry(A)), ["f.fake", "receipt.json"]);
+    assert_eq!(files(&desk.entry(A)), ["f.twin", "receipt.json"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 
@@ -79,8 +80,8 @@ pub(crate) fn arguments(job: &Job, program: &Program, dir: &Path, channels: &Cha
         }
     }
     scratch(&mut line, job.limits.scratch);
-    for StorePath { path, real } in &job.closure {
-        line.bind("--ro-bind", real, path);
+    for path in &job.closure {
+        store_path(&mut line, path);
     }
     for (name, _) in made_up(job) {
         line.bind("--ro-bind", dir.join("etc").join(name), Path::new("/etc").join(name));
@@ -134,6 +135,15 @@ fn isolate(line: &mut CommandLine, network: bool, nested: bool) {
     }
     line.add(["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "artifacts"]);
     line.add(["--clearenv", "--die-with-parent", "--new-session"]);
+}
+
+/// Shows a store path. One that is a symbolic link stays one: bubblewrap binds what a link names, and that may be anything on this
+/// machine.
+fn store_path(line: &mut CommandLine, StorePath { path, real }: &StorePath) {
+    match fs::read_link(real) {
+        Ok(target) => line.bind("--symlink", target, path),
+        Err(_) => line.bind("--ro-bind", real, path),
+    }
 }
 
 fn system(line: &mut CommandLine) {

@@ -75,6 +75,31 @@ fn more_directories_can_come_first_in_path() {
 }
 
 #[test]
+fn a_store_path_that_is_a_link_shows_nothing_but_the_closure() {
+    let place = RamDir::new();
+    let store = place.disk.path().join("store");
+    fs::create_dir_all(store.join("member")).unwrap();
+    fs::write(store.join("member/file"), "of the closure").unwrap();
+    fs::create_dir(place.disk.path().join("home")).unwrap();
+    fs::write(place.disk.path().join("home/key"), "of the caller").unwrap();
+    let link = |name: &str, target: &std::path::Path| {
+        std::os::unix::fs::symlink(target, store.join(name)).unwrap();
+        store.join(name)
+    };
+    let [dir, file] = ["home", "home/key"].map(|path| place.disk.path().join(path));
+    let links = [link("to-dir", &dir), link("to-file", &file), link("to-root", "/".as_ref())];
+    let inner = link("to-member", &store.join("member"));
+    let script = format!(
+        "cat {0}/to-dir/key {0}/to-file {0}/to-root{1} > $out/it 2>/dev/null; cat {0}/to-member/file >> $out/it",
+        store.display(),
+        file.display()
+    );
+    let mut job = place.job(&script, &["it"]);
+    job.closure = links.into_iter().chain([inner, store.join("member")]).map(Into::into).collect();
+    assert_eq!(place.says_in(&job), "of the closure");
+}
+
+#[test]
 fn neither_home_nor_working_directory_nor_anything_else_of_the_caller_is_there() {
     let place = RamDir::new();
     fs::write(place.disk.path().join("beside-the-generator"), "x").unwrap();

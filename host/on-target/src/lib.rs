@@ -4,6 +4,7 @@
 //! changes. [`place`] puts files there that are made on the target itself. All know a backend only by the paths in the [`manifest`], so that one program serves them all.
 
 pub mod accounts;
+pub mod again;
 pub mod check;
 pub mod manifest;
 pub mod place;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use artifacts_on_target::accounts::Accounts;
+use artifacts_on_target::again::deploy_again;
 use artifacts_on_target::check::check;
 use artifacts_on_target::manifest::{self, TargetManifest};
 use artifacts_on_target::place::DeployDir;
@@ -24,8 +25,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Says at once whether an artifact is complete; names file and cause when it is not.
+    /// Says whether an artifact is complete; names file and cause when it is not.
     Check {
+        /// Where it is not, have its files deployed once more, unless at a boot or during a switch.
+        #[arg(long)]
+        deploy: bool,
+        /// Talk to the user's manager.
+        #[arg(long)]
+        user: bool,
         /// The artifact.
         name: String,
         /// The manifest.
@@ -64,7 +71,9 @@ enum Command {
 fn main() -> ExitCode {
     let runtime = std::env::var("XDG_RUNTIME_DIR").ok();
     let done = match Arguments::parse().command {
-        Command::Check { name, manifest } => checked(&name, &manifest, runtime.as_deref()),
+        Command::Check { deploy, user, name, manifest } => {
+            checked(&name, &manifest, runtime.as_deref(), deploy.then_some(user))
+        }
         Command::Clean { manifest, bytes, links } => cleaned(&manifest, &bytes, &links, runtime.as_deref()),
         Command::Watch { manifest, state, user, grace } => {
             let grace = Duration::from_secs(grace);
@@ -95,10 +104,18 @@ impl<E: Error + Explain + Send + Sync + 'static> From<E> for Failed {
     }
 }
 
-fn checked(name: &str, path: &Path, runtime: Option<&str>) -> Result<(), Failed> {
+/// Checks an artifact; `deploy` is whether the user's manager is to be told where it is incomplete.
+fn checked(name: &str, path: &Path, runtime: Option<&str>, deploy: Option<bool>) -> Result<(), Failed> {
     let manifest = TargetManifest::read(path, runtime)?;
     let (name, artifact) = manifest.artifact(name, path)?;
-    let faults = check(artifact, &mut Accounts::default());
+    let mut faults = check(artifact, &mut Accounts::default());
+    if let Some(user) = deploy.filter(|_| !faults.is_empty()) {
+        match deploy_again(artifact, user) {
+            Ok(true) => faults = check(artifact, &mut Accounts::default()),
+            Ok(false) => {}
+            Err(why) => eprintln!("artifacts-target: cannot deploy the files of `{name}` again: {why}"),
+        }
+    }
     if faults.is_empty() {
         return Ok(());
     }

@@ -11,12 +11,21 @@ pub struct Elsewhere {
     pub declared: bool,
     /// The storage of the declared backend, where it is expected.
     pub expected: String,
+    /// Whether it has the same generation as an entry where it is expected: a move that was not finished left it.
+    pub is_moved: bool,
+}
+
+impl Elsewhere {
+    /// Returns whether a move left it: the next run removes it once its value was compared.
+    pub fn is_left(&self) -> bool {
+        self.is_moved && self.declared
+    }
 }
 
 impl InstanceState {
     /// The state of an instance that has entries in other storages besides: what is stored anywhere is not absent, and of two
     /// entries no one can tell which has the value. `storage` is where its backend stores it. Besides an entry there, a copy in a
-    /// storage that no backend has is no matter.
+    /// storage that no backend has is no matter, and one of the same generation in a storage of a backend is what a move left.
     #[must_use]
     pub fn with_entries(self, storage: &str, elsewhere: &[Elsewhere]) -> Self {
         let counts = |one: &&Elsewhere| one.declared || self == Self::Absent;
@@ -34,9 +43,20 @@ impl InstanceState {
                 Self::Stale(vec![Reason::new(ReasonKind::Backend, message)])
             }
             (Self::Absent, _) => Self::Error(two(&places(None))),
+            (Self::Present, [one]) if one.is_left() => Self::Stale(vec![unfinished(one)]),
+            (Self::Stale(mut reasons), [one]) if one.is_left() => {
+                reasons.push(unfinished(one));
+                reasons.sort();
+                Self::Stale(reasons)
+            }
             (Self::Present | Self::Stale(_), _) => Self::Error(two(&places(Some(storage)))),
         }
     }
+}
+
+fn unfinished(place: &Elsewhere) -> Reason {
+    let message = format!("also stored in {}: its move from there is not finished", quoted(&place.storage));
+    Reason::new(ReasonKind::Backend, message)
 }
 
 fn two(places: &str) -> String {
@@ -57,6 +77,7 @@ mod tests {
             backend: Some("agenix".to_owned()),
             declared: true,
             expected: "vault".to_owned(),
+            is_moved: false,
         }
     }
 
@@ -80,6 +101,22 @@ mod tests {
             "stale",
             "but it may be all that there is"
         );
+    }
+
+    #[test]
+    fn what_a_move_left_is_stale_until_it_is_finished() {
+        let left = |declared| Elsewhere { is_moved: true, declared, ..other("secrets") };
+        let expired = Reason::new(ReasonKind::Expired, "it expired");
+        for (state, reasons) in [
+            (InstanceState::Present, vec![ReasonKind::Backend]),
+            (InstanceState::Stale(vec![expired]), vec![ReasonKind::Backend, ReasonKind::Expired]),
+        ] {
+            let state = state.with_entries("vault", &[left(true)]);
+            let kinds: Vec<ReasonKind> = state.reasons().iter().map(|reason| reason.kind).collect();
+            assert_eq!(kinds, reasons);
+        }
+        assert_eq!(InstanceState::Present.with_entries("vault", &[left(false)]), InstanceState::Present);
+        assert_eq!(InstanceState::Present.with_entries("vault", &[left(true), left(true)]).as_str(), "error");
     }
 
     #[test]

@@ -33,6 +33,9 @@ impl Failure {
     /// The kind of what a person said no to.
     const DECLINED: &str = "declined";
 
+    /// The kind of what none of the identities decrypts.
+    pub const NO_IDENTITY: &str = "no-identity";
+
     /// Creates a failure of one subject.
     pub fn new(subject: impl Into<String>, message: impl Into<String>) -> Self {
         Self {

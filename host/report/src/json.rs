@@ -14,7 +14,7 @@ use crate::diff::readable;
 use crate::errors::likes;
 use crate::{
     AnswerRequest, Effect, Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange,
-    RecipientNames, Report, RowAction, Side, TrashedEntry, Way,
+    RecipientNames, Report, RestorableEntry, RowAction, Side, TrashedEntry, Way,
 };
 
 /// Version of this format.
@@ -55,6 +55,9 @@ struct ReportView<'a> {
     /// Orphaned entries that were moved to the trash, or would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     trashed: Vec<TrashedView<'a>>,
+    /// Entries in the trash that this machine moved there, and those that came back or left it, or would.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trash: Vec<RestorableView<'a>>,
     /// Entries that no declaration owns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     orphaned: Vec<OrphanedView<'a>>,
@@ -247,6 +250,47 @@ struct TrashedView<'a> {
     trash: Option<&'a str>,
 }
 
+/// An entry in the trash, or one that came back or left it.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+struct RestorableView<'a> {
+    /// Full name of its instance.
+    name: String,
+    /// Storage that it was in.
+    storage: &'a str,
+    /// Value for `--at`: the time at which it went to the trash, with more where two entries of the instance have the same.
+    at: &'a str,
+    /// Command that moved it there, if it is known.
+    command: Option<&'a str>,
+    /// Backend that stored it, if it is known.
+    backend: Option<&'a str>,
+    /// Number of its files.
+    files: usize,
+    /// Size of its files, in bytes.
+    bytes: u64,
+    /// Its files.
+    contents: Vec<FileChangeView<'a>>,
+    /// Time at which its value was generated, if it is known.
+    generated: Option<&'a str>,
+    /// Time at which a later value of the instance was generated; null if there is none.
+    newer: Option<&'a str>,
+    /// Keys that can decrypt it; null if they are unknown.
+    recipients: Option<&'a BTreeSet<String>>,
+    /// Those of them that are not accepted for the instance.
+    unaccepted: &'a BTreeSet<String>,
+    /// Labels of these recipients, by key, for people. What anyone could have written is in quotes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<&'a str, String>,
+    /// What else there is to say of it, a sentence each.
+    notes: &'a [String],
+    /// What was done to it, or would be; null if it is only listed.
+    #[schemars(schema_with = "action_or_null")]
+    done: Option<&'static str>,
+    /// Path in the trash of the entry that it replaced.
+    replaced: Option<&'a str>,
+}
+
 fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> Schema {
     json_schema!({"type": "string", "enum": words.into_iter().collect::<Vec<_>>()})
 }
@@ -261,6 +305,11 @@ fn reasons(_: &mut SchemaGenerator) -> Schema {
 
 fn actions(_: &mut SchemaGenerator) -> Schema {
     words(RowAction::ALL.map(RowAction::as_str))
+}
+
+fn action_or_null(_: &mut SchemaGenerator) -> Schema {
+    let all: Vec<Option<&str>> = RowAction::ALL.map(|action| Some(action.as_str())).into_iter().chain([None]).collect();
+    json_schema!({"enum": all})
 }
 
 fn effects(_: &mut SchemaGenerator) -> Schema {
@@ -284,6 +333,7 @@ impl<'a> From<&'a Report> for ReportView<'a> {
             read_requests: &report.read_requests,
             answer_requests: &report.answer_requests,
             trashed: report.trashed.iter().map(|entry| TrashedView::new(entry, names)).collect(),
+            trash: report.restorable.iter().map(|entry| RestorableView::new(entry, names)).collect(),
             orphaned: report.orphaned.iter().map(OrphanedView::from).collect(),
             decrypted: report.counts.map(|(decrypted, _)| decrypted),
             written: report.counts.map(|(_, written)| written),
@@ -373,8 +423,8 @@ impl<'a> SideView<'a> {
 
 impl<'a> From<&'a Orphaned> for OrphanedView<'a> {
     fn from(orphaned: &'a Orphaned) -> Self {
-        let Orphaned { name, storage, backend, hint } = orphaned;
-        Self { name, storage, backend: backend.as_deref(), hints: vec![HintView::from(hint)] }
+        let Orphaned { name, storage, backend, hints } = orphaned;
+        Self { name, storage, backend: backend.as_deref(), hints: hints.iter().map(HintView::from).collect() }
     }
 }
 
@@ -389,6 +439,29 @@ impl<'a> TrashedView<'a> {
             contents: entry.contents.iter().map(|change| FileChangeView::new(change, names)).collect(),
             done: entry.done.as_str(),
             trash: entry.trash.as_deref(),
+        }
+    }
+}
+
+impl<'a> RestorableView<'a> {
+    fn new(entry: &'a RestorableEntry, names: &RecipientNames) -> Self {
+        Self {
+            name: entry.name.to_string(),
+            storage: &entry.storage,
+            at: &entry.at,
+            command: entry.command.as_deref(),
+            backend: entry.backend.as_deref(),
+            files: entry.size.0,
+            bytes: entry.size.1,
+            contents: entry.contents.iter().map(|change| FileChangeView::new(change, names)).collect(),
+            generated: entry.generated.as_deref(),
+            newer: entry.newer.as_deref(),
+            recipients: entry.recipients.as_ref(),
+            unaccepted: &entry.unaccepted,
+            labels: names.labels(entry.recipients.iter().flatten()),
+            notes: &entry.notes,
+            done: entry.done.map(RowAction::as_str),
+            replaced: entry.replaced.as_deref(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod read_requests;
 mod recipient_names;
 mod recipient_page;
 mod recipients;
+mod restorable;
 mod result_page;
 mod status_page;
 mod style;
@@ -42,6 +43,7 @@ pub use read_requests::{ReadRequest, read_requests};
 pub use recipient_names::{KnownRecipient, RecipientNames};
 pub use recipient_page::{changed_secrets, recipient_page, recipient_summary};
 pub use recipients::{EVERYONE, RecipientChange};
+pub use restorable::{RestorableEntry, restorable};
 pub use result_page::NowStale;
 pub use status_page::{RowFilter, days};
 pub use style::{ReportPage, Style};
@@ -67,6 +69,8 @@ pub struct Report {
     pub answer_requests: Vec<AnswerRequest>,
     /// Slices without an owner that were removed, or would be.
     pub trashed: Vec<TrashedEntry>,
+    /// What is in the trash, and what came back or left it, or would.
+    pub restorable: Vec<RestorableEntry>,
     /// Entries that no declaration owns.
     pub orphaned: Vec<Orphaned>,
     /// How many instances were opened and how many written, where that counts.
@@ -149,6 +153,10 @@ pub enum RowAction {
     Reencrypted,
     /// It would be re-encrypted.
     WouldReencrypt,
+    /// Its value was stored under its name, and had another one before.
+    Renamed,
+    /// The value of another name would be stored under its name.
+    WouldRename,
     /// A file of it was given by a person.
     Set,
     /// A file of it would be stored.
@@ -161,23 +169,31 @@ pub enum RowAction {
     Adopted,
     /// Its stored files would be accepted.
     WouldAdopt,
+    /// It came back from the trash.
+    Restored,
+    /// It would come back from the trash.
+    WouldRestore,
 }
 
 impl RowAction {
     /// Every action.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Generated,
         Self::Regenerated,
         Self::WouldGenerate,
         Self::WouldRegenerate,
         Self::Reencrypted,
         Self::WouldReencrypt,
+        Self::Renamed,
+        Self::WouldRename,
         Self::Set,
         Self::WouldSet,
         Self::Trashed,
         Self::WouldTrash,
         Self::Adopted,
         Self::WouldAdopt,
+        Self::Restored,
+        Self::WouldRestore,
     ];
 
     /// Whether it is not done yet.
@@ -187,9 +203,11 @@ impl RowAction {
             Self::WouldGenerate
                 | Self::WouldRegenerate
                 | Self::WouldReencrypt
+                | Self::WouldRename
                 | Self::WouldSet
                 | Self::WouldTrash
                 | Self::WouldAdopt
+                | Self::WouldRestore
         )
     }
 
@@ -202,12 +220,16 @@ impl RowAction {
             Self::WouldRegenerate => "would regenerate",
             Self::Reencrypted => "re-encrypted",
             Self::WouldReencrypt => "would re-encrypt",
+            Self::Renamed => "renamed",
+            Self::WouldRename => "would rename",
             Self::Set => "set",
             Self::WouldSet => "would set",
             Self::Trashed => "trashed",
             Self::WouldTrash => "would trash",
             Self::Adopted => "adopted",
             Self::WouldAdopt => "would adopt",
+            Self::Restored => "restored",
+            Self::WouldRestore => "would restore",
         }
     }
 }

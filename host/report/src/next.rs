@@ -105,7 +105,7 @@ impl Report {
             causes.add(2 + ORDER.len(), "unstaged".to_owned(), name.to_string(), hints);
         }
         for orphaned in &self.orphaned {
-            causes.add(3 + ORDER.len(), "orphaned".to_owned(), orphaned.name.clone(), vec![&orphaned.hint]);
+            causes.add(3 + ORDER.len(), "orphaned".to_owned(), orphaned.name.clone(), orphaned.hints.iter().collect());
         }
         causes.list.sort_by_key(|cause| cause.order);
         causes.list
@@ -339,7 +339,7 @@ mod tests {
             let unstaged = Some(Unstaged { why: "why".to_owned(), hints });
             (name.parse().unwrap(), InstanceRow { unstaged, ..InstanceRow::new(None, InstanceState::Present) })
         };
-        let orphaned = |name: &str| Orphaned::new(name.to_owned(), "secrets".to_owned(), None);
+        let orphaned = |name: &str| Orphaned::new(name.to_owned(), "secrets".to_owned(), None, None);
         let need = Need { instance: "shared/k".parse().unwrap(), file: Some("public".to_owned()) };
         let blocked = InstanceRow { needs: Some(need), ..InstanceRow::new(None, InstanceState::Blocked) };
         let mut report = Report {
@@ -348,12 +348,12 @@ mod tests {
             is_complete: true,
             ..Report::default()
         };
-        let lines = "next\n  1 unstaged              git add -- secrets/shared/a\n  1 orphaned, trash       artifacts prune shared/o\n  \
+        let lines = "next\n  1 unstaged              git add -- secrets/shared/a\n  1 orphaned, keep        artifacts rename shared/o NEW\n  1 orphaned, trash       artifacts prune shared/o\n  \
                      1 blocked               artifacts generate shared/k\n";
         assert_eq!(next(&report, 80), lines);
         report.rows = (0..5).map(|at| unstaged(&format!("shared/{at}"))).collect();
         report.orphaned = (0..5).map(|at| orphaned(&format!("shared/o{at}"))).collect();
-        let lines = "next\n  5 unstaged              artifacts generate\n  5 orphaned, trash       artifacts prune\n";
+        let lines = "next\n  5 unstaged              artifacts generate\n  1 of 5 orphaned, keep   artifacts rename shared/o0 NEW\n  5 orphaned, trash       artifacts prune\n";
         assert_eq!(next(&report, 80), lines);
     }
 }

@@ -9,14 +9,18 @@ pub struct Orphaned {
     pub storage: String,
     /// Who stored it, if that is known.
     pub backend: Option<String>,
-    /// What to do about it.
-    pub hint: Hint,
+    /// What to do about it, what keeps the value first.
+    pub hints: Vec<Hint>,
 }
 
 impl Orphaned {
-    /// Creates one that is to be moved to the trash.
-    pub fn new(name: String, storage: String, backend: Option<String>) -> Self {
-        let hint = Hint::command(Effect::Trashes, ["artifacts", "prune", &name]);
-        Self { name, storage, backend, hint }
+    /// Creates one that is to get another name, which may be known, or to be moved to the trash.
+    pub fn new(name: String, storage: String, backend: Option<String>, new: Option<&str>) -> Self {
+        let new = new.unwrap_or("NEW");
+        let hints = vec![
+            Hint::command(Effect::Keeps, ["artifacts", "rename", &name, new]),
+            Hint::command(Effect::Trashes, ["artifacts", "prune", &name]),
+        ];
+        Self { name, storage, backend, hints }
     }
 }

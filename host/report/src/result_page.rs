@@ -9,7 +9,10 @@ use artifacts_text::{agreeing, counted, size};
 use crate::layout::{Below, GREEN, Line, YELLOW, layout};
 use crate::status_page::{are_many, one_of_many};
 use crate::style::sections;
-use crate::{FileChange, Hint, InstanceRow, RecipientNames, Report, ReportPage, RowAction, Style, trashed};
+use crate::{
+    FileChange, Hint, InstanceRow, RecipientNames, Report, ReportPage, RestorableEntry, RowAction, Style, restorable,
+    trashed,
+};
 
 /// A stored instance that became stale by what was done to a dependency.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +31,13 @@ impl Report {
         let mut lines = self.done(style);
         lines.extend(self.now_stale.iter().map(|stale| now_stale(stale, style)));
         lines.extend(self.left(style));
-        let head = layout(&lines, 0, style) + &trashed(&self.trashed, style) + &self.staged() + &self.decrypted(style);
+        // What has a row says there what was done.
+        let is_alone = |entry: &&RestorableEntry| self.rows.get(&entry.name).is_none_or(|row| row.done.is_none());
+        let back: Vec<RestorableEntry> = self.restorable.iter().filter(is_alone).cloned().collect();
+        let trash = trashed(&self.trashed, style) + &restorable(&back, &self.names, style);
+        let head = layout(&lines, 0, style) + &trash + &self.staged() + &self.decrypted(style);
         let would = self.rows.values().any(|row| row.done.is_some()) || !self.trashed.is_empty();
+        let would = would || self.restorable.iter().any(|entry| entry.done.is_some());
         let dry = if self.is_preview && would { "dry run: nothing was written\n" } else { "" };
         let summary = if self.is_one() { String::new() } else { self.count_of_actions(took, style) };
         let tail = sections([self.next(style), dry.to_owned() + &summary]);

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_text::{size, terminal};
+use artifacts_text::{shell_word, size, terminal};
 
 use crate::layout::{Below, Line, RED, YELLOW, layout};
 use crate::status_page::are_many;
@@ -43,7 +43,10 @@ pub fn trashed(entries: &[TrashedEntry], style: &Style) -> String {
     let line = |entry: &TrashedEntry| {
         let is_twice = names.get(entry.name.as_str()).is_some_and(|count| *count > 1);
         let place = is_twice.then(|| format!("in {}", entry.storage));
-        let kept = entry.trash.as_ref().map(|_| "for 30 days".to_owned());
+        let name = entry.name.parse().map_or_else(|_| entry.name.clone(), |name| style.names.shorten(&name));
+        // What could not be read was not recorded either.
+        let back = entry.size.map(|_| format!(": `artifacts restore {}`", shell_word(&name))).unwrap_or_default();
+        let kept = entry.trash.as_ref().map(|_| format!("for 30 days{back}"));
         let size = entry.size.map(|(_, bytes)| size(bytes));
         let contents = entry.contents.iter().filter_map(FileChange::goes).chain(size);
         let last: Vec<String> = match kept {
@@ -53,7 +56,7 @@ pub fn trashed(entries: &[TrashedEntry], style: &Style) -> String {
         Line {
             word: entry.done.as_str(),
             paint: if entry.done.is_to_come() { YELLOW } else { RED },
-            name: entry.name.parse().map_or_else(|_| entry.name.clone(), |name| style.names.shorten(&name)),
+            name,
             last: last.join(", "),
             below: entry.trash.iter().filter(|_| style.verbose).cloned().map(Below::Text).collect(),
             ..Line::default()
@@ -108,8 +111,11 @@ mod tests {
         let shown = |entries: &[TrashedEntry]| plain(&trashed(entries, &style(80)));
         let one = "would trash  web2/tls       key (2 recipients), 788 B\n";
         assert_eq!(shown(&[entry("secrets", None)]), one);
-        let done = "trashed  web2/tls       for 30 days\nthe trash is secrets/.artifacts/trash; commit the removal\n";
+        let done = "trashed  web2/tls       for 30 days: `artifacts restore web2/tls`\n\
+                    the trash is secrets/.artifacts/trash; commit the removal\n";
         assert_eq!(shown(&[entry("secrets", Some("secrets/.artifacts/trash/x"))]), done);
+        let unread = TrashedEntry { size: None, ..entry("secrets", Some("secrets/.artifacts/trash/x")) };
+        assert!(shown(&[unread]).starts_with("trashed  web2/tls       for 30 days\n"));
         let two = shown(&[entry("secrets", None), entry("vault", None)]);
         assert!(two.contains("in secrets, key") && two.contains("in vault, key"), "{two}");
         let moved = entry("secrets", Some("secrets/.artifacts/trash/x"));

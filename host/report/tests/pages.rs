@@ -104,7 +104,7 @@ fn fleet() -> Report {
     ]
     .into();
     report.errors = vec![Failure::new(full("web3/backup"), why), Failure::new("nixos web9", "cannot evaluate")];
-    report.orphaned = vec![Orphaned::new(full("web1/attic-old"), "secrets".to_owned(), None)];
+    report.orphaned = vec![Orphaned::new(full("web1/attic-old"), "secrets".to_owned(), None, None)];
     report
 }
 
@@ -132,6 +132,7 @@ next
   1 modified, keep        artifacts adopt shared/tls-ca
   1 modified, undo        git restore -- secrets/shared/tls-ca
   1 unstaged              git add -- secrets/per-machine/web2/smtp
+  1 orphaned, keep        artifacts rename web1/attic-old NEW
   1 orphaned, trash       artifacts prune web1/attic-old
 
 12 artifacts: 4 present, 1 on-target, 2 absent, 3 stale, 1 blocked, 1 error
@@ -348,7 +349,7 @@ fn nothing_of_a_repository_reaches_the_terminal_raw() {
         )]
         .into(),
         errors: vec![error],
-        orphaned: vec![Orphaned::new(format!("per-machine/{bad}/a"), bad.to_owned(), Some(bad.to_owned()))],
+        orphaned: vec![Orphaned::new(format!("per-machine/{bad}/a"), bad.to_owned(), Some(bad.to_owned()), None)],
         ..Report::default()
     };
     for verbose in [false, true] {

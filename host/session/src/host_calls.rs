@@ -138,13 +138,13 @@ impl<'a> HostCalls<'a> {
 
     fn seal(&mut self, files: Vec<String>, value: &PlaintextRef, to: SealTo, armor: bool) -> HostReply {
         let allowed = self.may_seal(&files, value).and_then(|secret| Ok((secret, self.readers(&files, to)?)));
-        let (secret, recipients) = match allowed {
+        let (secret, Readers { recipients, keys }) = match allowed {
             Ok(allowed) => allowed,
             Err(why) => return HostReply::Denied(why),
         };
         let Some(left) = self.questions.checked_sub(recipients.len().saturating_sub(1)) else { return too_many() };
         self.questions = left;
-        match self.sealer.seal(secret.expose(), &recipients, armor) {
+        match self.sealer.seal(secret.expose(), &keys, armor) {
             Ok(sealed) => {
                 self.sealed.add(sealed.header_hash, files, recipients);
                 HostReply::Sealed(sealed.file)
@@ -177,7 +177,7 @@ impl<'a> HostCalls<'a> {
     }
 
     /// To whom these files are encrypted.
-    fn readers(&self, files: &[String], to: SealTo) -> Result<Vec<String>, String> {
+    fn readers(&self, files: &[String], to: SealTo) -> Result<Readers, String> {
         let shown = |file: &String| escaped(file, 200);
         let (first, others) = files.split_first().ok_or("it tried to encrypt for no file")?;
         let undeclared = |file: &String| format!("it tried to encrypt for `{}`, which is not declared", shown(file));
@@ -191,15 +191,37 @@ impl<'a> HostCalls<'a> {
             }
         }
         match to {
-            SealTo::All => Ok(recipients.iter().cloned().collect()),
-            SealTo::One(key) if recipients.contains(&key) => Ok(vec![key]),
-            SealTo::One(key) => Err(format!(
-                "it tried to encrypt `{}` to `{}`, which `recipients` did not return",
-                shown(first),
-                escaped(&key, 80)
-            )),
+            SealTo::All => {
+                let all: Vec<String> = recipients.iter().cloned().collect();
+                Ok(Readers { keys: all.clone(), recipients: all })
+            }
+            SealTo::One(key) => {
+                let recipient = among(recipients, &key).ok_or_else(|| {
+                    format!(
+                        "it tried to encrypt `{}` to `{}`, which `recipients` did not return",
+                        shown(first),
+                        escaped(&key, 80)
+                    )
+                })?;
+                Ok(Readers { keys: vec![key], recipients: vec![recipient] })
+            }
         }
     }
+}
+
+/// To whom something is encrypted: the recipients that the component gave, and the keys in the header.
+struct Readers {
+    recipients: Vec<String>,
+    keys: Vec<String>,
+}
+
+/// Which of these recipients a key is: itself, or that which it is converted to. Who has the private key of an SSH key has that of the
+/// converted one, so that both are one recipient, and by the host's own conversion only.
+fn among(recipients: &BTreeSet<String>, key: &str) -> Option<String> {
+    if recipients.contains(key) {
+        return Some(key.to_owned());
+    }
+    artifacts_age::recipient_of_ssh(key).filter(|converted| recipients.contains(converted))
 }
 
 impl Host for HostCalls<'_> {
@@ -286,6 +308,38 @@ mod tests {
                 HostReply::Sealed(_) => assert!(sealed, "{case}"),
                 answer => assert!(!sealed && matches!(answer, HostReply::Denied(_)), "{case}: {answer:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn both_forms_of_an_ssh_key_are_one_recipient_by_the_conversion_of_the_host() {
+        const HOST: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOKp8XPqV+YrDnPKy7nK8Nl+gf47zDJPL/yz7O8RT+go";
+        const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINqEQ74chaQpRW2tpLDVdr5yIdco+G1mRv6YBAZuR0RS";
+        let converted = artifacts_age::recipient_of_ssh(HOST).unwrap();
+        let secret = Secret::new(b"x".to_vec());
+        let items = [("a".to_owned(), secret)];
+        for (declared, key, is_sealed) in [
+            (&*converted, HOST, true),
+            (&converted, &converted, true),
+            (HOST, HOST, true),
+            (&converted, OTHER, false),
+            // What is declared as an SSH key is not read by a program that only knows the converted one.
+            (HOST, &converted, false),
+        ] {
+            let recipients = Recipients::from_iter([("a".parse().unwrap(), [declared.to_owned()].into())]);
+            let (grants, mut sealer) = (Grants::default(), Sealer::default());
+            let mut host_calls = HostCalls::new(Phase::Serialize, &grants, &mut sealer, &items, &recipients);
+            let answer = host_calls.answer(seal(&["a"], PlaintextRef::Kept(SecretId(0)), SealTo::One(key.to_owned())));
+            let HostReply::Sealed(file) = answer else {
+                assert!(!is_sealed && matches!(answer, HostReply::Denied(_)), "{declared} {key}: {answer:?}");
+                continue;
+            };
+            assert!(is_sealed, "{declared} {key}");
+            // It counts as the recipient that is declared.
+            let after = [("a.age".to_owned(), file)].into();
+            let stored = crate::new_headers::stored_headers(&after);
+            let (written, _) = host_calls.finish();
+            assert_eq!(written.fault(&BTreeMap::new(), &after, &stored, &["a"], &recipients), None);
         }
     }
 }

@@ -41,6 +41,7 @@ fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
     let receipt = Receipt {
         schema: Schema,
         instance,
+        former: BTreeSet::new(),
         backend,
         generated: SystemTime::now().into(),
         expires: None,

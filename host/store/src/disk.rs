@@ -15,7 +15,7 @@ use crate::store_dir::StoreDir;
 pub type FaultHook = Arc<dyn Fn(&'static str) -> io::Result<()> + Send + Sync>;
 
 /// Renames within a file system, `renameat2(2)`: from a directory and name to a directory and name.
-pub type Rename = fn(BorrowedFd<'_>, &str, BorrowedFd<'_>, &str, RenameFlags) -> io::Result<()>;
+pub type RenameCall = fn(BorrowedFd<'_>, &str, BorrowedFd<'_>, &str, RenameFlags) -> io::Result<()>;
 
 /// Holds what tests may replace.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ pub struct Hooks {
     /// Called before each change.
     pub step: FaultHook,
     /// Renames: the operating system's function, or one that behaves like another file system.
-    pub rename: Rename,
+    pub rename: RenameCall,
 }
 
 impl Default for Hooks {

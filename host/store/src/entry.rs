@@ -52,6 +52,16 @@ pub enum ReceiptState {
     Malformed(String),
 }
 
+impl ReceiptState {
+    /// Returns the receipt if it is well-formed.
+    pub fn valid(&self) -> Option<&Receipt> {
+        match self {
+            Self::Valid(receipt) => Some(receipt),
+            Self::Missing | Self::Malformed(_) => None,
+        }
+    }
+}
+
 /// Describes one point in which an entry differs from its receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {

@@ -95,6 +95,12 @@ pub enum Error {
         /// Instance of the entry.
         instance: InstanceName,
     },
+    /// The entry in the trash is not the one that was recorded when it went there.
+    #[error("its entry in the trash is not the one that was moved there")]
+    TrashChanged {
+        /// Instance of the entry.
+        instance: InstanceName,
+    },
     /// The entry differs from the one that the work was planned for.
     #[error("another process changed this entry during the run; it was not overwritten")]
     Changed {
@@ -193,6 +199,9 @@ impl Explain for Error {
             Self::TooLarge { .. } => "remove files that do not belong to the entry",
             Self::Appeared { .. } | Self::Changed { .. } | Self::Vanished { .. } => {
                 "nothing was written; review the change (git status) and run the command again"
+            }
+            Self::TrashChanged { .. } => {
+                "nothing was changed; another program changed or removed it: use a commit or a backup"
             }
             Self::Locked { .. } => "wait for the other run to finish; a killed run leaves no lock behind",
             Self::Unsupported { .. } => {

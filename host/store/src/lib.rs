@@ -25,7 +25,7 @@ mod work_dir;
 mod writer;
 
 pub use artifacts_digest::{Generation, HeaderHash, Hex, Sha256};
-pub use disk::{Durability, FaultHook, Hooks, Rename};
+pub use disk::{Durability, FaultHook, Hooks, RenameCall};
 pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_PUBLIC, MAX_STRAY_FILE, MAX_TOTAL, ReceiptState};
 pub use error::Error;
 pub use file_kind::FileKind;
@@ -34,6 +34,6 @@ pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredF
 pub use repository::Repository;
 pub use root::{Listing, Root, Storage, StrayFile};
 pub use time::Time;
-pub use trash::TrashPolicy;
+pub use trash::{TrashPolicy, time_of};
 pub use trashed::{TrashRecord, Trashed};
-pub use writer::{Committed, NewEntry, Writer, WriterOptions};
+pub use writer::{Committed, InTrash, NewEntry, Restored, Writer, WriterOptions};

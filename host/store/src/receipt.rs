@@ -42,6 +42,9 @@ pub struct Receipt {
     pub schema: Schema,
     /// Instance that the entry belongs to.
     pub instance: InstanceName,
+    /// Names that the instance had before it was renamed: what was generated from its value depends on it under any of them.
+    #[serde(default, deserialize_with = "unique::set", skip_serializing_if = "BTreeSet::is_empty")]
+    pub former: BTreeSet<InstanceName>,
     /// Component that stored it.
     pub backend: BackendId,
     /// Time at which all files were generated. Setting one of several files later does not change it.

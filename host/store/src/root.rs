@@ -148,6 +148,20 @@ impl Storage {
         }
     }
 
+    /// Reads an entry in the trash by its name there, as one of this instance; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Storage::read`].
+    pub fn read_trashed(&self, trashed: &str, instance: &InstanceName) -> Result<Option<Entry>, Error> {
+        if crate::time_of(trashed).is_none() || names::fault(trashed).is_some() {
+            return Ok(None);
+        }
+        match self.root.directory.open(&format!("{}/{WORK_DIR}/trash/{trashed}", self.path))? {
+            Some(directory) => Entry::read(instance, &directory, MAX_TOTAL),
+            None => Ok(None),
+        }
+    }
+
     /// Reads the receipts of entries in the trash, as far as they have valid ones.
     ///
     /// # Errors

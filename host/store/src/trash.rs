@@ -75,7 +75,8 @@ fn seen(work_dir: &StoreDir) -> Result<Option<Time>, Error> {
     Ok(text.and_then(|text| text.trim_end().parse().ok()))
 }
 
-pub(crate) fn time_of(name: &str) -> Option<Time> {
+/// Returns when an entry went to the trash, by its name there; `None` of any other name.
+pub fn time_of(name: &str) -> Option<Time> {
     let (time, _) = name.split_once("Z-")?;
     format!("{time}Z").parse().ok()
 }

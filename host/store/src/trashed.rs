@@ -24,13 +24,39 @@ pub struct TrashRecord(PathBuf);
 /// Records one trashed entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trashed {
-    schema: u64,
+    pub(crate) schema: u64,
     /// Instance of the entry.
     pub instance: InstanceName,
     /// Absolute path of its storage at that time.
     pub storage: PathBuf,
     /// Fingerprint of its content.
     pub fingerprint: String,
+    /// Fingerprint of another entry of the instance that is there in its place, if a run that exchanged the two was killed before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanged: Option<String>,
+    /// Command that moved it to the trash, as `prune`; none in what earlier versions recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+impl Trashed {
+    /// Records an entry, given by its storage's absolute path and its content.
+    pub(crate) fn new(instance: &InstanceName, storage: &Path, fingerprint: Fingerprint) -> Self {
+        Self {
+            schema: SCHEMA,
+            instance: instance.clone(),
+            storage: storage.to_owned(),
+            fingerprint: fingerprint.to_string(),
+            exchanged: None,
+            command: None,
+        }
+    }
+
+    /// Returns whether this is the entry that was recorded.
+    pub fn is(&self, fingerprint: Fingerprint) -> bool {
+        let found = fingerprint.to_string();
+        self.fingerprint == found || self.exchanged.as_ref() == Some(&found)
+    }
 }
 
 impl TrashRecord {
@@ -61,23 +87,29 @@ impl TrashRecord {
         Ok((record.schema == SCHEMA).then_some(record))
     }
 
-    /// Records an entry before it goes to the trash.
-    pub(crate) fn add(
-        &self,
-        disk: &Disk,
-        name: &str,
-        instance: &InstanceName,
-        storage: &Path,
-        fingerprint: Fingerprint,
-    ) -> Result<(), Error> {
-        let failed = |error: io::Error| Error::io(self.0.to_string_lossy(), "record what goes to the trash", error);
-        let record = Trashed {
-            schema: SCHEMA,
-            instance: instance.clone(),
-            storage: storage.to_owned(),
-            fingerprint: fingerprint.to_string(),
+    /// Returns the names of all trashed entries that are recorded, the oldest first, whatever checkout they are of.
+    ///
+    /// # Errors
+    /// If the directory cannot be read, or another user could have written it.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let failed = |error: io::Error| Error::io(self.0.to_string_lossy(), "read what was trashed", error);
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
         };
-        let text = serde_json::to_vec(&record).map_err(|error| failed(error.into()))?;
+        self.check()?;
+        let names = entries.map(|entry| Ok(entry.map_err(failed)?.file_name().into_string().ok()));
+        let mut names: Vec<String> = names.filter_map(Result::transpose).collect::<Result<_, Error>>()?;
+        names.retain(|name| time_of(name).is_some());
+        names.sort();
+        Ok(names)
+    }
+
+    /// Records an entry before it goes to the trash.
+    pub(crate) fn add(&self, disk: &Disk, name: &str, record: &Trashed) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::io(self.0.to_string_lossy(), "record what goes to the trash", error);
+        let text = serde_json::to_vec(record).map_err(|error| failed(error.into()))?;
         (disk.hooks.step)("record what goes to the trash").map_err(failed)?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(failed)?;
         self.check()?;
@@ -94,6 +126,11 @@ impl TrashRecord {
             let _ = fs::remove_file(&unfinished);
             failed(error)
         })
+    }
+
+    /// Removes the record of an entry that left the trash. That it fails is no matter: an entry that is not there is not offered.
+    pub(crate) fn forget(&self, name: &str) {
+        let _ = fs::remove_file(self.0.join(name));
     }
 
     /// Removes records of what is in no trash any more. That it fails is no matter.

@@ -10,7 +10,7 @@ use crate::names::{self, PUBLIC, RECEIPT};
 use crate::receipt;
 use crate::store_dir::StoreDir;
 use crate::work_dir::WorkDir;
-use crate::{Durability, Error, Fingerprint, Hooks, Receipt, Storage, Time, TrashPolicy, TrashRecord, trash};
+use crate::{Durability, Error, Fingerprint, Hooks, Receipt, Storage, Time, TrashPolicy, TrashRecord, Trashed, trash};
 
 /// Configures how a storage is written.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct WriterOptions {
     pub keep: TrashPolicy,
     /// Directory, outside of every checkout, that records what goes to the trash; `None` if nothing can be restored.
     pub trash_record: Option<PathBuf>,
+    /// Command of the run, as that record names it.
+    pub command: Option<String>,
     /// Whether commits survive a power cut.
     pub durability: Durability,
     /// What tests replace.
@@ -34,6 +36,7 @@ impl WriterOptions {
             now,
             keep: TrashPolicy::default(),
             trash_record: None,
+            command: None,
             durability: Durability::Full,
             hooks: Hooks::default(),
         }
@@ -47,6 +50,7 @@ pub struct Writer {
     disk: Disk,
     now: Time,
     record: Option<TrashRecord>,
+    command: Option<String>,
 }
 
 /// Describes an entry to be committed.
@@ -73,6 +77,26 @@ pub struct Committed {
     pub trash: Option<String>,
 }
 
+/// Names an entry in the trash, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InTrash {
+    /// Its name in the trash.
+    pub trashed: String,
+    /// Instance that it belongs to.
+    pub instance: InstanceName,
+    /// Its content.
+    pub fingerprint: Fingerprint,
+}
+
+/// Describes an entry that was brought back from the trash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// Path of its directory relative to the root, for git.
+    pub path: String,
+    /// Path in the trash of the entry that it replaced, relative to the root.
+    pub trash: Option<String>,
+}
+
 impl Storage {
     /// Locks the storage: creates its directories, removes what crashed runs left, and checks that the file system can
     /// replace a directory in one step.
@@ -87,7 +111,7 @@ impl Storage {
         if let (Some(record), Some(at)) = (&record, work_dir.expired) {
             record.tidy(at, options.keep);
         }
-        Ok(Writer { storage: self.clone(), work_dir, disk, now, record })
+        Ok(Writer { storage: self.clone(), work_dir, disk, now, record, command: options.command })
     }
 }
 
@@ -214,11 +238,54 @@ impl Writer {
         Ok(Some(self.work_dir.trash.at(&trashed)))
     }
 
+    /// Moves an entry from the trash back to its place as it is, and what is stored there to the trash in its stead: after a crash at
+    /// any point one of them is stored, and the other is in the trash.
+    ///
+    /// # Errors
+    /// If either is not what was expected, or the operating system reports an error; then nothing was changed, unless the last sync
+    /// fails.
+    pub fn restore(&self, wanted: &InTrash, replaces: Option<Fingerprint>) -> Result<Restored, Error> {
+        let InTrash { trashed, instance, fingerprint } = wanted;
+        let found = self.storage.read_trashed(trashed, instance)?.map(|entry| entry.fingerprint());
+        if found != Some(*fingerprint) {
+            return Err(Error::TrashChanged { instance: instance.clone() });
+        }
+        self.check(instance, replaces.as_ref())?;
+        let path = format!("{}/{}", self.storage.path(), names::entry_path(instance)?);
+        let trash = &self.work_dir.trash;
+        let Some(stored) = replaces else {
+            let above = self.put((trash, trashed), instance, false)?;
+            self.forget(trashed);
+            self.sync_with_trash(above.as_ref())?;
+            return Ok(Restored { path, trash: None });
+        };
+        // What is replaced stays in the trash as long as if it went there now, and so under a name with this time.
+        let made = trash::name(self.now, instance)?;
+        let record = Trashed::new(instance, &self.absolute(), stored);
+        self.record_as(&made, Trashed { exchanged: Some(fingerprint.to_string()), ..record })?;
+        self.disk.rename("give it a new time in the trash", (trash, trashed), (trash, &made))?;
+        self.forget(trashed);
+        let above = self.put((trash, &made), instance, true)?;
+        self.sync_with_trash(above.as_ref())?;
+        Ok(Restored { path, trash: Some(trash.at(&made)) })
+    }
+
+    fn forget(&self, trashed: &str) {
+        self.record.iter().for_each(|record| record.forget(trashed));
+    }
+
     /// Records an entry before it goes to the trash: an entry there without a record may come from a push.
     fn record(&self, trashed: &str, name: &InstanceName, fingerprint: Fingerprint) -> Result<(), Error> {
+        self.record_as(trashed, Trashed::new(name, &self.absolute(), fingerprint))
+    }
+
+    fn record_as(&self, trashed: &str, entry: Trashed) -> Result<(), Error> {
         let Some(record) = &self.record else { return Ok(()) };
-        let storage = self.storage.root().path().join(self.storage.path());
-        record.add(&self.disk, trashed, name, &storage, fingerprint)
+        record.add(&self.disk, trashed, &Trashed { command: self.command.clone(), ..entry })
+    }
+
+    fn absolute(&self) -> PathBuf {
+        self.storage.root().path().join(self.storage.path())
     }
 
     /// Opens the directory that contains an entry. Returns it with the entry's name.
@@ -245,9 +312,25 @@ impl Writer {
         disk.sync(&dir)
     }
 
-    /// Puts the staged entry in its place: the one rename that counts.
+    /// Puts the staged entry in its place.
     fn place(&self, made: &str, name: &InstanceName, replaces: bool) -> Result<(), Error> {
-        let WorkDir { storage, staging, trash, .. } = &self.work_dir;
+        let WorkDir { staging, trash, .. } = &self.work_dir;
+        if !replaces {
+            let above = self.put((staging, made), name, false)?;
+            return self.disk.sync(above.as_ref().unwrap_or(&self.work_dir.storage));
+        }
+        // In the trash first: then the exchange brings the old entry to where it belongs, whatever happens next.
+        self.disk.rename("move to the trash's side", (staging, made), (trash, made))?;
+        let above = self.put((trash, made), name, true).inspect_err(|_| {
+            let _ = self.disk.rename("move back", (trash, made), (staging, made));
+        })?;
+        self.sync_with_trash(above.as_ref())
+    }
+
+    /// Puts a directory in the place of an entry: the one rename that counts. Returns the directory that contains it, if that is not the
+    /// storage.
+    fn put(&self, from: (&StoreDir, &str), name: &InstanceName, replaces: bool) -> Result<Option<StoreDir>, Error> {
+        let storage = &self.work_dir.storage;
         let mut components = name.components();
         let artifact = components.pop().unwrap_or_default();
         let mut above: Option<StoreDir> = None;
@@ -261,18 +344,17 @@ impl Writer {
         }
         let parent = above.as_ref().unwrap_or(storage);
         if replaces {
-            // In the trash first: then the exchange brings the old entry to where it belongs, whatever happens next.
-            self.disk.rename("move to the trash's side", (staging, made), (trash, made))?;
-            if let Err(error) = self.disk.exchange("exchange the entries", (trash, made), (parent, artifact)) {
-                let _ = self.disk.rename("move back", (trash, made), (staging, made));
-                return Err(error);
-            }
-            self.disk.sync(trash)?;
+            self.disk.exchange("exchange the entries", from, (parent, artifact))?;
         } else {
             self.disk.remove_empty("remove an empty directory", parent, artifact)?;
-            self.disk.rename("put the entry in place", (staging, made), (parent, artifact))?;
+            self.disk.rename("put the entry in place", from, (parent, artifact))?;
         }
-        self.disk.sync(parent)
+        Ok(above)
+    }
+
+    fn sync_with_trash(&self, above: Option<&StoreDir>) -> Result<(), Error> {
+        self.disk.sync(&self.work_dir.trash)?;
+        self.disk.sync(above.unwrap_or(&self.work_dir.storage))
     }
 
     /// Removes empty directories from here up to the storage.

@@ -5,6 +5,7 @@
 
 mod explain;
 mod hidden;
+mod nix;
 mod shell;
 mod size;
 mod terminal;
@@ -12,6 +13,7 @@ mod words;
 
 pub use explain::{Comparison, Explain};
 pub use hidden::{has_control, has_hidden, is_control, is_hidden};
+pub use nix::nix_attribute;
 pub use shell::{command_words, shell_word};
 pub use size::size;
 pub use terminal::{shortened, terminal, terminal_lines, visible_ascii};

@@ -17,6 +17,21 @@ let
   };
   inherit (keys) cfg entries;
 
+  again = import ./deploy-again.nix {
+    inherit
+      lib
+      config
+      options
+      pkgs
+      ;
+    backend = "agenix";
+    scripts = [
+      "agenixNewGeneration"
+      "agenixInstall"
+      "agenixChown"
+    ];
+  };
+
   stored = _: file: "${file.name}.age";
 
   # On macOS agenix is a daemon, which nothing waits for. Where a unit makes the users, its own unit comes after that one.
@@ -119,7 +134,9 @@ in
     (lib.optionalAttrs (options.artifacts ? installers) {
       artifacts.installers.agenix.units =
         if onNixos then
-          [ "agenix-install-secrets.service" ] ++ lib.optional (earlyFiles != [ ]) "${early}.service"
+          [ "agenix-install-secrets.service" ]
+          ++ lib.optional (earlyFiles != [ ]) "${early}.service"
+          ++ again.units
         else
           [ "agenix.service" ];
     })
@@ -130,6 +147,9 @@ in
       artifacts.expected = keys.expected stored;
       age.secrets = keys.secrets (file: !isEarly file) render;
       age.identityPaths = lib.mkIf (cfg.identityPaths != null) cfg.identityPaths;
+    })
+    (lib.optionalAttrs (options.artifacts ? installers && options ? age && options ? systemd.services) {
+      systemd.services = again.services;
     })
     (lib.optionalAttrs (options ? age && options ? systemd.services) {
       systemd.services.${early} = lib.mkIf (earlyFiles != [ ]) (

@@ -3,6 +3,7 @@
   lib,
   config,
   options,
+  pkgs,
   ...
 }:
 let
@@ -16,6 +17,20 @@ let
     fields = [ "format" ];
   };
   inherit (keys) cfg entries;
+
+  again = import ./deploy-again.nix {
+    inherit
+      lib
+      config
+      options
+      pkgs
+      ;
+    backend = "sops-nix";
+    scripts = [
+      "setupSecretsForUsers"
+      "setupSecrets"
+    ];
+  };
 
   # In which file of the entry a declared file is: the backend's own layout. What is not deployed to all targets of a shared artifact
   # has a file of its own.
@@ -184,8 +199,12 @@ in
             "sops-install-secrets.service"
             "sops-install-secrets-for-users.service"
           ]
+          ++ again.units
         else
           [ "sops-nix.service" ];
+    })
+    (lib.optionalAttrs (options.artifacts ? installers && options ? sops && options ? systemd.services) {
+      systemd.services = again.services;
     })
     (lib.optionalAttrs (options ? sops) {
       artifacts.rendering = lib.mkIf (keys.certain != [ ]) {

@@ -163,6 +163,9 @@ rec {
   # How long a look at files may take, in seconds.
   glance = 30;
 
+  # How long it may take to have files deployed once more, in seconds: somebody may have to touch a key. A boot never waits for that.
+  opening = 300;
+
   # How long a making may take, in seconds: a generator that hangs must not hang the boot. A deterministic one runs twice, and a third
   # time when it disagreed with itself.
   patience = one: if one.artifact.timeout == null then 300 else 3 * one.artifact.timeout + 60;

@@ -31,11 +31,13 @@ let
     Service.ExecStart = command [
       (program "artifacts-target")
       "check"
+      "--deploy"
+      "--user"
       "--"
       one.artifact.name
       "${dir}/manifest.json"
     ];
-    Service.TimeoutStartSec = all.glance;
+    Service.TimeoutStartSec = all.opening;
   };
 
   makes =

@@ -29,8 +29,9 @@ let
   ];
   inherit (cfg._lib) makesUsers;
 
-  # Only looks: it needs nothing but what it looks at.
+  # Only looks: it needs nothing but what it looks at. Started later, it has the files deployed once more: a key may have come.
   looks = one: {
+    path = [ config.systemd.package ];
     unitConfig.DefaultDependencies = false;
     after = one.installers ++ usersMade;
     conflicts = [ "shutdown.target" ];
@@ -38,11 +39,12 @@ let
     serviceConfig.ExecStart = command [
       (program "artifacts-target")
       "check"
+      "--deploy"
       "--"
       one.artifact.name
       "${dir}/manifest.json"
     ];
-    serviceConfig.TimeoutStartSec = all.glance;
+    serviceConfig.TimeoutStartSec = all.opening;
   };
 
   # Makes the files, after those that it reads are there.

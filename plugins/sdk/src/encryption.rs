@@ -12,7 +12,7 @@ pub fn seal(file: &str, value: &Secret, form: Form) -> Result<Vec<u8>, Failure> 
 }
 
 /// Has the host encrypt a key of the backend's own with age, for one recipient of the files that it is for; these have the same
-/// recipients. Only while serializing, with the grant `plaintext`.
+/// recipients. An ssh-ed25519 key is also the age recipient that it is converted to. Only while serializing, with the grant `plaintext`.
 ///
 /// # Errors
 /// When the recipient is none, or its plugin fails.

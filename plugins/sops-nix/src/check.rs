@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_backend_sdk::{Entry, Failure, Reason, ReasonKind, State};
-use sops_format::{Document, Kind, OtherRecipient};
+use sops_format::{Document, Error, FormatError, Kind, OtherRecipient};
 
 use crate::layout::{EntryFile, Layout};
 
@@ -16,13 +16,25 @@ pub fn check(layout: &Layout, entry: &Entry) -> Result<State, Failure> {
         return Ok(State::Absent);
     }
     let mut reasons = Vec::new();
+    let mut former = BTreeSet::new();
     for stored in layout.stored() {
-        match entry.read(&stored.name)? {
+        let bytes = entry.read(&stored.name)?;
+        if bytes.is_none()
+            && let Some(others) = stored.others_in(&lying)
+        {
+            let names: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+            let sentence = format!("stored as {}, and its format is that of `{}`", names.join(", "), stored.name);
+            reasons.push(Reason::new(ReasonKind::Format, sentence));
+            former.extend(others);
+            continue;
+        }
+        match bytes {
             None => reasons.push(files(format!("`{}` is declared but not stored", stored.name))),
             Some(bytes) => reasons.extend(faults(stored, &bytes)),
         }
     }
-    for name in lying.iter().filter(|name| !layout.stored().iter().any(|stored| stored.name == **name)) {
+    let is_known = |name: &&String| former.contains(*name) || layout.stored().iter().any(|stored| stored.name == **name);
+    for name in lying.iter().filter(|name| !is_known(name)) {
         reasons.push(files(format!("`{name}` is stored but not declared")));
     }
     Ok(State::stored(reasons))
@@ -35,7 +47,7 @@ fn files(sentence: String) -> Reason {
 fn faults(stored: &EntryFile, bytes: &[u8]) -> Vec<Reason> {
     let document = match Document::parse(stored.form, bytes) {
         Ok(document) => document,
-        Err(error) => return vec![Reason::new(ReasonKind::Format, format!("`{}`: {error}", stored.name))],
+        Err(error) => return vec![Reason::new(ReasonKind::Format, unread(stored, &error))],
     };
     let wanted: BTreeSet<&str> = stored.files.iter().map(|file| stored.key(file)).collect();
     let held: BTreeMap<&str, Kind> = document.kinds().collect();
@@ -46,6 +58,17 @@ fn faults(stored: &EntryFile, bytes: &[u8]) -> Vec<Reason> {
     let no_text = wanted.iter().filter_map(|key| not_a_string(stored, key, *held.get(*key)?));
     let no_text = no_text.map(|sentence| Reason::new(ReasonKind::Format, sentence));
     missing.chain(extra).chain(no_text).chain(others(stored, &document)).collect()
+}
+
+/// Says why a file cannot be read; where it is whole, and sops reads it, also what to do with sops.
+fn unread(stored: &EntryFile, error: &Error) -> String {
+    let sentence = format!("`{}`: {error}", stored.name);
+    match error {
+        Error::Format(why @ (FormatError::NoReader { .. } | FormatError::KeyGroups { .. })) => {
+            format!("{sentence}; {}", why.hint())
+        }
+        _ => sentence,
+    }
 }
 
 /// Returns why a declared value is not a string; `None` if it is. sops-nix gives a target no secret at all while one

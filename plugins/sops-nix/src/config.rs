@@ -1,4 +1,6 @@
-use artifacts_backend_sdk::{Failure, Instance, Recipients, Target, config};
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_backend_sdk::{Failure, Instance, Recipient, Recipients, Target, config};
 use artifacts_recipients::TargetKeys;
 use serde::Deserialize;
 use sops_format::{Form, recipient_of_ssh};
@@ -44,10 +46,36 @@ pub fn recipients(instance: &Instance) -> Result<Recipients, Failure> {
     artifacts_recipients::for_instance("sops-nix", instance, keys)
 }
 
-fn keys(target: &Target) -> Result<TargetKeys, Failure> {
+/// Returns the keys that each file has a stanza for: its recipients, and behind each of them the ssh-ed25519 keys that it was converted
+/// from. The target reads the converted form, and plain `sops` with `~/.ssh/id_ed25519` the other one.
+///
+/// # Errors
+/// As [`recipients`].
+pub fn stanzas(instance: &Instance) -> Result<Recipients, Failure> {
+    let mut forms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for target in &instance.targets {
+        let keys = read(target, Ok)?;
+        for key in keys.host.into_iter().chain(keys.users).filter(|key| is_converted(key)) {
+            forms.entry(recipient(key.clone())?).or_default().insert(key);
+        }
+    }
+    let both = |recipient: Recipient| {
+        let forms = forms.get(&recipient.key).into_iter().flatten().cloned().map(Recipient::from);
+        [recipient].into_iter().chain(forms).collect::<Vec<_>>()
+    };
+    let of_file =
+        |(file, recipients): (String, Vec<Recipient>)| (file, recipients.into_iter().flat_map(both).collect());
+    Ok(recipients(instance)?.into_iter().map(of_file).collect())
+}
+
+fn read(target: &Target, convert: impl Fn(String) -> Result<String, Failure>) -> Result<TargetKeys, Failure> {
     let config: SopsNixConfig = config(target)?;
     let users = config.public_user_keys.unwrap_or_default();
-    let keys = TargetKeys::read(target, config.public_host_key.as_deref(), &users, recipient)?;
+    TargetKeys::read(target, config.public_host_key.as_deref(), &users, convert)
+}
+
+fn keys(target: &Target) -> Result<TargetKeys, Failure> {
+    let keys = read(target, recipient)?;
     let user = target.id.kind == "home-manager";
     let on_target = keys.host.iter().chain(keys.users.iter().filter(|_| user));
     match on_target.clone().find(|key| is_rsa(key)) {
@@ -59,12 +87,16 @@ fn keys(target: &Target) -> Result<TargetKeys, Failure> {
 /// Converts a key to a recipient: sops-nix converts the target's ssh-ed25519 key to an age key, so values are
 /// encrypted to that one. An ssh-rsa key is kept: it belongs to an admin, whose sops can use it.
 fn recipient(key: String) -> Result<String, Failure> {
-    if !key.starts_with("ssh-ed25519 ") {
+    if !is_converted(&key) {
         return Ok(key);
     }
     recipient_of_ssh(&key).map_err(|error| {
         Failure::config(format!("cannot be converted to an age key: {error}")).hint("copy the public key again, whole")
     })
+}
+
+fn is_converted(key: &str) -> bool {
+    key.starts_with("ssh-ed25519 ")
 }
 
 fn is_rsa(key: &str) -> bool {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use artifacts_backend_sdk::{Failure, File, Instance};
 use sops_format::{Form, refused_key};
 
@@ -88,6 +90,14 @@ impl EntryFile {
     /// Returns the file that holds one value alone.
     fn binary(file: &str) -> Self {
         Self { name: format!("{file}.sops"), form: Form::Binary, files: vec![file.to_owned()] }
+    }
+
+    /// Returns the files of an entry that hold all of its values in another form; `None` if there are none.
+    pub fn others_in(&self, entry: &BTreeSet<String>) -> Option<BTreeSet<String>> {
+        let names: Vec<String> = entry.iter().cloned().collect();
+        let Stored { files, missing } = Stored::in_entry(&names, &self.files);
+        let others = || files.into_iter().map(|stored| stored.name).collect();
+        (missing.is_empty() && !self.files.is_empty()).then(others)
     }
 
     /// Returns the key of a declared file's value.

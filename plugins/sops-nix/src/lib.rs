@@ -37,7 +37,7 @@ impl Backend for SopsNix {
     ) -> Result<(), SerializeError> {
         let values: Vec<LeafValue> =
             items.into_iter().map(|item| LeafValue::new(item.name, item.value.bytes())).collect();
-        let recipients = config::recipients(instance)?;
+        let recipients = config::stanzas(instance)?;
         // The format rejects a time that does not fit.
         let now = context.now.try_into().unwrap_or(i64::MIN);
         serialize::serialize(&Layout::of(instance)?, &recipients, &values, entry, now, |files, key, recipient| {

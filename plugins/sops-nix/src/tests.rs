@@ -53,7 +53,7 @@ impl Case {
 
     fn serialize(&self, values: &[(&str, &[u8])]) -> Result<(), SerializeError> {
         let values: Vec<LeafValue> = values.iter().map(|(name, bytes)| LeafValue::new(*name, *bytes)).collect();
-        let recipients = config::recipients(&self.instance).unwrap();
+        let recipients = config::stanzas(&self.instance).unwrap();
         serialize::serialize(&self.layout(), &recipients, &values, &self.entry(), NOW, seal)
     }
 
@@ -118,6 +118,38 @@ fn readers_are_what_an_age_key_of_the_target_opens() {
     both.sort();
     let recipients = keys(config::recipients(&case.instance).unwrap());
     assert_eq!(recipients, [("a".to_owned(), both), ("b".to_owned(), vec![ALICE.to_owned()])]);
+}
+
+#[test]
+fn a_converted_key_has_a_stanza_in_each_of_its_forms() {
+    let case = Case::new("binary", &[("a", true), ("b", false)]);
+    case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
+    let of = |name: &str| -> Vec<String> {
+        let document = sops_format::Document::parse(sops_format::Form::Binary, &case.get(name)).unwrap();
+        document.stanzas().iter().map(|stanza| stanza.recipient.clone()).collect()
+    };
+    let machine = recipient_of_ssh(HOST).unwrap();
+    let mut both = vec![ALICE.to_owned(), HOST.to_owned(), machine.clone()];
+    both.sort();
+    let mut stanzas = of("a.sops");
+    stanzas.sort();
+    assert_eq!(stanzas, both);
+    assert_eq!(of("b.sops"), [ALICE]);
+    for reader in [HOST, &machine, ALICE] {
+        assert_eq!(case.retrieve(reader, &["a"]).unwrap()[0].1, b"1", "{reader}");
+    }
+}
+
+#[test]
+fn what_has_the_converted_form_only_is_present_and_gets_the_other_one_when_it_is_written() {
+    let case = Case::new("binary", &[("a", true)]);
+    let before = config::recipients(&case.instance).unwrap();
+    let value = [LeafValue::new("a", *b"1")];
+    serialize::serialize(&case.layout(), &before, &value, &case.entry(), NOW, seal).unwrap();
+    assert_eq!(case.check(), State::Present);
+    assert!(matches!(case.retrieve(HOST, &["a"]), Err(OpenError::NoIdentity)));
+    case.serialize(&[("a", b"1")]).unwrap();
+    assert_eq!(case.retrieve(HOST, &["a"]).unwrap()[0].1, b"1");
 }
 
 fn recipients(kind: &str, config: &str) -> Result<Vec<String>, Failure> {
@@ -322,6 +354,15 @@ fn missing_and_extra_files_and_keys_are_stale() {
     );
     assert_eq!(failed(case.retrieve(ALICE, &["b"])).kind, "corrupt");
 
+    for (from, to, file) in [("binary", "yaml", "secrets.sops.yaml"), ("json", "yaml", "secrets.sops.yaml")] {
+        let case = Case::new(from, &[("a", true), ("b", true)]);
+        case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
+        let other = Case { instance: Case::new(to, &[("a", true), ("b", true)]).instance, ..case };
+        let stale = other.stale();
+        assert_eq!(stale.len(), 1, "{stale:?}");
+        assert!(stale[0].0 == ReasonKind::Format && stale[0].1.contains(file), "{stale:?}");
+    }
+
     let case = Case::new("json", &[("a", true), ("b", true)]);
     case.serialize(&[("a", b"1"), ("b", b"2")]).unwrap();
     let grown = Case { instance: Case::new("json", &[("b", true), ("c", true)]).instance, ..case };
@@ -391,8 +432,8 @@ fn a_plugin_is_asked_last_and_a_refusal_is_told_before_a_key_that_does_not_fit()
     });
     let (_, answer) = answers.unwrap().remove(0);
     assert_eq!(failed(answer).kind, "denied");
-    assert_eq!(asked.len(), 4);
-    assert!(asked[2..].iter().all(|reader| reader.contains("yubikey1")), "{asked:?}");
+    assert_eq!(asked.len(), 5);
+    assert!(asked[3..].iter().all(|reader| reader.contains("yubikey1")), "{asked:?}");
 }
 
 #[test]

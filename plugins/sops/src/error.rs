@@ -187,7 +187,7 @@ impl FormatError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoReader { .. } | Self::KeyGroups { .. } => {
-                "re-encrypt it with sops to age recipients in one key group"
+                "with a key of it: `artifacts sops-config --write`, `sops updatekeys FILE`, then `sops rotate --in-place FILE`"
             }
             Self::Rule { .. } => "re-encrypt it with sops with at most one suffix or regular expression",
             Self::Scalar { .. } => "put the value in quotes and save the file with `sops`",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use age_core::format::{FileKey, Stanza};
 use age_core::primitives::{bech32_encode, hpke_open};
-use artifacts_age::{NoPrompter, Opener, Plugins};
+use artifacts_age::{NoPrompter, Opener, Plugins, Programs};
 use artifacts_seam::Secret;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
@@ -64,7 +64,7 @@ pub fn opener(identities: &[&str], plugins: Plugins) -> Opener {
 pub fn plugins(dir: &Path) -> Plugins {
     Plugins {
         allowed: BTreeSet::from(["tester".to_owned()]),
-        dirs: vec![dir.to_owned()],
+        programs: Programs::new(dir.as_os_str(), Vec::new()),
         environment: vec![("PATH".into(), "/usr/bin:/bin".into())],
         ..Plugins::default()
     }

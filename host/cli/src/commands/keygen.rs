@@ -1,14 +1,16 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use artifacts_report::Failure;
 use clap::Args;
 
+use crate::checkout_dirs;
 use crate::console::Console;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::generated_key::{GeneratedKey, HardwareKey};
 use crate::global::Global;
 use crate::identities::plugins;
+use crate::key_file::KeyFile;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -30,23 +32,19 @@ impl Options {
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let environment = Environment::read();
         // Before a key in hardware is generated, which no one could use then.
-        GeneratedKey::check(self.output.as_deref())?;
+        let file = self.output.as_deref().map(KeyFile::create).transpose()?;
         let key = match &self.plugin {
-            Some(name) => HardwareKey { name, arguments: &self.arguments }
-                .generate(&plugins(global, &environment, &[]), &environment)?,
+            Some(name) => {
+                let plugins = plugins(global, &environment, checkout_dirs::work_trees(Path::new(".")));
+                HardwareKey { name, arguments: &self.arguments }.generate(&plugins)?
+            }
             None => GeneratedKey::new(self.pq),
         };
-        let declared = key.declared(environment.get("USER"));
-        match &self.output {
-            Some(file) => key.write(file)?,
-            None if console.json() => {}
-            None => console.line(&key.expose()),
+        let lost = file.and_then(|file| file.write(key.identity()).err());
+        match lost {
+            // Hardware has room for few keys; any other one is drawn again.
+            Some(failure) if self.plugin.is_none() => Err(failure),
+            lost => Ok(key.show(self.output.as_deref(), lost, environment.get("USER"), console)),
         }
-        if console.json() {
-            console.object(key.json(self.output.as_deref()), &[]);
-        } else {
-            console.message(&declared);
-        }
-        Ok(Exit::DONE)
     }
 }

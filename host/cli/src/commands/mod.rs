@@ -16,6 +16,8 @@ pub mod man;
 pub mod provision;
 pub mod prune;
 pub mod rekey;
+pub mod rename;
+pub mod restore;
 pub mod run;
 pub mod schema;
 pub mod set;
@@ -63,8 +65,11 @@ pub enum Command {
     Set(set::Options),
     /// Edit one file in $EDITOR; the plaintext stays in RAM
     Edit(edit::Options),
-    /// Re-encrypt secrets whose recipients changed
+    /// Store the same values for new recipients or backends
+    #[command(alias = "migrate")]
     Rekey(rekey::Options),
+    /// Store values under another name
+    Rename(rename::Options),
     /// Write the files that an installer copies to a new machine
     #[command(alias = "export")]
     Provision(provision::Options),
@@ -83,6 +88,8 @@ pub enum Command {
     /// Move entries that are no longer declared to the trash
     #[command(visible_alias = "collect-garbage")]
     Prune(prune::Options),
+    /// Bring values back from the trash, or list it
+    Restore(restore::Options),
     /// Show the dependency graph
     Graph(graph::Options),
     /// List, inspect and annotate backends
@@ -114,8 +121,8 @@ impl Command {
 
 /// Whether a command changes what is stored.
 pub fn stores(cli: &Cli) -> bool {
-    use Command::{Adopt, Edit, Generate, Prune, Rekey, Set};
-    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Prune(_) | Adopt(_))
+    use Command::{Adopt, Edit, Generate, Prune, Rekey, Rename, Restore, Set};
+    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Restore(_) | Adopt(_))
 }
 
 pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
@@ -128,8 +135,10 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Set(options) => options.run(&cli.global, console),
         Command::Edit(options) => options.run(&cli.global, console),
         Command::Rekey(options) => options.run(&cli.global, console),
+        Command::Rename(options) => options.run(&cli.global, console),
         Command::Provision(options) => options.run(&cli.global, console),
         Command::Prune(options) => options.run(&cli.global, console),
+        Command::Restore(options) => options.run(&cli.global, console),
         Command::Graph(options) => options.run(&cli.global, console),
         Command::Adopt(options) => options.run(&cli.global, console),
         Command::SopsConfig(options) => options.run(&cli.global, console),

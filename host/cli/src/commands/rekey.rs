@@ -12,10 +12,10 @@ use crate::selectors::Selectors;
 pub struct Options {
     #[command(flatten)]
     selectors: Selectors,
-    /// Re-encrypt everything selected, even if its recipients did not change
+    /// Re-encrypt everything selected, even if nothing changed
     #[arg(long)]
     all: bool,
-    /// Show what would be re-encrypted, and to whom; decrypt and write nothing
+    /// Show what would be stored again, and for whom; decrypt and write nothing
     #[arg(long)]
     dry_run: bool,
 }

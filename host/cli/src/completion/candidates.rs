@@ -149,7 +149,7 @@ fn value(
     }
     let is_file_of_instance = || line.command.get_positionals().any(|one| one.get_id() == "instance");
     let of: fn(&KnownNames, &Understood<'_>, &str) -> Vec<String> = match argument.get_id().as_str() {
-        "selectors" | "instance" => |names, _, current| selectors(names, current),
+        "selectors" | "instance" | "old" | "new" => |names, _, current| selectors(names, current),
         "target" => |names, _, _| names.targets().map(str::to_owned).collect(),
         "backend" | "name" => |names, _, _| names.backends().map(str::to_owned).collect(),
         "file" if is_file_of_instance() => |names, line, _| files(names, line.positionals.first().copied()),
@@ -248,6 +248,8 @@ mod tests {
             ("get web1/attic env ", ""),
             ("status web1/ a", "alice/, a b, attic"),
             ("-v --json status we", "web1/, web2/"),
+            ("rename at", "attic"),
+            ("rename web1/attic web2/", "web2/web1"),
             ("provision ", "alice, web1, web2"),
             ("provision web1 ", "FILES"),
             ("backend explain ", "agenix, vendor"),

@@ -152,17 +152,38 @@ pub const TEXTS: &[CommandText] = &[
     CommandText {
         command: "rekey",
         description: &[
-            "Compares the declared recipients of each stored file with those in its receipt. Decrypts and re-encrypts the files \
-             that differ, and drops files that are no longer declared. Values do not change. An interrupted run continues the \
-             next time.",
+            "Compares the declared recipients, backend, format and storage of each stored file with those in its receipt. Decrypts \
+             and re-encrypts the files that differ, and drops files that are no longer declared. Values do not change. An interrupted \
+             run continues the next time.",
+            "A value is decrypted by the backend that stored it, and encrypted by the declared one, in memory. What another backend, \
+             format or storage gets is decrypted once more and compared before the old entry goes to the trash.",
         ],
         examples: &[
-            ("artifacts rekey", "after a key was added or removed"),
+            ("artifacts rekey", "after keys, recipients or a backend changed"),
             ("artifacts rekey --dry-run", "show for whom"),
             ("artifacts rekey --all web1", "one machine, changed or not"),
         ],
         exit: WORK,
         see_also: &["artifacts-status(1)", "artifacts-adopt(1)", "artifacts-selectors(7)"],
+    },
+    CommandText {
+        command: "rename",
+        description: &[
+            "Stores a value under another name: the new one is declared, and the old one is stored. Values do not change, and what was \
+             generated from them stays up to date. Who gains access is shown, and asked about. A name that has a value already is left \
+             as it is.",
+            "OLD and NEW are two instances, or two machines or users, of which every artifact that both have is renamed. After \
+             `git mv` of an entry, OLD is found in the place of NEW. The old entry goes to the trash once the new one was decrypted \
+             and compared. An interrupted run continues the next time.",
+        ],
+        examples: &[
+            ("artifacts rename web1/attic-old web1/attic", "one artifact"),
+            ("artifacts rename web1 web2", "all of a machine"),
+            ("artifacts rename web1/ca shared/ca", "an artifact that became shared"),
+            ("artifacts rename --dry-run web1 web2", "show for whom"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-rekey(1)", "artifacts-prune(1)", "artifacts-selectors(7)"],
     },
     CommandText {
         command: "provision",
@@ -204,6 +225,24 @@ pub const TEXTS: &[CommandText] = &[
         ],
         exit: DONE,
         see_also: &["artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
+    },
+    CommandText {
+        command: "restore",
+        description: &[
+            "Commands that replace or remove an entry move the old one to the trash of its storage, where it stays for at least 30 days. \
+             `restore` moves it back, and what it replaces to the trash: the same command undoes it. Nothing is decrypted.",
+            "Before it asks, it shows who can decrypt the old value, which of them are not accepted any more, and whether a newer value was \
+             generated since. Only what this machine moved to the trash is offered.",
+            "Without a selector it lists the trash: time, artifact, and the command that moved it there.",
+        ],
+        examples: &[
+            ("artifacts restore", "list what can be restored"),
+            ("artifacts restore web1/attic", "the newest entry of an artifact"),
+            ("artifacts restore --at 2026-11-02T13:58 web1/attic", "an older one"),
+            ("artifacts restore --dry-run 'web1/*'", "show it, restore nothing"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-prune(1)", "artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
     },
     CommandText {
         command: "keygen",
@@ -298,7 +337,10 @@ pub const TEXTS: &[CommandText] = &[
     CommandText {
         command: "sops-config",
         description: &["The file lets `sops updatekeys` and `sops edit` find the recipients that are declared."],
-        examples: &[("artifacts sops-config > .sops.yaml", "for all artifacts of sops-nix")],
+        examples: &[
+            ("artifacts sops-config --write", "for all artifacts of sops-nix; your own rules stay"),
+            ("artifacts sops-config web1", "only print those of a machine"),
+        ],
         exit: DONE,
         see_also: &["artifacts-rekey(1)", "artifacts-files(5)"],
     },

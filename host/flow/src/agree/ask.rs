@@ -14,7 +14,7 @@ use super::answer_access::AnswerRequests;
 use super::read_access::ReadRequests;
 use super::recipients::{Consent, RecipientQuestions, WriteKind};
 use super::refused::{drop_out, refuse};
-use super::ticket::{Allows, Ticket};
+use super::ticket::{Allows, Removal, Ticket};
 use crate::chain::Base;
 use crate::run::Run;
 use crate::tools::{Answer, Question, RunEvent, Tools};
@@ -30,26 +30,35 @@ impl Tickets {
         self.0.remove(&key)
     }
 
+    /// Adds the ticket of an entry in a storage.
+    pub(super) fn insert(&mut self, storage: &str, ticket: Ticket) {
+        self.0.insert((ticket.name().clone(), storage.to_owned()), ticket);
+    }
+
     /// Takes the ticket of an entry in a storage.
     pub(crate) fn take_in(&mut self, name: &InstanceName, storage: &str) -> Option<Ticket> {
         self.0.remove(&(name.clone(), storage.to_owned()))
     }
 }
 
-/// Returns tickets for the steps that `allows` agrees to, each in a storage that is locked. The others drop out.
+/// Returns tickets for the steps that `allows` agrees to, each in a storage that is locked. The others drop out. Where the value is
+/// taken from another entry, that goes; where it is replaced, a copy in a storage of no backend stays.
 fn tickets(
     base: &mut Base<'_>,
     is_chained: bool,
+    is_taken: bool,
     allows: impl Fn(&artifacts_plan::Instance) -> Result<Allows, Failure>,
 ) -> Tickets {
     let mut tickets = Tickets::default();
     let Base { run, survey, writers, progress, .. } = base;
     let mut admit = |instance: &artifacts_plan::Instance| {
         let found = survey.found.get(&instance.name);
-        let other = found.and_then(|found| found.elsewhere.as_ref()).filter(|place| place.declared);
+        let other = found.and_then(|found| found.elsewhere.as_ref()).filter(|place| place.declared || is_taken);
+        let former = found.and_then(|found| found.former.as_ref()).unwrap_or(&instance.name);
         let ticket = || {
             let (allows, writer) = (allows(instance)?, writers.own(instance, &run.tools)?);
             let other = other.map(|place| writers.writer(&run.tools, &place.storage)).transpose()?;
+            let other = other.map(|writer| Removal::new(former.clone(), writer));
             let replaces = found.and_then(|found| found.fingerprint);
             Ok(Ticket::new(instance.name.clone(), allows, replaces, writer, other))
         };
@@ -72,7 +81,7 @@ fn tickets(
 
 /// Returns tickets under which nothing is encrypted.
 pub(crate) fn without_encryption(base: &mut Base<'_>) -> Tickets {
-    tickets(base, false, |_| Ok(Allows::Nothing))
+    tickets(base, false, false, |_| Ok(Allows::Nothing))
 }
 
 /// Returns tickets to trash these entries, each given by its storage and name; the storages are locked now.
@@ -151,12 +160,13 @@ pub(crate) fn recipients(
     let mut consent: Consent = asked.settle(&mut known, answer.is_yes(), &labels)?;
     let Run { tools, state, .. } = &mut *base.run;
     state.acceptances.add(std::mem::take(&mut consent.joining), &tools.state, &tools.checkout);
-    let tickets = tickets(base, is_chained, |instance| consent.allows(instance));
+    let is_taken = plaintext == WriteKind::Stored;
+    let tickets = tickets(base, is_chained, is_taken, |instance| consent.allows(instance));
     Ok((changes, tickets))
 }
 
 /// Shows these changes, and asks where something has to be accepted.
-fn show(base: &mut Base<'_>, changes: &[RecipientChange], digest: Option<&str>) -> Result<Answer, Failure> {
+pub(super) fn show(base: &mut Base<'_>, changes: &[RecipientChange], digest: Option<&str>) -> Result<Answer, Failure> {
     let Base { run, report, .. } = base;
     let (operator, names) = (&mut run.tools.operator, &report.names);
     if let Some(digest) = digest {
@@ -169,7 +179,12 @@ fn show(base: &mut Base<'_>, changes: &[RecipientChange], digest: Option<&str>) 
 }
 
 /// The one failure of all these secrets, whose recipients no one could be asked about.
-fn unaccepted(secrets: String, changes: &[RecipientChange], names: &RecipientNames, digest: &str) -> Failure {
+pub(super) fn unaccepted(
+    secrets: String,
+    changes: &[RecipientChange],
+    names: &RecipientNames,
+    digest: &str,
+) -> Failure {
     let who = recipient_summary(changes, names);
     let hint = format!(
         "review the recipients, then pass `--accept-recipients={digest}` for exactly these, or `--accept-recipients`"
@@ -227,12 +242,12 @@ fn allow<T>(
     Ok(answer)
 }
 
-fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {
+pub(super) fn record(tools: &Tools, consents: Vec<ConsentRecord>) -> Result<(), Failure> {
     let failed = |e: artifacts_audit::Error| Failure::about("audit", e);
     tools.audit.as_ref().map_or(Ok(()), |log| log.consent(consents).map_err(failed))
 }
 
-fn accepted_recipients(change: &RecipientChange, by: &str) -> ConsentRecord {
+pub(super) fn accepted_recipients(change: &RecipientChange, by: &str) -> ConsentRecord {
     let subject = ConsentSubject::Recipients {
         instance: change.instance.clone(),
         file: change.file.clone(),

@@ -7,7 +7,8 @@ pub(crate) mod ask;
 pub(crate) mod read_access;
 pub(crate) mod recipients;
 pub(crate) mod refused;
+pub(crate) mod returning;
 mod ticket;
 
 pub(crate) use ask::Tickets;
-pub(crate) use ticket::Ticket;
+pub(crate) use ticket::{Removal, Ticket};

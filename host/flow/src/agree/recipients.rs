@@ -12,6 +12,7 @@ use artifacts_trust::{AcceptedRecipients, InstanceConsent, NewLabels};
 use super::ticket::Allows;
 use crate::failure;
 use crate::look::names::Names;
+use crate::look::rekeyable::is_moved;
 use crate::look::survey::{Survey, SurveyedInstance};
 
 /// Whom these instances may be encrypted to: what is not in here is not written.
@@ -28,7 +29,7 @@ pub struct Consent {
 pub enum WriteKind<'a> {
     /// All files are generated now.
     New,
-    /// What was stored is opened and encrypted again.
+    /// What was stored is opened and encrypted again, unless an earlier run did that and did not finish.
     Stored,
     /// One file, given by a person.
     Given {
@@ -53,7 +54,7 @@ impl WriteKind<'_> {
     fn source(self, instance: &Instance, found: &SurveyedInstance) -> Option<PlaintextOrigin> {
         match self {
             Self::New => Some(PlaintextOrigin::New),
-            Self::Stored => Some(PlaintextOrigin::Stored),
+            Self::Stored => (!is_moved(found)).then_some(PlaintextOrigin::Stored),
             Self::Given { file, .. } if instance.public_files().any(|public| public == file) => {
                 // With the first value, secret files that need none are stored empty.
                 let begins = found.fingerprint.is_none() && instance.secret_files().next().is_some();
@@ -109,6 +110,8 @@ impl RecipientQuestions {
         for instance in instances {
             let Some(found) = survey.found.get(&instance.name) else { continue };
             let label = instance.name.to_string();
+            // What was accepted for a value holds for it under its new name.
+            let stored_for = found.former.as_ref().map_or_else(|| label.clone(), ToString::to_string);
             let published = published(known, instance, found.receipt.as_ref(), plaintext);
             let mut sought = ConsentItem {
                 targets: targets(instance),
@@ -117,11 +120,12 @@ impl RecipientQuestions {
             };
             if let Some(source) = plaintext.source(instance, found) {
                 let files = found.recipients.clone();
-                let before = before(known, &label, &sought.targets, &files, source);
-                let is_first = known.for_targets(&sought.targets).is_empty();
-                let agreed = known.instance(&label);
+                let before = before(known, &stored_for, &sought.targets, &files, source);
+                let agreed = known.instance(&stored_for);
+                let targets = agreed.map_or(&sought.targets, |agreed: &InstanceConsent| &agreed.targets);
+                let is_first = known.for_targets(targets).is_empty();
                 for (file, after) in &files {
-                    let unused = agreed.and_then(|agreed: &InstanceConsent| agreed.unused(file.as_str()));
+                    let unused = agreed.and_then(|agreed| agreed.unused(file.as_str()));
                     let mut before = before.get(file.as_str()).cloned().unwrap_or_default();
                     // Who never joined does not leave.
                     before.retain(|key| after.contains(key) || !unused.is_some_and(|unused| unused.contains(key)));
@@ -141,12 +145,7 @@ impl RecipientQuestions {
 
     /// The SHA-256, in hex, of exactly what would be accepted: instances, files and recipients. None when there is nothing.
     pub fn digest(&self) -> Option<String> {
-        if self.changes.is_empty() {
-            return None;
-        }
-        let mut sets: Vec<_> = self.changes.iter().map(|it| (&it.instance, &it.file, &it.after)).collect();
-        sets.sort();
-        Some(Sha256::digest(serde_json::json!(sets).to_string()).to_string())
+        digest(&self.changes)
     }
 
     /// Returns the instances that are asked about.
@@ -230,6 +229,13 @@ impl Consent {
             None => Err(failure::not_accepted(instance)),
         }
     }
+}
+
+/// The SHA-256, in hex, of these files and who they would have as recipients. None when there is nothing.
+pub(super) fn digest(changes: &[RecipientChange]) -> Option<String> {
+    let mut sets: Vec<_> = changes.iter().map(|it| (&it.instance, &it.file, &it.after)).collect();
+    sets.sort();
+    (!sets.is_empty()).then(|| Sha256::digest(serde_json::json!(sets).to_string()).to_string())
 }
 
 fn targets(instance: &Instance) -> BTreeSet<String> {
@@ -329,9 +335,19 @@ mod tests {
             receipt: None,
             fingerprint: None,
             elsewhere: None,
+            former: None,
             strays: Vec::new(),
         };
         Survey { found: BTreeMap::from([(instance.name.clone(), found)]), ..Survey::default() }
+    }
+
+    /// That of an entry.
+    fn fingerprint() -> artifacts_store::Fingerprint {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("secrets/shared/a")).unwrap();
+        std::fs::write(dir.path().join("secrets/shared/a/f"), "").unwrap();
+        let storage = artifacts_store::Storage::open(&artifacts_store::Root::open(dir.path()).unwrap(), "secrets");
+        storage.unwrap().read(&"shared/a".parse().unwrap()).unwrap().unwrap().fingerprint()
     }
 
     /// How many recipients would have to be accepted.
@@ -350,6 +366,33 @@ mod tests {
         let mut agreed = known.instance(name).cloned().unwrap_or_default();
         agreed.encrypt_to(one(target), files.clone());
         known.accept(BTreeMap::from([(name.to_owned(), agreed)]), &one(name), &NewLabels::default()).unwrap();
+    }
+
+    #[test]
+    fn what_is_given_opens_what_else_is_stored_and_nothing_is_encrypted_for_a_public_file() {
+        use PlaintextOrigin::{New, Stored};
+        let (secret, two) = (r#"{"f": {}}"#, r#"{"f": {}, "g": {}}"#);
+        let (public, both) = (r#"{"f": {"secret": false}}"#, r#"{"f": {"secret": false}, "g": {}}"#);
+        let other = r#"{"f": {}, "g": {"secret": false}}"#;
+        for (files, opens, absent, stored) in [
+            (secret, false, Some(New), Some(New)),
+            (secret, true, Some(New), Some(Stored)),
+            (two, false, Some(New), Some(Stored)),
+            (two, true, Some(New), Some(Stored)),
+            (other, false, Some(New), Some(New)),
+            (public, false, None, None),
+            (public, true, None, None),
+            // The first value of an artifact stores its secret files empty.
+            (both, false, Some(New), None),
+        ] {
+            let given = WriteKind::Given { file: &Name::new("f").unwrap(), opens };
+            let instance = instance(files);
+            let sources = [None, Some(fingerprint())].map(|fingerprint| {
+                let found = found(&instance, &[]).found.remove(&instance.name).unwrap();
+                given.source(&instance, &SurveyedInstance { fingerprint, ..found })
+            });
+            assert_eq!(sources, [absent, stored], "{files} {opens}");
+        }
     }
 
     #[test]
@@ -464,6 +507,7 @@ mod tests {
             receipt: None,
             fingerprint: None,
             elsewhere: None,
+            former: None,
             strays: Vec::new(),
         };
         let dir = tempfile::tempdir().unwrap();

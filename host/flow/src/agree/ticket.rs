@@ -6,7 +6,7 @@ use std::rc::Rc;
 use artifacts_declared::{InstanceName, Recipients};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{Entry, Fingerprint, HeaderHash, NewEntry, Receipt, ReceiptState, Writer};
+use artifacts_store::{Entry, Fingerprint, HeaderHash, InTrash, NewEntry, Receipt, ReceiptState, Restored, Writer};
 
 use crate::failure;
 
@@ -18,8 +18,47 @@ pub struct Ticket {
     /// The entry that was found under the lock.
     replaces: Option<Fingerprint>,
     writer: Rc<Writer>,
-    /// The storage of another entry of the instance, which is trashed once this one is stored.
-    other: Option<Rc<Writer>>,
+    /// Another entry, which is trashed once this one is stored.
+    other: Option<Removal>,
+}
+
+/// Allows an entry to be trashed: what it holds is stored in another place, or given up.
+pub struct Removal {
+    name: InstanceName,
+    writer: Rc<Writer>,
+}
+
+impl Removal {
+    pub(super) fn new(name: InstanceName, writer: Rc<Writer>) -> Self {
+        Self { name, writer }
+    }
+
+    /// Returns the storage of the entry.
+    pub(crate) fn storage(&self) -> &str {
+        self.writer.storage().path()
+    }
+
+    /// Moves the entry to the trash and returns where it is; none where it was gone already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) fn remove(self) -> Result<Option<String>, Failure> {
+        let failed = |e: artifacts_store::Error| Failure::about(self.name.to_string(), e);
+        self.writer.remove(&self.name).map_err(failed)
+    }
+
+    /// Does the same to the entry that was read, and to no other.
+    ///
+    /// # Errors
+    /// When the entry is another one by now, or the store fails.
+    pub(crate) fn remove_read(self, read: Option<Fingerprint>) -> Result<Option<String>, Failure> {
+        let found = self.writer.storage().read(&self.name).map(|entry| entry.map(|entry| entry.fingerprint()));
+        match found {
+            Ok(found) if found == read => self.remove(),
+            Ok(_) => Err(Failure::new(self.name.to_string(), "the old entry changed during this run, and was left")),
+            Err(error) => Err(Failure::about(self.name.to_string(), error)),
+        }
+    }
 }
 
 /// What may be encrypted with a ticket.
@@ -31,6 +70,8 @@ pub(super) enum Allows {
     Nothing,
     /// Nothing, and the entry goes.
     Removal,
+    /// Nothing, and this entry comes back from the trash in its place.
+    Return(InTrash),
 }
 
 impl Allows {
@@ -39,7 +80,7 @@ impl Allows {
         match self {
             Self::To(accepted) => accepted == recipients,
             Self::Nothing => recipients.is_empty(),
-            Self::Removal => false,
+            Self::Removal | Self::Return(_) => false,
         }
     }
 }
@@ -50,7 +91,7 @@ impl Ticket {
         allows: Allows,
         replaces: Option<Fingerprint>,
         writer: Rc<Writer>,
-        other: Option<Rc<Writer>>,
+        other: Option<Removal>,
     ) -> Self {
         Self { name, allows, replaces, writer, other }
     }
@@ -61,6 +102,15 @@ impl Ticket {
     /// When it cannot be read.
     pub(crate) fn entry(&self, instance: &Instance) -> Result<Option<Entry>, Failure> {
         self.writer.storage().read(&self.name).map_err(|error| failed(instance, &error))
+    }
+
+    /// Returns the entry whose value is stored again: the other one, if there is one, or that which is replaced.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn source(&self, instance: &Instance) -> Result<Option<Entry>, Failure> {
+        let Some(Removal { name, writer }) = &self.other else { return self.entry(instance) };
+        writer.storage().read(name).map_err(|error| failed(instance, &error))
     }
 
     /// Checks, before a backend is given anything, that it may be encrypted to these recipients.
@@ -76,12 +126,25 @@ impl Ticket {
     ///
     /// # Errors
     /// When the receipt names recipients or headers that were not accepted, or the store fails; then nothing was changed.
-    pub(crate) fn commit(self, instance: &Instance, mut new: NewEntry) -> Result<(String, Option<Failure>), Failure> {
+    pub(crate) fn commit(self, instance: &Instance, new: NewEntry) -> Result<(String, Option<Failure>), Failure> {
+        let (path, other) = self.place(instance, new)?;
+        Ok((path, other.and_then(|other| other.remove().err())))
+    }
+
+    /// Does the same, and leaves the other entry: it goes once the new one was compared with it.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub(crate) fn place(self, instance: &Instance, mut new: NewEntry) -> Result<(String, Option<Removal>), Failure> {
         self.check_receipt(instance, &new.receipt)?;
         new.replaces = self.replaces;
         let committed = self.writer.commit(new).map_err(|error| failed(instance, &error))?;
-        let trashed = self.other.map_or(Ok(None), |other| other.remove(&self.name));
-        Ok((committed.path, trashed.err().map(|error| failed(instance, &error))))
+        Ok((committed.path, self.other))
+    }
+
+    /// Stores nothing: an earlier run did. Returns what allows to trash the other entry.
+    pub(crate) fn into_removal(self) -> Option<Removal> {
+        self.other
     }
 
     /// Moves the entry to the trash and returns where it is; none where it was gone already.
@@ -92,8 +155,24 @@ impl Ticket {
         if !matches!(self.allows, Allows::Removal) {
             return Err(Failure::new(self.name.to_string(), "its removal was not confirmed"));
         }
+        Removal::new(self.name, self.writer).remove()
+    }
+
+    /// Brings the entry back from the trash that was agreed to, and moves what is stored there.
+    ///
+    /// # Errors
+    /// When either is not what was found, or something else than a restoration was agreed to; then nothing was changed.
+    pub(crate) fn restore(self) -> Result<Restored, Failure> {
+        let Allows::Return(wanted) = &self.allows else {
+            return Err(Failure::new(self.name.to_string(), "its restoration was not confirmed"));
+        };
         let failed = |e: artifacts_store::Error| Failure::about(self.name.to_string(), e);
-        self.writer.remove(&self.name).map_err(failed)
+        self.writer.restore(wanted, self.replaces).map_err(failed)
+    }
+
+    /// Returns the instance that it is for.
+    pub(super) fn name(&self) -> &InstanceName {
+        &self.name
     }
 
     fn check_receipt(&self, instance: &Instance, receipt: &Receipt) -> Result<(), Failure> {
@@ -106,7 +185,7 @@ impl Ticket {
                     let stored = self.entry(instance)?.map(|entry| known_headers(&entry)).unwrap_or_default();
                     receipt.all_headers().is_subset(&stored)
                 }
-                Allows::Removal => false,
+                Allows::Removal | Allows::Return(_) => false,
             };
         if is_covered { Ok(()) } else { Err(failure::not_accepted(instance)) }
     }
@@ -155,6 +234,7 @@ mod tests {
         let receipt = Receipt {
             schema: Schema,
             instance: instance().name,
+            former: BTreeSet::new(),
             backend: BackendId {
                 name: Name::new("fake").unwrap(),
                 version: "1.0.0".to_owned(),
@@ -247,7 +327,8 @@ mod tests {
         // A link in the place of the entry is left alone.
         std::fs::create_dir_all(dir.path().join("vault/per-machine/web1")).unwrap();
         std::os::unix::fs::symlink("/", dir.path().join("vault/per-machine/web1/a")).unwrap();
-        let ticket = Ticket::new(instance().name, Allows::To(to(&["admin"])), None, own, Some(other));
+        let other = Some(Removal::new(instance().name, other));
+        let ticket = Ticket::new(instance().name, Allows::To(to(&["admin"])), None, own, other);
         let (path, not_trashed) = ticket.commit(&instance(), new(&["admin"], &[])).unwrap();
         assert_eq!(path, "secrets/per-machine/web1/a");
         assert!(not_trashed.is_some());

@@ -9,6 +9,7 @@ use artifacts_store::{Entry, HeaderHash, NewEntry, Receipt, ReceiptState, Storag
 
 use super::survey::{Survey, SurveyedInstance};
 use super::{changes, extras};
+use crate::declared_keys::DeclaredKeys;
 use crate::failure;
 use crate::naming::bears;
 use crate::tools::Tools;
@@ -87,7 +88,7 @@ pub(crate) fn adoption(
         );
     }
     let sealed = headers::in_entry(instance, &entry.files);
-    owners.check(tools, instance, &sealed)?;
+    owners.check(tools, instance, &instance.name, &sealed)?;
     let sealed = tools.headers.accepted(instance, sealed)?;
     let headers: BTreeSet<HeaderHash> = sealed.values().flat_map(|headers| headers.keys().copied()).collect();
     let before = before(&entry, backend);
@@ -115,7 +116,7 @@ pub(crate) fn adoption(
         new_headers,
         headers,
         unread,
-        miscounted: miscounted(found, &entry),
+        miscounted: miscounted(found, &entry, &tools.keys),
         other_recipients: survey.other_recipients.get(&instance.name).cloned().unwrap_or_default(),
         files,
         sealed,
@@ -152,11 +153,12 @@ fn before<'a>(entry: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
 }
 
 /// Whether a file is sealed to fewer or more than is declared.
-fn miscounted(found: &SurveyedInstance, entry: &Entry) -> bool {
+fn miscounted(found: &SurveyedInstance, entry: &Entry, keys: &DeclaredKeys) -> bool {
     let count = |stored: &str, bytes: &[u8]| {
         let borne = found.recipients.iter().filter(|(file, _)| bears(stored, file.as_str()));
-        let declared = borne.max_by_key(|(file, _)| file.as_str().len()).map(|(_, recipients)| recipients.len());
-        declared.zip(Some(artifacts_age::recipients(bytes)).filter(|count| *count > 0))
+        let (_, declared) = borne.max_by_key(|(file, _)| file.as_str().len())?;
+        let second_forms = declared.iter().flat_map(|recipient| keys.ssh_forms(recipient));
+        Some((declared.len(), artifacts_age::recipients(bytes, second_forms))).filter(|(_, count)| *count > 0)
     };
     entry.files.iter().filter_map(|(stored, bytes)| count(stored, bytes)).any(|(declared, sealed)| declared != sealed)
 }

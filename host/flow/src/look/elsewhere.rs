@@ -67,6 +67,7 @@ impl Known {
             backend,
             declared: self.declared,
             expected: expected.to_owned(),
+            is_moved: false,
         };
         match self.storage.read(&instance.name) {
             Ok(None) => None,

@@ -2,9 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Facts, Instance, Reason};
-use artifacts_store::{Difference, Entry, Generation, Receipt, ReceiptState};
+use artifacts_store::{Difference, Entry, Receipt, ReceiptState};
 
 use super::extras;
+use super::generations::StoredGeneration;
 use crate::tools::seconds;
 
 /// What the host finds of an entry, without asking its backend. `strays` are the files in it that belong to no one, and
@@ -13,7 +14,7 @@ pub fn facts(
     instance: &Instance,
     entry: &Entry,
     strays: &[String],
-    generations: &BTreeMap<InstanceName, Generation>,
+    generations: &BTreeMap<InstanceName, StoredGeneration>,
 ) -> Facts {
     let differs = entry.differences();
     let is_stray = |one: &&Difference| matches!(one, Difference::Extra(path) if strays.contains(path));
@@ -41,12 +42,19 @@ fn stored(receipt: &Receipt) -> Option<BTreeSet<String>> {
     (!unknown).then(|| receipt.recipients.files().map(ToString::to_string).collect())
 }
 
-/// Dependencies that are not, as they are stored, what went into this entry. One that does not be stored tells of itself.
-fn outdated(instance: &Instance, receipt: &Receipt, generations: &BTreeMap<InstanceName, Generation>) -> Vec<String> {
+/// Dependencies that are not, as they are stored, what went into this entry, under their names or former ones. One that is not stored
+/// tells of itself.
+fn outdated(
+    instance: &Instance,
+    receipt: &Receipt,
+    generations: &BTreeMap<InstanceName, StoredGeneration>,
+) -> Vec<String> {
     let why = |name: &InstanceName| {
-        let is = generations.get(name)?;
-        match receipt.dependencies.get(name) {
-            Some(was) if was == is => None,
+        let StoredGeneration { generation, former } = generations.get(name)?;
+        let was = |name: &InstanceName| receipt.dependencies.get(name);
+        match was(name) {
+            Some(was) if was == generation => None,
+            _ if former.iter().any(|former| was(former) == Some(generation)) => None,
             Some(_) => Some(Reason::regenerated(name).message),
             None => Some(format!("generated without its dependency {name}")),
         }

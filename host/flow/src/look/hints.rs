@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, InstanceState, ReasonKind};
-use artifacts_report::{Effect, Hint, hint_line};
+use artifacts_report::{Effect, Hint, Way, hint_line};
 use artifacts_store::{Entry, Storage};
 
 use super::adoptable::is_adoptable;
 use super::foreseeable::foreseeable_error;
 use super::index::is_conflict;
 use super::orphans::Orphan;
-use super::rekeyable::{unopenable, unretrievable, wants_rekey};
+use super::rekeyable::{immovable, unretrievable, wants_rekey};
+use super::renamed::fault;
 use super::settable::unsettable;
 use super::steps::{GenerateScope, steps};
 use super::survey::{Survey, SurveyedInstance, survey};
@@ -49,7 +50,7 @@ pub fn hints<'a>(
     for (instance, found) in instances {
         let about = About { declared, survey, instance, found, undo: &undo, name: instance.name.to_string() };
         let some = match &found.state {
-            InstanceState::Absent => about.absent(),
+            InstanceState::Absent => about.absent(tools),
             InstanceState::Stale(_) => about.stale(tools, &mut owners),
             InstanceState::Present | InstanceState::OnTarget | InstanceState::Blocked | InstanceState::Error(_) => {
                 Vec::new()
@@ -85,15 +86,26 @@ impl About<'_> {
         Hint::command(effect, ["artifacts"].iter().chain(words).copied())
     }
 
-    fn absent(&self) -> Vec<Hint> {
+    fn absent(&self, tools: &mut Tools) -> Vec<Hint> {
         if !self.makeable(GenerateScope::default()) {
             return Vec::new();
         }
         let Some(old) = self.declared.orphans.iter().find(|orphan| orphan.is_twin(self.instance)) else {
             return vec![self.artifacts(Effect::Generates, &["generate", &self.name])];
         };
-        let old = format!("declare it as `{}` again, which is stored and has the same files", old.name);
-        vec![Hint::text(Effect::Keeps, old), self.artifacts(Effect::Replaces, &["generate", "--yes", &self.name])]
+        let new = self.artifacts(Effect::Replaces, &["generate", "--yes", &self.name]);
+        vec![self.renamed(tools, &old.name), new]
+    }
+
+    /// What keeps the value of an old name.
+    fn renamed(&self, tools: &mut Tools, old: &InstanceName) -> Hint {
+        match fault(tools, self.instance, self.found, old) {
+            None => self.artifacts(Effect::Keeps, &["rename", &old.to_string(), &self.name]),
+            Some(_) => Hint::text(
+                Effect::Keeps,
+                format!("declare it as `{old}` again, which is stored and has the same files"),
+            ),
+        }
     }
 
     /// Whether `generate` would make it, as far as can be determined without asking anyone.
@@ -111,14 +123,15 @@ impl About<'_> {
         let reasons = self.found.state.reasons();
         let kinds: BTreeSet<ReasonKind> = reasons.iter().map(|reason| reason.kind).collect();
         let mut hints = Vec::from_iter(self.strays(tools));
-        hints.extend(self.backend(&kinds));
         let unclear = kinds.iter().any(|kind| kind.is_unclear());
         // Anyone who accepts an entry looks at it first; so does anyone who gives it up.
-        if unclear && !kinds.contains(&ReasonKind::Backend) {
+        if kinds.contains(&ReasonKind::Backend) || (unclear && !kinds.contains(&ReasonKind::Receipt)) {
+            hints.extend(self.moved(tools));
+        } else if unclear {
             hints.extend(self.unclear(tools, owners, &kinds));
         }
         if !unclear {
-            hints.extend(self.files());
+            hints.extend(self.files(tools));
             hints.extend(self.recipients(tools, &kinds));
             hints.extend(self.outdated(tools, owners, &kinds));
         }
@@ -141,12 +154,12 @@ impl About<'_> {
         (!paths.is_empty()).then(|| Hint::command(Effect::Keeps, words))
     }
 
-    fn backend(&self, kinds: &BTreeSet<ReasonKind>) -> Option<Hint> {
-        if !kinds.contains(&ReasonKind::Backend) {
-            return None;
+    /// It is in another place or form than its backend expects.
+    fn moved(&self, tools: &mut Tools) -> Option<Hint> {
+        match immovable(tools, self.instance, self.found) {
+            None => Some(self.artifacts(Effect::Keeps, &["rekey", &self.name])),
+            Some(failure) => Some(Hint::text(Effect::Keeps, failure.hint?)),
         }
-        let hint = unopenable(self.instance, self.found)?.hint?;
-        Some(Hint::text(Effect::Keeps, hint))
     }
 
     /// It is not what its receipt describes, or not in the form that its backend expects.
@@ -157,14 +170,19 @@ impl About<'_> {
             let side = |side| Hint::command(Effect::Keeps, ["git", "checkout", side, "--", &place]);
             return vec![side("--ours"), side("--theirs")];
         }
+        let moved = self.found.receipt.as_ref().filter(|receipt| receipt.instance != self.instance.name);
+        let moved = moved.map(|receipt| self.renamed(tools, &receipt.instance));
+        if let Some(rename @ Hint { way: Way::Command(_), .. }) = moved {
+            return vec![rename];
+        }
         if is_adoptable(tools, self.survey, self.instance, owners) {
             let mut hints = vec![self.artifacts(Effect::Keeps, &["adopt", &self.name])];
             hints.extend(self.undo.get(&self.instance.name).cloned());
             hints.extend(in_git.then(|| Hint::command(Effect::Reviews, ["git", "diff", "--", &place])));
             return hints;
         }
-        if let Some(other) = self.found.receipt.as_ref().filter(|receipt| receipt.instance != self.instance.name) {
-            return vec![Hint::text(Effect::Keeps, format!("declare it as `{}` again", other.instance))];
+        if let Some(moved) = moved {
+            return vec![moved];
         }
         if let Some(hint) = self.other_name(tools, &place) {
             return vec![hint];
@@ -202,7 +220,7 @@ impl About<'_> {
         Some(Hint::command(Effect::Keeps, ["mv", "--", &format!("{place}/{strange}"), &to]))
     }
 
-    fn files(&self) -> Vec<Hint> {
+    fn files(&self, tools: &mut Tools) -> Vec<Hint> {
         let causes: Vec<&Cause> = self.found.state.reasons().iter().map(|reason| &reason.cause).collect();
         let unstored: Vec<&String> = causes
             .iter()
@@ -217,7 +235,7 @@ impl About<'_> {
         if let (Some(old), Some(new)) = (undeclared.first(), unstored.first()) {
             let how = if old == new { "as a secret again" } else { "again, under which a value is stored" };
             hints.push(Hint::text(Effect::Keeps, format!("declare `{old}` {how}")));
-        } else if !undeclared.is_empty() && self.rekeyable() {
+        } else if !undeclared.is_empty() && self.rekeyable(tools) {
             hints.push(self.artifacts(Effect::Keeps, &["rekey", &self.name]));
         }
         let settable = unstored.iter().filter(|file| unsettable(self.instance, self.found, file).is_none());
@@ -225,16 +243,17 @@ impl About<'_> {
         hints
     }
 
-    fn rekeyable(&self) -> bool {
-        wants_rekey(&self.found.state, false) && unopenable(self.instance, self.found).is_none()
+    fn rekeyable(&self, tools: &mut Tools) -> bool {
+        wants_rekey(&self.found.state, false) && immovable(tools, self.instance, self.found).is_none()
     }
 
     fn recipients(&self, tools: &mut Tools, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
         if !kinds.contains(&ReasonKind::Recipients) {
             return Vec::new();
         }
-        match unretrievable(tools, self.instance) {
-            None if self.rekeyable() => vec![self.artifacts(Effect::Keeps, &["rekey", &self.name])],
+        let backend = self.instance.artifact.backend.as_ref();
+        match backend.and_then(|backend| unretrievable(tools, self.instance, backend)) {
+            None if self.rekeyable(tools) => vec![self.artifacts(Effect::Keeps, &["rekey", &self.name])],
             None => Vec::new(),
             Some(_) => {
                 let mut hints = vec![Hint::text(Effect::Keeps, "declare the recipients as before")];

@@ -35,6 +35,13 @@ pub(crate) fn note_strays(report: &mut Report, survey: &Survey, written: &BTreeS
             let strays: Vec<String> = found.strays.iter().map(|stray| format!("`{stray}`")).collect();
             row.notes.push(format!("moved to the trash with the old entry: {}", strays.join(", ")));
         }
+    }
+}
+
+/// Notes in the rows of what got new values what became of an entry in another storage.
+pub(crate) fn note_elsewhere(report: &mut Report, survey: &Survey, written: &BTreeSet<InstanceName>) {
+    for name in written {
+        let Some((found, row)) = survey.found.get(name).zip(report.rows.get_mut(name)) else { continue };
         if let Some(place) = &found.elsewhere {
             let what = if place.declared { "was moved to the trash" } else { "is left unchanged" };
             row.notes.push(format!("the entry in `{}` {what}", place.storage));

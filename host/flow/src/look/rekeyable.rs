@@ -1,24 +1,22 @@
-//! What could be encrypted again, as far as can be determined without decrypting it.
+//! What could be stored again, as far as can be determined without decrypting it.
 
+use artifacts_declared::Name;
 use artifacts_plan::{Cause, Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::Failure;
 
+use super::source::Source;
 use super::survey::SurveyedInstance;
 use crate::failure;
 use crate::tools::Tools;
 
-/// Whether an instance is to be re-encrypted: its recipients changed, it has files that are no longer declared, or it is stored
-/// and all are wanted. Of one that is not stored as its receipt says no one knows the recipients; it is wanted, and will fail, so
-/// that no one takes it for done.
+/// Whether an instance is to be stored again: its recipients, backend, storage or format changed, it has files that are no longer
+/// declared, or it is stored and all are wanted. Of one that is not stored as its receipt says no one knows the recipients; it is
+/// wanted, and will fail, so that no one takes it for done.
 pub fn wants_rekey(state: &InstanceState, all: bool) -> bool {
     let wants = |reason: &Reason| match reason.kind {
-        ReasonKind::Recipients | ReasonKind::Receipt => true,
+        ReasonKind::Backend | ReasonKind::Format | ReasonKind::Recipients | ReasonKind::Receipt => true,
         ReasonKind::Files => matches!(reason.cause, Cause::Undeclared(_)),
-        ReasonKind::Backend
-        | ReasonKind::Dependency
-        | ReasonKind::Expired
-        | ReasonKind::Format
-        | ReasonKind::Validation => false,
+        ReasonKind::Dependency | ReasonKind::Expired | ReasonKind::Validation => false,
     };
     match state {
         InstanceState::Stale(reasons) => all || reasons.iter().any(wants),
@@ -27,9 +25,25 @@ pub fn wants_rekey(state: &InstanceState, all: bool) -> bool {
     }
 }
 
-/// Why an instance cannot be re-encrypted, as far as can be determined without opening it.
+/// Whether a value moves: to another name, storage, backend or format. It is written as a whole then, and decrypted again before the
+/// old entry goes.
+pub fn moves(instance: &Instance, found: &SurveyedInstance) -> bool {
+    let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
+    let has_other_form = || found.state.reasons().iter().any(|reason| reason.kind == ReasonKind::Format);
+    found.elsewhere.is_some()
+        || found.former.is_some()
+        || stored.is_some_and(|stored| Some(stored) != instance.artifact.backend.as_ref())
+        || has_other_form()
+}
+
+/// Whether an earlier run moved the value of an instance and did not remove the old entry.
+pub fn is_moved(found: &SurveyedInstance) -> bool {
+    found.elsewhere.is_some() && found.fingerprint.is_some()
+}
+
+/// Why an instance cannot be decrypted where its backend stores it, as far as can be determined without opening it.
 pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
-    if let Some(place) = &found.elsewhere {
+    if let Some(place) = found.elsewhere.as_ref().filter(|_| !is_moved(found)) {
         return Some(failure::elsewhere(instance, place));
     }
     let stored = found.receipt.as_ref().map(|receipt| &receipt.backend.name);
@@ -38,10 +52,35 @@ pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
     {
         return Some(failure::other_backend(instance, stored, declared));
     }
-    if let Some(fault) = failure::stale(instance, found.state.reasons()) {
-        return Some(fault);
+    failure::stale(instance, found.state.reasons()).or_else(|| nothing_stored(instance, found))
+}
+
+/// Why an instance cannot be stored again as it is declared now, as far as can be determined without opening it.
+pub fn immovable(tools: &mut Tools, instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
+    if !moves(instance, found) {
+        let backend = instance.artifact.backend.clone();
+        let fault = unopenable(instance, found);
+        return fault.or_else(|| backend.and_then(|backend| unretrievable(tools, instance, &backend)));
     }
-    // All that is stored would go: that is no way to keep a value.
+    if let Some(place) = found.elsewhere.as_ref().filter(|_| found.receipt.is_none()) {
+        return Some(failure::elsewhere(instance, place));
+    }
+    let value = match Source::of(tools, instance, found).and_then(|source| source.read(tools, instance)) {
+        Ok(Some(value)) => value,
+        Ok(None) => return Some(failure::for_instance(instance, "the entry was removed during this run")),
+        Err(failure) => return Some(failure),
+    };
+    // It is written by the declared backend, and read back from it.
+    let declared = instance.artifact.backend.clone();
+    let backends = [Some(value.backend), declared].into_iter().flatten();
+    nothing_stored(instance, found).or_else(|| {
+        let mut faults = backends.filter_map(|backend| unretrievable(tools, instance, &backend));
+        faults.next()
+    })
+}
+
+/// All that is stored would go: that is no way to keep a value.
+fn nothing_stored(instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
     let nothing = instance.secret_files().next().is_some() && found.stored_files(instance).next().is_none();
     nothing.then(|| {
         let names = found.receipt.iter().flat_map(|receipt| receipt.recipients.files().map(ToString::to_string));
@@ -51,18 +90,21 @@ pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
     })
 }
 
-/// Why an instance's secrets cannot be read back at all: its backend has no way to.
-pub fn unretrievable(tools: &mut Tools, instance: &Instance) -> Option<Failure> {
+/// Why secrets of an instance cannot be read back at all: a backend that has to has no way to.
+pub fn unretrievable(tools: &mut Tools, instance: &Instance, backend: &Name) -> Option<Failure> {
     instance.secret_files().next()?;
-    let backend = instance.artifact.backend.as_ref()?;
-    // One that cannot be opened says so where it is asked.
-    let opened = tools.backends.open(backend).ok()?;
+    let is_declared = instance.artifact.backend.as_ref() == Some(backend);
+    let opened = match tools.backends.open(backend) {
+        Ok(opened) => opened,
+        // The declared one says so where it is asked.
+        Err(why) => return (!is_declared).then(|| failure::unknown_backend(instance, backend, &why)),
+    };
     if opened.terms.retrieves {
         return None;
     }
     let name = failure::quoted_name(&instance.name);
     let hint = format!(
-        "declare the recipients as before; new value: `artifacts generate --regenerate {name}` makes one, \
+        "declare the recipients and the backend as before; new value: `artifacts generate --regenerate {name}` makes one, \
          `artifacts set {name} FILE` takes yours"
     );
     Some(failure::for_instance(instance, format!("backend `{backend}` cannot decrypt")).hint(Some(hint)))

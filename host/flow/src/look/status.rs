@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
-use artifacts_report::{Orphaned, Report, days};
+use artifacts_report::{Hint, Orphaned, Report, Way, days};
 
 use super::notes::add_hints;
 use super::orphans::Orphan;
@@ -29,7 +29,7 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -
     report.errors.extend(selection.errors.iter().cloned());
     report.errors.append(&mut survey.errors);
     add_hints(run, &survey, &mut report);
-    add_orphans(run, selection, &mut report);
+    add_orphans(run, selection, &survey, &mut report);
     blocked::mark(run, &waiting, &mut report);
     for (name, left) in ages {
         if let Some(row) = report.rows.get_mut(&name).filter(|row| row.state == InstanceState::Present) {
@@ -43,17 +43,34 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -
 }
 
 /// Entries that no declaration owns are work left.
-fn add_orphans(run: &Run, selection: &Selection, report: &mut Report) {
+fn add_orphans(run: &Run, selection: &Selection, survey: &Survey, report: &mut Report) {
     let orphans = run.orphans().found;
     let (chosen, _) =
         artifacts_plan::select(&orphans.iter().map(|orphan| &orphan.name).collect(), &selection.selectors);
     let meant = |orphan: &&Orphan| chosen.contains(&orphan.name);
     // A second entry of what is declared is told of as an error.
     let unowned = orphans.iter().filter(|orphan| !run.instances.contains_key(&orphan.name));
-    report.orphaned = unowned
-        .filter(meant)
-        .map(|orphan| Orphaned::new(orphan.name.to_string(), orphan.storage.clone(), orphan.backend.clone()))
-        .collect();
+    let orphaned = unowned.filter(meant).map(|orphan| {
+        let new = new_name(orphan, survey, report);
+        Orphaned::new(orphan.name.to_string(), orphan.storage.clone(), orphan.backend.clone(), new.as_deref())
+    });
+    report.orphaned = orphaned.collect();
+}
+
+/// The instance that may have the value of an entry: the one that is told so, or the one that has it and did not trash the entry.
+fn new_name(orphan: &Orphan, survey: &Survey, report: &Report) -> Option<String> {
+    let old = orphan.name.to_string();
+    let renames = |hint: &Hint| {
+        let Way::Command(words) = &hint.way else { return false };
+        matches!(words.as_slice(), [_, command, first, _] if command == "rename" && *first == old)
+    };
+    let told = report.rows.iter().find(|(_, row)| row.hints.iter().any(renames));
+    let begun = || {
+        let has_it =
+            |found: &SurveyedInstance| found.receipt.as_ref().is_some_and(|own| own.former.contains(&orphan.name));
+        survey.found.iter().find(|(_, found)| has_it(found)).map(|(name, _)| name)
+    };
+    told.map(|(name, _)| name).or_else(begun).map(ToString::to_string)
 }
 
 /// Adds to the rows what an admin is asked for, and of what is stored, its recipients and its day.

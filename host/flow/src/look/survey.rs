@@ -7,12 +7,13 @@ use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reas
 use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
 use artifacts_session::Verified;
-use artifacts_store::{Entry, Fingerprint, Generation, Receipt, ReceiptState, Storage};
+use artifacts_store::{Entry, Fingerprint, Generation, Receipt, Storage};
 
 use super::configured::check_config;
 use super::elsewhere::Storages;
 use super::extras;
 use super::facts::facts;
+use super::generations::{StoredGeneration, generations};
 use super::mixed::mixed;
 use super::undo::{INCOMPLETE, hint_at_missing};
 use crate::failure;
@@ -45,7 +46,7 @@ pub struct Survey {
     /// Whose the recipients are that join and leave by the states.
     pub(crate) recipient_names: RecipientNames,
     /// Which making of each dependency is stored.
-    pub(crate) generations: BTreeMap<InstanceName, Generation>,
+    pub(crate) generations: BTreeMap<InstanceName, StoredGeneration>,
     /// The receipts that were read so far, in bytes.
     pub(crate) receipts: u64,
 }
@@ -63,8 +64,11 @@ pub struct SurveyedInstance {
     pub receipt: Option<Receipt>,
     /// The content that was looked at; a commit replaces nothing else.
     pub fingerprint: Option<Fingerprint>,
-    /// The one entry that it has, when that is in another storage than its backend's; the receipt is that entry's.
+    /// Where its value is, when that is not the place of its backend; the receipt is that entry's. With an entry in that place, too, it
+    /// is what a move left.
     pub elsewhere: Option<Elsewhere>,
+    /// The name under which its value is stored, where it is to be renamed.
+    pub former: Option<InstanceName>,
     /// Files in its entry's directory that belong to no one.
     pub strays: Vec<String>,
 }
@@ -73,18 +77,15 @@ impl SurveyedInstance {
     /// Of what nothing is known but its state.
     pub(crate) fn unknown(state: InstanceState) -> Self {
         let (recipients, labels, strays) = (Recipients::new(), BTreeMap::new(), Vec::new());
-        Self { state, recipients, labels, receipt: None, fingerprint: None, elsewhere: None, strays }
+        Self { state, recipients, labels, receipt: None, fingerprint: None, elsewhere: None, former: None, strays }
     }
 
-    /// The declared secret files that its own backend has stored. Where its receipt does not tell, those are all of them.
+    /// The declared secret files that are stored, by whichever backend. Where its receipt does not tell, those are all of them.
     pub fn stored_files<'a>(&'a self, instance: &'a Instance) -> impl Iterator<Item = &'a Name> {
-        let own = self.receipt.as_ref().filter(|receipt| {
-            Some(&receipt.backend.name) == instance.artifact.backend.as_ref() && self.elsewhere.is_none()
-        });
-        let lists = move |file: &Name| match own {
+        let lists = move |file: &Name| match &self.receipt {
             Some(receipt) if receipt.recipients.is_empty() => !receipt.files.is_empty(),
             Some(receipt) => receipt.recipients.contains(file.as_str()),
-            None => self.fingerprint.is_some() && self.receipt.is_none(),
+            None => self.fingerprint.is_some(),
         };
         instance.secret_files().filter(move |file| lists(file))
     }
@@ -132,7 +133,7 @@ impl Survey {
 
     /// Which making of each of its dependencies is stored.
     pub(crate) fn made_from(&self, instance: &Instance) -> BTreeMap<InstanceName, Generation> {
-        let generation = |name: &InstanceName| Some((name.clone(), *self.generations.get(name)?));
+        let generation = |name: &InstanceName| Some((name.clone(), self.generations.get(name)?.generation));
         instance.dependencies.values().filter_map(generation).collect()
     }
 }
@@ -142,7 +143,7 @@ fn ask(
     survey: &mut Survey,
     backend: &Name,
     instances: &[&Instance],
-    generations: &BTreeMap<InstanceName, Generation>,
+    generations: &BTreeMap<InstanceName, StoredGeneration>,
     storages: &Storages,
 ) {
     let now = tools.seconds();
@@ -227,12 +228,12 @@ impl<'a> InstanceProbe<'a> {
         }
     }
 
-    fn new(instance: &'a Instance, mut entry: Entry, generations: &BTreeMap<InstanceName, Generation>) -> Self {
+    fn new(instance: &'a Instance, mut entry: Entry, generations: &BTreeMap<InstanceName, StoredGeneration>) -> Self {
         let fingerprint = Some(entry.fingerprint());
         let strays = extras::take_added(instance, &mut entry);
         let mut look = Self {
             facts: Some(facts(instance, &entry, &strays, generations)),
-            receipt: valid_receipt(&entry),
+            receipt: entry.receipt.valid().cloned(),
             fingerprint,
             ..Self::without_entry(instance)
         };
@@ -250,6 +251,15 @@ impl<'a> InstanceProbe<'a> {
             _ => self.contradiction = Some(failure),
         }
         self
+    }
+
+    /// Where else it is stored. What has the generation of its own entry, and was encrypted another time, was left by a move.
+    fn elsewhere(&self) -> impl Iterator<Item = (Elsewhere, Option<Receipt>)> {
+        self.elsewhere.iter().cloned().map(|(place, receipt)| {
+            let both = self.receipt.as_ref().zip(receipt.as_ref());
+            let is_moved = both.is_some_and(|(own, other)| own.generation == other.generation && own != other);
+            (Elsewhere { is_moved, ..place }, receipt)
+        })
     }
 
     fn has_secrets(&self) -> bool {
@@ -293,22 +303,6 @@ impl CheckResult {
     }
 }
 
-/// The generations of what the chosen depend on, as they are stored, each in its own backend's storage.
-fn generations(
-    tools: &Tools,
-    all: &BTreeMap<InstanceName, Instance>,
-    chosen: &BTreeSet<InstanceName>,
-) -> BTreeMap<InstanceName, Generation> {
-    let dependents = chosen.iter().filter_map(|name| all.get(name));
-    let wanted: BTreeSet<&InstanceName> = dependents.flat_map(|instance| instance.dependencies.values()).collect();
-    let generation = |name: &InstanceName| {
-        let storage = tools.backends.storage(all.get(name)?.artifact.backend.as_ref()?).ok()?;
-        let entry = Storage::open(&tools.root, &storage).ok()?.read(name).ok()??;
-        Some(valid_receipt(&entry)?.generation)
-    };
-    wanted.into_iter().filter_map(|name| Some((name.clone(), generation(name)?))).collect()
-}
-
 /// What to do about an instance that has two entries.
 fn two_entries(look: &InstanceProbe<'_>, others: &[Elsewhere]) -> Option<String> {
     let name = failure::quoted_name(&look.instance.name);
@@ -321,13 +315,6 @@ fn two_entries(look: &InstanceProbe<'_>, others: &[Elsewhere]) -> Option<String>
         "to keep the one in `{storage}`, `artifacts prune {name}` moves that in {others} to the trash; to keep that in {others}, \
          move the one in `{storage}` away first"
     ))
-}
-
-fn valid_receipt(entry: &Entry) -> Option<Receipt> {
-    match &entry.receipt {
-        ReceiptState::Valid(receipt) => Some(receipt.as_ref().clone()),
-        ReceiptState::Missing | ReceiptState::Malformed(_) => None,
-    }
 }
 
 impl Survey {
@@ -367,7 +354,7 @@ impl Survey {
         storage: &Storage,
         rest: &mut impl Iterator<Item = &'a Instance>,
         limit: u64,
-        generations: &BTreeMap<InstanceName, Generation>,
+        generations: &BTreeMap<InstanceName, StoredGeneration>,
         storages: &Storages,
         headers: &mut HeaderMemory,
     ) -> Vec<InstanceProbe<'a>> {
@@ -425,14 +412,19 @@ impl Survey {
         if let Some(failure) = &look.contradiction {
             return self.contradict(look, answer.recipients, failure);
         }
-        let (places, receipts): (Vec<Elsewhere>, Vec<Option<Receipt>>) = look.elsewhere.iter().cloned().unzip();
+        let others: Vec<(Elsewhere, Option<Receipt>)> = look.elsewhere().collect();
+        let places: Vec<Elsewhere> = others.iter().map(|(place, _)| place.clone()).collect();
         self.keep_labels(look, &answer);
         if let Said::Checked { state: seam::CheckState::Stale(reasons), .. } = &answer.said {
             let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
         }
         let state = state(look.instance, &answer.said, look.facts.as_ref(), now);
-        let is_elsewhere = state == InstanceState::Absent && places.len() == 1;
+        let counts = |place: &Elsewhere| place.is_left() || state == InstanceState::Absent;
+        let elsewhere = others
+            .into_iter()
+            .find(|(place, _)| counts(place))
+            .filter(|_| places.iter().filter(|place| place.declared || state == InstanceState::Absent).count() == 1);
         let state = state.with_entries(&look.storage, &places);
         if let InstanceState::Error(why) = &state {
             let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
@@ -446,9 +438,10 @@ impl Survey {
             state,
             recipients: answer.recipients,
             labels: answer.labels,
-            receipt: look.receipt.clone().or(receipts.into_iter().next().flatten().filter(|_| is_elsewhere)),
+            receipt: look.receipt.clone().or_else(|| elsewhere.as_ref().and_then(|(_, receipt)| receipt.clone())),
             fingerprint: look.fingerprint,
-            elsewhere: places.into_iter().next().filter(|_| is_elsewhere),
+            elsewhere: elsewhere.map(|(place, _)| place),
+            former: None,
             strays: look.facts.as_ref().map(|facts| facts.strays.clone()).unwrap_or_default(),
         };
         self.found.insert(look.instance.name.clone(), found);

@@ -29,11 +29,13 @@ pub struct OwnHeaders {
 
 impl HeaderOwners {
     /// Refuses what was encrypted for another file, instance or repository. What this machine knows of a header holds, wherever
-    /// else it is by now; what it does not know may be nowhere else. A clone of this repository is asked about once.
+    /// else it is by now; what it does not know may be nowhere else than in the entry itself, which is found under the name `at`. A clone
+    /// of this repository is asked about once.
     pub fn check(
         &mut self,
         tools: &mut Tools,
         instance: &Instance,
+        at: &InstanceName,
         entry: &EntryHeaders,
     ) -> Result<OwnHeaders, Failure> {
         let mut own = OwnHeaders::default();
@@ -42,7 +44,7 @@ impl HeaderOwners {
                 let files = if let Some(known) = known(tools, instance, stored, header)? {
                     known
                 } else {
-                    self.elsewhere(tools, instance, (stored, header), files)?;
+                    self.elsewhere(tools, (instance, at), (stored, header), files)?;
                     own.unknown.entry(stored.clone()).or_default().insert(*header, files.clone());
                     files.clone()
                 };
@@ -56,13 +58,13 @@ impl HeaderOwners {
     fn elsewhere(
         &mut self,
         tools: &Tools,
-        instance: &Instance,
+        (instance, at): (&Instance, &InstanceName),
         (stored, header): (&str, &HeaderHash),
         files: &BTreeSet<String>,
     ) -> Result<(), Failure> {
         let sealed = self.0.get_or_insert_with(|| SealedElsewhere::read(tools));
         for (name, spot) in sealed.by_header.get(header).into_iter().flatten() {
-            if *name != instance.name {
+            if *name != instance.name && name != at {
                 return Err(headers::of_another(instance, &name.to_string()));
             }
             match spot {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Prompt, PromptKind};
 use artifacts_plan::Instance;
-use artifacts_report::{AnswerRequest, Failure, ReadRequest, RecipientChange, RecipientNames, Report, TrashedEntry};
+use artifacts_report::{
+    AnswerRequest, Failure, ReadRequest, RecipientChange, RecipientNames, Report, RestorableEntry, TrashedEntry,
+};
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
 
@@ -103,6 +105,13 @@ pub enum Question<'a> {
     NewValues(&'a [FormerValue]),
     /// May these entries be moved to the trash?
     Trash(&'a [TrashedEntry]),
+    /// May these entries come back from the trash?
+    Restore {
+        /// The entries.
+        entries: &'a [RestorableEntry],
+        /// Whose the recipients are.
+        names: &'a RecipientNames,
+    },
 }
 
 /// Holds where an instance that is not stored may have a value.

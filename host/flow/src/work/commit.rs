@@ -11,7 +11,7 @@ use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState};
 
 use super::receipt;
 
-use crate::agree::Ticket;
+use crate::agree::{Removal, Ticket};
 use crate::failure;
 use crate::look::survey::SurveyedInstance;
 use crate::tools::Tools;
@@ -231,23 +231,36 @@ impl Storing<'_> {
         }
     }
 
-    /// Stores the entry.
+    /// Stores the entry, and trashes the one in another storage whose place it takes.
     pub fn commit(
+        &self,
+        tools: &Tools,
+        writers: &mut StorageWriters,
+        ticket: Ticket,
+        files: (EntryFiles, EntryFiles),
+        receipt: Receipt,
+    ) -> Result<(), Failure> {
+        let removal = self.place(tools, writers, ticket, files, receipt)?;
+        removal.map_or(Ok(()), |removal| removal.remove().map(drop))
+    }
+
+    /// Stores the entry. Returns what allows to trash the one that its value comes from, where that is another.
+    pub fn place(
         &self,
         tools: &Tools,
         writers: &mut StorageWriters,
         ticket: Ticket,
         (files, public): (EntryFiles, EntryFiles),
         mut receipt: Receipt,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Removal>, Failure> {
         let labels = tools.keys.for_receipt(&receipt.recipients, &self.found.labels);
         let recipients: BTreeSet<&String> = receipt.recipients.of_all_files().collect();
         receipt.labels.retain(|key, _| recipients.contains(key));
         receipt.labels.extend(labels);
         let new = NewEntry { files, public, receipt, replaces: None };
-        let (path, not_trashed) = ticket.commit(self.instance, new)?;
+        let (path, other) = ticket.place(self.instance, new)?;
         writers.wrote(tools, path);
-        not_trashed.map_or(Ok(()), Err)
+        Ok(other)
     }
 
     fn backend(&self) -> Result<&Name, Failure> {

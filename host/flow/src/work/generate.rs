@@ -18,7 +18,8 @@ use crate::failure;
 use crate::look::changes::Writing;
 use crate::look::foreseeable::foreseeable_error;
 use crate::look::index::{compare_index, deleted, index_fault};
-use crate::look::notes::{add_hints, note_dependents, note_strays};
+use crate::look::notes::{add_hints, note_dependents, note_elsewhere, note_strays};
+use crate::look::renamed::fault;
 use crate::look::steps::{GenerateScope, Step, steps, waiting};
 use crate::look::survey::Survey;
 use crate::look::{blocked, preview};
@@ -182,6 +183,7 @@ impl<'r> Agreed<'r, Generate> {
         let generated = base.progress.done().clone();
         base.survey.made(&generated, &base.run.instances);
         note_strays(&mut base.report, &base.survey, &generated);
+        note_elsewhere(&mut base.report, &base.survey, &generated);
         for (name, files) in changes {
             if let Some(row) = base.report.rows.get_mut(&name) {
                 row.files = files;
@@ -222,16 +224,17 @@ fn keep_makeable(base: &mut Base<'_>) {
 
 /// Returns the steps for which a value may exist: where an entry that is no longer declared has the same files, an instance was
 /// renamed perhaps, and no one generates a new value for it unasked. The same goes for an entry that was deleted and that git has.
-fn former_values(base: &Base<'_>) -> Vec<FormerValue> {
+fn former_values(base: &mut Base<'_>) -> Vec<FormerValue> {
     let steps = base.progress.steps();
     let new: BTreeSet<InstanceName> = steps.into_iter().filter(|step| !step.again).map(|step| step.name).collect();
     if new.is_empty() {
         return Vec::new();
     }
-    let run = &*base.run;
-    let orphans = run.former();
+    let orphans = base.run.former();
+    let Base { run, survey, .. } = base;
     let deleted = deleted(&run.tools, run.among(&new));
-    let former = |instance: &Instance| {
+    let Run { instances, tools, .. } = &mut **run;
+    let mut former = |instance: &Instance| {
         let name = instance.name.clone();
         if let Some(command) = deleted.get(&name) {
             let why = "it was deleted, but git still has it".to_owned();
@@ -239,9 +242,16 @@ fn former_values(base: &Base<'_>) -> Vec<FormerValue> {
         }
         let old = orphans.iter().find(|orphan| orphan.is_twin(instance))?;
         let why = format!("`{}/{}` has the same files and is no longer declared", old.storage, old.name);
-        Some(FormerValue { name, why, keep: "declare it under its old name again".to_owned() })
+        let fault = survey.found.get(&name).map(|found| fault(tools, instance, found, &old.name));
+        let keep = match fault {
+            Some(None) => {
+                format!("`artifacts rename {} {}`", failure::quoted_name(&old.name), failure::quoted_name(&name))
+            }
+            _ => "declare it under its old name again".to_owned(),
+        };
+        Some(FormerValue { name, why, keep })
     };
-    run.among(&new).filter_map(former).collect()
+    new.iter().filter_map(|name| former(instances.get(name)?)).collect()
 }
 
 /// Why an instance is not generated that may have another value.

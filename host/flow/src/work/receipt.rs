@@ -32,6 +32,7 @@ impl GenerationRecord<'_> {
         Ok(Receipt {
             schema: artifacts_store::Schema,
             instance: instance.name.clone(),
+            former: BTreeSet::new(),
             backend: self.backend,
             generated: made,
             expires: expiry(instance, made),
@@ -50,8 +51,8 @@ impl GenerationRecord<'_> {
     }
 }
 
-/// The receipt of an entry whose files were written again and whose secrets are the same: only who stored it and who reads it
-/// change. `stored` are the secret files that are in it, and `headers` those of all of them.
+/// The receipt of an entry whose files were written again and whose secrets are the same: only its name, who stored it and who reads
+/// it change. `stored` are the secret files that are in it, and `headers` those of all of them.
 pub fn rewritten(
     old: &Receipt,
     instance: &Instance,
@@ -64,7 +65,12 @@ pub fn rewritten(
     // A declared file that was never stored is not listed.
     recipients.retain(|file| stored.contains(file));
     let headers = headers::by_file(instance, headers)?;
+    let mut former = old.former.clone();
+    former.insert(old.instance.clone());
+    former.remove(&instance.name);
     Ok(Receipt {
+        instance: instance.name.clone(),
+        former,
         backend,
         targets: targets(instance),
         recipients,

@@ -1,33 +1,24 @@
-//! Encrypting again to whom is declared now: the secrets stay as they are.
+//! Storing the same values as they are declared now: to other recipients, by another backend, in another place or form.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, InstanceState, ReasonKind, RecipientDelta};
 use artifacts_report::{Failure, RecipientChange, Report, RowAction};
-use artifacts_seam::EntryFiles;
 
-use super::commit::{Storing, UncheckedEntry, checked};
-use super::receipt;
+use super::moving::{Counts, store_again};
 use crate::agree::recipients::WriteKind;
-use crate::agree::{Ticket, Tickets, ask};
+use crate::agree::{Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
-use crate::failure;
 use crate::look::changes::Writing;
 use crate::look::notes::note_strays;
-use crate::look::rekeyable::{unopenable, unretrievable, wants_rekey};
+use crate::look::rekeyable::{immovable, is_moved, wants_rekey};
 use crate::look::steps::Step;
-use crate::look::survey::Survey;
+use crate::look::survey::{Survey, SurveyedInstance};
 use crate::look::{hints, preview};
-use crate::read::{RetrievedFiles, retrieve, without_identity};
+use crate::read::without_identity;
 use crate::run::{Run, Selection};
-use crate::tools::{Phase, RunEvent};
-
-/// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
-const AT_ONCE: usize = 1000;
-
-/// So many are written before their backend looks at them, in one call, and before a person who wants out is heard.
-const WRITTEN_AT_ONCE: usize = 16;
+use crate::tools::RunEvent;
 
 /// Who read each file by the receipt, and who will; and whom the backend cannot write for. A receipt that names no one, as that of an
 /// adopted file, tells of no change: it cannot make a first use of what was accepted here.
@@ -35,6 +26,10 @@ pub fn stored_recipients<'a>(instances: impl Iterator<Item = &'a Instance>, surv
     let mut changes = Vec::new();
     for instance in instances {
         let Some(found) = survey.found.get(&instance.name) else { continue };
+        if is_moved(found) {
+            // Nothing is encrypted.
+            continue;
+        }
         changes.extend(survey.other_recipients(instance));
         let Some(receipt) = &found.receipt else { continue };
         for (file, after) in &found.recipients {
@@ -48,7 +43,7 @@ pub fn stored_recipients<'a>(instances: impl Iterator<Item = &'a Instance>, surv
     changes
 }
 
-/// Encrypts the same values again, to the recipients that are declared now.
+/// Stores the same values again, as they are declared now: their recipients, backend, storage and format.
 #[derive(Debug, Clone, Copy)]
 pub struct Rekey {
     /// Whether everything stored is encrypted again, not only what has other recipients now.
@@ -79,20 +74,34 @@ impl Planned for Rekey {
     }
 
     fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<(), Failure> {
-        preview::describe(base, Writing::Anew, |_| RowAction::WouldReencrypt);
-        ask::preview_recipients(base, WriteKind::Stored, changes)?;
-        let (changes, names) = (&base.report.recipients, &base.report.names);
-        base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, names, preview: true });
-        Ok(())
+        preview_stored(base, changes, RowAction::WouldReencrypt)
     }
 
     fn ask(&mut self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<Tickets, Failure> {
-        keep_decryptable(base);
-        let names: BTreeSet<String> = base.progress.names().iter().map(ToString::to_string).collect();
-        changes.retain(|change| names.contains(&change.instance));
-        base.report.recipients.clone_from(changes);
-        Ok(ask::recipients(base, WriteKind::Stored, changes, false)?.1)
+        ask_for_stored(base, changes)
     }
+}
+
+/// Asks about the recipients of what is decrypted and stored again.
+pub(super) fn ask_for_stored(base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<Tickets, Failure> {
+    keep_decryptable(base);
+    let names: BTreeSet<String> = base.progress.names().iter().map(ToString::to_string).collect();
+    changes.retain(|change| names.contains(&change.instance));
+    base.report.recipients.clone_from(changes);
+    Ok(ask::recipients(base, WriteKind::Stored, changes, false)?.1)
+}
+
+/// Shows whom what is decrypted and stored again would be encrypted to.
+pub(super) fn preview_stored(
+    base: &mut Base<'_>,
+    changes: &[RecipientChange],
+    action: RowAction,
+) -> Result<(), Failure> {
+    preview::describe(base, Writing::Anew, |_| action);
+    ask::preview_recipients(base, WriteKind::Stored, changes)?;
+    let (changes, names) = (&base.report.recipients, &base.report.names);
+    base.run.tools.operator.notify(&RunEvent::RecipientChanges { changes, names, preview: true });
+    Ok(())
 }
 
 /// Leaves what an identity may decrypt: no one accepts recipients in vain.
@@ -108,7 +117,7 @@ fn keep_decryptable(base: &mut Base<'_>) {
 fn foreseeable_error(run: &mut Run, survey: &Survey, name: &InstanceName) -> Option<Failure> {
     let Run { instances, tools, .. } = run;
     let (instance, found) = instances.get(name).zip(survey.found.get(name))?;
-    let fault = unopenable(instance, found).or_else(|| unretrievable(tools, instance));
+    let fault = immovable(tools, instance, found);
     let fault = fault.map(|fault| hints::with_hint(tools, instance, fault));
     fault.or_else(|| run.unknown_recipients(run.instances.get(name)?))
 }
@@ -118,56 +127,31 @@ impl<'r> Agreed<'r, Rekey> {
     /// the next run does the others. A failure stops no other.
     pub fn rekey(self) -> Written<'r> {
         let Self { mut base, mut tickets, .. } = self;
-        let (mut opened, mut written) = (0, 0);
-        loop {
-            let mut batch = base.progress.next_batch(AT_ONCE);
-            if batch.is_empty() {
-                break;
-            }
-            let mut read = read(&mut base, &batch);
-            loop {
-                let mut few = VecDeque::from(base.progress.next_of(&mut batch, WRITTEN_AT_ONCE));
-                if few.is_empty() {
-                    break;
-                }
-                let mut unchecked = Vec::new();
-                while let Some(step) = base.progress.next_of(&mut few, 1).pop() {
-                    let files = read.remove(&step.name).unwrap_or_else(|| Err(not_read(&step.name)));
-                    let ended = files.and_then(|files| {
-                        opened += 1;
-                        write(&mut base, &mut tickets, &step.name, files)
-                    });
-                    match ended {
-                        Ok(one) => unchecked.push(one),
-                        Err(failure) => base.progress.drop_out(failure),
-                    }
-                }
-                written += store(&mut base, unchecked);
-            }
-        }
-        base.run.tools.operator.phase(Phase::Idle);
-        show_rekeyed(&mut base);
+        let Counts { opened, written } = store_again(&mut base, &mut tickets);
+        show_stored_again(&mut base, RowAction::Reencrypted);
         base.report.counts = Some((opened, written));
         Written::new(base)
     }
 }
 
 /// Reports what the instances are now.
-fn show_rekeyed(base: &mut Base<'_>) {
+pub(super) fn show_stored_again(base: &mut Base<'_>, action: RowAction) {
     let done = base.progress.done().clone();
     base.take_failures();
     note_strays(&mut base.report, &base.survey, &done);
     note_gone(base, &done);
     note_recipients(base, &done);
     base.survey.rekeyed(&done);
-    // What else made them stale may have gone with the old entries.
-    let stale = |name: &&InstanceName| base.survey.found.get(*name).is_some_and(|it| !it.state.reasons().is_empty());
-    let stale: BTreeSet<InstanceName> = done.iter().filter(stale).cloned().collect();
-    let again = base.look_again(&stale);
+    // What else made them stale may have gone with the old entries, and what moved may be stored although its old entry is left.
+    let is_open = |(name, found): &(&InstanceName, &SurveyedInstance)| {
+        found.elsewhere.is_some() || (done.contains(*name) && found.state != InstanceState::Present)
+    };
+    let open: BTreeSet<InstanceName> = base.survey.found.iter().filter(is_open).map(|(name, _)| name.clone()).collect();
+    let again = base.look_again(&open);
     base.survey.found.extend(again.found);
     base.report.errors.extend(again.errors);
     base.report.update(base.survey.states());
-    base.report.mark(&done, RowAction::Reencrypted);
+    base.report.mark(&done, action);
 }
 
 /// Tells whose access came and went.
@@ -202,97 +186,6 @@ fn note_gone(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
             row.notes.extend(notes);
         }
     }
-}
-
-type ReadFiles = BTreeMap<InstanceName, Result<RetrievedFiles, Failure>>;
-
-/// Reads what is stored of these. What was never stored is left for anyone who has its value.
-fn read(base: &mut Base<'_>, batch: &VecDeque<Step>) -> ReadFiles {
-    let Base { run, survey, .. } = base;
-    let Run { tools, instances, .. } = &mut **run;
-    let stored = |step: &Step| {
-        let (instance, found) = instances.get(&step.name).zip(survey.found.get(&step.name))?;
-        Some((instance, found.stored_files(instance).cloned().collect()))
-    };
-    let wanted: Vec<_> = batch.iter().filter_map(stored).collect();
-    retrieve(tools, &wanted)
-}
-
-fn not_read(name: &InstanceName) -> Failure {
-    Failure::new(name.to_string(), "not read")
-}
-
-/// Holds an entry that its backend has written and not checked yet.
-struct Rewritten {
-    name: InstanceName,
-    ticket: Ticket,
-    public: EntryFiles,
-    unchecked: UncheckedEntry,
-}
-
-/// Has the backend encrypt an instance again. Its public files stay as they are.
-fn write(
-    base: &mut Base<'_>,
-    tickets: &mut Tickets,
-    name: &InstanceName,
-    read: RetrievedFiles,
-) -> Result<Rewritten, Failure> {
-    let Base { run, survey, .. } = base;
-    let Run { tools, instances, .. } = &mut **run;
-    let pair = instances.get(name).zip(survey.found.get(name));
-    let (instance, found) = pair.ok_or_else(|| not_read(name))?;
-    let ticket = tickets.take(name).ok_or_else(|| failure::not_accepted(instance))?;
-    let entry = ticket.entry(instance)?.filter(|entry| entry.fingerprint() == read.fingerprint);
-    let entry = entry.ok_or_else(|| changed(instance))?;
-    let public = declared_public(instance, entry.public.clone());
-    let secrets: Vec<_> = read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)).collect();
-    let storing = Storing { instance, found };
-    let unchecked = storing.write(tools, &ticket, Some(entry), &secrets).map_err(|stopped| stopped.failure)?;
-    Ok(Rewritten { name: name.clone(), ticket, public, unchecked })
-}
-
-/// Public files stay as they are; those that are no longer declared go with the old entry.
-fn declared_public(instance: &Instance, public: EntryFiles) -> EntryFiles {
-    let is_declared = |name: &String| instance.public_files().any(|file| file.as_str() == name);
-    public.into_iter().filter(|(name, _)| is_declared(name)).collect()
-}
-
-/// Has backends check what they wrote, and replaces the entries one by one. Returns how many.
-fn store(base: &mut Base<'_>, rewritten: Vec<Rewritten>) -> u64 {
-    let Base { run, survey, writers, progress, .. } = base;
-    let Run { tools, instances, .. } = &mut **run;
-    let (mut kept, mut unchecked) = (Vec::new(), Vec::new());
-    for Rewritten { name, ticket, public, unchecked: one } in rewritten {
-        let Some((instance, found)) = instances.get(&name).zip(survey.found.get(&name)) else { continue };
-        let storing = Storing { instance, found };
-        kept.push((storing, ticket, public));
-        unchecked.push((storing, one));
-    }
-    let mut count = 0;
-    for ((storing, ticket, public), stored) in kept.into_iter().zip(checked(tools, unchecked)) {
-        let Storing { instance, found } = storing;
-        let ended = stored.and_then(|stored| {
-            let old = found.receipt.as_ref().ok_or_else(|| changed(instance))?;
-            let files = found.stored_files(instance).cloned().collect();
-            let receipt = receipt::rewritten(old, instance, found, stored.backend, &files, &stored.headers)?;
-            storing.commit(tools, writers, ticket, (stored.files, public), receipt)
-        });
-        match ended {
-            Ok(()) => {
-                count += 1;
-                progress.finish(instance.name.clone());
-                let (count, total) = (progress.tally().done, progress.tally().steps);
-                tools.operator.notify(&RunEvent::Reencrypted { name: &instance.name, count, total });
-            }
-            Err(failure) => progress.drop_out(failure),
-        }
-    }
-    count
-}
-
-fn changed(instance: &Instance) -> Failure {
-    failure::for_instance(instance, "it changed during this run")
-        .hint(Some("nothing was changed; run the command again"))
 }
 
 impl Survey {

@@ -15,7 +15,7 @@ use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
 use crate::look::changes::{Writing, public_changes};
-use crate::look::notes::{note_dependents, note_strays};
+use crate::look::notes::{note_dependents, note_elsewhere, note_strays};
 use crate::look::settable::{left_empty, others, recipients_changed, unsettable};
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
@@ -138,6 +138,7 @@ fn show_set(base: &mut Base<'_>, change: &Set, changes: &[FileChange]) {
     base.report = base.run.rows(&names, &survey);
     base.report.errors.extend(survey.errors.iter().cloned());
     note_strays(&mut base.report, &base.survey, &names);
+    note_elsewhere(&mut base.report, &base.survey, &names);
     let recipients = survey.found.get(name).and_then(|found| found.recipients.get(file.as_str()));
     let recipients = recipients.map(BTreeSet::len).filter(|count| *count > 0);
     for row in base.report.rows.values_mut() {
@@ -218,7 +219,7 @@ fn secret(
         message: format!("{why}, but the other files cannot be read: {}", failure.message),
         ..failure
     })?;
-    if Some(read.fingerprint) != found.fingerprint {
+    if read.fingerprint != found.fingerprint {
         return Err(failure::for_instance(instance, "it changed during this run")
             .hint(Some("nothing was changed; run the command again")));
     }

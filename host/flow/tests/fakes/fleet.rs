@@ -52,6 +52,13 @@ impl Fleet {
         self
     }
 
+    /// Declares nothing any more under the name of the first machine, but all of it under this one.
+    #[must_use]
+    pub fn renamed(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.0[0].name);
+        self
+    }
+
     /// The key of the machine.
     #[must_use]
     pub fn host_key(mut self, key: &str) -> Self {

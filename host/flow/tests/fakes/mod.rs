@@ -9,14 +9,14 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use artifacts_declared::{InstanceName, Name, Spec};
 use artifacts_flow::{
     Answer, AuditLog, Backends, Cancel, Declared, DeclaredPrompt, Evaluate, GenerationFailure, Generators,
-    HeaderMemory, Identities, Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent,
-    Session, Tools,
+    HeaderMemory, Identities, Operator, Phase, PromptValues, Question, ReadyBackend, RequestedPrompt, RunEvent, Tools,
 };
 use artifacts_generate::{Job, StorePath};
 use artifacts_plan::Instance;
@@ -31,8 +31,14 @@ pub use fleet::Fleet;
 #[allow(unused_imports, reason = "not every test file uses it")]
 pub use session::{Misbehavior, TARGETS, World, age_file};
 
-/// The one backend that there is.
+/// The backend of what names no other.
 pub const BACKEND: &str = "fake";
+
+/// A backend with the same storage.
+pub const TWIN: &str = "twin";
+
+/// A backend with a storage of its own, which has the same name.
+pub const VAULT: &str = "vault";
 
 /// A temporary directory with a checkout and the state of one machine.
 pub struct Desk {
@@ -59,6 +65,12 @@ pub struct Desk {
     pub cancel: Cancel,
     /// The moment of every run.
     pub now: SystemTime,
+    /// From this change of a storage on, counted from 1, none is made any more: the run was killed.
+    pub killed_at: Option<u64>,
+    /// The changes of storages that the last run was to make.
+    pub steps: Arc<AtomicU64>,
+    /// Backends that are not registered.
+    pub unknown: Vec<&'static str>,
 }
 
 impl Desk {
@@ -80,6 +92,9 @@ impl Desk {
             generators: Arc::new(generators),
             cancel,
             now: SystemTime::UNIX_EPOCH + Duration::from_hours(500_000),
+            killed_at: None,
+            steps: Arc::default(),
+            unknown: Vec::new(),
         }
     }
 
@@ -123,12 +138,19 @@ impl Desk {
         );
         log.begin().unwrap();
         let mut storing = WriterOptions::at(self.now);
+        storing.trash_record = Some(state.join("trash"));
         storing.durability = artifacts_store::Durability::NoSync;
+        let (killed_at, steps) = (self.killed_at, Arc::clone(&self.steps));
+        steps.store(0, Ordering::Relaxed);
+        storing.hooks.step = Arc::new(move |_| {
+            let step = steps.fetch_add(1, Ordering::Relaxed) + 1;
+            if killed_at.is_some_and(|at| step >= at) { Err(std::io::Error::other("killed")) } else { Ok(()) }
+        });
         Tools {
             root: Root::open(&root).unwrap(),
             checkout: checkout.clone(),
             git: Git { program: "git".into(), env: BTreeMap::default(), scratch: self.dir.path().to_owned() },
-            backends: Box::new(FakeBackends::new(&self.world)),
+            backends: Box::new(FakeBackends::new(&self.world, &self.unknown)),
             evaluator: Box::new(FakeEvaluate { next: evaluations.into(), store: self.store() }),
             generators: self.generators.clone(),
             operator: Box::new(FakeOperator {
@@ -173,6 +195,31 @@ impl Desk {
         storage.lock(WriterOptions::at(self.now)).is_ok()
     }
 
+    /// The secret values that are stored as `f`, by the path of their entry below the root.
+    pub fn entries(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        let mut folders: Vec<PathBuf> = ["secrets", "vault"].map(|storage| self.root().join(storage)).into();
+        while let Some(folder) = folders.pop() {
+            for path in std::fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path()) {
+                let is_work = path.file_name().unwrap() == ".artifacts";
+                if path.is_dir() && !is_work {
+                    folders.push(path);
+                } else if path.file_stem().unwrap() == "f" {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let entry = folder.strip_prefix(self.root()).unwrap().to_string_lossy().into_owned();
+                    all.insert(entry, text.split_once('\n').unwrap().1.to_owned());
+                }
+            }
+        }
+        all
+    }
+
+    /// The values alone, each once.
+    pub fn values(&self) -> Vec<String> {
+        let values: BTreeSet<String> = self.entries().into_values().collect();
+        values.into_iter().collect()
+    }
+
     pub fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         self.answers.borrow_mut().extend(answers);
     }
@@ -185,25 +232,24 @@ impl Desk {
 /// The backend that stores nothing on this machine.
 pub const ON_TARGET: &str = "on-target";
 
-/// The same backend under another name.
-pub const TWIN: &str = "twin";
-
-/// The same backend in a storage of its own, which has the same name.
-pub const VAULT: &str = "vault";
-
 pub struct FakeBackends(BTreeMap<Name, ReadyBackend>);
 
 impl FakeBackends {
-    pub fn new(world: &Rc<RefCell<World>>) -> Self {
-        let ready = |storage: &str, session| ReadyBackend::new(world.borrow().terms(), storage.to_owned(), session);
-        let session = || -> Option<Box<dyn Session>> { Some(Box::new(session::FakeSession::new(world))) };
+    pub fn new(world: &Rc<RefCell<World>>, unknown: &[&str]) -> Self {
+        let terms = world.borrow().terms();
+        let here = |name, storage: &str| {
+            let session = session::FakeSession::new(world, name);
+            ReadyBackend::new(terms.clone(), storage.to_owned(), Some(Box::new(session)))
+        };
+        let on_target = ReadyBackend::new(terms.clone(), "secrets".to_owned(), None);
         let all = [
-            (BACKEND, ready("secrets", session())),
-            (TWIN, ready("secrets", session())),
-            (VAULT, ready(VAULT, session())),
-            (ON_TARGET, ready("secrets", None)),
+            (BACKEND, here(BACKEND, "secrets")),
+            (TWIN, here(TWIN, "secrets")),
+            (VAULT, here(VAULT, "vault")),
+            (ON_TARGET, on_target),
         ];
-        Self(all.into_iter().map(|(name, ready)| (Name::new(name).unwrap(), ready)).collect())
+        let known = all.into_iter().filter(|(name, _)| !unknown.contains(name));
+        Self(known.map(|(name, ready)| (Name::new(name).unwrap(), ready)).collect())
     }
 }
 
@@ -335,6 +381,7 @@ impl Operator for FakeOperator {
             Question::Replace(count) => format!("replace {count}?"),
             Question::NewValues(former) => format!("new values {}?", former.len()),
             Question::Trash(rows) => format!("trash {}?", rows.len()),
+            Question::Restore { entries, .. } => format!("restore {}?", entries.len()),
         };
         self.note(text.clone());
         if let Some((_, act)) = self.at_question.borrow_mut().take_if(|(begin, _)| text.starts_with(begin.as_str())) {

@@ -64,6 +64,8 @@ pub struct World {
     pub config: serde_json::Value,
     /// What its worker lacks from the next call on.
     pub missing: Vec<SandboxLayer>,
+    /// Who reads secrets back; anyone where this is none.
+    pub identity: Option<String>,
 }
 
 impl Default for World {
@@ -86,6 +88,7 @@ impl Default for World {
             hook: None,
             config: serde_json::json!({}),
             missing: Vec::new(),
+            identity: None,
         }
     }
 }
@@ -124,14 +127,22 @@ impl World {
     }
 }
 
+/// A backend whose files end in its name.
 pub struct FakeSession {
     world: Rc<RefCell<World>>,
+    ending: &'static str,
     missing: Vec<SandboxLayer>,
 }
 
 impl FakeSession {
-    pub fn new(world: &Rc<RefCell<World>>) -> Self {
-        Self { world: Rc::clone(world), missing: Vec::new() }
+    pub fn new(world: &Rc<RefCell<World>>, ending: &'static str) -> Self {
+        Self { world: Rc::clone(world), ending, missing: Vec::new() }
+    }
+
+    fn stored(&self, files: &EntryFiles, name: &str) -> Option<(String, Vec<u8>)> {
+        let text = files.get(&format!("{name}.{}", self.ending))?;
+        let end = text.iter().position(|byte| *byte == b'\n')?;
+        Some((String::from_utf8_lossy(&text[..end]).into_owned(), text[end + 1..].to_vec()))
     }
 }
 
@@ -144,10 +155,9 @@ fn failed() -> CallError {
     CallError::Failed(BackendFailure { kind: FailureKind::Internal, message: "it would not".to_owned(), hint: None })
 }
 
-fn stored(files: &EntryFiles, name: &str) -> Option<(String, Vec<u8>)> {
-    let text = files.get(&format!("{name}.fake"))?;
-    let end = text.iter().position(|byte| *byte == b'\n')?;
-    Some((String::from_utf8_lossy(&text[..end]).into_owned(), text[end + 1..].to_vec()))
+fn no_identity() -> CallError {
+    let message = "no identity matches; it has none".to_owned();
+    CallError::Failed(BackendFailure { kind: FailureKind::NoIdentity, message, hint: None })
 }
 
 impl Session for FakeSession {
@@ -170,7 +180,7 @@ impl Session for FakeSession {
                 recipients.iter().flat_map(keys).collect()
             };
             let recipients = instance.files.iter().map(|file| (name(file), of(file))).collect();
-            let is_whole = instance.files.iter().all(|file| stored(&files, &file.name).is_some())
+            let is_whole = instance.files.iter().all(|file| self.stored(&files, &file.name).is_some())
                 && !world.spoiled.contains(&instance.name);
             let state = match (files.is_empty(), is_whole) {
                 (true, _) => CheckState::Absent,
@@ -196,7 +206,7 @@ impl Session for FakeSession {
             let recipients = call.recipients.get(name).map(|all| all.iter().cloned().collect::<Vec<_>>().join(","));
             let mut text = format!("{}\n", recipients.unwrap_or_default()).into_bytes();
             text.extend_from_slice(value.expose());
-            files.insert(format!("{name}.fake"), text);
+            files.insert(format!("{name}.{}", self.ending), text);
             if world.seals {
                 world.sealed += 1;
                 let file = age_file(world.sealed);
@@ -210,7 +220,7 @@ impl Session for FakeSession {
             Some(Misbehavior::Fail) => return Err(failed().into()),
             Some(Misbehavior::BeSilent) => files.clear(),
             Some(Misbehavior::Lie) => {
-                files = EntryFiles::from([("other.fake".to_owned(), b"mallory\n".to_vec())]);
+                files = EntryFiles::from([(format!("other.{}", self.ending), b"mallory\n".to_vec())]);
             }
             None => {}
         }
@@ -223,7 +233,12 @@ impl Session for FakeSession {
         let misbehavior = world.begin("retrieve", std::slice::from_ref(&call.instance.name));
         let mut secrets = BTreeMap::new();
         for name in call.names {
-            match (misbehavior, stored(call.files, name)) {
+            match (misbehavior, self.stored(call.files, name)) {
+                (None, Some((to, _)))
+                    if world.identity.as_ref().is_some_and(|who| !to.split(',').any(|one| one == who)) =>
+                {
+                    return Err(no_identity().into());
+                }
                 (None, Some((_, value))) => secrets.insert(name.clone(), Secret::new(value)),
                 (Some(Misbehavior::Lie), _) => secrets.insert(name.clone(), Secret::new(b"another".to_vec())),
                 _ => return Err(failed().into()),

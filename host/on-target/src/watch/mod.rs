@@ -4,8 +4,8 @@
 mod decide;
 mod digest;
 mod memory;
-mod switch;
-mod systemd;
+pub(crate) mod switch;
+pub(crate) mod systemd;
 mod troubles;
 mod watches;
 

@@ -116,6 +116,17 @@ impl Systemctl {
         Ok(names.iter().map(ToString::to_string).zip(units).collect())
     }
 
+    /// Whether it still starts what a boot wants.
+    pub(crate) fn is_booting(self) -> io::Result<bool> {
+        let output = self.run(&["show", "--property=SystemState", "--value"], &BTreeSet::new())?;
+        Ok(matches!(String::from_utf8_lossy(&output.stdout).trim(), "initializing" | "starting"))
+    }
+
+    /// Restarts units and waits until they are up or failed, as their own journal says.
+    pub(crate) fn restart(self, names: &BTreeSet<&str>) {
+        let _ = self.run(&["restart", "--"], names);
+    }
+
     fn run(self, words: &[&str], names: &BTreeSet<&str>) -> io::Result<Output> {
         let manager = if self.user { "--user" } else { "--system" };
         let mut command = Command::new("systemctl");

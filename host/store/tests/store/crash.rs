@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use artifacts_store::{Error, WriterOptions};
+use artifacts_store::{Error, InTrash, WriterOptions};
 
 use crate::support::*;
 
@@ -15,8 +15,16 @@ const ROOT: &str = "ARTIFACTS_TEST_ROOT";
 const STEP: &str = "ARTIFACTS_TEST_STEP";
 const WORK: &str = "ARTIFACTS_TEST_WORK";
 
-/// What a run does with the entry: `put TEXT` or `remove`.
-pub fn work(root: &Path, options: WriterOptions, what: &str) -> Result<(), Error> {
+/// What a run does with the entry: `put TEXT`, `remove`, or `restore`, which takes the newest in the trash.
+pub fn work(root: &Path, mut options: WriterOptions, what: &str) -> Result<(), Error> {
+    options.trash_record = Some(record(root));
+    if what == "restore" {
+        // Another second than that of the runs before.
+        options.now += std::time::Duration::from_secs(1);
+        let wanted = in_trash(root, WEB).pop().unwrap();
+        let replaces = storage(root)?.read(&name(WEB))?.map(|entry| entry.fingerprint());
+        return storage(root)?.lock(options)?.restore(&wanted, replaces).map(drop);
+    }
     let writer = storage(root)?.lock(options)?;
     match what.split_once(' ') {
         Some(("put", text)) => {
@@ -119,6 +127,51 @@ fn killed_at_every_step_of_a_later_commit() {
 #[test]
 fn killed_at_every_step_of_a_removal() {
     assert!(enumerate(Some("old"), "remove", None) > 10);
+}
+
+/// The texts of the entry and of those that are in the trash and recorded, which must be whole.
+fn stored_and_recorded(root: &Path) -> (Option<String>, Vec<String>) {
+    let storage = storage(root).unwrap();
+    let text = |wanted: &InTrash| {
+        let entry = storage.read_trashed(&wanted.trashed, &wanted.instance).unwrap().unwrap();
+        assert_eq!(entry.differences(), []);
+        String::from_utf8(entry.files["one.age"].clone()).unwrap()
+    };
+    (whole(root), in_trash(root, WEB).iter().map(text).collect())
+}
+
+#[test]
+fn killed_at_every_step_of_a_restoration_nothing_is_lost_and_all_can_be_restored() {
+    for (before, expected) in [("put new", Some("new")), ("remove", None)] {
+        let mut outcomes = BTreeSet::new();
+        for step in 0.. {
+            let checkout = Checkout::new();
+            let root = checkout.dir.path();
+            for what in ["put old", before] {
+                work(root, WriterOptions::at(now()), what).unwrap();
+            }
+            let killed = killed_at(root, step, "restore");
+            let (stored, in_trash) = stored_and_recorded(root);
+            let all: BTreeSet<&str> =
+                stored.as_deref().into_iter().chain(in_trash.iter().map(String::as_str)).collect();
+            let both: BTreeSet<&str> = expected.into_iter().chain(["old"]).collect();
+            assert_eq!(
+                (all, usize::from(stored.is_some()) + in_trash.len()),
+                (both.clone(), both.len()),
+                "step {step}"
+            );
+            // The next run brings the value back, or what it replaced.
+            if !in_trash.is_empty() {
+                work(root, WriterOptions::at(now()), "restore").unwrap();
+                assert_eq!(whole(root).as_deref(), Some(in_trash.last().unwrap().as_str()), "step {step}");
+            }
+            outcomes.insert(stored);
+            if !killed {
+                assert_eq!(outcomes, BTreeSet::from([expected.map(str::to_owned), Some("old".to_owned())]));
+                break;
+            }
+        }
+    }
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn an_entry_in_a_lower_layer_of_an_overlay() {
 }
 
 /// Refused before anything was asked, and nothing of it stays.
-fn refused_by(rename: artifacts_store::Rename) -> Error {
+fn refused_by(rename: artifacts_store::RenameCall) -> Error {
     let checkout = Checkout::new();
     let options = WriterOptions { hooks: Hooks { rename, ..Hooks::default() }, ..WriterOptions::at(now()) };
     let error = checkout.storage().lock(options).err().unwrap();

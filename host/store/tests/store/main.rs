@@ -9,4 +9,5 @@ mod git;
 mod many;
 mod model;
 mod receipt;
+mod restore;
 mod support;

@@ -195,7 +195,7 @@ fn target() -> impl Strategy<Value = TargetId> {
 
 prop_compose! {
     fn any_receipt()(
-        instance in instance(),
+        (instance, former) in (instance(), btree_set(instance(), 0..3)),
         backend in (name(), "[^\\p{Cc}]{0,20}", hash()),
         (generated, expires) in (time(), option::of(time())),
         generation in any::<[u8; 16]>(),
@@ -209,7 +209,7 @@ prop_compose! {
         let (name, version, sha256) = backend;
         let backend = BackendId { name, version, sha256 };
         let recipients = Recipients::from(recipients);
-        Receipt { schema: Schema, instance, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets, recipients, labels, files, public, headers, headers_without_file }
+        Receipt { schema: Schema, instance, former, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets, recipients, labels, files, public, headers, headers_without_file }
     }
 }
 

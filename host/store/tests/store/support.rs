@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use artifacts_declared::{InstanceName, Recipients, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{
-    BackendId, Committed, Entry, Error, Generation, HeaderHash, Hex, NewEntry, Receipt, Root, Schema, Sha256, Storage,
-    Time, Writer, WriterOptions,
+    BackendId, Committed, Entry, Error, Generation, HeaderHash, Hex, InTrash, NewEntry, Receipt, Root, Schema, Sha256,
+    Storage, Time, TrashRecord, Writer, WriterOptions,
 };
 
 pub const WEB: &str = "per-machine/web1/attic";
@@ -30,6 +30,7 @@ pub fn receipt(instance: &str) -> Receipt {
     Receipt {
         schema: Schema,
         instance: name(instance),
+        former: BTreeSet::new(),
         backend: BackendId {
             name: "agenix".parse().unwrap(),
             version: "0.1.0".to_owned(),
@@ -87,6 +88,27 @@ impl Checkout {
     pub fn staged(&self) -> Vec<PathBuf> {
         children(&self.path("secrets/.artifacts/staging"))
     }
+}
+
+/// Where a checkout's runs record what goes to the trash.
+pub fn record(root: &Path) -> PathBuf {
+    root.join("record")
+}
+
+/// The entries of an instance that are in the trash as they were recorded, the oldest first.
+pub fn in_trash(root: &Path, instance: &str) -> Vec<InTrash> {
+    let (record, storage) = (TrashRecord::new(record(root)), storage(root).unwrap());
+    let found = |trashed: String| {
+        let known = record.read(&trashed).unwrap().unwrap();
+        let entry = storage.read_trashed(&trashed, &name(instance)).unwrap()?;
+        let fingerprint = entry.fingerprint();
+        (known.instance == name(instance) && known.is(fingerprint)).then_some(InTrash {
+            trashed,
+            instance: known.instance,
+            fingerprint,
+        })
+    };
+    record.names().unwrap().into_iter().filter_map(found).collect()
 }
 
 pub fn storage(root: &Path) -> Result<Storage, Error> {
