@@ -152,11 +152,35 @@ fn a_component_that_claims_a_name_of_the_declarations_is_not_repeated() {
 }
 
 #[test]
+fn who_was_accepted_and_got_nothing_does_not_leave() {
+    let again = Generate { regenerate: true, ..Generate::default() };
+    for is_stored in [false, true] {
+        let desk = Desk::new();
+        to(&desk, &["k-host"]);
+        generated(&desk, &fleet(&[]));
+        to(&desk, &["k-host", "k1"]);
+        let alice = fleet(&[("alice", "k1")]);
+        if !is_stored {
+            desk.generators.state.lock().unwrap().fail.insert(A.to_owned());
+        }
+        asked(&desk);
+        let report = generated_with(&desk, &alice, &["a"], again);
+        assert_eq!((asked(&desk), report.errors.is_empty()), (vec!["recipients +alice (1)?".to_owned()], is_stored));
+        desk.generators.state.lock().unwrap().fail.clear();
+        to(&desk, &["k-host"]);
+        generated_with(&desk, &fleet(&[]), &["a"], again);
+        let leaves = if is_stored { vec!["recipients -alice (1)?"] } else { Vec::new() };
+        assert_eq!(asked(&desk), leaves);
+    }
+}
+
+#[test]
 fn a_no_to_others_keeps_no_new_name_from_who_was_accepted() {
     let desk = Desk::new();
     to(&desk, &["k-host", "k1"]);
     generated(&desk, &fleet(&[("alice", "k1")]));
-    let renamed = fleet(&[("alicia", "k1")]).machine("web2").admin("alicia", "k1").secret("b");
+    let renamed = fleet(&[("alicia", "k1")]).machine("web2").admin("bob", "k2").secret("b");
+    desk.world.borrow_mut().own_recipients.insert("per-machine/web2/b".to_owned(), vec!["k2".to_owned()]);
     asked(&desk);
     desk.answer([Answer::No]);
     let again = Generate { regenerate: true, ..Generate::default() };
