@@ -19,11 +19,6 @@ impl Keyring {
         Self { opener, left: BTreeMap::new(), answered: BTreeMap::new() }
     }
 
-    /// Returns why no file can be decrypted, if there is no identity at all.
-    pub fn without_identity(&self) -> Option<OpenError> {
-        self.opener.without_identity()
-    }
-
     /// Opens a file, binary or armored. One that is left over for a plugin fails, and may be asked for again after
     /// [`Keyring::ask_plugins`].
     ///

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use artifacts_age::{NewKey, Plugins, Sealer};
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
-use artifacts_text::terminal;
+use artifacts_text::{nix_attribute, terminal};
 use serde_json::{Value, json};
 
 use crate::console::Console;
@@ -63,7 +63,7 @@ impl GeneratedKey {
 
     /// Returns what a person has to know: the recipient, and how it is declared. `user` is whose it is, if that is known.
     fn declared(&self, user: Option<&OsStr>) -> String {
-        let name = user.and_then(OsStr::to_str).filter(|name| is_attribute(name)).unwrap_or("NAME");
+        let name = user.and_then(OsStr::to_str).filter(|name| nix_attribute(name) == *name).unwrap_or("NAME");
         let recipient = &self.recipient;
         format!("to declare it as an admin's: artifacts.recipients.{name} = \"{recipient}\";")
     }
@@ -75,13 +75,6 @@ impl GeneratedKey {
             None => json!({"recipient": self.recipient, "identity": self.expose()}),
         }
     }
-}
-
-/// Returns whether Nix takes a name as an attribute without quotes.
-fn is_attribute(name: &str) -> bool {
-    let letter = |char: char| char.is_ascii_alphabetic() || char == '_';
-    name.starts_with(letter)
-        && name.chars().all(|char| letter(char) || char.is_ascii_digit() || matches!(char, '-' | '\''))
 }
 
 /// Describes a key that an age plugin generates.

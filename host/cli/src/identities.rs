@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use artifacts_age::{IdentityError, Opener, Plugins, Programs, RecipientPlugins};
+use artifacts_age::{IdentityError, OpenError, Opener, Plugins, Programs, RecipientPlugins};
 use artifacts_flow::Identities;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
@@ -55,6 +55,13 @@ impl GivenKeys {
         }
     }
 
+    /// Whether any may be there.
+    fn are_anywhere(&self) -> bool {
+        self.text.is_some()
+            || self.command.is_some()
+            || self.file.as_ref().is_some_and(|file| limited_input::look_for(file).is_ok())
+    }
+
     /// Adds them. One that cannot be used is no reason not to try the next, but never of no interest: a person set it.
     fn add(&self, opener: &mut Opener) {
         if let Some(text) = &self.text {
@@ -92,8 +99,8 @@ impl IdentityOptions {
 
     /// The keys, read when they are needed.
     pub fn identities(&self) -> Identities {
-        let source = self.clone();
-        Identities::new(move || source.opener())
+        let (places, source) = (self.clone(), self.clone());
+        Identities::new(move || places.absence(), move || source.opener())
     }
 
     /// Returns what runs the plugins of recipients; they ask the person as those of identities do.
@@ -102,14 +109,24 @@ impl IdentityOptions {
         RecipientPlugins::new(self.plugins.clone(), move || person(no_input))
     }
 
+    /// Returns why there is no identity, as far as their places tell: none is read, and no program is run.
+    fn absence(&self) -> Result<Option<OpenError>, Failure> {
+        for file in &self.named {
+            limited_input::look_for(file).map_err(|error| unreadable(file, &error))?;
+        }
+        let is_there = |file: &PathBuf| limited_input::look_for(file).is_ok();
+        if !self.named.is_empty() || self.given.are_anywhere() || self.usual.iter().any(is_there) {
+            return Ok(None);
+        }
+        // There is nothing to be read or run.
+        Ok(self.opener()?.without_identity())
+    }
+
     fn opener(&self) -> Result<Opener, Failure> {
         let mut opener = Opener::new(person(self.no_input), self.plugins.clone());
         for file in &self.named {
             let name = file.display().to_string();
-            let content = limited_input::read(file, LARGEST).map_err(|e| {
-                Failure::new(name.clone(), format!("cannot read the private key: {e}"))
-                    .hint(Some("pass an SSH private key such as ~/.ssh/id_ed25519, or a file written by `age-keygen`"))
-            })?;
+            let content = limited_input::read(file, LARGEST).map_err(|error| unreadable(file, &error))?;
             if let Err(error) = opener.add(&name, &content) {
                 // The only one, as far as is known: it is what the person has to hear about.
                 if self.named.len() == 1 {
@@ -124,6 +141,12 @@ impl IdentityOptions {
         }
         Ok(opener)
     }
+}
+
+/// A file that was named and cannot be read.
+fn unreadable(file: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(file.display().to_string(), format!("cannot read the private key: {error}"))
+        .hint(Some("pass an SSH private key such as ~/.ssh/id_ed25519, or a file written by `age-keygen`"))
 }
 
 /// Adds a file of a usual place. One that cannot be used is no reason not to try the next, and of no interest if that does.
@@ -172,6 +195,41 @@ mod tests {
 
     use super::*;
     use crate::commands::Cli;
+
+    /// What the environment gives, with no home but an empty one.
+    fn options(home: &Path, variables: &[(&str, &Path)]) -> IdentityOptions {
+        let home = ("HOME".into(), home.into());
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), value.as_os_str().to_owned()));
+        let global = Cli::parse_from(["artifacts", "status"]).global;
+        IdentityOptions::new(&global, &Environment::of(variables.chain([home])), Vec::new())
+    }
+
+    #[test]
+    fn whether_there_is_an_identity_is_told_without_reading_any_or_running_a_program() {
+        let home = tempfile::tempdir().unwrap();
+        let (pipe, missing) = (home.path().join("pipe"), home.path().join("missing"));
+        // Whoever opens it waits for someone who writes to it.
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let absence = |variables: &[(&str, &Path)]| options(home.path(), variables).absence().map(|why| why.is_some());
+        let command = format!("/usr/bin/touch {}", missing.display());
+        for (name, value, is_absent) in [
+            ("SOPS_AGE_KEY_CMD", Path::new(&command), Ok(false)),
+            ("SOPS_AGE_KEY", Path::new("AGE-SECRET-KEY-1"), Ok(false)),
+            ("SOPS_AGE_KEY_FILE", &pipe, Ok(false)),
+            ("SOPS_AGE_KEY_FILE", &missing, Ok(true)),
+            ("ARTIFACTS_IDENTITY", &pipe, Ok(false)),
+            ("ARTIFACTS_IDENTITY", Path::new("-"), Ok(false)),
+            ("LANG", Path::new("C"), Ok(true)),
+        ] {
+            assert_eq!(absence(&[(name, value)]), is_absent, "{name}={}", value.display());
+        }
+        let named = absence(&[("ARTIFACTS_IDENTITY", &missing)]).unwrap_err();
+        assert!(named.message.starts_with("cannot read the private key: "), "{named:?}");
+        std::fs::create_dir(home.path().join(".ssh")).unwrap();
+        std::fs::rename(&pipe, home.path().join(".ssh/id_ed25519")).unwrap();
+        assert_eq!(absence(&[]), Ok(false));
+        assert!(!missing.exists(), "no program was run");
+    }
 
     #[test]
     fn no_plugin_of_the_repository_is_run_nor_found_by_one() {

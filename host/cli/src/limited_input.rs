@@ -18,6 +18,11 @@ pub fn read(path: &Path, largest: usize) -> std::io::Result<Secret> {
     }
 }
 
+/// Whether a file is there to be read, or standard input for `-`. Reads nothing of it.
+pub fn look_for(path: &Path) -> std::io::Result<()> {
+    if path == Path::new("-") { Ok(()) } else { path.metadata().map(drop) }
+}
+
 /// All that comes, of at most so many bytes.
 pub fn read_from(from: impl Read, largest: usize) -> std::io::Result<Secret> {
     // Room for all that is read, so that no copy is left behind.

@@ -238,7 +238,7 @@ fn not_in(tools: &Tools, storage: &str, instance: &Instance) -> Failure {
 /// Has age plugins asked for what is waiting; false when nothing came of it.
 fn ask_plugins(tools: &mut Tools, waiting: &[(Retrieval, Undecrypted)]) -> bool {
     let Some((first, _)) = waiting.first() else { return false };
-    if !tools.identities.ring().is_ok_and(|ring| ring.is_left_for_plugins()) {
+    if !tools.identities.is_left_for_plugins() {
         return false;
     }
     let Ok(Some((mut session, identities))) = tools.session_and_identities(&first.value.backend) else { return false };
@@ -264,8 +264,8 @@ fn unidentified(tools: &mut Tools, instance: &Instance, found: &SurveyedInstance
     if secrets.is_empty() || !opened.terms.grants.identities {
         return None;
     }
-    let why = match tools.identities.ring() {
-        Ok(ring) => ring.without_identity()?,
+    let why = match tools.identities.absence() {
+        Ok(absence) => absence?,
         Err(failure) => return Some(Undecrypted { name, failure, recipients: BTreeSet::new() }),
     };
     let recipients = found.receipt.as_ref().map(|receipt| recipients_of(tools, receipt, &secrets)).unwrap_or_default();

@@ -124,6 +124,36 @@ fn the_question_names_the_targets_and_the_recipients_that_gain() {
 }
 
 #[test]
+fn who_can_decrypt_what_is_read_is_who_was_accepted_for_it_and_not_who_is_declared() {
+    let desk = desk();
+    let gaining = |words: &[&str]| {
+        let selectors: Vec<Selector> = words.iter().map(|word| Selector::new(*word)).collect();
+        let again = Generate { regenerate: true, ..Generate::default() };
+        let report = preview(&mut run(&desk, &desk.declared(&fleet())), &selectors, &again);
+        let [request] = report.read_requests.as_slice() else { panic!("{:?}", report.read_requests) };
+        request.gaining.keys().cloned().collect::<Vec<_>>()
+    };
+    generated(&desk, &fleet(), &["ctrl/id"], Generate::default());
+    assert_eq!(gaining(&[NET]), ["peer1", "peer2"]);
+    // A push adds a recipient to both.
+    desk.world.borrow_mut().recipients(&["admin", TARGETS, "mallory"]);
+    assert_eq!(gaining(&[NET]), ["mallory", "peer1", "peer2"]);
+    assert_eq!(gaining(&[NET, "ctrl/id"]), ["peer1", "peer2"], "a new value is for those who are declared now");
+    // Who was accepted where nothing was stored after that did not join.
+    desk.generators.state.lock().unwrap().fail.insert(ID.to_owned());
+    let again = Generate { regenerate: true, yes: true, ..Generate::default() };
+    generated(&desk, &fleet(), &["ctrl/id"], again);
+    assert_eq!(gaining(&[NET]), ["mallory", "peer1", "peer2"]);
+    desk.generators.state.lock().unwrap().fail.clear();
+    let again = Generate { regenerate: true, yes: true, ..Generate::default() };
+    generated(&desk, &fleet(), &["ctrl/id"], again);
+    assert_eq!(gaining(&[NET]), ["peer1", "peer2"]);
+    // What a receipt says is no evidence.
+    std::fs::remove_dir_all(desk.state()).unwrap();
+    assert_eq!(gaining(&[NET]), ["admin", "ctrl", "mallory", "peer1", "peer2"]);
+}
+
+#[test]
 fn a_dependency_adds_no_recipient() {
     let desk = desk();
     generated(&desk, &fleet(), &[], Generate::default());

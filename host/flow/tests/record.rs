@@ -3,10 +3,15 @@
 
 mod fakes;
 
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use artifacts_age::{NoPrompter, Opener, Plugins};
 use artifacts_declared::Name;
-use artifacts_flow::{AuditLog, Recorded};
+use artifacts_flow::{Answer, AuditLog, Identities, Recorded, Rekey, Run};
 use artifacts_seam::{CallContext, ComponentEvent, FileCall, FileError};
-use fakes::{BACKEND, Desk, FakeBackends};
+use fakes::{BACKEND, Desk, FakeBackends, Fleet, generated};
 
 fn check(desk: &Desk, log: &AuditLog) -> Result<(), artifacts_report::Failure> {
     let mut tools = desk.tools(Vec::new());
@@ -74,5 +79,40 @@ fn a_denial_is_reported_and_a_file_that_does_not_exist_is_none() {
         check(&desk, &log(&desk.audit_log())).unwrap();
         let reported = format!("{denials} denials, failed: false");
         assert_eq!(desk.take_said(), if denials > 0 { vec![reported] } else { Vec::new() });
+    }
+}
+
+#[test]
+fn no_identity_is_read_before_a_line_says_what_it_decrypts() {
+    for (answer, read) in [
+        (Answer::No, Vec::new()),
+        (Answer::NoOne, Vec::new()),
+        (Answer::Yes { by: "test" }, vec!["retrieve".to_owned()]),
+    ] {
+        let desk = Desk::new();
+        let fleet = Fleet::new().machine("web1").secret("a").secret("b");
+        desk.world.borrow_mut().uses_identities = true;
+        generated(&desk, &fleet);
+        desk.world.borrow_mut().recipients(&["admin", "host", "new"]);
+        let declared = desk.declared(&fleet);
+        let mut tools = desk.tools(vec![declared.clone()]);
+        // The call that began and did not end when identities were read.
+        let (reads, path) = (Rc::new(RefCell::new(Vec::new())), desk.audit_log());
+        let seen = Rc::clone(&reads);
+        tools.identities = Identities::new(
+            || Ok(None),
+            move || {
+                let found = artifacts_audit::read(&path, &artifacts_audit::Filter::default()).unwrap();
+                let begun = found.records.into_iter().rfind(|record| record.interrupted);
+                let line = serde_json::to_value(begun.unwrap().line).unwrap();
+                seen.borrow_mut().push(line["observed"]["operation"].as_str().unwrap().to_owned());
+                Ok(Opener::new(Arc::new(NoPrompter), Plugins::default()))
+            },
+        );
+        desk.answer([answer]);
+        let mut run = Run::open(declared, tools);
+        let selection = run.select(&[]);
+        run.survey(&selection).lock(Rekey { all: false }).agree().rekey().finish();
+        assert_eq!(*reads.borrow(), read);
     }
 }

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use artifacts_declared::Name;
-use artifacts_text::{Explain, shell_word};
+use artifacts_text::{Explain, pathspec, shell_word};
 
 /// Reports why there is no usable answer of Nix.
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +188,9 @@ fn missing_file<'a>(message: &'a str, flake: Option<&FlakeSource>) -> Option<&'a
 }
 
 fn add_to_git(file: &str) -> String {
-    let place = shell_word(&format!(":/{file}"));
+    // From the top of the repository, and this file alone.
+    let magic = if pathspec(file) == file { ":/" } else { ":(top,literal)" };
+    let place = shell_word(&format!("{magic}{file}"));
     format!("Nix ignores files that git does not track; if `{file}` exists, run `git add -- {place}`")
 }
 
@@ -377,6 +379,10 @@ mod tests {
             (
                 "getting status of '/nix/store/abc-source/m/new.nix': No such file or directory",
                 "`git add -- ':/m/new.nix'`",
+            ),
+            (
+                "getting status of '/nix/store/abc-source/m/[x].nix': No such file or directory",
+                "`git add -- ':(top,literal)m/[x].nix'`",
             ),
             ("path '/nix/store/abc-source/a b.nix' does not exist", "`git add -- ':/a b.nix'`"),
             (

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetId, TargetKind};
+use artifacts_text::{nix_attribute, nix_string};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Error, EvaluationStep, Flake, TargetRef, message, quote};
+use crate::{Error, EvaluationStep, Flake, TargetRef, message};
 
 /// Nix function that builds the specs of one exported configuration.
 const COLLECT: &str = include_str!("../../../nix/lib/collect.nix");
@@ -148,15 +149,15 @@ impl EvaluationQuery<'_> {
             EvaluationQuery::All => String::new(),
             EvaluationQuery::Itself => "only = \"\"; problems = false;".to_owned(),
             EvaluationQuery::Inner { key, besides } => {
-                format!("only = {}; besides = {};", quote::string(key), list(besides))
+                format!("only = {}; besides = {};", nix_string(key), list(besides))
             }
             EvaluationQuery::Besides { keys, problems } => {
                 format!("besides = {}; problems = {problems};", list(keys))
             }
             EvaluationQuery::Names => "parts = true;".to_owned(),
             EvaluationQuery::Artifact { owner, name } => {
-                let (kind, target) = (quote::string(owner.kind.as_str()), quote::string(owner.name.as_str()));
-                format!("strict = {{ kind = {kind}; name = {target}; artifact = {}; }};", quote::string(name))
+                let (kind, target) = (nix_string(owner.kind.as_str()), nix_string(owner.name.as_str()));
+                format!("strict = {{ kind = {kind}; name = {target}; artifact = {}; }};", nix_string(name))
             }
         }
     }
@@ -164,7 +165,7 @@ impl EvaluationQuery<'_> {
 
 /// Returns a list of strings in Nix.
 fn list(texts: &[String]) -> String {
-    let texts: Vec<String> = texts.iter().map(|text| quote::string(text)).collect();
+    let texts: Vec<String> = texts.iter().map(|text| nix_string(text)).collect();
     format!("[ {} ]", texts.join(" "))
 }
 
@@ -343,9 +344,9 @@ impl Flake<'_> {
     }
 
     fn function(&self, target: &TargetRef, of: EvaluationQuery<'_>) -> String {
-        let system = self.nix.options.system.as_deref().map_or_else(|| "null".to_owned(), quote::string);
-        let kind = quote::string(target.kind.as_str());
-        let name = quote::string(&target.name);
+        let system = self.nix.options.system.as_deref().map_or_else(|| "null".to_owned(), nix_string);
+        let kind = nix_string(target.kind.as_str());
+        let name = nix_string(&target.name);
         let of = of.arguments();
         format!("({COLLECT}) {{ kind = {kind}; name = {name}; system = {system}; {of} }}")
     }
@@ -451,7 +452,7 @@ fn agree_on_backends(parts: &[TargetSpec]) -> Result<(), Error> {
             let concerned = other.is_some() || second.spec.targets.iter().any(|target| uses(target, name));
             if concerned && other != Some(entry) {
                 return Err(Error::Disagree {
-                    option: format!("artifacts.backends.{name}"),
+                    option: format!("artifacts.backends.{}", nix_attribute(name.as_str())),
                     first: first.from.clone(),
                     first_value: serde_json::to_string(entry).ok(),
                     second: second.from.clone(),

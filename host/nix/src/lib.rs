@@ -13,7 +13,6 @@ mod message;
 mod metadata;
 mod nix;
 mod program;
-mod quote;
 mod real_store;
 mod run;
 mod store;

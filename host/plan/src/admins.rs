@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{Artifact, InstanceName, Name, RecipientName, Spec, Target, without_comment};
+use artifacts_text::nix_attribute;
 
 use crate::Problem;
 
@@ -48,13 +49,13 @@ impl<'a> Admins<'a> {
                 |names: &BTreeSet<&RecipientName>| target.recipients.keys().find(|name| names.contains(*name)).cloned();
             if let Some(name) = own(&self.like_targets) {
                 let message = format!("a target is named `{name}`, as a recipient of {} is", target.id());
-                return Err(problem(message, format!("choose another name for `artifacts.recipients.{name}`")));
+                return Err(problem(message, format!("choose another name for `{}`", option(&name))));
             }
             let named = artifact.recipients.iter().flatten();
             if let Some(name) = named.into_iter().find(|name| !target.recipients.contains_key(*name)) {
                 let all: Vec<&str> = target.recipients.keys().take(NAMED).map(RecipientName::as_str).collect();
                 let hint = match all.as_slice() {
-                    [] => format!("declare `artifacts.recipients.{name}` there"),
+                    [] => format!("declare `{}` there", option(name)),
                     all => format!("`artifacts.recipients` has {}", all.join(", ")),
                 };
                 return Err(problem(format!("unknown recipient `{name}` of {}", target.id()), hint));
@@ -79,8 +80,7 @@ impl<'a> Admins<'a> {
                 let (first, of) = keys.entry(name).or_insert_with(|| (key.clone(), target));
                 if *first != key {
                     let message = format!("recipient `{name}` has different keys on {} and {}", of.id(), target.id());
-                    let hint =
-                        format!("use the same `artifacts.recipients.{name}` on all targets that share the artifact");
+                    let hint = format!("use the same `{}` on all targets that share the artifact", option(name));
                     return Err(problem(message, hint));
                 }
             }
@@ -93,4 +93,8 @@ impl<'a> Admins<'a> {
 fn not_narrowed(artifact: &Artifact) -> Option<&Name> {
     let backend = artifact.backend.as_ref().filter(|_| artifact.recipients.is_some())?;
     (!artifact.backend_config.contains_key(backend.as_str())).then_some(backend)
+}
+
+fn option(recipient: &RecipientName) -> String {
+    format!("artifacts.recipients.{}", nix_attribute(recipient.as_str()))
 }

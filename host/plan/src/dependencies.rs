@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{Artifact, Dependencies, InstanceName, Name, Target, TargetId};
-use artifacts_text::shortened;
+use artifacts_text::{nix_attribute, nix_string, shortened};
 
 use crate::{Instance, Problem, suggestion};
 
@@ -87,7 +87,11 @@ impl Wrong<'_> {
     /// A shared artifact that reads what one target has.
     fn private(&self, text: &str, own: &InstanceName) -> Problem {
         let message = format!("a shared artifact cannot depend on `{text}`, which is {own} alone");
-        let hint = format!("set `artifacts.store.{text}.shared = true`, or write {}", self.corrected(text, own));
+        let hint = format!(
+            "set `artifacts.store.{}.shared = true`, or write {}",
+            nix_attribute(text),
+            self.corrected(text, own)
+        );
         self.problem(message, hint)
     }
 
@@ -97,7 +101,7 @@ impl Wrong<'_> {
         let all: Vec<String> = self.all.iter().map(ToString::to_string).collect();
         let hint = match suggestion(&text, &all) {
             Some(meant) => format!("did you mean {meant}?"),
-            None => format!("declare `artifacts.store.{}` there, or remove it from `dependencies`", name.artifact()),
+            None => declare_there(name.artifact().as_str()),
         };
         self.problem(format!("unknown dependency {}: no target declares it", shortened(&text, SHOWN)), hint)
     }
@@ -116,7 +120,7 @@ impl Wrong<'_> {
         } else if let Some(meant) = suggestion(text, known.map(|name| name.artifact())) {
             format!("did you mean `{meant}`?")
         } else {
-            format!("declare `artifacts.store.{text}` there, or remove it from `dependencies`")
+            declare_there(text)
         };
         let of = targets.first().map(ToString::to_string).unwrap_or_default();
         self.problem(format!("unknown dependency `{text}`: not an artifact of {of}, and not a shared one"), hint)
@@ -128,7 +132,7 @@ impl Wrong<'_> {
             let name = if text == wrong { meant.to_string() } else { text.to_owned() };
             let directory =
                 if directory.contains('/') { name.rsplit('/').next().unwrap_or_default() } else { directory };
-            format!("{} = {};", nix_key(directory), nix_string(&name))
+            format!("{} = {};", nix_attribute(directory), nix_string(&name))
         };
         let entries: Vec<String> = self.artifact.dependencies.iter().map(entry).collect();
         format!("`dependencies = {{ {} }};`", entries.join(" "))
@@ -139,13 +143,6 @@ impl Wrong<'_> {
     }
 }
 
-/// Returns a name as the key of a set in Nix.
-fn nix_key(name: &str) -> String {
-    let is_identifier = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-'".contains(c));
-    if is_identifier { name.to_owned() } else { nix_string(name) }
-}
-
-fn nix_string(text: &str) -> String {
-    format!("{text:?}").replace("${", "\\${")
+fn declare_there(artifact: &str) -> String {
+    format!("declare `artifacts.store.{}` there, or remove it from `dependencies`", nix_attribute(artifact))
 }

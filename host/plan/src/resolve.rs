@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{Artifact, Disagreement, Generator, InstanceName, Name, Spec, Target};
 use artifacts_seam as seam;
+use artifacts_text::nix_attribute;
 use serde_json::Value;
 
 use crate::admins::Admins;
@@ -97,7 +98,7 @@ fn resolve(
     }
     if !blocked && artifact.files.is_empty() {
         let message = format!("no files (declared by {})", described(first));
-        let hint = format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", first.name);
+        let hint = format!("declare one, such as `artifacts.store.{}.files.secret = {{ }};`", key(first));
         return Err(Problem::new(name.clone(), message, hint));
     }
     if !blocked {
@@ -121,10 +122,11 @@ fn resolve(
 fn check_typed(name: &InstanceName, d: Declaration<'_>) -> Result<(), Problem> {
     let problem = |message: String, other: String| {
         let message = format!("{message}: no generator (declared by {})", described(d));
-        Problem::new(name.clone(), message, format!("set `artifacts.store.{}.generator`, or {other}", d.name))
+        Problem::new(name.clone(), message, format!("set `artifacts.store.{}.generator`, or {other}", key(d)))
     };
     if let Some(prompt) = d.artifact.unused_prompts().next() {
-        let other = format!("declare a file of this name: `artifacts.store.{}.files.{prompt} = {{ }};`", d.name);
+        let file = nix_attribute(prompt.as_str());
+        let other = format!("declare a file of this name: `artifacts.store.{}.files.{file} = {{ }};`", key(d));
         return Err(problem(format!("nothing uses its prompt `{prompt}`"), other));
     }
     match d.artifact.dependencies.iter().next() {
@@ -237,4 +239,9 @@ fn generators_agree(name: &InstanceName, declarations: &[Declaration<'_>]) -> Re
 
 fn described(d: Declaration<'_>) -> String {
     format!("{} ({})", d.target.name, d.target.kind.as_str())
+}
+
+/// Returns the name of the artifact as Nix reads it in the path of an option.
+fn key(d: Declaration<'_>) -> String {
+    nix_attribute(d.name.as_str())
 }

@@ -383,6 +383,16 @@ fn a_dependency_that_is_none_is_told_how_to_be_one() {
             "write `dependencies = { x = \"per-machine/ctrl/a \\${b}\"; \"y z\" = \"ca\"; };`",
         ),
         (
+            json!({"rec": "ctrl/id"}),
+            "invalid dependency `ctrl/id`",
+            "write `dependencies = { \"rec\" = \"per-machine/ctrl/id\"; };`",
+        ),
+        (
+            json!(["with"]),
+            "unknown dependency `with`: not an artifact of web1 (nixos), and not a shared one",
+            "declare `artifacts.store.\"with\"` there, or remove it from `dependencies`",
+        ),
+        (
             json!(["gone/id"]),
             "invalid dependency `gone/id`",
             "write an artifact, per-machine/MACHINE/ARTIFACT, per-user/USER/ARTIFACT or shared/ARTIFACT",

@@ -8,6 +8,16 @@ pub fn shell_word(text: &str) -> String {
     }
 }
 
+/// Returns a path as an argument that git takes for this path and nothing else: in an argument, `*?[\` are a pattern's, and a
+/// colon at its beginning is not a path's. Not yet quoted for a shell.
+pub fn pathspec(path: &str) -> String {
+    if path.starts_with(':') || path.contains(['*', '?', '[', '\\']) {
+        format!(":(literal){path}")
+    } else {
+        path.to_owned()
+    }
+}
+
 /// Returns the words of a hint that is one command between backticks and nothing else, as [`shell_word`] quotes them: what a
 /// program can run as it is. A flag, an option's name, and a command with a placeholder such as `FILE` are none.
 pub fn command_words(hint: &str) -> Option<Vec<String>> {
@@ -50,7 +60,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::process::Command;
 
-    use super::{command_words, shell_word};
+    use super::{command_words, pathspec, shell_word};
 
     #[test]
     fn a_hint_that_is_one_command_is_its_words() {
@@ -73,6 +83,16 @@ mod tests {
             "",
         ] {
             assert_eq!(command_words(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_a_pathspec_of_itself() {
+        for path in ["secrets/shared/tls", "secrets/per-machine/web1/a b", "a:b", "secrets/per-user/a@b/$x"] {
+            assert_eq!(pathspec(path), path);
+        }
+        for path in ["secrets/shared/*", "s?", "[a]", r"a\b", ":/a", ":(glob)a"] {
+            assert_eq!(pathspec(path), format!(":(literal){path}"));
         }
     }
 

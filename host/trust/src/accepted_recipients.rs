@@ -84,6 +84,13 @@ impl InstanceConsent {
         self.unused.get(file)
     }
 
+    /// Returns the recipients of a file to whom it was encrypted since they were accepted.
+    pub fn joined(&self, file: &str) -> impl Iterator<Item = &String> {
+        let unused = self.unused(file);
+        let is_used = move |key: &&String| unused.is_none_or(|unused| !unused.contains(*key));
+        self.files.get(file).into_iter().flatten().filter(is_used)
+    }
+
     /// Returns the recipients of each file that join by this consent, or by an earlier one of which nothing came.
     pub fn joined_since(&self, before: Option<&Self>) -> Recipients {
         let of = |(file, after): (&Name, &BTreeSet<String>)| {

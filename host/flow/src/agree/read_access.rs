@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Component;
 
-use artifacts_declared::{Generator, InstanceName, Recipients};
+use artifacts_declared::{Generator, InstanceName, Name};
 use artifacts_digest::Hasher;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, ReadRequest};
@@ -60,7 +60,10 @@ impl ReadRequests {
                 } else if let Some(dependency) = dependency {
                     untouched = false;
                     let names = survey.names(tools, Some(known));
-                    readings.sought.insert(edge, reading((instance, dependency), survey, &names, &*tools.evaluator));
+                    let is_kept = is_stored && !made.contains(name);
+                    let readers = readers(dependency, survey, is_kept.then_some(known));
+                    let read = (dependency, readers.as_slice());
+                    readings.sought.insert(edge, reading(instance, read, survey, &names, &*tools.evaluator));
                 }
             }
             // What a person types was there before.
@@ -121,14 +124,15 @@ fn in_repository(id: &CheckoutId, reading: &ReadRequest) -> serde_json::Value {
 }
 
 fn reading(
-    (instance, dependency): (&Instance, &Instance),
+    instance: &Instance,
+    (dependency, readers): (&Instance, &[BTreeSet<String>]),
     survey: &Survey,
     names: &Names<'_>,
     evaluator: &dyn Evaluate,
 ) -> ReadRequest {
     let recipients = survey.found.get(&instance.name).into_iter().flat_map(|found| &found.recipients);
     let targets: Vec<String> = instance.targets_without(dependency).map(ToString::to_string).collect();
-    let gaining = if targets.is_empty() { BTreeSet::new() } else { gaining(instance, dependency, survey) };
+    let gaining = if targets.is_empty() { BTreeSet::new() } else { gaining(instance, readers, survey) };
     let gaining_names = names.of(&gaining);
     ReadRequest {
         dependent: instance.name.to_string(),
@@ -143,23 +147,31 @@ fn reading(
     }
 }
 
-/// Who is a recipient of what an instance makes, and not of all that it is made of.
-fn gaining(instance: &Instance, dependency: &Instance, survey: &Survey) -> BTreeSet<String> {
-    // The same key in the form of another backend is no other one.
-    let converted = |key: &String| artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.clone());
-    let of = |name: &InstanceName| survey.found.get(name).map(|found| &found.recipients);
-    let made_of: Vec<BTreeSet<String>> = of(&dependency.name)
-        .into_iter()
-        .flatten()
-        .map(|(_, of_file)| of_file.iter().map(converted).collect())
-        .collect();
-    let reads_all = |key: &&String| {
-        let key = converted(key);
-        dependency.secret_files().next().is_none()
-            || !made_of.is_empty() && made_of.iter().all(|one| one.contains(&key))
+/// Who can decrypt each secret file of a dependency. Where it is `kept` as it is stored, only who was accepted for it on this machine
+/// counts: a declaration may come with the same push, and a receipt is no evidence.
+fn readers(dependency: &Instance, survey: &Survey, kept: Option<&AcceptedRecipients>) -> Vec<BTreeSet<String>> {
+    let declared = survey.found.get(&dependency.name).map(|found| &found.recipients);
+    let accepted = kept.map(|known| known.instance(&dependency.name.to_string()));
+    let of_file = |file: &Name| {
+        let declared = declared.and_then(|all| all.get(file.as_str()));
+        let declared: BTreeSet<String> = declared.into_iter().flatten().map(|key| converted(key)).collect();
+        let Some(accepted) = accepted else { return declared };
+        let joined = accepted.into_iter().flat_map(|consent| consent.joined(file.as_str()));
+        &declared & &joined.map(|key| converted(key)).collect()
     };
-    let made = of(&instance.name).into_iter().flat_map(Recipients::of_all_files);
+    dependency.secret_files().map(of_file).collect()
+}
+
+/// Who is a recipient of what an instance makes, and cannot decrypt all that it is made of.
+fn gaining(instance: &Instance, readers: &[BTreeSet<String>], survey: &Survey) -> BTreeSet<String> {
+    let reads_all = |key: &&String| readers.iter().all(|of_file| of_file.contains(&converted(key)));
+    let made = survey.found.get(&instance.name).into_iter().flat_map(|found| found.recipients.of_all_files());
     made.filter(|key| !reads_all(key)).cloned().collect()
+}
+
+/// The same key in the form of another backend is no other one.
+fn converted(key: &str) -> String {
+    artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.to_owned())
 }
 
 /// In the Nix store the path tells what a generator is, one that is not built yet too; anywhere else only its bytes do.

@@ -4,6 +4,7 @@ use artifacts_contract::ConfigSchema;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
+use artifacts_text::nix_attribute;
 use serde_json::Value;
 
 use crate::failure;
@@ -28,6 +29,7 @@ pub fn check_config(backend: &Name, schema: &ConfigSchema, instance: &Instance) 
 /// Returns the option that sets a place of the configuration: the artifact's own, where it has one, or the target's.
 fn option(backend: &Name, instance: &Instance, place: &str) -> String {
     let own = instance.artifact.backend_config.get(backend.as_str());
+    let backend = nix_attribute(backend.as_str());
     let is_of = |field: &String| {
         place
             .strip_prefix('.')
@@ -35,7 +37,7 @@ fn option(backend: &Name, instance: &Instance, place: &str) -> String {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     };
     if own.is_some_and(|own| own.keys().any(is_of)) {
-        format!("artifacts.store.{}.backendConfig.{backend}{place}", instance.name.artifact())
+        format!("artifacts.store.{}.backendConfig.{backend}{place}", nix_attribute(instance.name.artifact().as_str()))
     } else {
         format!("artifacts.config.{backend}{place}")
     }

@@ -6,6 +6,7 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, InstanceState, ReasonKind};
 use artifacts_report::{Effect, Hint, Way, hint_line};
 use artifacts_store::{Entry, Storage};
+use artifacts_text::pathspec;
 
 use super::adoptable::is_adoptable;
 use super::foreseeable::foreseeable_error;
@@ -167,7 +168,7 @@ impl About<'_> {
         let place = self.place(tools).unwrap_or_default();
         let in_git = tools.root.path().ancestors().any(|above| above.join(".git").exists());
         if self.found.state.reasons().iter().any(is_conflict) {
-            let side = |side| Hint::command(Effect::Keeps, ["git", "checkout", side, "--", &place]);
+            let side = |side| Hint::command(Effect::Keeps, ["git", "checkout", side, "--", &pathspec(&place)]);
             return vec![side("--ours"), side("--theirs")];
         }
         let moved = self.found.receipt.as_ref().filter(|receipt| receipt.instance != self.instance.name);
@@ -178,7 +179,7 @@ impl About<'_> {
         if is_adoptable(tools, self.survey, self.instance, owners) {
             let mut hints = vec![self.artifacts(Effect::Keeps, &["adopt", &self.name])];
             hints.extend(self.undo.get(&self.instance.name).cloned());
-            hints.extend(in_git.then(|| Hint::command(Effect::Reviews, ["git", "diff", "--", &place])));
+            hints.extend(in_git.then(|| Hint::command(Effect::Reviews, ["git", "diff", "--", &pathspec(&place)])));
             return hints;
         }
         if let Some(moved) = moved {

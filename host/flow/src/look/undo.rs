@@ -19,8 +19,10 @@ pub fn restoring<'a>(tools: &Tools, instances: impl Iterator<Item = &'a Instance
         let storage = tools.storage_of(instance);
         by_storage.entry(storage.unwrap_or_default()).or_default().push(&instance.name);
     }
+    let is_cancelled = || tools.cancel.is_set();
     let found = by_storage.iter().filter(|(storage, _)| !storage.is_empty());
-    let found = found.flat_map(|(storage, names)| tools.git.last_intact(&tools.root, storage, names.iter().copied()));
+    let found = found
+        .flat_map(|(storage, names)| tools.git.last_intact(&tools.root, storage, names.iter().copied(), &is_cancelled));
     let hint = |command: &str| Some(Hint::command(Effect::Undoes, command_words(&format!("`{command}`"))?));
     found.filter_map(|(name, command)| Some((name, hint(&command)?))).collect()
 }

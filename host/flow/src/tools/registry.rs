@@ -12,7 +12,7 @@ use artifacts_seam::SandboxLayer;
 use artifacts_session::{
     CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
 };
-use artifacts_text::{Comparison, Explain, shell_word};
+use artifacts_text::{Comparison, Explain, nix_attribute, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
 use super::operator::Answer;
@@ -130,7 +130,7 @@ impl Registry {
         }
         let known: Vec<String> = self.names().iter().map(ToString::to_string).collect();
         Err(Failure::new(name.to_string(), format!("unknown backend `{name}`; available: {}", known.join(", ")))
-            .hint(Some(format!("register it as `artifacts.backends.{name}`, or use another"))))
+            .hint(Some(format!("register it as `{}`, or use another", option(name)))))
     }
 
     fn try_open(&mut self, name: &Name) -> Result<ReadyBackend, Failure> {
@@ -173,7 +173,7 @@ impl Registry {
     ) -> Result<EffectiveGrants, Failure> {
         let refused = |what: &str, why: String| {
             Failure::new(name.to_string(), format!("invalid {what}: {why}"))
-                .hint(Some(format!("fix `artifacts.backends.{name}.{what}`")))
+                .hint(Some(format!("fix `{}.{what}`", option(name))))
         };
         let requested = &component.manifest().requests;
         let bundled = is_builtin(entry);
@@ -204,9 +204,7 @@ impl Registry {
     ) -> Result<(Component, Option<PathBuf>), Failure> {
         if self.bundled.names.contains(&name.as_str()) && !is_itself(name, entry) {
             let why = format!("`{name}` is the name of a bundled backend, and no other component can have it");
-            let hint = format!(
-                "register the component under its own name, or leave `artifacts.backends.{name}.component` out"
-            );
+            let hint = format!("register the component under its own name, or leave `{}.component` out", option(name));
             return Err(Failure::new(name.to_string(), why).hint(Some(hint)));
         }
         let path = match &entry.component {
@@ -227,7 +225,7 @@ impl Registry {
             .and_then(|real| Ok((read_file(&real)?, real)));
         let (bytes, real) = found.map_err(|e| {
             Failure::new(name.to_string(), format!("cannot read its component {}: {e}", path.display()))
-                .hint(Some(format!("fix `artifacts.backends.{name}.component`")))
+                .hint(Some(format!("fix `{}.component`", option(name))))
         })?;
         let component = Component::read(bytes).map_err(|refusal| {
             Failure::new(name.to_string(), format!("component {} rejected: {refusal}", path.display()))
@@ -305,7 +303,7 @@ fn check_sha256(
         Some(expected) if expected.eq_ignore_ascii_case(&found.to_string()) => Ok(()),
         Some(expected) => Err(Failure::new(name.to_string(), "component SHA-256 does not match")
             .compared(Comparison::new(found.to_string(), expected.clone()))
-            .hint(Some(format!("review the new component, then update `artifacts.backends.{name}.sha256`")))),
+            .hint(Some(format!("review the new component, then update `{}.sha256`", option(name))))),
         None if stored() => Ok(()),
         None => {
             let path = match &entry.component {
@@ -322,6 +320,11 @@ fn check_sha256(
     }
 }
 
+/// Returns the option that registers a backend.
+fn option(name: &Name) -> String {
+    format!("artifacts.backends.{}", nix_attribute(name.as_str()))
+}
+
 /// A backend is known by one name: that of its registration, which configurations have, and that of its manifest, which people read
 /// before they accept it.
 fn check_name(name: &Name, component: &Component) -> Result<(), Failure> {
@@ -331,7 +334,8 @@ fn check_name(name: &Name, component: &Component) -> Result<(), Failure> {
     }
     let why = format!("it is registered as `{name}`, and its component names itself `{own}`");
     Err(Failure::new(name.to_string(), why).hint(Some(format!(
-        "register it as `artifacts.backends.{own}`, or change `name` with `artifacts backend annotate`"
+        "register it as `artifacts.backends.{}`, or change `name` with `artifacts backend annotate`",
+        nix_attribute(own)
     ))))
 }
 

@@ -8,6 +8,7 @@ mod compare;
 mod files;
 mod index;
 mod intact;
+mod objects;
 mod stage;
 mod staged;
 mod tracks;
@@ -21,7 +22,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use artifacts_text::{Explain, shell_word};
+use artifacts_text::{Explain, pathspec, shell_word};
 
 use crate::Error;
 
@@ -203,14 +204,14 @@ fn listed<'p>(paths: impl IntoIterator<Item = &'p str>) -> String {
     paths.into_iter().flat_map(|path| [path, "\0"]).collect()
 }
 
-/// Formats a git command over paths, ready to be copied, for a working tree that is at `dir` relative to the root
+/// Formats a git command over these paths and no others, ready to be copied, for a working tree that is at `dir` relative to the root
 /// (empty: at the root or above it).
 pub(crate) fn command_over<'p>(dir: &str, verb: &str, paths: impl IntoIterator<Item = &'p str>) -> String {
     let mut command = if dir.is_empty() { "git".to_owned() } else { format!("git -C {}", shell_word(dir)) };
     command.extend([" ", verb, " --"]);
     for path in paths {
         command.push(' ');
-        command.push_str(&shell_word(path));
+        command.push_str(&shell_word(&pathspec(path)));
     }
     command
 }

@@ -131,6 +131,10 @@ impl<'a> View<'a> {
         if let Ok(sparse) = fs::read(git_dir.join("info/sparse-checkout")) {
             fs::write(info.join("sparse-checkout"), sparse)?;
         }
+        // Without it, git looks for the parents that a shallow clone does not have.
+        if let Ok(shallow) = fs::read(common_dir.join("shallow")) {
+            fs::write(self.own.join("shallow"), shallow)?;
+        }
         fs::write(self.own.join("HEAD"), "ref: refs/heads/none\n")?;
         fs::write(self.own.join("config"), if self.sha256 { CONFIG_SHA256 } else { CONFIG })?;
         // Git looks for the shared part of a split index in its repository, not beside the index.

@@ -728,7 +728,7 @@ fn what_git_has_as_it_was_stored_is_found_in_the_index_and_then_in_the_last_comm
         let name: InstanceName = WEB.parse().unwrap();
         let find = || {
             let storage = checkout.storage();
-            git_program().last_intact(storage.root(), storage.path(), [&name]).remove(&name)
+            git_program().last_intact(storage.root(), storage.path(), [&name], &|| false).remove(&name)
         };
         let follow = |command: &str| git(top, &command.split(' ').skip(1).collect::<Vec<_>>());
         assert_eq!(find(), None, "nothing is stored");
@@ -762,4 +762,88 @@ fn what_git_has_as_it_was_stored_is_found_in_the_index_and_then_in_the_last_comm
         git(top, &["commit", "-qm", "another's"]);
         assert_eq!(find(), None);
     }
+}
+
+/// Stores this entry, commits it, and damages it in a second commit. Returns the command that brings it back.
+fn undone(checkout: &Checkout, instance: &str) -> String {
+    let top = checkout.dir.path();
+    checkout.put(instance, &[("env.age", "1")]);
+    git(top, &["add", "secrets"]);
+    git(top, &["commit", "-qm", "good"]);
+    fs::write(checkout.path(&format!("secrets/{instance}/env.age")), "damaged").unwrap();
+    git(top, &["commit", "-qam", "bad"]);
+    undo(checkout, instance).unwrap()
+}
+
+fn undo(checkout: &Checkout, instance: &str) -> Option<String> {
+    let name: InstanceName = instance.parse().unwrap();
+    let storage = checkout.storage();
+    git_program().last_intact(storage.root(), storage.path(), [&name], &|| false).remove(&name)
+}
+
+#[test]
+fn a_command_over_an_entry_with_the_name_of_a_pattern_is_over_no_other() {
+    for odd in ["shared/*", "shared/t?s", "shared/[t]ls"] {
+        let checkout = repository(&[]);
+        let top = checkout.dir.path();
+        let follow = |command: &str| {
+            let words = artifacts_text::command_words(&format!("`{command}`")).unwrap();
+            git(top, &words.iter().skip(1).map(String::as_str).collect::<Vec<_>>());
+        };
+        checkout.put("shared/tls", &[("env.age", "old")]);
+        let command = undone(&checkout, odd);
+        checkout.put("shared/tls", &[("env.age", "new")]);
+        follow(&command);
+        let read = |instance: &str| fs::read(checkout.path(&format!("secrets/{instance}/env.age"))).unwrap();
+        assert_eq!((read(odd), read("shared/tls")), (b"1".to_vec(), b"new".to_vec()), "{command}");
+        let Some(Staged::No { command }) = known(&checkout, &git_program(), odd) else { panic!("{odd}") };
+        follow(&command);
+        assert_eq!(known(&checkout, &git_program(), odd), Some(Staged::Yes));
+        assert!(matches!(known(&checkout, &git_program(), "shared/tls"), Some(Staged::No { .. })), "{command}");
+    }
+}
+
+#[test]
+fn what_a_shallow_clone_has_as_it_was_stored_is_found() {
+    let full = repository(&[]);
+    let command = undone(&full, WEB);
+    let from = format!("file://{}", full.dir.path().display());
+    for (depth, found) in [("2", Some(command)), ("1", None)] {
+        let shallow = Checkout::new();
+        git(shallow.dir.path(), &["clone", "-q", "--depth", depth, &from, "."]);
+        assert_eq!(undo(&shallow, WEB), found, "{depth}");
+    }
+}
+
+#[test]
+fn what_brings_back_many_entries_takes_processes_for_few() {
+    let checkout = repository(&[]);
+    let top = checkout.dir.path();
+    let names: Vec<InstanceName> = (100..160).map(|number| format!("shared/{number}").parse().unwrap()).collect();
+    for name in &names {
+        checkout.put(&name.to_string(), &[("env.age", "1"), ("key.age", "1")]);
+    }
+    git(top, &["add", "secrets"]);
+    git(top, &["commit", "-qm", "good"]);
+    for text in ["damaged", "worse"] {
+        for name in &names {
+            fs::write(checkout.path(&format!("secrets/{name}/env.age")), text).unwrap();
+        }
+        git(top, &["commit", "-qam", text]);
+    }
+    // The last one is intact in the index, whatever is before it.
+    let last = names.last().unwrap();
+    git(top, &["restore", "--staged", "--source", "HEAD~2", "--", &format!("secrets/{last}")]);
+    let count = tempfile::NamedTempFile::new().unwrap();
+    let counting = checkout.path("counting");
+    fs::write(&counting, format!("#!/bin/sh\necho >> {}\nexec git \"$@\"\n", count.path().display())).unwrap();
+    fs::set_permissions(&counting, fs::Permissions::from_mode(0o755)).unwrap();
+    let counting = Git { program: counting.into(), ..git_program() };
+    let storage = checkout.storage();
+    let found = counting.last_intact(storage.root(), storage.path(), &names, &|| false);
+    let (first, commands) = (names[0].clone(), found.values().filter(|command| command.contains("--source")).count());
+    assert!(found[&first].contains("restore --source") && found[last].starts_with("git restore -- "), "{found:?}");
+    let processes = fs::read(count.path()).unwrap().len();
+    assert!(processes < commands + 20 && commands < names.len(), "{processes} processes, {commands} commands");
+    assert!(counting.last_intact(storage.root(), storage.path(), &names, &|| true).is_empty());
 }
