@@ -235,6 +235,22 @@ fn a_consent_to_answers_is_for_exactly_what_was_shown() {
 }
 
 #[test]
+fn a_no_is_asked_about_again() {
+    for fleet in [reader(), one().secret("b").network().prompt("p")] {
+        let desk = Desk::new();
+        generated(&desk, &one());
+        desk.take_said();
+        for answer in [Answer::No, Answer::NoOne, Answer::Yes { by: "test" }] {
+            let is_yes = answer.is_yes();
+            desk.answer([answer]);
+            generated(&desk, &fleet);
+            assert_eq!(asked(&desk).len(), 1);
+            assert_eq!(desk.entry(B).exists(), is_yes);
+        }
+    }
+}
+
+#[test]
 fn a_preview_names_what_a_run_would_ask_and_stores_nothing() {
     let desk = Desk::new();
     generated(&desk, &one());

@@ -152,6 +152,45 @@ fn a_component_that_claims_a_name_of_the_declarations_is_not_repeated() {
 }
 
 #[test]
+fn who_was_accepted_and_got_nothing_does_not_leave() {
+    let again = Generate { regenerate: true, ..Generate::default() };
+    for is_stored in [false, true] {
+        let desk = Desk::new();
+        to(&desk, &["k-host"]);
+        generated(&desk, &fleet(&[]));
+        to(&desk, &["k-host", "k1"]);
+        let alice = fleet(&[("alice", "k1")]);
+        if !is_stored {
+            desk.generators.state.lock().unwrap().fail.insert(A.to_owned());
+        }
+        asked(&desk);
+        let report = generated_with(&desk, &alice, &["a"], again);
+        assert_eq!((asked(&desk), report.errors.is_empty()), (vec!["recipients +alice (1)?".to_owned()], is_stored));
+        desk.generators.state.lock().unwrap().fail.clear();
+        to(&desk, &["k-host"]);
+        generated_with(&desk, &fleet(&[]), &["a"], again);
+        let leaves = if is_stored { vec!["recipients -alice (1)?"] } else { Vec::new() };
+        assert_eq!(asked(&desk), leaves);
+    }
+}
+
+#[test]
+fn a_no_to_others_keeps_no_new_name_from_who_was_accepted() {
+    let desk = Desk::new();
+    to(&desk, &["k-host", "k1"]);
+    generated(&desk, &fleet(&[("alice", "k1")]));
+    let renamed = fleet(&[("alicia", "k1")]).machine("web2").admin("bob", "k2").secret("b");
+    desk.world.borrow_mut().own_recipients.insert("per-machine/web2/b".to_owned(), vec!["k2".to_owned()]);
+    asked(&desk);
+    desk.answer([Answer::No]);
+    let again = Generate { regenerate: true, ..Generate::default() };
+    let report = generated_with(&desk, &renamed, &["web1", "web2"], again);
+    assert_eq!((asked(&desk).len(), report.errors.len()), (1, 1), "{:?}", report.errors);
+    to(&desk, &["k-host"]);
+    assert_eq!(reasons(&desk, &fleet(&[])), ["-alice, alicia"]);
+}
+
+#[test]
 fn no_declaration_gives_a_key_a_known_name_in_silence() {
     let to_evil = |fleet: Fleet| fleet.admin("newadmin", "evil");
     let config = |backend: &str, config: serde_json::Value| fleet(&[("alice", "k1")]).config(backend, config);
@@ -232,6 +271,11 @@ fn a_key_of_a_machine_that_is_not_selected_keeps_its_name() {
     to(&desk, &["k2"]);
     generated_with(&desk, &two, &["web2"], Generate::default());
     assert!(asked(&desk).join("; ").contains("+alice (1, KEY CHANGED)"));
+    // Whoever is given the first key is no stranger.
+    let three = two.clone().machine("web3").admin("alice", "k1").secret("c");
+    to(&desk, &["k1"]);
+    generated_with(&desk, &three, &["web3"], Generate::default());
+    assert_eq!(asked(&desk), ["recipients +alice (1)?"]);
     to(&desk, &["k1", "k2"]);
     rekeyed(&desk, &two);
     let asked = asked(&desk).join("; ");

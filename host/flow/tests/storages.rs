@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use artifacts_flow::Generate;
 use artifacts_store::{Root, Storage, Writer, WriterOptions};
-use fakes::{A, B, Desk, Fleet, VAULT, files, generated, generated_with, messages, pruned, reasons, status};
+use fakes::{A, B, Desk, Fleet, TWIN, VAULT, files, generated, generated_with, messages, pruned, reasons, status};
 
 fn one() -> Fleet {
     Fleet::new().machine("web1").secret("a")
@@ -38,6 +38,22 @@ fn a_value_that_is_generated_for_another_storage_takes_the_place_of_the_old_entr
         let trash = files(&desk.root().join(VAULT).join(".artifacts/trash"));
         assert_eq!(trash.len(), usize::from(!is_locked), "{trash:?}");
     }
+}
+
+#[test]
+fn a_backend_is_given_nothing_that_another_one_stored() {
+    let desk = Desk::new();
+    desk.world.borrow_mut().seals = true;
+    generated(&desk, &one());
+    assert_eq!(files(&desk.entry(A)), ["f.age", "f.fake", "receipt.json"]);
+    desk.world.borrow_mut().seals = false;
+    let again = Generate { regenerate: true, ..Generate::default() };
+    // Its own files are there for it, and stay where it leaves them.
+    generated_with(&desk, &one(), &[A], again);
+    assert_eq!(files(&desk.entry(A)), ["f.age", "f.fake", "receipt.json"]);
+    let report = generated_with(&desk, &one().backend(TWIN), &[A], again);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(files(&desk.entry(A)), ["f.twin", "receipt.json"]);
 }
 
 #[test]

@@ -341,6 +341,15 @@ mod tests {
         Survey { found: BTreeMap::from([(instance.name.clone(), found)]), ..Survey::default() }
     }
 
+    /// That of an entry.
+    fn fingerprint() -> artifacts_store::Fingerprint {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("secrets/shared/a")).unwrap();
+        std::fs::write(dir.path().join("secrets/shared/a/f"), "").unwrap();
+        let storage = artifacts_store::Storage::open(&artifacts_store::Root::open(dir.path()).unwrap(), "secrets");
+        storage.unwrap().read(&"shared/a".parse().unwrap()).unwrap().unwrap().fingerprint()
+    }
+
     /// How many recipients would have to be accepted.
     fn joined(
         known: &AcceptedRecipients,
@@ -357,6 +366,33 @@ mod tests {
         let mut agreed = known.instance(name).cloned().unwrap_or_default();
         agreed.encrypt_to(one(target), files.clone());
         known.accept(BTreeMap::from([(name.to_owned(), agreed)]), &one(name), &NewLabels::default()).unwrap();
+    }
+
+    #[test]
+    fn what_is_given_opens_what_else_is_stored_and_nothing_is_encrypted_for_a_public_file() {
+        use PlaintextOrigin::{New, Stored};
+        let (secret, two) = (r#"{"f": {}}"#, r#"{"f": {}, "g": {}}"#);
+        let (public, both) = (r#"{"f": {"secret": false}}"#, r#"{"f": {"secret": false}, "g": {}}"#);
+        let other = r#"{"f": {}, "g": {"secret": false}}"#;
+        for (files, opens, absent, stored) in [
+            (secret, false, Some(New), Some(New)),
+            (secret, true, Some(New), Some(Stored)),
+            (two, false, Some(New), Some(Stored)),
+            (two, true, Some(New), Some(Stored)),
+            (other, false, Some(New), Some(New)),
+            (public, false, None, None),
+            (public, true, None, None),
+            // The first value of an artifact stores its secret files empty.
+            (both, false, Some(New), None),
+        ] {
+            let given = WriteKind::Given { file: &Name::new("f").unwrap(), opens };
+            let instance = instance(files);
+            let sources = [None, Some(fingerprint())].map(|fingerprint| {
+                let found = found(&instance, &[]).found.remove(&instance.name).unwrap();
+                given.source(&instance, &SurveyedInstance { fingerprint, ..found })
+            });
+            assert_eq!(sources, [absent, stored], "{files} {opens}");
+        }
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub const TARGETS: &str = "targets";
 pub struct World {
     /// Whom files are encrypted to; for all the same but for [`TARGETS`].
     pub recipients: Vec<String>,
+    /// Whom the files of single instances are encrypted to instead.
+    pub own_recipients: BTreeMap<String, Vec<String>>,
     /// Whose they are, by its word.
     pub labels: BTreeMap<String, String>,
     /// Every call: the operation, and the instances.
@@ -72,6 +74,7 @@ impl Default for World {
     fn default() -> Self {
         Self {
             recipients: vec!["admin".to_owned(), "host".to_owned()],
+            own_recipients: BTreeMap::new(),
             labels: BTreeMap::new(),
             calls: Vec::new(),
             misbehave: BTreeMap::new(),
@@ -110,6 +113,10 @@ impl World {
 
     pub fn recipients(&mut self, names: &[&str]) {
         self.recipients = names.iter().map(ToString::to_string).collect();
+    }
+
+    fn recipients_of(&self, instance: &str) -> &[String] {
+        self.own_recipients.get(instance).unwrap_or(&self.recipients)
     }
 
     /// Calls of this operation so far.
@@ -171,7 +178,7 @@ impl Session for FakeSession {
                 Some(Misbehavior::Fail) => return Err(failed()),
                 Some(Misbehavior::BeSilent) => return Err(CallError::Broken("it gave no answer".to_owned())),
                 Some(Misbehavior::Lie) => BTreeSet::from(["mallory".to_owned()]),
-                None => world.recipients.iter().cloned().collect(),
+                None => world.recipients_of(&instance.name).iter().cloned().collect(),
             };
             let name = |file: &SecretFile| file.name.parse().unwrap();
             let of = |file: &SecretFile| {
