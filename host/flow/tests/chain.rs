@@ -412,6 +412,25 @@ fn a_receipt_cannot_hide_that_a_file_becomes_public() {
 }
 
 #[test]
+fn a_yes_to_a_file_that_becomes_public_is_known_from_then_on() {
+    let desk = Desk::new();
+    generated(&desk, &one());
+    std::fs::remove_dir_all(desk.state()).unwrap();
+    let public = Fleet::new().machine("web1").artifact("a").public("f");
+    desk.generators.state.lock().unwrap().fail.insert(A.to_owned());
+    for questions in [1, 0] {
+        desk.take_said();
+        generated_with(&desk, &public, &["a"], Generate { regenerate: true, ..Generate::default() });
+        let said = desk.take_said();
+        assert_eq!(
+            said.iter().filter(|one| one.contains("+everyone (public file) (1)")).count(),
+            questions,
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
 fn a_preview_shows_all_that_its_digest_accepts() {
     let desk = Desk::new();
     generated(&desk, &one());
