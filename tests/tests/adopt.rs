@@ -225,7 +225,7 @@ fn what_was_declared_otherwise_is_told_how_it_is_kept() -> Result<()> {
     fleet.run(["adopt", "a"])?.ends(1).says("`adopt` does not re-encrypt").says("`artifacts rekey web1/a`");
     fleet.of("web1")["artifacts"]["a"]["backend"] = json!("sops-nix");
     let ran = fleet.run(["adopt", "a"])?.ends(1).says("stored by agenix, declared for sops-nix");
-    ran.says("declare `agenix` for it again");
+    ran.says("`artifacts rekey web1/a`");
     Ok(())
 }
 
