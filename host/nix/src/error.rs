@@ -244,10 +244,13 @@ impl Error {
         matches!(self, Self::Cancelled | Self::Missing { .. } | Self::Start { .. })
     }
 
-    /// Returns whether another process of Nix made the same directory of a new store at the same moment. Once it is made, none does.
+    /// Returns whether another process of Nix was making a new store at the same moment. Once it is made, none does.
     pub(crate) fn is_of_new_store(&self) -> bool {
         let first = if let Self::Failed { message, .. } = self { message.lines().next() } else { None };
-        first.is_some_and(|first| first.contains("creating ") && first.contains("File exists"))
+        first.is_some_and(|first| {
+            first.contains("creating ") && first.contains("File exists")
+                || first.contains("SQLite database '") && first.ends_with("is busy")
+        })
     }
 
     /// Adds the flake's source.

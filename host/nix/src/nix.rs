@@ -10,6 +10,9 @@ use crate::real_store::StoreDirs;
 use crate::run::{NixOutput, run};
 use crate::{Error, program};
 
+/// How often a question is asked again that met another process of Nix at a new store.
+const MEETINGS: usize = 3;
+
 /// Describes one step of an evaluation.
 #[derive(Debug, Clone, Copy)]
 pub struct EvaluationStep<'a> {
@@ -137,10 +140,14 @@ impl Nix {
             command.args(["--option", "eval-cache", "false"]).args(arguments);
             run(command, what, &self.options.cancel)
         };
-        match ask() {
-            Err(error) if error.is_of_new_store() => ask(),
-            ended => ended,
+        let mut ended = ask();
+        for _ in 0..MEETINGS {
+            match &ended {
+                Err(error) if error.is_of_new_store() => ended = ask(),
+                _ => break,
+            }
         }
+        ended
     }
 
     /// Runs `nix-store`, whose arguments mean the same in all versions.
