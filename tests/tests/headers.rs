@@ -276,7 +276,7 @@ fn what_another_repository_stored_is_not_decrypted_until_the_admin_links_the_clo
     // At a terminal it is one question: a no changes nothing, a yes is stored.
     let ask = |answer: &str| -> Result<(Option<i32>, String)> {
         let mut desk = Desk::start(&on_machine_of(&machine, &other, &["get", "ca", "bundle"])?)?;
-        desk.sees("which is another repository to this machine")?.sees("Are they clones of one repository?")?;
+        desk.sees("another repository to this machine")?.sees("Are they clones of one repository?")?;
         desk.types(answer)?;
         desk.ends()
     };
