@@ -168,8 +168,24 @@ pub fn environment() -> Result<Vec<(OsString, OsString)>> {
         for (name, dir) in [("NIX_STORE_DIR", "store"), ("NIX_STATE_DIR", "state"), ("NIX_LOG_DIR", "log")] {
             environment.push((name.into(), own.join(dir).into()));
         }
+        make_store(&own, &environment)?;
     }
     Ok(environment)
+}
+
+/// Makes a store before tests use it side by side: of several processes of Nix that make one at the same moment some fail.
+fn make_store(own: &Path, environment: &[(OsString, OsString)]) -> Result<()> {
+    fs::create_dir_all(own)?;
+    let lock = fs::File::create(own.join("lock"))?;
+    lock.lock()?;
+    let made = own.join("made");
+    if made.exists() {
+        return Ok(());
+    }
+    let mut command = Command::new(program("nix-store")?);
+    command.arg("--init").env_clear().envs(environment.iter().cloned());
+    output(command)?;
+    Ok(fs::write(made, "")?)
 }
 
 fn own_store(scratch: &Path) -> Option<PathBuf> {
