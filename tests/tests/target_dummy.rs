@@ -388,7 +388,7 @@ const EARLY: &str = r#"
   };
   artifacts.store.salt = {
     files.salt.deploy = false;
-    generator = pkgs.writers.writeBash "salt" "head -c 6 /dev/urandom | base64 | tr -dc a-z | head -c 8 > $out/salt";
+    generator = pkgs.writers.writeBash "salt" "od -An -N4 -tx1 /dev/urandom | tr -d ' \\n' > $out/salt";
   };
   systemd.sysusers.enable = true;
   systemd.services.systemd-sysusers = {
