@@ -6,16 +6,13 @@ use age::armor::ArmoredReader;
 use age::{DecryptError, scrypt};
 use age_core::format::Stanza;
 use age_core::secrecy::SecretString;
-use artifacts_digest::Sha256;
 use artifacts_seam::Secret;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD_NO_PAD;
 use ssh_key::{Algorithm, PrivateKey};
 use zeroize::Zeroizing;
 
 use crate::identity::{self, IdentityFile, UnlockedIdentity, Unwrapped};
 use crate::plugin::PluginIdentity;
-use crate::{IdentityError, Prompter};
+use crate::{IdentityError, Prompter, public_key};
 
 /// Number of times that a passphrase is asked for.
 const TRIES: usize = 3;
@@ -59,7 +56,7 @@ enum Unlocked {
 impl PassphraseIdentity {
     pub fn ssh(name: &str, key: PrivateKey, prompter: Arc<dyn Prompter>) -> Result<Self, String> {
         let wire = key.public_key().to_bytes().map_err(|error| error.to_string())?;
-        let tag = BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(wire).0[..4]);
+        let tag = public_key::tag_of_blob(&wire);
         Ok(Self::new(name, LockedKind::Ssh { key: Box::new(key), tag }, BTreeSet::new(), prompter))
     }
 

@@ -62,10 +62,32 @@ impl PluginProcess {
         let _ = self.child.wait();
     }
 
+    /// Listens to the plugin until it is done: answers what any plugin may ask, and has `take` answer what only one of its protocols has.
+    /// That returns false for what it does not know. Returns the error messages of the plugin, escaped.
+    pub fn listen(
+        &mut self,
+        prompter: &dyn Prompter,
+        mut take: impl FnMut(&mut Self, &[&str], &Message) -> std::io::Result<bool>,
+    ) -> std::io::Result<Vec<String>> {
+        let mut errors = Vec::new();
+        loop {
+            let message = self.receive()?;
+            let words: Vec<&str> = message.words.iter().map(String::as_str).collect();
+            match words.as_slice() {
+                ["done", ..] => return Ok(errors),
+                ["error", ..] => {
+                    errors.push(message.text());
+                    self.ok(b"")?;
+                }
+                words if self.converse(words, &message, prompter)? || take(self, words, &message)? => {}
+                _ => self.send("unsupported", &[], b"")?,
+            }
+        }
+    }
+
     /// Answers what any plugin may ask; false for what only one of its protocols has.
-    pub fn converse(&mut self, message: &Message, prompter: &dyn Prompter) -> std::io::Result<bool> {
-        let words: Vec<&str> = message.words.iter().map(String::as_str).collect();
-        match words.as_slice() {
+    fn converse(&mut self, words: &[&str], message: &Message, prompter: &dyn Prompter) -> std::io::Result<bool> {
+        match words {
             ["msg", ..] => {
                 prompter.message(&message.text());
                 self.ok(b"")
@@ -105,7 +127,7 @@ impl PluginProcess {
         input.flush()
     }
 
-    pub fn receive(&mut self) -> std::io::Result<Message> {
+    fn receive(&mut self) -> std::io::Result<Message> {
         let head = self.line()?;
         let words = head
             .strip_prefix("-> ")
@@ -144,13 +166,13 @@ impl Drop for PluginProcess {
 
 /// Holds a message of a plugin.
 pub(crate) struct Message {
-    pub words: Vec<String>,
+    words: Vec<String>,
     pub body: Zeroizing<Vec<u8>>,
 }
 
 impl Message {
     /// Returns the text for people, escaped.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         shown(&self.body)
     }
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::Prompter;
 use crate::plugin::Plugins;
-use crate::plugin_process::{Message, PluginProcess};
+use crate::plugin_process::PluginProcess;
 
 /// Holds the result of a plugin for several files.
 pub(crate) struct Unwrapping {
@@ -52,38 +52,19 @@ fn ask(
         }
     }
     process.send("done", &[], b"")?;
-    let mut answer = Unwrapping { keys: files.iter().map(|_| None).collect(), errors: Vec::new() };
-    loop {
-        let message = process.receive()?;
-        if message.words.first().is_some_and(|word| word == "done") {
-            return Ok(answer);
-        }
-        if !process.converse(&message, prompter)? {
-            answer.take(&message, process)?;
-        }
-    }
-}
-
-impl Unwrapping {
-    fn take(&mut self, message: &Message, process: &mut PluginProcess) -> io::Result<()> {
-        let words: Vec<&str> = message.words.iter().map(String::as_str).collect();
-        match words.as_slice() {
-            ["file-key", index] => {
-                let slot = index.parse().ok().and_then(|index: usize| self.keys.get_mut(index));
-                let key = <[u8; FILE_KEY_BYTES]>::try_from(message.body.as_slice());
-                match (slot, key) {
-                    (Some(slot @ None), Ok(key)) => {
-                        *slot = Some(Zeroizing::new(key));
-                        process.ok(b"")
-                    }
-                    _ => process.send("fail", &[], b""),
-                }
-            }
-            ["error", ..] => {
-                self.errors.push(message.text());
+    let mut keys: Vec<_> = files.iter().map(|_| None).collect();
+    let errors = process.listen(prompter, |process, words, message| {
+        let ["file-key", index] = words else { return Ok(false) };
+        let slot = index.parse().ok().and_then(|index: usize| keys.get_mut(index));
+        let key = <[u8; FILE_KEY_BYTES]>::try_from(message.body.as_slice());
+        match (slot, key) {
+            (Some(slot @ None), Ok(key)) => {
+                *slot = Some(Zeroizing::new(key));
                 process.ok(b"")
             }
-            _ => process.send("unsupported", &[], b""),
-        }
-    }
+            _ => process.send("fail", &[], b""),
+        }?;
+        Ok(true)
+    })?;
+    Ok(Unwrapping { keys, errors })
 }

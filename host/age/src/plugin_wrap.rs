@@ -69,21 +69,21 @@ fn ask(
     process.send("done", &[], b"")?;
     let stanzas = keys.iter().map(|_| Vec::new()).collect();
     let mut answer = Wrapping { stanzas, labels: BTreeSet::new(), errors: Vec::new(), labeled: false };
-    loop {
-        let message = process.receive()?;
-        if message.words.first().is_some_and(|word| word == "done") {
-            return Ok(answer);
+    let errors = process.listen(prompter, |process, words, message| {
+        let is_known = answer.take(words, message);
+        if is_known {
+            process.ok(b"")?;
         }
-        if !process.converse(&message, prompter)? {
-            answer.take(&message, process)?;
-        }
-    }
+        Ok(is_known)
+    })?;
+    answer.errors.extend(errors);
+    Ok(answer)
 }
 
 impl Wrapping {
-    fn take(&mut self, message: &Message, process: &mut PluginProcess) -> io::Result<()> {
-        let words: Vec<&str> = message.words.iter().map(String::as_str).collect();
-        match words.as_slice() {
+    /// Takes a message; false of one that it does not know.
+    fn take(&mut self, words: &[&str], message: &Message) -> bool {
+        match words {
             ["recipient-stanza", index, tag, args @ ..] => {
                 // What would not be read as a stanza is none, and neither is what would make the file unreadable.
                 let sound = [tag].into_iter().chain(args).all(is_arbitrary_string) && *tag != OF_PASSPHRASE;
@@ -94,20 +94,15 @@ impl Wrapping {
                     }
                     None => self.errors.push("it sent a stanza that belongs nowhere".to_owned()),
                 }
-                process.ok(b"")
             }
             ["labels", labels @ ..] => {
                 if std::mem::replace(&mut self.labeled, true) {
                     self.errors.push("it gave its labels twice".to_owned());
                 }
                 self.labels = labels.iter().map(|label| (*label).to_owned()).collect();
-                process.ok(b"")
             }
-            ["error", ..] => {
-                self.errors.push(message.text());
-                process.ok(b"")
-            }
-            _ => process.send("unsupported", &[], b""),
+            _ => return false,
         }
+        true
     }
 }

@@ -46,7 +46,12 @@ fn of_ssh(key: &str) -> Option<String> {
 /// Returns the tag of an SSH public key, by which a stanza says that it is for it (age v1, section "ssh-ed25519"). None of any other key.
 pub(crate) fn tag(key: &str) -> Option<String> {
     let kind = key.split_whitespace().next()?;
-    Some(BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(blob(key.strip_prefix(kind)?)?).0[..4]))
+    Some(tag_of_blob(&blob(key.strip_prefix(kind)?)?))
+}
+
+/// Returns the tag of an SSH public key that is given as the bytes of its wire format.
+pub(crate) fn tag_of_blob(blob: &[u8]) -> String {
+    BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(blob).0[..4])
 }
 
 fn blob(rest: &str) -> Option<Vec<u8>> {
