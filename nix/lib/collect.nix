@@ -497,6 +497,8 @@ let
               key
               ;
             isInForm = isForm || node.isInForm;
+            # Of a configuration inside another one, NixOS gives its values alone; its options only our module has.
+            options = config.artifacts._lib.options or { };
             # What it is called where its configuration does not evaluate.
             called =
               if isForm then
@@ -514,8 +516,8 @@ let
           };
       in
       map part names
-      # A form has no further forms.
-    ) (filter (inside: inside.kind != null || !node.isInForm) insides);
+      # A form has no further forms; what is a target of its own inside it has.
+    ) (filter (inside: inside.kind != null || !node.isForm) insides);
 
   # A configuration with all that is inside it. What is left out is left out of each form.
   walk =

@@ -192,7 +192,8 @@ impl IdentityFile {
             "DSA PRIVATE KEY" | "EC PRIVATE KEY" => Err(IdentityError::Kind { name: name.to_owned() }),
             "PRIVATE KEY" => self.pkcs8(name, pem),
             "ENCRYPTED PRIVATE KEY" => {
-                Err(none("it is encrypted in the form PKCS#8; rewrite it with `ssh-keygen -p -f FILE`".to_owned()))
+                let how = "rewrite it with `ssh-keygen -p -f FILE` (of OpenSSH 9.6 or newer for Ed25519)";
+                Err(none(format!("it is encrypted in the form PKCS#8; {how}")))
             }
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(IdentityError::Public { name: name.to_owned() }),
             other => Err(none(format!("its block `{}` is not a private key", other.escape_debug()))),

@@ -106,6 +106,62 @@ fn every_instance_that_a_module_names_is_one_that_is_declared() {
     }
 }
 
+/// A machine that has a configuration of each kind in each other one in which NixOS takes it.
+fn nest() -> String {
+    let store = |artifact: &str| format!("artifacts.store.{artifact}.files.f = {{ }};");
+    let vm = |artifact: &str| {
+        let (own, of_user) = (store(artifact), store(&format!("user-{artifact}")));
+        format!("virtualisation.vmVariant = {{ {own} home-manager.users.dave = {{ {of_user} }}; }};")
+    };
+    let inner = |more: &str| format!("{{ imports = [ {BASE} ]; {} {more} }}", store("own"));
+    let (in_vm, in_db, in_micro, in_form) = (vm("deep"), inner(&vm("in-db")), inner(&vm("in-micro")), vm("in-late"));
+    let in_vm = inner(&format!("{in_vm} specialisation.s.configuration = {{ {} }};", store("s")));
+    let in_form = inner(&format!("{in_form} home-manager.users.erin = {{ {} }};", store("key")));
+    let in_boot = inner(&format!("virtualisation.vmVariant.home-manager.users.frank = {{ {} }};", store("key")));
+    let own = store("own");
+    machine(
+        "web1",
+        &format!(
+            "{BASE} {{ {own} }} {{ {} }} {{
+              virtualisation.vmVariant.containers.only.config = {in_vm};
+              virtualisation.vmVariantWithBootLoader.microvm.vms.boot.config = {in_boot};
+              specialisation.game.configuration.containers.late.config = {in_form};
+              containers.db.config = {in_db};
+              microvm.vms.micro.config = {in_micro};
+            }}",
+            vm("trial")
+        ),
+    )
+}
+
+#[test]
+fn what_is_inside_anything_is_declared_wherever_it_is() {
+    let bench = Bench::new();
+    bench.flake(&nest());
+    let evaluation = bench.evaluate();
+    assert_eq!((evaluation.failures.len(), messages(&evaluation)), (0, vec![]), "{:?}", evaluation.failures);
+    let machines = ["boot", "db", "late", "micro", "only", "web1"].map(|target| format!("per-machine/{target}/own"));
+    let of_vms = [("db", "in-db"), ("late", "in-late"), ("micro", "in-micro"), ("only", "deep"), ("web1", "trial")];
+    let of_vms = of_vms.map(|(target, artifact)| {
+        [format!("per-machine/{target}/{artifact}"), format!("per-user/dave@{target}/user-{artifact}")]
+    });
+    let others = ["per-machine/only/s", "per-user/erin@late/key", "per-user/frank@boot/key"].map(str::to_owned);
+    let expected = machines.into_iter().chain(of_vms.into_iter().flatten()).chain(others);
+    assert_eq!(instances(&evaluation.spec), expected.collect::<BTreeSet<_>>());
+    // In the VM of a container, as in that of a machine, everything is made there.
+    for (target, artifact) in [("db", "in-db"), ("late", "in-late"), ("dave@only", "user-deep")] {
+        let target = evaluation.spec.targets.iter().find(|one| one.name.as_str() == target).unwrap();
+        assert_eq!(target.artifacts[&name(artifact)].backend, Some(name("dummy")), "{}", target.name);
+    }
+    // A selector of each evaluates what has it.
+    let flake = bench.flake_ref();
+    for instance in ["per-machine/db/in-db", "per-user/dave@late/user-in-late"] {
+        let targets = flake.targets_of(instance).unwrap_or_default();
+        let targets = if targets.is_empty() { flake.targets() } else { &targets };
+        assert!(instances(&flake.evaluate(targets).unwrap().spec).contains(instance), "{instance}");
+    }
+}
+
 #[test]
 fn one_name_in_two_forms_is_one_declaration() {
     let form = |more: &str| {

@@ -22,6 +22,9 @@ in
 rec {
   inherit kind;
 
+  # For the collection of specs: of a configuration inside another one there are only values.
+  inherit options;
+
   # What the generator of an artifact reads: its directory in `$in`, its name, and the artifact of this target that it is; null for what
   # another target has, if any.
   dependencies =
