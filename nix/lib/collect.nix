@@ -145,7 +145,12 @@ let
         "group"
       ]
       ++ (if declared.secret or true then [ "path" ] else [ ])
-    ) declared;
+    ) declared
+    // without (units: units != [ ]) {
+      # A unit that has the file as a credential has read it when it started.
+      restartUnits = declared.restartUnits or [ ] ++ attrNames (declared.credentials or { });
+      reloadUnits = declared.reloadUnits or [ ];
+    };
 
   prompt = keep [
     "description"
@@ -176,7 +181,8 @@ let
       prompts = mapAttrs (_: set: plain (prompt set)) declared.prompts;
       generator = if generator == null then null else stored generator;
     }
-    // without (value: value != { }) (plain (keep [ "backendConfig" ] declared));
+    // without (value: value != { }) (plain (keep [ "backendConfig" ] declared))
+    // without (value: value != "automatic") (plain (keep [ "rotation" ] declared));
 
   artifact =
     declared: generator:

@@ -157,7 +157,7 @@ fn an_age_file_that_is_not_whole_is_not_adopted() -> Result<()> {
         fleet.run(["adopt", "a"])?.ends(1).says("cannot adopt: `secret.age`").says("a commit or a backup");
         assert_eq!(fleet.stored()?, before);
         let ran = fleet.run(["status"])?.ends(3).says("undo web1/a: restore it from a commit or a backup");
-        let ran = ran.says("new value artifacts generate --regenerate web1/a");
+        let ran = ran.says("new value artifacts rotate web1/a");
         ran.never_says("artifacts adopt");
         fleet.run(["rekey", "a"])?.ends(1).never_says("artifacts adopt");
     }
@@ -257,7 +257,7 @@ fn what_is_named_is_accepted_as_it_is_and_nothing_else() -> Result<()> {
     fleet.run(["adopt", "a"])?.says("adopted");
     fleet.of("web1")["artifacts"]["a"]["maxAge"] = json!(60);
     assert_eq!(state(&fleet, "a")?, "present");
-    fleet.run(["generate", "--regenerate", "a"])?.ends(0);
+    fleet.run(["rotate", "--yes", "a"])?.ends(0);
     assert_eq!(state(&fleet, "from")?, "stale (dependency)");
     fleet.run(["adopt", "per-machine/web1/from"])?.ends(0).says("web1/a was regenerated");
     assert_eq!(state(&fleet, "from")?, "present");
@@ -276,7 +276,7 @@ fn what_is_named_is_accepted_as_it_is_and_nothing_else() -> Result<()> {
 #[test]
 fn each_reason_is_told_with_its_cure_once() -> Result<()> {
     let mut fleet = made()?;
-    fleet.run(["status"])?.ends(0).never_says("generate --stale");
+    fleet.run(["status"])?.ends(0).never_says("rotate");
     fleet.of("web1")["artifacts"]["a"]["validation"] = json!("other");
     fleet.of("web1")["artifacts"]["other"]["validation"] = json!("other");
     edited(&fleet, &fleet.key_file("web1"), EDITED, "edited by hand")?;
@@ -284,9 +284,9 @@ fn each_reason_is_told_with_its_cure_once() -> Result<()> {
     let both = "web1/a web1/other";
     let ran = ran
         .says(&format!("2 validation, keep artifacts adopt {both}"))
-        .says(&format!("new value artifacts generate --stale {both}"))
+        .says(&format!("new value artifacts rotate {both}"))
         .never_says("artifacts rekey");
-    assert_eq!(ran.stdout.matches("generate --stale").count(), 1, "{ran}");
+    assert_eq!(ran.stdout.matches("artifacts rotate").count(), 1, "{ran}");
     let key = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = json!([key]);
     fleet.run(["status"])?.ends(3).says("1 recipients, validation, keep artifacts rekey");

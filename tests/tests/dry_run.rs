@@ -92,12 +92,12 @@ fn generate_names_who_reads_what_is_new_and_the_sizes_of_what_is_replaced() -> R
 fn a_run_tells_of_public_files_in_json_too() -> Result<()> {
     let fleet = made()?;
     fleet.generator("pair", "#!/bin/bash\nprintf hidden > $out/key\nprintf 'same\\nnew\\n' > $out/pub\n")?;
-    let ran = fleet.run(["--json", "generate", "--regenerate", "pair"])?.ends(0);
+    let ran = fleet.run(["--json", "rotate", "--yes", "pair"])?.ends(0);
     let side = |text: &str| json!({"secret": false, "size": text.len(), "text": text});
     let changed = json!({"file": "pub", "before": side("same\nold\n"), "after": side("same\nnew\n")});
     assert_eq!(files(&ran, PAIR), [changed]);
     fleet.generator("pair", "#!/bin/bash\nprintf hidden > $out/key\nprintf '\\xff' > $out/pub\n")?;
-    let ran = fleet.run(["--json", "generate", "--regenerate", "pair"])?.ends(0);
+    let ran = fleet.run(["--json", "rotate", "--yes", "pair"])?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["after"], json!({"secret": false, "size": 1, "text": null}));
     let ran = fleet.given(&["--json", "set", "pair", "pub"], "by hand")?.ends(0);
     assert_eq!(files(&ran, PAIR)[0]["after"], side("by hand"));
@@ -185,7 +185,7 @@ fn rekey_does_not_promise_what_its_backend_cannot_do() -> Result<()> {
         [host(&mut fleet), fleet.of("web1")["config"]["agenix"]["publicUserKeys"][0].as_str().unwrap().to_owned()];
     fleet.configure("web1", "one-way", json!({"recipients": readers}));
     fleet.of("web1")["artifacts"]["pair"]["backend"] = json!("one-way");
-    fleet.run(["generate", "--accept-recipients", "--regenerate", "pair"])?.ends(0);
+    fleet.run(["rotate", "--accept-recipients", "--yes", "pair"])?.ends(0);
     let key = fleet.key_file("admin");
     for words in [&["rekey", "--all", "--dry-run"] as &[&str], &["-i", key.to_str().unwrap(), "rekey", "--all"]] {
         let ran = fleet.run(words)?.ends(1).says("backend `one-way` cannot decrypt");

@@ -406,7 +406,7 @@ fn a_generator_finds_the_programs_that_the_package_names() -> Result<()> {
 fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was() -> Result<()> {
     let checkout = Checkout::new()?;
     checkout.example("wireguard", &["hub", "leaf", "admin"])?;
-    let other = checkout.command(&["generate", "--regenerate", "per-machine/hub/wireguard"])?;
+    let other = checkout.command(&["rotate", "--yes", "per-machine/hub/wireguard"])?;
     let path = |command: &Command| command.get_envs().find(|(name, _)| *name == "PATH").unwrap().1.unwrap().to_owned();
     // Nix is called again once both pairs are made. Somebody else makes one of them again just then.
     let tools = tempfile::tempdir()?;
@@ -416,7 +416,7 @@ fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was
         format!(
             "#!/bin/bash\nexport PATH='{}'\ncd '{}'\n\
              if test -e secrets/per-machine/leaf/wireguard/receipt.json && mkdir '{}/once' 2> /dev/null; then\n\
-             '{}' generate --regenerate per-machine/hub/wireguard >&2 || exit\nfi\nexec nix \"$@\"\n",
+             '{}' rotate --yes per-machine/hub/wireguard >&2 || exit\nfi\nexec nix \"$@\"\n",
             path(&other).display(),
             checkout.path().display(),
             tools.path().display(),
@@ -430,7 +430,7 @@ fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was
     let ran: Ran = generate.env("PATH", first).output()?.into();
     ran.ends(1).says("its dependency hub/wireguard changed during this run");
     let admin = checkout.key_file("admin");
-    checkout.run(&["-i", admin.to_str().unwrap(), "generate", "--stale", "--accept-reading"])?.ends(0);
+    checkout.run(&["-i", admin.to_str().unwrap(), "rotate", "--stale", "--yes", "--accept-reading"])?.ends(0);
     let private = checkout.decrypt("hub", "secrets/per-machine/hub/wireguard/private.age")?;
     assert!(checkout.decrypt("hub", "secrets/per-machine/hub/tunnel/wg0.conf.age")?.contains(private.trim()));
     Ok(())

@@ -44,7 +44,7 @@ fn a_chain_of_certificates_is_made_and_made_again_in_order() -> Result<()> {
     // In a later run: the root is read back for a new intermediate, the leaves follow.
     let old = fs::read(cert("per-machine/web1/tls"))?;
     checkout
-        .run(&["-i", admin, "--accept-reading", "generate", "--regenerate", "intermediate-ca"])?
+        .run(&["-i", admin, "--accept-reading", "rotate", "--yes", "intermediate-ca"])?
         .ends(0)
         .says("- ")
         .says("+ ");
@@ -52,7 +52,7 @@ fn a_chain_of_certificates_is_made_and_made_again_in_order() -> Result<()> {
     assert_eq!(ran.state("per-machine/web2/tls"), "stale (dependency)");
     let output = verify(&cert("shared/root-ca"), &cert("shared/intermediate-ca"), &cert("per-machine/web1/tls"))?;
     assert!(!output.status.success(), "the old leaf is not the new intermediate's");
-    checkout.run(&["-i", admin, "--accept-reading", "generate", "--stale"])?.ends(0);
+    checkout.run(&["-i", admin, "--accept-reading", "rotate", "--stale", "--yes"])?.ends(0);
     holds()?;
     assert_ne!(fs::read(cert("per-machine/web1/tls"))?, old);
     Ok(())
@@ -71,10 +71,10 @@ fn a_password_stands_in_its_place_in_a_template() -> Result<()> {
     assert!(text.contains(&format!("password = \"{}\"\n", checkout.decrypt("web1", password)?)), "{text}");
     assert!(text.starts_with("[server]\n"), "{text}");
     // Another password, in another run.
-    checkout.run(&["generate", "--regenerate", "database"])?.ends(0);
+    checkout.run(&["rotate", "--yes", "database"])?.ends(0);
     let ran = checkout.run(&["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/web1/app"), "stale (dependency)");
-    checkout.run(&["-i", admin, "--accept-reading", "generate", "--stale"])?.ends(0);
+    checkout.run(&["-i", admin, "--accept-reading", "rotate", "--stale", "--yes"])?.ends(0);
     let text = checkout.decrypt("web1", file)?;
     assert!(text.contains(&format!("password = \"{}\"\n", checkout.decrypt("web1", password)?)), "{text}");
     // Another template.
@@ -121,10 +121,10 @@ fn a_secret_of_one_machine_feeds_what_all_share_and_reaches_no_other() -> Result
     assert_eq!(deployed("peer2")?.trim(), r#"["join/token","network/key"]"#);
 
     // A new secret makes stale what was made of it.
-    checkout.run(&["generate", "--regenerate", "controller/identity"])?.ends(0);
+    checkout.run(&["rotate", "--yes", "controller/identity"])?.ends(0);
     let ran = checkout.run(&["--json", "status"])?.ends(3);
     assert_eq!(ran.state("shared/network"), "stale (dependency)");
-    checkout.run(&["-i", admin, "generate", "--stale"])?.ends(0).never_says("wants to read");
+    checkout.run(&["-i", admin, "rotate", "--stale", "--yes"])?.ends(0).never_says("wants to read");
     assert_ne!(name()?, first);
     let receipt: serde_json::Value = serde_json::from_slice(&fs::read(stored("shared/network/receipt.json"))?)?;
     assert!(receipt["dependencies"]["per-machine/controller/identity"].is_string(), "{receipt}");

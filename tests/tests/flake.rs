@@ -117,7 +117,7 @@ fn a_user_that_does_not_evaluate_stops_no_machine_and_loses_nothing() -> Result<
     ran.says("home-manager alice@web1")
         .says("evaluating nixosConfigurations.web1, its user alice")
         .says("'none' missing");
-    checkout.run(&["generate", "--regenerate", "own"])?.ends(1).says("regenerated web1/own");
+    checkout.run(&["rotate", "--yes", "own"])?.ends(1).says("regenerated web1/own");
     checkout.run(&["prune", "--yes"])?.never_says("removed");
     let after = stored(&checkout.path())?;
     let alices = "per-user/alice@web1/ssh/f.age";
@@ -146,7 +146,7 @@ fn a_target_that_does_not_evaluate_loses_neither_its_slices_nor_what_it_reads() 
     checkout.run(&["-i", key, "rekey", "--all", "shared/"])?.ends(1).says(cannot);
     checkout.run(&["rekey", "--all", "--dry-run", "shared/"])?.ends(1).says(cannot).never_says("would be");
     checkout.run(&["-i", key, "--accept-recipients", "rekey", "shared/common"])?.ends(1).says("this one is broken");
-    checkout.run(&["generate", "--regenerate", "common"])?.ends(1).says(cannot);
+    checkout.run(&["rotate", "--yes", "common"])?.ends(1).says(cannot);
     let mut set = checkout.command(&["--accept-recipients", "set", "shared/common", "f"])?;
     fs::write(checkout.home().join("value"), "by hand")?;
     let set = set.stdin(fs::File::open(checkout.home().join("value"))?).output()?;

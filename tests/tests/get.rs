@@ -449,12 +449,12 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
 
     // What it does when it is asked to read is stored with the entry.
     fleet.configure("web1", "hostile", config("open-shipped", &theirs));
-    fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
+    fleet.run(["rotate", "--yes", "a2"])?.ends(0);
     fleet.run(get)?.ends(1).says("it tried to decrypt a file that was not encrypted for this artifact");
     // Planted into the entry by somebody else, it is not even called.
     let own = fleet.path().join("secrets/per-machine/web1/a2/secret.age");
     fleet.configure("web1", "hostile", config("", ""));
-    fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
+    fleet.run(["rotate", "--yes", "a2"])?.ends(0);
     let mine = fs::read(&own)?;
     fs::write(&own, &theirs)?;
     fleet.run(get)?.ends(1).says("`secret.age` was modified outside artifacts").never_says("artifacts adopt");
@@ -464,7 +464,7 @@ fn a_hostile_backend_opens_nothing_that_is_anothers() -> Result<()> {
     let slice = own.parent().unwrap();
     let earlier = fs::read(&own)?;
     fleet.configure("web1", "hostile", config("open-shipped", &String::from_utf8(earlier)?));
-    fleet.run(["generate", "--regenerate", "a2"])?.ends(0);
+    fleet.run(["rotate", "--yes", "a2"])?.ends(0);
     fleet.run(get)?.ends(1).says("it tried to decrypt a file that was not encrypted for this artifact");
     // And without a receipt nothing is.
     fs::remove_file(slice.join("receipt.json"))?;

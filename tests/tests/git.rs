@@ -153,11 +153,7 @@ fn what_is_ignored_is_told_with_what_stages_it_alone() -> Result<()> {
     fleet.run(["status"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "secrets"]);
     // What git tracks already is staged without a word.
-    fleet
-        .run(["generate", "--accept-recipients", "--regenerate", "own"])?
-        .ends(0)
-        .never_says("warning")
-        .never_says("ignores");
+    fleet.run(["rotate", "--accept-recipients", "--yes", "own"])?.ends(0).never_says("warning").never_says("ignores");
     assert!(is_staged(&fleet, ENTRY));
     assert!(!git(fleet.path(), &["ls-files"]).contains(".artifacts"));
     Ok(())
@@ -173,7 +169,7 @@ fn what_a_push_brings_into_the_trash_is_an_error() -> Result<()> {
     git(fleet.path(), &["add", "--force", planted]);
     let hint = "git rm -r --cached -- secrets/.artifacts";
     fleet.run(["status"])?.ends(1).says(planted).says(hint);
-    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(1).says(hint);
+    fleet.run(["rotate", "--accept-recipients", "--yes", "own"])?.ends(1).says(hint);
     let json = fleet.run(["--json", "status"])?.ends(1).json();
     assert!(json["errors"][0]["message"].as_str().unwrap().contains(planted), "{json}");
     follow(fleet.path(), hint);
@@ -187,10 +183,10 @@ fn a_merge_conflict_is_never_settled_by_a_new_value() -> Result<()> {
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "base"]);
     git(fleet.path(), &["checkout", "-q", "-b", "theirs"]);
-    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(0);
+    fleet.run(["rotate", "--accept-recipients", "--yes", "own"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "theirs"]);
     git(fleet.path(), &["checkout", "-q", "-"]);
-    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(0);
+    fleet.run(["rotate", "--accept-recipients", "--yes", "own"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "ours"]);
     let merged = Command::new("git").args(["merge", "-q", "theirs"]).current_dir(fleet.path()).output()?;
     assert!(!merged.status.success());
@@ -199,12 +195,12 @@ fn a_merge_conflict_is_never_settled_by_a_new_value() -> Result<()> {
     let theirs = format!("git checkout --theirs -- {ENTRY}");
     fleet.run(["status"])?.ends(3).says(&ours).says(&theirs);
     for command in
-        [&["generate", "--stale"][..], &["generate", "--accept-recipients", "--regenerate", "own"], &["rekey", "--all"]]
+        [&["rotate", "--stale", "--yes"][..], &["rotate", "--accept-recipients", "--yes", "own"], &["rekey", "--all"]]
     {
         let ran = fleet.run(command)?;
         assert_eq!(fleet.stored()?, before, "{ran}");
     }
-    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(1).says(&ours).says(&theirs);
+    fleet.run(["rotate", "--accept-recipients", "--yes", "own"])?.ends(1).says(&ours).says(&theirs);
     assert!(!git(fleet.path(), &["ls-files", "--unmerged"]).is_empty(), "git still knows of it");
     follow(fleet.path(), &theirs);
     git(fleet.path(), &["add", ENTRY]);
@@ -334,7 +330,7 @@ fn a_split_index_is_usable_after_a_run() -> Result<()> {
 fn what_a_run_replaces_is_recorded_outside_of_the_checkout() -> Result<()> {
     let fleet = fleet()?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
-    fleet.run(["generate", "--accept-recipients", "--regenerate", "own"])?.ends(0);
+    fleet.run(["rotate", "--accept-recipients", "--yes", "own"])?.ends(0);
     let names = |dir: &Path| -> Result<Vec<String>> {
         let names = fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name().into_string().unwrap()));
         names.collect()
@@ -385,7 +381,7 @@ fn root_is_warned_in_a_checkout_of_somebody_else() -> Result<()> {
     owner(65534)?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0).says("artifacts runs as root in a checkout of user 65534");
     owner(0)?;
-    fleet.run(["generate", "--regenerate", "own"])?.ends(0).never_says("warning");
+    fleet.run(["rotate", "--yes", "own"])?.ends(0).never_says("warning");
     assert!(is_staged(&fleet, ENTRY));
     Ok(())
 }

@@ -262,7 +262,9 @@ fn follow(fleet: &Fleet, hint: &Value) -> Result<bool> {
         Some((program, rest)) if program == "artifacts" => {
             let key = fleet.key_file("web1").to_str().unwrap().to_owned();
             let own = ["-i".to_owned(), key, "--accept-recipients".to_owned()];
-            fleet.command(own.into_iter().chain(rest.iter().cloned()))?
+            // It always asks.
+            let yes = rest.first().is_some_and(|command| command == "rotate").then(|| "--yes".to_owned());
+            fleet.command(own.into_iter().chain(rest.iter().cloned()).chain(yes))?
         }
         Some((program, rest)) => {
             let mut command = Command::new(program);
@@ -358,7 +360,7 @@ fn what_another_program_stored_is_kept_by_what_every_command_says() -> Result<()
         ensure!(age.wait()?.success(), "age");
         for command in [&["status"][..], &["adopt", "a"], &["get", "a", "f"], &["generate", "--stale"]] {
             let ran = fleet.run(command)?.says("mv -- ");
-            assert!(!format!("{ran}").contains("--regenerate"), "{ran}");
+            assert!(!format!("{ran}").contains("artifacts rotate"), "{ran}");
         }
         for _ in 0..3 {
             let (_, hints) = status(&fleet)?;

@@ -146,8 +146,7 @@ fn chain() -> Result<Fleet> {
 fn what_was_made_from_something_that_is_made_again_is_stale_in_this_run_and_the_next() -> Result<()> {
     let fleet = chain()?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
-    let ran =
-        fleet.run(["--json", "--accept-reading", "generate", "--regenerate", "per-machine/web1/leaf", "shared/ca"])?;
+    let ran = fleet.run(["--json", "--accept-reading", "rotate", "--yes", "per-machine/web1/leaf", "shared/ca"])?;
     let ran = ran.ends(0);
     assert_eq!(ran.state("per-machine/web1/leaf"), "present");
     let ran = fleet.run(["--json", "status"])?.ends(3);
@@ -176,7 +175,7 @@ fn stale_ones_are_made_again_in_order_down_the_chain() -> Result<()> {
     fs::remove_dir_all(fleet.path().join("secrets/shared/ca"))?;
     let dry = fleet.run(["generate", "--stale", "--dry-run"])?.ends(3);
     assert_eq!(dry.stdout.matches("would regenerate  ").count(), 3, "{dry}");
-    let ran = fleet.run(["-v", "generate", "--stale", "--accept-reading"])?.ends(0);
+    let ran = fleet.run(["-v", "generate", "--stale", "--yes", "--accept-reading"])?.ends(0);
     let at = |text: &str| ran.stderr.find(text).unwrap_or_else(|| panic!("no {text} in {ran}"));
     assert!(at("generated shared/ca") < at("generated web1/leaf"));
     assert!(at("generated web1/leaf") < at("generated web1/bundle"));
@@ -404,10 +403,10 @@ fn what_an_earlier_run_stored_is_read_back_for_what_depends_on_it() -> Result<()
     assert!(leaf.starts_with(&ca));
     // The generation of what was read is in the receipt.
     fleet.run(["status"])?.ends(0);
-    fleet.run(["generate", "--regenerate", "shared/ca"])?.ends(0);
+    fleet.run(["rotate", "--yes", "shared/ca"])?.ends(0);
     let ran = fleet.run(["--json", "status"])?.ends(3);
     assert_eq!(ran.state("per-machine/web2/leaf"), "stale (dependency)");
-    fleet.run(["-i", key, "generate", "--stale"])?.ends(0);
+    fleet.run(["-i", key, "rotate", "--stale", "--yes"])?.ends(0);
     fleet.run(["status"])?.ends(0);
     Ok(())
 }
@@ -512,7 +511,7 @@ fn what_was_changed_by_hand_is_not_given_up_without_a_word() -> Result<()> {
 }
 
 #[test]
-fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -> Result<()> {
+fn secrets_are_replaced_after_a_yes_alone_whether_all_are_meant_or_one_is_named() -> Result<()> {
     let fleet = chain()?;
     fleet.run(["generate", "--accept-recipients", "--regenerate"])?.ends(0).says("4 generated");
     let before = fleet.stored()?;
@@ -521,8 +520,8 @@ fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -
     assert_eq!(json.state("shared/ca"), "present");
     fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0);
     let asked = "Replace 4 values?";
-    let mut desk = Desk::start(&fleet.command(["generate", "--regenerate"])?)?;
-    desk.sees("4 stored artifacts")?.sees(asked)?.types("n\n")?;
+    let mut desk = Desk::start(&fleet.command(["rotate"])?)?;
+    desk.sees("new value  shared/ca")?.sees("old values stay in the trash")?.sees(asked)?.types("n\n")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(1), "{shown}");
     assert!(shown.contains("nothing changed: 4 values were not replaced"), "{shown}");
@@ -531,7 +530,13 @@ fn all_secrets_are_replaced_after_a_yes_and_those_that_are_named_without_one() -
     desk.sees(asked)?.types("y\n")?.sees("4 regenerated")?;
     assert_eq!(desk.ends()?.0, Some(0));
     fleet.run(["generate", "--regenerate", "--yes", "--accept-reading"])?.ends(0).says("4 regenerated");
-    fleet.run(["generate", "--regenerate", "ca"])?.ends(0).says("1 regenerated");
-    assert!(fleet.stored()?.iter().all(|(name, bytes)| before[name] != *bytes));
+    let before = fleet.stored()?;
+    for command in [&["rotate", "ca"][..], &["rotate", "--stale", "ca"], &["generate", "--regenerate", "ca"]] {
+        let is_stale = command.contains(&"--stale");
+        let ran = fleet.run(command)?.ends(if is_stale { 0 } else { 1 });
+        assert_eq!(fleet.stored()?, before, "{ran}");
+    }
+    fleet.run(["rotate", "--yes", "ca"])?.ends(0).says("1 regenerated");
+    assert!(fleet.stored()? != before);
     Ok(())
 }

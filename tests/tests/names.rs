@@ -70,7 +70,7 @@ fn what_is_ambiguous_shows_both_forms_and_replaces_nothing() -> Result<()> {
     for command in [
         &["status"][..],
         &["generate"],
-        &["generate", "--regenerate"],
+        &["rotate", "--yes"],
         &["rekey"],
         &["adopt"],
         &["graph"],
@@ -85,7 +85,7 @@ fn what_is_ambiguous_shows_both_forms_and_replaces_nothing() -> Result<()> {
     // A machine's and a user's name means both where nothing is replaced.
     fleet.run(["status", "bob/ssh"])?.ends(0).says("2 ");
     let forms = "pass `per-machine/bob/ssh` for the machine's artifact, or `per-user/bob/ssh` for the user's artifact";
-    fleet.run(["generate", "--regenerate", "bob/ssh"])?.ends(1).says(forms);
+    fleet.run(["rotate", "--yes", "bob/ssh"])?.ends(1).says(forms);
     fleet.run(["generate", "--stale", "bob/ssh"])?.ends(1).says(forms);
     fleet.given(&["set", "bob/ssh"], b"other")?.ends(1).says(forms);
     fleet.run(["get", "bob/ssh"])?.ends(1).says("matches 2 instances");

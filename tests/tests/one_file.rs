@@ -46,7 +46,7 @@ fn a_file_is_set_without_a_key_and_its_neighbour_stays_byte_for_byte() -> Result
     let ran = fleet.given(&["set", "pair", "one"], b"second\0of one\n")?.ends(0).never_says("second");
     let ran =
         ran.says("set web1/pair one, 2 recipients").says("now stale web1/from dependency: web1/pair was regenerated");
-    ran.says("keep artifacts adopt web1/from").says("new value artifacts generate --stale web1/from");
+    ran.says("keep artifacts adopt web1/from").says("new value artifacts rotate web1/from");
     assert_eq!(fleet.decrypt("web1", ONE)?, b"second\0of one\n");
     let after = fleet.stored()?;
     assert_eq!(after["per-machine/web1/pair/two.age"], before["per-machine/web1/pair/two.age"]);
@@ -140,7 +140,7 @@ fn what_was_secret_becomes_public_after_a_yes_only() -> Result<()> {
     let mut fleet = made()?;
     fleet.of("web1")["artifacts"]["pair"]["files"]["two"] = json!({"secret": false});
     let before = fleet.stored()?;
-    for arguments in [&["set", "pair", "two"][..], &["generate", "--regenerate", "pair"]] {
+    for arguments in [&["set", "pair", "two"][..], &["rotate", "--yes", "pair"]] {
         let ran = fleet.given(arguments, b"typed")?.ends(1).says("+ everyone (public file)");
         ran.says("--accept-recipients").never_says("typed");
     }
@@ -158,7 +158,7 @@ fn what_was_secret_becomes_public_after_a_yes_only() -> Result<()> {
 fn what_is_given_whole_counts_as_made_from_what_lies_there() -> Result<()> {
     let fleet = made()?;
     let from = "per-machine/web1/from";
-    fleet.run(["generate", "--regenerate", "pair"])?.ends(0);
+    fleet.run(["rotate", "--yes", "pair"])?.ends(0);
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(from), "stale (dependency)");
     fleet.given(&["set", "from", "secret"], b"by hand")?.ends(0);
     assert_eq!(fleet.run(["--json", "status"])?.ends(0).state(from), "present");
@@ -168,7 +168,7 @@ fn what_is_given_whole_counts_as_made_from_what_lies_there() -> Result<()> {
     fs::remove_dir_all(fleet.path().join("secrets").join(from))?;
     fleet.given(&["set", "from", "secret"], b"imported")?.ends(0);
     assert_eq!(fleet.run(["--json", "status"])?.ends(0).state(from), "present");
-    fleet.run(["generate", "--regenerate", "pair"])?.ends(0);
+    fleet.run(["rotate", "--yes", "pair"])?.ends(0);
     assert_eq!(fleet.run(["--json", "status"])?.ends(3).state(from), "stale (dependency)");
     Ok(())
 }

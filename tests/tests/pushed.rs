@@ -98,13 +98,16 @@ fn what_was_agreed_to_is_remembered_until_anything_about_it_changes() -> Result<
     let mut fleet = fleet()?;
     let admin = admin(&fleet);
     fleet.of("web1")["artifacts"]["x"] = thief(&fleet, true, "attic")?;
-    let again = ["--regenerate", "x"];
+    let again = ["--regenerate", "--yes", "x"];
     fleet.run(generate(&admin, &["--accept-reading"]))?.ends(0);
     fleet.run(generate(&admin, &again))?.ends(0).never_says("wants to read");
     let x = fleet.of("web1")["artifacts"]["x"].clone();
     let asks = |fleet: &Fleet| -> Result<()> {
         let before = fleet.stored()?;
-        fleet.run(generate(&admin, &["--regenerate", "x", "--accept-recipients"]))?.ends(1).says("--accept-reading");
+        fleet
+            .run(generate(&admin, &["--regenerate", "--yes", "x", "--accept-recipients"]))?
+            .ends(1)
+            .says("--accept-reading");
         assert_eq!(fleet.stored()?, before);
         Ok(())
     };
@@ -126,7 +129,10 @@ fn what_was_agreed_to_is_remembered_until_anything_about_it_changes() -> Result<
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(evil);
     asks(&fleet)?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"] = keys;
-    fleet.run(generate(&admin, &["--regenerate", "x", "--accept-recipients"]))?.ends(0).never_says("wants to read");
+    fleet
+        .run(generate(&admin, &["--regenerate", "--yes", "x", "--accept-recipients"]))?
+        .ends(0)
+        .never_says("wants to read");
     fleet.generator("steal", "#!/bin/bash\ncat $in/attic/* | rev > $out/x\n")?;
     asks(&fleet)?;
     Ok(())
@@ -152,7 +158,7 @@ fn the_admin_is_asked_in_words_at_a_terminal() -> Result<()> {
     assert!(!shown.contains("--accept-reading") && !slice(&fleet, "per-machine/web1/x").exists(), "{shown}");
     let (status, shown) = ask("y\n")?;
     assert_eq!(status, Some(0), "{shown}");
-    fleet.run(generate(&admin, &["--regenerate", "x"]))?.ends(0).never_says("wants to read");
+    fleet.run(generate(&admin, &["--regenerate", "--yes", "x"]))?.ends(0).never_says("wants to read");
     Ok(())
 }
 
@@ -362,7 +368,7 @@ fn a_copy_is_known_when_its_origin_is_gone_or_has_forgotten_it() -> Result<()> {
     get(&fleet)?.ends(1).says("web1/attic");
     fs::write(&path, &told)?;
     // It was regenerated, and the old one is in the trash.
-    fleet.run(["generate", "--regenerate", "per-machine/web1/attic"])?.ends(0);
+    fleet.run(["rotate", "--yes", "per-machine/web1/attic"])?.ends(0);
     fs::remove_dir_all(&memory)?;
     get(&fleet)?.ends(1).says("web1/attic");
     // Nothing but the memory is left.

@@ -209,10 +209,10 @@ fn made_from_another() -> Result<String> {
     told.stand_in(&admin, "age1alice");
     checkout.run(&["generate", "--accept-recipients"])?.ends(0);
     checkout.flake(&outputs("second"))?;
-    run_in(&mut told, &checkout, "generate --regenerate ca", &[], 0)?;
+    run_in(&mut told, &checkout, "rotate ca", YES, 0)?;
     run_in(&mut told, &checkout, "status", &[], 3)?;
     told.ends();
-    run_in(&mut told, &checkout, "generate --stale", YES, 0)?;
+    run_in(&mut told, &checkout, "rotate --stale", &[YES, YES].concat(), 0)?;
     Ok(without_hashes(told.text()))
 }
 

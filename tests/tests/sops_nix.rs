@@ -127,7 +127,7 @@ fn a_moved_artifact_leaves_nothing_of_the_old_backend() -> Result<()> {
         fleet.of("web1")["artifacts"]["a"]["backend"] = json!(backend);
         assert_eq!(fleet.run(["--json", "status"])?.ends(3).state("per-machine/web1/a"), "stale (backend)");
         fleet.run(["generate", "--stale"])?.ends(3);
-        fleet.run(["generate", "--accept-recipients", "--regenerate", "a"])?.ends(0);
+        fleet.run(["rotate", "--accept-recipients", "--yes", "a"])?.ends(0);
         let names: Vec<String> = fleet.stored()?.into_keys().collect();
         let expected = [format!("empty.{ending}"), "receipt.json".to_owned(), format!("secret.{ending}")];
         assert_eq!(names, expected.map(|name| format!("per-machine/web1/a/{name}")));

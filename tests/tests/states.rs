@@ -194,7 +194,7 @@ fn what_another_storage_has_is_not_absent() -> Result<()> {
     }
     fleet.run(with_key(&fleet, &["get", "a", "f"]))?.ends(1).says("stored in `secrets` by agenix");
     // Only whoever names it gives it up, and then it has one entry again.
-    fleet.run(["--accept-recipients", "generate", "--regenerate", "a"])?.ends(0).says("moved to the trash");
+    fleet.run(["--accept-recipients", "rotate", "--yes", "a"])?.ends(0).says("moved to the trash");
     assert!(fleet.stored()?.is_empty());
     assert_eq!(state(&fleet, A)?, "present");
     // A backend that is no longer declared at all had its storage, too.
@@ -274,7 +274,7 @@ fn what_lies_below_another_root_is_left_alone() -> Result<()> {
     fleet.run(["generate", "--no-input", "--accept-recipients"])?.ends(3).says("1 stale");
     fleet.run(["status"])?.ends(3).says("stored in `sub/secrets`");
     let note = "the entry in `sub/secrets` is left unchanged";
-    fleet.run(["generate", "--regenerate", "--accept-recipients", "a"])?.ends(0).says(note);
+    fleet.run(["rotate", "--yes", "--accept-recipients", "a"])?.ends(0).says(note);
     assert_eq!(fs::read(other.join("f.age"))?, before);
     assert_eq!(state(&fleet, A)?, "present");
     Ok(())
@@ -351,10 +351,10 @@ fn generate_stale_replaces_only_what_is_outdated() -> Result<()> {
     fleet.of("web1")["artifacts"]["a"]["validation"] = json!(1);
     fleet.run(["--accept-recipients", "generate"])?.ends(3);
     assert_eq!(fleet.stored()?, before);
-    fleet.run(["--accept-recipients", "generate", "--stale"])?.ends(0).says("regenerated");
+    fleet.run(["--accept-recipients", "rotate", "--stale", "--yes"])?.ends(0).says("regenerated");
     // What is damaged is given up by whoever names it.
     damage(&mut fleet);
-    fleet.run(["--accept-recipients", "generate", "--regenerate", "a"])?.ends(0);
+    fleet.run(["--accept-recipients", "rotate", "--yes", "a"])?.ends(0);
     assert_eq!(state(&fleet, A)?, "present");
     Ok(())
 }

@@ -87,6 +87,8 @@ fn the_help_of_every_command() -> Result<()> {
         "activate",
         "audit",
         "prune",
+        "restore",
+        "rotate",
         "graph",
         "backend",
         "backend annotate",
@@ -115,7 +117,7 @@ fn the_first_day() -> Result<()> {
         "generate --answers /fleet/answers.toml",
         "status",
         "generate",
-        "generate --regenerate --dry-run ca",
+        "rotate --dry-run ca",
         "get attic env",
         "--json get attic env",
         "--json status per-machine/web1/",
@@ -138,21 +140,20 @@ fn the_life_of_a_secret() -> Result<()> {
     story.run("set --dry-run attic env")?;
     story.given("set attic env", b"TOKEN=by hand")?;
     story.runs(&["set --dry-run ca cert", "--json set --dry-run ca cert"])?;
+    story.runs(&["get attic env", "edit attic env", "edit --dry-run attic env", "rotate --yes ca", "status"])?;
     story.runs(&[
-        "get attic env",
-        "edit attic env",
-        "edit --dry-run attic env",
-        "generate --regenerate ca",
-        "status",
+        "rotate --stale --dry-run",
+        "rotate --stale",
+        "rotate --stale --yes",
+        "rotate --stale --yes --accept-reading",
     ])?;
-    story.runs(&["generate --stale --dry-run", "generate --stale", "generate --stale --accept-reading"])?;
     let second = story.fleet.new_key("second")?;
     story.transcript.stand_in(&second, "age1second");
     story.fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
     story.transcript.tell("web1 gets a second admin");
     story.runs(&[
         "status",
-        "generate --stale --dry-run per-machine/web1/",
+        "rotate --stale --dry-run per-machine/web1/",
         "rekey --dry-run",
         "rekey",
         "run",

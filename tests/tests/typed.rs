@@ -195,10 +195,10 @@ fn a_new_value_is_typed_and_never_made_up() -> Result<()> {
     let checkout = checkout("agenix")?;
     answered(&checkout, ANSWERS)?.ends(0);
     let before = stored(&checkout.path())?;
-    checkout.run(&["generate", "--regenerate", "--no-input", "smtp"])?.ends(1).says("no answer for prompt `password`");
+    checkout.run(&["rotate", "--yes", "--no-input", "smtp"])?.ends(1).says("no answer for prompt `password`");
     assert_eq!(stored(&checkout.path())?, before);
     let file = answers(&checkout, "[\"web1/smtp\"]\npassword = \"another\"\n")?;
-    checkout.run(&["generate", "--regenerate", "--answers", file.to_str().unwrap(), "smtp"])?.ends(0);
+    checkout.run(&["rotate", "--yes", "--answers", file.to_str().unwrap(), "smtp"])?.ends(0);
     assert_eq!(value(&checkout, "smtp", "password")?, "another");
     assert_eq!(value(&checkout, "mail", "password")?, "s3cret of mail ");
     Ok(())

@@ -211,7 +211,7 @@ fn every_command_ends_by_itself_and_tells_by_its_status() -> Result<()> {
     // A question that only a person may answer is an error that names the way around it.
     let second = fleet.new_key("second")?;
     fleet.of("web1")["config"]["agenix"]["publicUserKeys"].as_array_mut().unwrap().push(json!(second));
-    for command in [&["rekey"][..], &["generate", "--regenerate", "made"], &["edit", "made", "secret"]] {
+    for command in [&["rekey"][..], &["rotate", "--yes", "made"], &["edit", "made", "secret"]] {
         let ran = run(&fleet, command)?;
         assert_eq!(ran.status, Some(1), "{ran}");
         assert!(ran.stderr.contains("--accept-recipients") || command[0] == "edit", "{ran}");

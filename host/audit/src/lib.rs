@@ -30,7 +30,7 @@ pub use error::Error;
 pub use head::{Head, head_path};
 pub use line::{Line, LineLink, Skipped, line_schema};
 pub use log::{AuditLog, SyncMode};
-pub use moment::parse as parse_moment;
+pub use moment::{length as parse_length, parse as parse_moment};
 pub use read::{Filter, LogContents, Record, read};
 pub use record::{CallOutcome, Decryption, FileAccess, HostCall, Observed, PluginProgram, WorkerReport, is_denial};
 pub use record_kind::{ConsentRecord, ConsentSubject, RecordKind, RunRecord, User};

@@ -23,11 +23,19 @@ pub fn parse(text: &str, now: SystemTime) -> Result<SystemTime, String> {
     }
     let date = || humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).ok();
     let time = || humantime::parse_rfc3339_weak(text).ok();
-    let ago = || Some(now.checked_sub(humantime::parse_duration(text).ok()?).unwrap_or(UNIX_EPOCH));
+    let ago = || Some(now.checked_sub(length(text).ok()?).unwrap_or(UNIX_EPOCH));
     date().or_else(time).or_else(|| with_offset(text)).or_else(ago).ok_or_else(|| {
         "expected a time as 2026-01-31T12:00:00Z, a date as 2026-01-31, `today`, `yesterday`, or how long ago, as `3d` or `12h`"
             .to_owned()
     })
+}
+
+/// Reads how long something is: `30d`, `12h`, `1h 30m`.
+///
+/// # Errors
+/// When it is none of these.
+pub fn length(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text.trim()).map_err(|_| "expected a duration as `30d` or `12h`".to_owned())
 }
 
 /// RFC 3339 with an offset from UTC.

@@ -23,6 +23,7 @@ mod evaluator;
 mod exit;
 mod explained_backend;
 mod generated_key;
+mod generating;
 mod given_files;
 mod given_value;
 mod global;

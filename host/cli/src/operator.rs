@@ -9,7 +9,7 @@ use artifacts_flow::{
 };
 use artifacts_plan::Instance;
 use artifacts_prompt::{AnswerFault, AnswersFile};
-use artifacts_report::{Failure, RecipientChange, RecipientNames};
+use artifacts_report::{Exposure, Failure, RecipientChange, RecipientNames};
 use artifacts_text::{Explain, agreeing, counted, shell_word};
 
 use crate::audit_log::TERMINAL;
@@ -149,12 +149,18 @@ impl Operator for TerminalOperator {
             {
                 Ok(Answer::Yes { by: "--yes" })
             }
-            Question::Replace(count) => {
-                let what = counted(*count, "stored artifact");
-                self.console.message(&format!("This replaces the values of {what}"));
-                self.ask(&format!("Replace {}?", counted(*count, "value")))
+            Question::Replace(values) => {
+                self.console.painted(&artifacts_report::replaced_values(values, &self.console.on_stderr()));
+                self.console.message("old values stay in the trash for 30 days");
+                self.ask(&format!("Replace {}?", counted(values.len(), "value")))
             }
             Question::NewValues(former) => self.new_values(former),
+            // Nothing is preselected, by no flag either.
+            Question::ReplaceReadable(_) if self.flags.yes => Ok(Answer::NoOne),
+            Question::ReplaceReadable(value) => {
+                self.console.painted(&Exposure::page_of(value, &self.console.on_stderr()));
+                self.ask(&format!("Replace {}?", self.console.name(&value.name)))
+            }
             Question::Trash(rows) => {
                 self.console.trashed(rows);
                 let (count, entries) = (rows.len(), agreeing(rows.len(), "entry", "entries"));
@@ -264,6 +270,11 @@ impl Operator for TerminalOperator {
                     if !pages.is_empty() {
                         console.gap();
                     }
+                }
+            }
+            RunEvent::Exposure(exposure) => {
+                if self.can_ask() && !self.flags.yes {
+                    console.painted(&exposure.page(&console.on_stderr()));
                 }
             }
             RunEvent::NothingOrphaned => {

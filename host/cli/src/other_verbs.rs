@@ -27,7 +27,7 @@ fn ours(verb: &str) -> Option<Ours> {
         "rm" | "remove" | "delete" => Ours::Remove,
         "init" | "add" | "new" => Ours::Declare,
         "mv" => Ours::Command("rename", " OLD NEW"),
-        "rotate" | "regenerate" => Ours::Command("generate --regenerate", " SELECTOR"),
+        "regenerate" | "renew" => Ours::Command("rotate", " SELECTOR"),
         "undo" | "undelete" | "trash" => Ours::Command("restore", ""),
         "import" => Ours::Advice(
             "`artifacts set INSTANCE FILE < VALUE` stores a value; for files that are encrypted already, move them to the \
@@ -142,7 +142,7 @@ mod tests {
     fn none_of_them_is_a_command_of_ours_and_each_answer_names_some() {
         let root = Cli::command();
         let verbs = "decrypt view show cat encrypt insert updatekeys update-masterkeys fix ls ui exec-env exec-file rm remove \
-                     delete init add new mv rotate regenerate undo undelete trash import doctor";
+                     delete init add new mv regenerate renew undo undelete trash import doctor";
         for verb in verbs.split_whitespace() {
             assert!(root.find_subcommand(verb).is_none(), "{verb}");
             let answer = answer(verb, &["artifacts".into(), verb.into()]).unwrap();
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_yet_is_answered_with_what_does_it_today() {
-        assert_eq!(hint(&["rotate", "web1/attic"]), "`artifacts generate --regenerate web1/attic`");
+        assert_eq!(hint(&["regenerate", "web1/attic"]), "`artifacts rotate web1/attic`");
         assert_eq!(hint(&["mv", "web1", "web2"]), "`artifacts rename web1 web2`");
     }
 }

@@ -108,7 +108,10 @@ impl<'a> CommandLine<'a> {
         let known = self.command.get_arguments().chain(self.root.get_arguments().filter(|one| one.is_global_set()));
         let known = known.filter(|one| !one.is_hide_set()).filter_map(Arg::get_long);
         let name = word.trim_start_matches('-');
-        let has_it = |command: &&Command| command.get_arguments().any(|one| one.get_long() == Some(name));
+        let has_it = |command: &&Command| {
+            let mut shown = command.get_arguments().filter(|one| !one.is_hide_set());
+            shown.any(|one| one.get_long() == Some(name))
+        };
         let hint = if let Some(meant) = meant(name, known) {
             format!("did you mean `--{meant}`?")
         } else if let Some(other) = self.root.get_subcommands().filter(|one| !one.is_hide_set()).find(has_it) {
@@ -241,7 +244,7 @@ mod tests {
             ("artifacts status --flak x", "status: unknown option `--flak` | did you mean `--flake`?"),
             (
                 "artifacts rekey --stale",
-                "rekey: unknown option `--stale` | `--stale` is an option of `artifacts generate`",
+                "rekey: unknown option `--stale` | `--stale` is an option of `artifacts rotate`",
             ),
             ("artifacts rekey -q", "rekey: unknown option `-q` | `artifacts rekey --help` lists its options"),
             ("artifacts get a b c", "get: unexpected argument `c` | artifacts get INSTANCE [FILE] [OPTIONS]"),

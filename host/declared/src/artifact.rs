@@ -40,6 +40,7 @@ impl Artifact {
             dependencies,
             validation,
             max_age,
+            rotation,
             timeout,
             network,
             // Which one it is is compared among the targets of one system: by who resolves them.
@@ -53,6 +54,7 @@ impl Artifact {
             .or_else(|| differs("dependencies", &dependencies.of_shared(), &other.dependencies.of_shared(), words))
             .or_else(|| differs("validation", validation, &other.validation, ToString::to_string))
             .or_else(|| differs("maxAge", max_age.as_ref(), other.max_age.as_ref(), optional))
+            .or_else(|| differs("rotation", rotation, &other.rotation, word))
             .or_else(|| differs("timeout", timeout.as_ref(), other.timeout.as_ref(), optional))
             .or_else(|| differs("network", network, &other.network, ToString::to_string))
             .or_else(|| differs("description", description.as_ref(), other.description.as_ref(), quoted));
@@ -83,7 +85,16 @@ impl<'a> Files<'a> {
     fn new(files: &'a BTreeMap<Name, DeclaredFile>) -> Self {
         let mut sorted = Self::default();
         for (name, file) in files {
-            let DeclaredFile { secret, deploy: _, path: _, mode: _, owner: _, group: _ } = file;
+            let DeclaredFile {
+                secret,
+                deploy: _,
+                path: _,
+                mode: _,
+                owner: _,
+                group: _,
+                restart_units: _,
+                reload_units: _,
+            } = file;
             sorted.all.insert(name);
             sorted.secret.extend(secret.then_some(name));
         }

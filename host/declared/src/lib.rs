@@ -29,6 +29,6 @@ pub use recipient_name::{RecipientName, RecipientNameError};
 pub use recipients::Recipients;
 pub use schema::schema;
 pub use types::{
-    Artifact, ComponentSource, DEFAULT_STORAGE, DeclaredFile, Generator, Prompt, PromptKind, Registration, SCHEMA,
-    Seconds, Spec, Target, TargetId, TargetKind,
+    Artifact, ComponentSource, DEFAULT_STORAGE, DeclaredFile, Generator, Prompt, PromptKind, Registration, Rotation,
+    SCHEMA, Seconds, Spec, Target, TargetId, TargetKind,
 };

@@ -233,6 +233,9 @@ pub struct Artifact {
     /// Seconds until it expires.
     #[serde(default)]
     pub max_age: Option<Seconds>,
+    /// Who may replace its value: a command that means many, or only one that names the instance in full.
+    #[serde(default)]
+    pub rotation: Rotation,
     /// Seconds that its generator may take.
     #[serde(default)]
     pub timeout: Option<Seconds>,
@@ -242,6 +245,17 @@ pub struct Artifact {
     /// What makes its files; without it a person types them.
     #[serde(default)]
     pub generator: Option<Generator>,
+}
+
+/// How a value is replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rotation {
+    /// By any command that means it.
+    #[default]
+    Automatic,
+    /// By hand: more is to be done than to replace it, and only a command that names it in full replaces it.
+    Manual,
 }
 
 /// A declared file.
@@ -266,6 +280,12 @@ pub struct DeclaredFile {
     /// Its group there.
     #[serde(default)]
     pub group: Option<String>,
+    /// The units that are restarted there when its content changes.
+    #[serde(default)]
+    pub restart_units: Vec<String>,
+    /// The units that are reloaded there when its content changes.
+    #[serde(default)]
+    pub reload_units: Vec<String>,
 }
 
 fn yes() -> bool {

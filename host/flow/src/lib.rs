@@ -10,6 +10,7 @@ mod look;
 mod naming;
 mod progress;
 mod read;
+mod rotation;
 mod rounds;
 mod run;
 mod run_state;
@@ -27,6 +28,7 @@ pub use look::configured::check_config;
 pub use look::survey::{Survey, SurveyedInstance};
 pub use progress::Tally;
 pub use read::RetrievedFiles;
+pub use rotation::RotateReadable;
 pub use rounds::{generate, preview};
 pub use run::{FileSelection, Run, Selection};
 pub use tools::{

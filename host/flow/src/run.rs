@@ -140,6 +140,13 @@ impl Run {
         named.flat_map(|meaning| meaning.names).collect()
     }
 
+    /// The instances that selectors name in full, in the long or the short form.
+    pub(crate) fn named_in_full(&self, selectors: &[Selector]) -> BTreeSet<InstanceName> {
+        let all = self.names();
+        let meanings = selectors.iter().filter_map(|selector| selector.resolve(&all).ok());
+        meanings.filter(|one| one.kind == SelectorKind::Instance).flat_map(|meaning| meaning.names).collect()
+    }
+
     fn choose(&self, selectors: &[Selector], choose: Choose) -> Selection {
         let (mut names, unclear) = choose(&self.names(), selectors);
         let meant = |of: &[InstanceName]| of.is_empty() || of.iter().any(|name| names.contains(name));

@@ -19,8 +19,8 @@ use crate::tools::{PromptValues, Tools};
 pub struct RunState {
     /// What was read and generated so far, for what depends on it.
     pub inputs: Inputs,
-    /// Whether the admin agreed that everything is generated again.
-    pub replaces: bool,
+    /// What the admin agreed to replace.
+    pub replaced: BTreeSet<InstanceName>,
     /// The instances whose turn is over.
     pub settled: BTreeSet<InstanceName>,
     /// What failed: it is not tried twice in a run, even where something that could be evaluated only later depends on it.

@@ -39,7 +39,7 @@ fn remove(desk: &Desk, instance: &str) {
 
 #[test]
 fn what_a_person_or_a_former_run_made_is_read_after_a_yes_and_what_is_new_is_read_without() {
-    const REGENERATE: Generate = Generate { regenerate: true, stale: false, yes: false };
+    const REGENERATE: Generate = Generate { regenerate: true, stale: false, only_stored: false, yes: false };
     type Case = (&'static str, fn(&Desk) -> Fleet, Generate, usize);
     let cases: [Case; 8] = [
         ("all is new", |_| reader().secret("c").depends_on("b"), Generate::default(), 0),
@@ -261,7 +261,8 @@ fn a_preview_names_what_a_run_would_ask_and_stores_nothing() {
         assert_eq!(report.answer_requests[0].instance, C);
     }
     generated(&desk, &fleet);
-    let report = preview(&mut run(&desk, &fleet), &[], &Generate { regenerate: true, yes: true, stale: false });
+    let report =
+        preview(&mut run(&desk, &fleet), &[], &Generate { regenerate: true, yes: true, ..Generate::default() });
     assert_eq!((report.read_requests.len(), report.answer_requests.len()), (0, 0));
 }
 

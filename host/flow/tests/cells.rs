@@ -28,13 +28,19 @@ use Outcome::{Accepted, Kept, NewValue, Nothing, Refused};
 /// Makes a change, under its name.
 type Change = (&'static str, fn(&Desk, &Fleet) -> Report);
 
-const CHANGES: [Change; 8] = [
+const CHANGES: [Change; 10] = [
     ("generate", |desk, fleet| generated_with(desk, fleet, &[A], Generate::default())),
     ("generate --stale", |desk, fleet| {
         generated_with(desk, fleet, &[A], Generate { stale: true, ..Generate::default() })
     }),
     ("generate --regenerate", |desk, fleet| {
         generated_with(desk, fleet, &[A], Generate { regenerate: true, ..Generate::default() })
+    }),
+    ("rotate --stale", |desk, fleet| {
+        generated_with(desk, fleet, &[A], Generate { stale: true, only_stored: true, ..Generate::default() })
+    }),
+    ("rotate", |desk, fleet| {
+        generated_with(desk, fleet, &[A], Generate { regenerate: true, only_stored: true, ..Generate::default() })
     }),
     ("rekey", |desk, fleet| rekeyed_with(desk, fleet, &[A], false).0),
     ("rekey --all", |desk, fleet| rekeyed_with(desk, fleet, &[A], true).0),
@@ -71,7 +77,7 @@ fn outcome(desk: &Desk, fleet: &Fleet, change: fn(&Desk, &Fleet) -> Report) -> O
 }
 
 /// Checks what each change does in a state that `prepare` brings about.
-fn check(state: &str, expected: [Outcome; 8], prepare: impl Fn(&mut Desk) -> Fleet) {
+fn check(state: &str, expected: [Outcome; 10], prepare: impl Fn(&mut Desk) -> Fleet) {
     let found: Vec<Outcome> = CHANGES
         .iter()
         .map(|(_, change)| {
@@ -97,94 +103,136 @@ fn present(desk: &Desk, fleet: &Fleet) {
 
 #[test]
 fn absent() {
-    check("absent", [NewValue, NewValue, NewValue, Nothing, Nothing, Nothing, Nothing, NewValue], |_| one());
+    check(
+        "absent",
+        [NewValue, NewValue, NewValue, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, NewValue],
+        |_| one(),
+    );
 }
 
 #[test]
 fn present_and_as_declared() {
-    check("present", [Nothing, Nothing, NewValue, Nothing, Kept, Nothing, Nothing, NewValue], |desk| {
-        present(desk, &one());
-        one()
-    });
+    check(
+        "present",
+        [Nothing, Nothing, NewValue, Nothing, NewValue, Nothing, Kept, Nothing, Nothing, NewValue],
+        |desk| {
+            present(desk, &one());
+            one()
+        },
+    );
 }
 
 #[test]
 fn stale_because_of_its_recipients() {
-    check("recipients", [Nothing, Nothing, NewValue, Kept, Kept, Nothing, Refused, NewValue], |desk| {
-        present(desk, &one());
-        desk.world.borrow_mut().recipients(&["admin", "new"]);
-        one()
-    });
+    check(
+        "recipients",
+        [Nothing, Nothing, NewValue, Nothing, NewValue, Kept, Kept, Nothing, Refused, NewValue],
+        |desk| {
+            present(desk, &one());
+            desk.world.borrow_mut().recipients(&["admin", "new"]);
+            one()
+        },
+    );
 }
 
 #[test]
 fn stale_because_a_file_was_never_stored() {
-    check("unstored file", [Nothing, Nothing, NewValue, Nothing, Kept, Nothing, Refused, NewValue], |desk| {
-        present(desk, &one());
-        one().file("g")
-    });
+    check(
+        "unstored file",
+        [Nothing, Nothing, NewValue, Nothing, NewValue, Nothing, Kept, Nothing, Refused, NewValue],
+        |desk| {
+            present(desk, &one());
+            one().file("g")
+        },
+    );
 }
 
 #[test]
 fn stale_because_a_file_is_no_longer_declared() {
-    check("undeclared file", [Nothing, Nothing, NewValue, Kept, Kept, Nothing, Refused, NewValue], |desk| {
-        present(desk, &one().file("g"));
-        one()
-    });
+    check(
+        "undeclared file",
+        [Nothing, Nothing, NewValue, Nothing, NewValue, Kept, Kept, Nothing, Refused, NewValue],
+        |desk| {
+            present(desk, &one().file("g"));
+            one()
+        },
+    );
 }
 
 #[test]
 fn stale_because_it_is_not_as_its_receipt_says() {
-    check("receipt", [Nothing, Nothing, NewValue, Refused, Refused, Accepted, Accepted, Refused], |desk| {
-        present(desk, &one());
-        std::fs::write(desk.entry(A).join("f.fake"), "admin,host\nby hand").unwrap();
-        one()
-    });
+    check(
+        "receipt",
+        [Nothing, Nothing, NewValue, Nothing, NewValue, Refused, Refused, Accepted, Accepted, Refused],
+        |desk| {
+            present(desk, &one());
+            std::fs::write(desk.entry(A).join("f.fake"), "admin,host\nby hand").unwrap();
+            one()
+        },
+    );
 }
 
 #[test]
 fn stale_because_of_its_validation() {
-    check("validation", [Nothing, NewValue, NewValue, Nothing, Kept, Nothing, Accepted, NewValue], |desk| {
-        present(desk, &one().validation("1"));
-        one().validation("2")
-    });
+    check(
+        "validation",
+        [Nothing, NewValue, NewValue, NewValue, NewValue, Nothing, Kept, Nothing, Accepted, NewValue],
+        |desk| {
+            present(desk, &one().validation("1"));
+            one().validation("2")
+        },
+    );
 }
 
 #[test]
 fn stale_because_it_expired() {
-    check("expired", [Nothing, NewValue, NewValue, Nothing, Kept, Nothing, Accepted, NewValue], |desk| {
-        present(desk, &one().max_age(60));
-        desk.now += Duration::from_secs(61);
-        one().max_age(60)
-    });
+    check(
+        "expired",
+        [Nothing, NewValue, NewValue, NewValue, NewValue, Nothing, Kept, Nothing, Accepted, NewValue],
+        |desk| {
+            present(desk, &one().max_age(60));
+            desk.now += Duration::from_secs(61);
+            one().max_age(60)
+        },
+    );
 }
 
 #[test]
 fn stale_because_of_a_dependency() {
-    check("dependency", [Nothing, NewValue, NewValue, Nothing, Kept, Nothing, Accepted, NewValue], |desk| {
-        let fleet = Fleet::new().machine("web1").secret("z").secret("a").depends_on("z");
-        present(desk, &fleet);
-        let report = set(desk, &fleet, "per-machine/web1/z", "f", "new");
-        assert!(report.errors.is_empty(), "{:?}", report.errors);
-        fleet
-    });
+    check(
+        "dependency",
+        [Nothing, NewValue, NewValue, NewValue, NewValue, Nothing, Kept, Nothing, Accepted, NewValue],
+        |desk| {
+            let fleet = Fleet::new().machine("web1").secret("z").secret("a").depends_on("z");
+            present(desk, &fleet);
+            let report = set(desk, &fleet, "per-machine/web1/z", "f", "new");
+            assert!(report.errors.is_empty(), "{:?}", report.errors);
+            fleet
+        },
+    );
 }
 
 #[test]
 fn on_target() {
-    check("on-target", [Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Refused], |_| {
-        one().backend(ON_TARGET)
-    });
+    check(
+        "on-target",
+        [Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Refused],
+        |_| one().backend(ON_TARGET),
+    );
 }
 
 #[test]
 fn blocked() {
-    check("blocked", [Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Refused], |_| one().blocked());
+    check(
+        "blocked",
+        [Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, Refused],
+        |_| one().blocked(),
+    );
 }
 
 #[test]
 fn error() {
-    check("error", [Refused; 8], |desk| {
+    check("error", [Refused; 10], |desk| {
         present(desk, &one());
         desk.world.borrow_mut().broken.insert(A.to_owned());
         one()
@@ -193,16 +241,22 @@ fn error() {
 
 #[test]
 fn stored_by_another_program_without_a_receipt() {
-    check("no receipt", [Nothing, Nothing, NewValue, Refused, Refused, Accepted, Accepted, Refused], |desk| {
-        present(desk, &one());
-        std::fs::remove_file(desk.entry(A).join("receipt.json")).unwrap();
-        one()
-    });
+    check(
+        "no receipt",
+        [Nothing, Nothing, NewValue, Nothing, NewValue, Refused, Refused, Accepted, Accepted, Refused],
+        |desk| {
+            present(desk, &one());
+            std::fs::remove_file(desk.entry(A).join("receipt.json")).unwrap();
+            one()
+        },
+    );
 }
 
 #[test]
 fn without_a_generator() {
-    check("no generator", [NewValue, NewValue, NewValue, Nothing, Nothing, Nothing, Nothing, NewValue], |_| {
-        one().without_generator()
-    });
+    check(
+        "no generator",
+        [NewValue, NewValue, NewValue, Nothing, Nothing, Nothing, Nothing, Nothing, Nothing, NewValue],
+        |_| one().without_generator(),
+    );
 }

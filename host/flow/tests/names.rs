@@ -182,7 +182,7 @@ fn a_no_to_others_keeps_no_new_name_from_who_was_accepted() {
     let renamed = fleet(&[("alicia", "k1")]).machine("web2").admin("bob", "k2").secret("b");
     desk.world.borrow_mut().own_recipients.insert("per-machine/web2/b".to_owned(), vec!["k2".to_owned()]);
     asked(&desk);
-    desk.answer([Answer::No]);
+    desk.answer([Answer::Yes { by: "test" }, Answer::No]);
     let again = Generate { regenerate: true, ..Generate::default() };
     let report = generated_with(&desk, &renamed, &["web1", "web2"], again);
     assert_eq!((asked(&desk).len(), report.errors.len()), (1, 1), "{:?}", report.errors);

@@ -9,7 +9,7 @@ use fakes::{A, B, C, Desk, Fleet, generated, generated_with, messages, name, pru
 /// The questions of a run: how each begins, and what asks it.
 type Asking = (&'static str, fn(&Desk) -> Report);
 
-const ALL: Generate = Generate { regenerate: true, stale: false, yes: false };
+const ALL: Generate = Generate { regenerate: true, stale: false, only_stored: false, yes: false };
 
 const QUESTIONS: [Asking; 8] = [
     ("recipients", |desk| generated(desk, &one())),

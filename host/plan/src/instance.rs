@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{Artifact, InstanceName, Name, TargetId};
 use artifacts_seam::InstanceView;
@@ -15,8 +15,35 @@ pub struct Instance {
     pub targets: Vec<TargetId>,
     /// The instances whose files its generator reads, by the name of the directory in `$in`.
     pub dependencies: BTreeMap<Name, InstanceName>,
+    /// The units that take notice of a new value, of each target that has some.
+    pub units: Vec<UnitChanges>,
     /// The instance as its backend sees it: without paths, modes and generator.
     pub for_backend: InstanceView,
+}
+
+/// Names the units of a target that take notice of a new value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitChanges {
+    /// The target.
+    pub target: TargetId,
+    /// Those that are restarted.
+    pub restarted: BTreeSet<String>,
+    /// Those that are reloaded and not restarted.
+    pub reloaded: BTreeSet<String>,
+}
+
+impl UnitChanges {
+    /// Returns what a target does where this artifact of it changes; nothing where that is nothing.
+    pub(crate) fn new(target: TargetId, artifact: &Artifact) -> Option<Self> {
+        let files = artifact.files.values().filter(|file| file.deploy);
+        let (mut restarted, mut reloaded) = (BTreeSet::new(), BTreeSet::new());
+        for file in files {
+            restarted.extend(file.restart_units.iter().cloned());
+            reloaded.extend(file.reload_units.iter().cloned());
+        }
+        reloaded.retain(|unit| !restarted.contains(unit));
+        (!restarted.is_empty() || !reloaded.is_empty()).then_some(Self { target, restarted, reloaded })
+    }
 }
 
 impl Instance {

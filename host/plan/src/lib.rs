@@ -23,7 +23,7 @@ mod suggestion;
 
 pub use draw::{dot, mermaid};
 pub use elsewhere::Elsewhere;
-pub use instance::Instance;
+pub use instance::{Instance, UnitChanges};
 pub use order::order;
 pub use owners::{EntryOwners, Owner, TargetName};
 pub use problem::Problem;

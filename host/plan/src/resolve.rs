@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::admins::Admins;
 use crate::dependencies::{dependencies, undeclared};
-use crate::{EntryOwners, Instance, Owner, Problem, TargetName};
+use crate::{EntryOwners, Instance, Owner, Problem, TargetName, UnitChanges};
 
 /// The instances of a spec, and what is wrong with some of them.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -114,6 +114,7 @@ fn resolve(
         },
         targets: declarations.iter().map(|d| d.target.id()).collect(),
         dependencies: dependencies(name, (first.target, artifact), all)?,
+        units: declarations.iter().filter_map(|d| UnitChanges::new(d.target.id(), d.artifact)).collect(),
         for_backend: for_backend(name, first, declarations),
     })
 }

@@ -80,6 +80,23 @@ fn the_targets_of_a_shared_artifact_may_differ_in_what_is_deployed() {
 }
 
 #[test]
+fn each_target_has_its_own_units_that_notice_a_new_value() {
+    let with = |file: Value, other: Value| json!({"t": shared(&json!({"files": {"f": file, "g": other}}))});
+    let resolved = resolve(&[
+        ("a", with(json!({"restartUnits": ["x"], "reloadUnits": ["x", "y"]}), json!({"reloadUnits": ["z"]}))),
+        ("b", with(json!({"deploy": false, "restartUnits": ["x"]}), json!({}))),
+        ("c", with(json!({}), json!({"reloadUnits": ["z"]}))),
+    ]);
+    assert!(resolved.problems.is_empty(), "{:?}", resolved.problems);
+    let units = &resolved.instances.values().next().unwrap().units;
+    let words = |units: &BTreeSet<String>| units.iter().cloned().collect::<Vec<_>>().join(" ");
+    let units: Vec<_> =
+        units.iter().map(|it| (it.target.name.as_str(), words(&it.restarted), words(&it.reloaded))).collect();
+    let expected = [("a", "x", "y z"), ("c", "", "z")].map(|(name, x, y)| (name, x.to_owned(), y.to_owned()));
+    assert_eq!(units, expected, "of `b` it is not deployed");
+}
+
+#[test]
 fn shared_and_own_artifacts_of_one_name_live_side_by_side() {
     let resolved = resolve(&[("a", json!({"t": shared(&json!({}))})), ("b", json!({"t": artifact(&json!({}))}))]);
     let names: Vec<String> = resolved.instances.keys().map(ToString::to_string).collect();
@@ -103,6 +120,7 @@ fn shared_declarations_that_disagree_are_refused_naming_targets_and_field() {
         ("description", json!({"description": "other"})),
         ("validation", json!({"validation": 1})),
         ("maxAge", json!({"maxAge": 1})),
+        ("rotation", json!({"rotation": "manual"})),
         ("timeout", json!({"timeout": 999})),
         ("network", json!({"network": true})),
         ("generator", json!({"generator": {"path": "/nix/store/h"}})),

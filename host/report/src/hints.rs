@@ -158,10 +158,10 @@ mod tests {
     #[test]
     fn what_replaces_a_value_stands_neither_first_nor_alone() {
         let hints = [
-            Hint::command(Effect::Replaces, ["artifacts", "generate", "--stale", "shared/a"]),
+            Hint::command(Effect::Replaces, ["artifacts", "rotate", "shared/a"]),
             Hint::command(Effect::Keeps, ["artifacts", "adopt", "shared/a"]),
         ];
-        let line = "keep: `artifacts adopt shared/a`; new value: `artifacts generate --stale shared/a`";
+        let line = "keep: `artifacts adopt shared/a`; new value: `artifacts rotate shared/a`";
         assert_eq!(hint_line(&hints, &["shared/a"]).as_deref(), Some(line));
         assert_eq!(hint_line(&hints[..1], &["shared/a"]), None);
     }

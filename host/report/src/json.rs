@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{InstanceState, Reason, ReasonKind};
+use artifacts_plan::{InstanceState, Reason, ReasonKind, UnitChanges};
 use artifacts_text::command_words;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::diff::readable;
 use crate::errors::likes;
 use crate::{
-    AnswerRequest, Effect, Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest, RecipientChange,
-    RecipientNames, Report, RestorableEntry, RowAction, Side, TrashedEntry, Way,
+    AnswerRequest, Effect, ExposedValue, Exposure, Failure, FileChange, Hint, InstanceRow, Orphaned, ReadRequest,
+    RecipientChange, RecipientNames, Report, RestorableEntry, RowAction, Side, TrashedEntry, Way,
 };
 
 /// Version of this format.
@@ -58,6 +58,9 @@ struct ReportView<'a> {
     /// Entries in the trash that this machine moved there, and those that came back or left it, or would.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     trash: Vec<RestorableView<'a>>,
+    /// What a recipient could read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exposure: Option<ExposureView<'a>>,
     /// Entries that no declaration owns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     orphaned: Vec<OrphanedView<'a>>,
@@ -97,9 +100,80 @@ struct RowView<'a> {
     /// Files that were written, or would be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<FileChangeView<'a>>,
+    /// Seconds until the value expires, where that is soon, or within the time that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "expiresIn")]
+    expires_in: Option<u64>,
+    /// Units of each target that take notice of its new value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    units: Vec<UnitsView<'a>>,
+    /// True where it was left to be replaced by hand, since it is declared so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    manual: bool,
     /// Notes for people, one line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+}
+
+/// What a recipient could read.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+struct ExposureView<'a> {
+    /// The recipient, as it was passed.
+    who: &'a str,
+    /// Their keys, as they are shown.
+    keys: &'a [String],
+    /// The values, dependencies first.
+    values: Vec<ExposedView<'a>>,
+    /// What could not be searched.
+    gaps: &'a [String],
+}
+
+/// A value that a recipient could read.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+struct ExposedView<'a> {
+    /// Full name of the instance.
+    name: String,
+    /// Whether a stored entry names them as a recipient.
+    stored: bool,
+    /// Whether this machine accepted them for it last.
+    accepted: bool,
+    /// Number of entries in the trash that name them.
+    trash: usize,
+    /// Number of versions in git's history that name them.
+    history: usize,
+    /// Names under which it was stored then.
+    former: &'a BTreeSet<InstanceName>,
+    /// Whether an entry of it has unknown recipients.
+    unknown: bool,
+    /// What it was generated from, of what they could read.
+    from: &'a BTreeSet<InstanceName>,
+    /// Whether they are declared as its recipient now.
+    recipient: bool,
+    /// Whether it is declared, and a value of it is stored.
+    replaceable: bool,
+    /// Whether it is replaced by hand.
+    manual: bool,
+    /// Whether its value is a new one; null if that is not known.
+    new_value: Option<bool>,
+}
+
+/// Units of a target that take notice of a new value.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct UnitsView<'a> {
+    /// Kind of the target.
+    kind: &'static str,
+    /// Name of the target.
+    target: &'a str,
+    /// Units that are restarted.
+    restart: &'a BTreeSet<String>,
+    /// Units that are reloaded.
+    reload: &'a BTreeSet<String>,
 }
 
 /// Whom a file was encrypted to, and whom it would be.
@@ -334,6 +408,7 @@ impl<'a> From<&'a Report> for ReportView<'a> {
             answer_requests: &report.answer_requests,
             trashed: report.trashed.iter().map(|entry| TrashedView::new(entry, names)).collect(),
             trash: report.restorable.iter().map(|entry| RestorableView::new(entry, names)).collect(),
+            exposure: report.exposure.as_ref().map(ExposureView::from),
             orphaned: report.orphaned.iter().map(OrphanedView::from).collect(),
             decrypted: report.counts.map(|(decrypted, _)| decrypted),
             written: report.counts.map(|(_, written)| written),
@@ -362,6 +437,9 @@ impl<'a> RowView<'a> {
             done: row.done.map(RowAction::as_str),
             hints: hints.iter().map(HintView::from).collect(),
             files: row.files.iter().map(|change| FileChangeView::new(change, names)).collect(),
+            expires_in: row.expires_in,
+            units: row.units.iter().filter(|_| row.done.is_some()).map(UnitsView::from).collect(),
+            manual: row.is_manual,
             notes: row.lines().collect(),
         }
     }
@@ -397,6 +475,37 @@ impl From<&Hint> for HintView {
             Way::Text(text) => (None, Some(text.clone())),
         };
         Self { effect: hint.effect.as_str(), command, text }
+    }
+}
+
+impl<'a> From<&'a Exposure> for ExposureView<'a> {
+    fn from(Exposure { who, keys, values, gaps, is_shown: _ }: &'a Exposure) -> Self {
+        Self { who, keys, values: values.iter().map(ExposedView::from).collect(), gaps }
+    }
+}
+
+impl<'a> From<&'a ExposedValue> for ExposedView<'a> {
+    fn from(value: &'a ExposedValue) -> Self {
+        Self {
+            name: value.name.to_string(),
+            stored: value.is_stored,
+            accepted: value.is_accepted,
+            trash: value.trash,
+            history: value.history,
+            former: &value.former,
+            unknown: value.is_unknown,
+            from: &value.from,
+            recipient: value.is_recipient,
+            replaceable: value.is_replaceable,
+            manual: value.is_manual,
+            new_value: value.is_new,
+        }
+    }
+}
+
+impl<'a> From<&'a UnitChanges> for UnitsView<'a> {
+    fn from(UnitChanges { target, restarted, reloaded }: &'a UnitChanges) -> Self {
+        Self { kind: target.kind.as_str(), target: target.name.as_str(), restart: restarted, reload: reloaded }
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer_requests;
 mod diff;
 mod errors;
+mod exposure;
 mod failure;
 mod files;
 mod hints;
@@ -15,6 +16,7 @@ mod read_requests;
 mod recipient_names;
 mod recipient_page;
 mod recipients;
+mod replaced;
 mod restorable;
 mod result_page;
 mod status_page;
@@ -28,11 +30,12 @@ mod trashed;
 use std::collections::BTreeMap;
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::InstanceState;
+use artifacts_plan::{InstanceState, UnitChanges};
 
 pub use answer_requests::{AnswerRequest, answer_requests};
 pub use diff::diff;
 pub use errors::failures;
+pub use exposure::{ExposedValue, Exposure};
 pub use failure::{Failure, FailureDetails};
 pub use files::{FileChange, Side};
 pub use hints::{Effect, Hint, Way, hint_line};
@@ -43,6 +46,7 @@ pub use read_requests::{ReadRequest, read_requests};
 pub use recipient_names::{KnownRecipient, RecipientNames};
 pub use recipient_page::{changed_secrets, recipient_page, recipient_summary};
 pub use recipients::{EVERYONE, RecipientChange};
+pub use replaced::{ReplacedValue, replaced_values};
 pub use restorable::{RestorableEntry, restorable};
 pub use result_page::NowStale;
 pub use status_page::{RowFilter, days};
@@ -73,6 +77,8 @@ pub struct Report {
     pub restorable: Vec<RestorableEntry>,
     /// Entries that no declaration owns.
     pub orphaned: Vec<Orphaned>,
+    /// What a recipient could read.
+    pub exposure: Option<Exposure>,
     /// How many instances were opened and how many written, where that counts.
     pub counts: Option<(u64, u64)>,
     /// Stored instances that what was done made stale.
@@ -108,6 +114,8 @@ pub struct InstanceRow {
     pub day: Option<String>,
     /// Seconds until the value expires, where that is soon.
     pub expires_in: Option<u64>,
+    /// Whether it is work left that it expires then: someone asked for that.
+    pub is_due: bool,
     /// Prompts without an answer.
     pub prompts: Vec<String>,
     /// What it waits for.
@@ -118,6 +126,10 @@ pub struct InstanceRow {
     pub file: Option<String>,
     /// How many stored files would be replaced, and their bytes.
     pub replaces: Option<(usize, u64)>,
+    /// The units that take notice of its new value.
+    pub units: Vec<UnitChanges>,
+    /// Whether its value was left to be replaced by hand.
+    pub is_manual: bool,
 }
 
 /// What a blocked instance waits for.
@@ -258,11 +270,14 @@ impl InstanceRow {
             recipients: None,
             day: None,
             expires_in: None,
+            is_due: false,
             prompts: Vec::new(),
             needs: None,
             unstaged: None,
             file: None,
             replaces: None,
+            units: Vec::new(),
+            is_manual: false,
         }
     }
 }
@@ -310,15 +325,23 @@ impl Report {
         }
     }
 
+    /// Whether a value is left that a recipient could read and that was not replaced.
+    fn is_exposed(&self) -> bool {
+        let is_done =
+            |name: &InstanceName| self.rows.get(name).is_some_and(|row| row.done == Some(RowAction::Regenerated));
+        self.exposure.as_ref().is_some_and(|exposure| exposure.is_open(is_done))
+    }
+
     /// 1 when something failed, else 3 when work is left, else 0.
     pub fn exit_status(&self) -> u8 {
         let left = |row: &InstanceRow| {
             matches!(row.state, InstanceState::Absent | InstanceState::Stale(_) | InstanceState::Blocked)
                 || row.staged == Some(false)
+                || row.is_due
         };
         if !self.errors.is_empty() {
             1
-        } else if self.rows.values().any(left) || !self.orphaned.is_empty() {
+        } else if self.rows.values().any(left) || !self.orphaned.is_empty() || self.is_exposed() {
             3
         } else {
             0

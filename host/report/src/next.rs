@@ -293,13 +293,13 @@ mod tests {
     fn what_keeps_the_value_comes_first_and_each_line_says_what_it_does() {
         let name = "shared/a";
         let hints = vec![
-            command(Effect::Replaces, &["artifacts", "generate", "--stale", name]),
+            command(Effect::Replaces, &["artifacts", "rotate", name]),
             command(Effect::Keeps, &["artifacts", "adopt", name]),
         ];
         let report = Report { rows: [row(name, stale(ReasonKind::Expired), hints)].into(), ..Report::default() };
-        let lines = "next\n  1 expired, keep         artifacts adopt shared/a\n  1 expired, new value    artifacts generate --stale shared/a\n";
+        let lines = "next\n  1 expired, keep         artifacts adopt shared/a\n  1 expired, new value    artifacts rotate shared/a\n";
         assert_eq!(next(&report, 80), lines);
-        let narrow = "next\n  1 expired, keep\n    artifacts adopt shared/a\n  1 expired, new value\n    artifacts generate --stale shared/a\n";
+        let narrow = "next\n  1 expired, keep\n    artifacts adopt shared/a\n  1 expired, new value\n    artifacts rotate shared/a\n";
         assert_eq!(next(&report, 40), narrow);
     }
 

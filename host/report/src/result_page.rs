@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use artifacts_declared::InstanceName;
-use artifacts_text::{agreeing, counted, size};
+use artifacts_text::{agreeing, counted, shell_word, size};
 
 use crate::layout::{Below, GREEN, Line, YELLOW, layout};
+use crate::replaced::unit_lines;
 use crate::status_page::{are_many, one_of_many};
 use crate::style::sections;
 use crate::{
@@ -29,13 +30,16 @@ impl Report {
     /// Returns the page of a command that `took` so long.
     pub fn result_page(&self, took: Option<Duration>, style: &Style) -> ReportPage {
         let mut lines = self.done(style);
+        lines.extend(self.manual(style));
         lines.extend(self.now_stale.iter().map(|stale| now_stale(stale, style)));
         lines.extend(self.left(style));
         // What has a row says there what was done.
         let is_alone = |entry: &&RestorableEntry| self.rows.get(&entry.name).is_none_or(|row| row.done.is_none());
         let back: Vec<RestorableEntry> = self.restorable.iter().filter(is_alone).cloned().collect();
         let trash = trashed(&self.trashed, style) + &restorable(&back, &self.names, style);
-        let head = layout(&lines, 0, style) + &trash + &self.staged() + &self.decrypted(style);
+        let exposure = self.exposure.as_ref().filter(|exposure| !exposure.is_shown);
+        let exposure = exposure.map(|exposure| exposure.page(style)).unwrap_or_default();
+        let head = exposure + &layout(&lines, 0, style) + &trash + &self.staged() + &self.decrypted(style);
         let would = self.rows.values().any(|row| row.done.is_some()) || !self.trashed.is_empty();
         let would = would || self.restorable.iter().any(|entry| entry.done.is_some());
         let dry = if self.is_preview && would { "dry run: nothing was written\n" } else { "" };
@@ -79,6 +83,19 @@ impl Report {
         lines
     }
 
+    /// What is replaced by hand: more is to be done for it than a command does.
+    fn manual(&self, style: &Style) -> Vec<Line> {
+        let line = |(name, row): (&InstanceName, &InstanceRow)| {
+            let name = style.names.shorten(name);
+            let command = format!("replaced by its name only: `artifacts rotate {}`", shell_word(&name));
+            let reasons =
+                row.state.reasons().iter().map(|reason| style.names.shorten_text(&reason.message).into_owned());
+            let below = reasons.map(Below::Text).collect();
+            Line { word: "manual", paint: YELLOW, name, last: command, below, ..Line::default() }
+        };
+        self.rows.iter().filter(|(_, row)| row.is_manual).map(line).collect()
+    }
+
     /// `staged 2 entries; commit them`, where there is git.
     fn staged(&self) -> String {
         let is_written = |row: &&InstanceRow| row.done.is_some_and(|done| !done.is_to_come());
@@ -116,7 +133,9 @@ fn line(name: &InstanceName, row: &InstanceRow, action: RowAction, (names, style
     let reasons = row.state.reasons().iter().filter(|_| !action.is_to_come());
     let reasons = reasons.map(|reason| format!("still stale ({}): {}", reason.kind.as_str(), reason.message));
     let files = row.files.iter().filter(|_| style.verbose && action.is_to_come()).map(FileChange::line);
-    let notes = files.chain(row.notes.iter().cloned()).chain(reasons);
+    let units = Some(&row.units).filter(|_| style.verbose || action.is_to_come());
+    let units = units.into_iter().flat_map(|units| unit_lines(units));
+    let notes = files.chain(row.notes.iter().cloned()).chain(units).chain(reasons);
     let mut below: Vec<Below> = notes.map(|note| Below::Text(style.names.shorten_text(&note).into_owned())).collect();
     // What is generated for the first time changes nothing.
     let changes = row.files.iter().filter(|_| !action.is_to_come() && action != RowAction::Generated);

@@ -62,6 +62,7 @@ impl Report {
         for word in ["absent", "stale"] {
             lines.extend(alike(of(word), style));
         }
+        lines.extend(self.due(style));
         lines.extend(alike(self.unstaged(style), style));
         lines.extend(self.orphans(style));
         lines.extend(alike(of("blocked"), style));
@@ -104,6 +105,22 @@ impl Report {
             last,
             below: details.into_iter().map(Below::Text).collect(),
         }
+    }
+
+    /// What expires within the time that was asked for, the first one first.
+    fn due(&self, style: &Style) -> Vec<Line> {
+        let mut due: Vec<(u64, &InstanceName)> = self
+            .rows
+            .iter()
+            .filter(|(_, row)| row.is_due)
+            .filter_map(|(name, row)| Some((row.expires_in?, name)))
+            .collect();
+        due.sort();
+        let line = |(left, name): (u64, &InstanceName)| {
+            let name = style.names.shorten(name);
+            Line { word: "expiring", paint: YELLOW, name, last: format!("in {}", days(left)), ..Line::default() }
+        };
+        due.into_iter().map(line).collect()
     }
 
     /// Entries that git does not know as they are stored; what git does not know counts as present.
@@ -179,7 +196,7 @@ impl Report {
         let mut soon: Vec<(u64, &InstanceName)> = self
             .rows
             .iter()
-            .filter(|(_, row)| row.state == InstanceState::Present)
+            .filter(|(_, row)| row.state == InstanceState::Present && !row.is_due)
             .filter_map(|(name, row)| Some((row.expires_in?, name)))
             .collect();
         if soon.is_empty() {
@@ -251,7 +268,7 @@ fn entries(count: usize) -> String {
 }
 
 /// Makes one row of many that say the same.
-fn alike(rows: Vec<(InstanceName, Line)>, style: &Style) -> Vec<Line> {
+pub(crate) fn alike(rows: Vec<(InstanceName, Line)>, style: &Style) -> Vec<Line> {
     let key = |line: &Line| {
         // Absent ones differ in their prompts alone, which are no reason.
         let last = if line.word == "absent" { String::new() } else { line.last.clone() };

@@ -62,7 +62,7 @@ fn fleet() -> Report {
     };
     let postgres = InstanceRow {
         hints: vec![
-            command(Effect::Replaces, &["artifacts", "generate", "--stale", &full("db1/postgres-admin")]),
+            command(Effect::Replaces, &["artifacts", "rotate", &full("db1/postgres-admin")]),
             command(Effect::Keeps, &["artifacts", "adopt", &full("db1/postgres-admin")]),
         ],
         ..row(stale(ReasonKind::Expired, "expired 3 days ago"))
@@ -128,7 +128,7 @@ next
   2 absent                artifacts generate
   1 recipients            artifacts rekey
   1 expired, keep         artifacts adopt db1/postgres-admin
-  1 expired, new value    artifacts generate --stale db1/postgres-admin
+  1 expired, new value    artifacts rotate db1/postgres-admin
   1 modified, keep        artifacts adopt shared/tls-ca
   1 modified, undo        git restore -- secrets/shared/tls-ca
   1 unstaged              git add -- secrets/per-machine/web2/smtp

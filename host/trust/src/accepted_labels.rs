@@ -20,6 +20,18 @@ struct NamedKeys {
     keys: BTreeSet<String>,
     /// Whether the name was by the declarations.
     declared: bool,
+    /// Recipients that had the name before these.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    former: BTreeSet<String>,
+}
+
+impl NamedKeys {
+    /// Keeps who had the name before.
+    fn after(mut self, before: Option<&Self>) -> Self {
+        let all = before.into_iter().flat_map(|before| before.former.union(&before.keys));
+        self.former.extend(all.filter(|key| !self.keys.contains(*key)).cloned());
+        self
+    }
 }
 
 /// Holds the labels that recipients of a run have, by key.
@@ -48,6 +60,17 @@ impl AcceptedLabels {
         } else {
             Some(Label::Declared(names))
         }
+    }
+
+    /// All recipients that have or had a name.
+    pub(crate) fn ever(&self, name: &str) -> BTreeSet<&str> {
+        let named = self.0.get(kept(name)).into_iter();
+        named.flat_map(|named| named.keys.union(&named.former)).map(String::as_str).collect()
+    }
+
+    /// All names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// All recipients that have a name.
@@ -81,7 +104,9 @@ impl AcceptedLabels {
                 (None, None) => drop(joined.insert(name, known)),
             }
         }
-        self.0.extend(joined.into_iter().map(|(name, named)| (name.to_owned(), named)));
+        let named = joined.into_iter().map(|(name, named)| (name.to_owned(), named.after(self.0.get(name))));
+        let named: Vec<(String, NamedKeys)> = named.collect();
+        self.0.extend(named);
     }
 }
 
@@ -142,6 +167,23 @@ mod tests {
         assert!(others(&accepted, &declared("alice"), "k2").is_empty());
         assert_eq!(others(&accepted, &declared("alice"), "k1"), BTreeSet::from(["k2"]), "the old key comes back");
         assert_eq!((accepted.of("k1"), accepted.of("k2")), (None, Some(declared("alice"))));
+    }
+
+    #[test]
+    fn every_key_that_ever_had_a_name_is_still_found_by_it() {
+        let mut accepted = AcceptedLabels::default();
+        for keys in [&["k1"][..], &["k2"], &["k1"], &["k3"]] {
+            let of: Vec<(&str, Label)> = keys.iter().map(|key| (*key, declared("alice"))).collect();
+            joined(&mut accepted, &of);
+        }
+        assert_eq!(accepted.ever("alice"), BTreeSet::from(["k1", "k2", "k3"]));
+        assert!(accepted.ever("bob").is_empty());
+        let json = serde_json::to_string(&accepted).unwrap_or_default();
+        assert!(serde_json::from_str::<AcceptedLabels>(&json).is_ok_and(|read| read == accepted));
+        // As an earlier version stored it.
+        let before = r#"{"alice": {"keys": ["k1"], "declared": true}}"#;
+        let read = serde_json::from_str::<AcceptedLabels>(before).unwrap_or_default();
+        assert_eq!(read.ever("alice"), BTreeSet::from(["k1"]));
     }
 
     #[test]

@@ -220,6 +220,21 @@ impl AcceptedRecipients {
         self.stored_file.labels.others(name, is_sought)
     }
 
+    /// Returns every recipient that was ever accepted under a name: a key that another one replaced is still theirs.
+    pub fn ever_named(&self, name: &str) -> BTreeSet<&str> {
+        self.stored_file.labels.ever(name)
+    }
+
+    /// Returns the names under which recipients were accepted.
+    pub fn accepted_names(&self) -> impl Iterator<Item = &str> {
+        self.stored_file.labels.names()
+    }
+
+    /// Returns what was accepted for each instance.
+    pub fn instances(&self) -> impl Iterator<Item = (&str, &InstanceConsent)> {
+        self.stored_file.instances.iter().map(|(name, consent)| (name.as_str(), consent))
+    }
+
     /// Returns every recipient that was accepted under a name.
     pub fn named(&self) -> impl Iterator<Item = &String> {
         self.stored_file.labels.keys()

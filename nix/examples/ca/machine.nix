@@ -58,7 +58,7 @@ in
     '';
   };
 
-  # When the intermediate is made again, this is `stale (dependency)`, and `artifacts generate --stale` makes it after it.
+  # When the intermediate is made again, this is `stale (dependency)`, and `artifacts rotate --stale` replaces it after it.
   artifacts.store.tls = {
     files.key = { };
     files.cert.secret = false;

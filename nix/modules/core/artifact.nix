@@ -49,7 +49,7 @@ let
         Backend that stores the artifact: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. A stored value
         does not move to another backend: it becomes stale, and only its old backend can read it. Before the change, save each file
         with `artifacts get`; afterwards, store it with `artifacts set`. For several files, run
-        `artifacts generate --regenerate` first.
+        `artifacts rotate` first.
       '';
       example = "sops-nix";
     };
@@ -129,17 +129,31 @@ let
       type = types.nullOr types.anything;
       default = null;
       description = ''
-        A value that the files depend on. When it changes, the artifact becomes stale and `artifacts generate --stale`
-        regenerates it. The generator does not get it.
+        A value that the files depend on. When it changes, the artifact becomes stale and `artifacts rotate --stale`
+        replaces it. The generator does not get it.
       '';
       example = literalExpression "{ inherit (config.networking) domain; }";
     };
 
     maxAge = duration.option {
       description = ''
-        Age after which the value is stale and `artifacts generate --stale` regenerates it. `artifacts set` and `edit` reset the age
+        Age after which the value is stale and `artifacts rotate --stale` replaces it. `artifacts set` and `edit` reset the age
         of an artifact with one file; that of several files does not change.'';
       example = "90d";
+    };
+
+    rotation = mkOption {
+      type = types.enum [
+        "automatic"
+        "manual"
+      ];
+      default = "automatic";
+      description = ''
+        Whether `artifacts rotate` replaces the value together with others. A `manual` one is only listed, and replaced only where it is
+        named in full (`artifacts rotate web1/disk-key`): set it where more has to be done than to deploy a new value, such as for keys
+        of backups, disks and databases.
+      '';
+      example = "manual";
     };
 
     timeout = duration.option {

@@ -18,6 +18,7 @@ pub mod prune;
 pub mod rekey;
 pub mod rename;
 pub mod restore;
+pub mod rotate;
 pub mod run;
 pub mod schema;
 pub mod set;
@@ -90,6 +91,8 @@ pub enum Command {
     Prune(prune::Options),
     /// Bring values back from the trash, or list it
     Restore(restore::Options),
+    /// Replace values by new ones
+    Rotate(rotate::Options),
     /// Show the dependency graph
     Graph(graph::Options),
     /// List, inspect and annotate backends
@@ -113,7 +116,9 @@ impl Command {
     pub fn standard_input(&self) -> Option<&'static str> {
         match self {
             Self::Set(options) => (!options.dry_run).then_some("set"),
-            Self::Generate(options) => is_standard_input(options.answers.as_ref()).then_some("--answers -"),
+            Self::Generate(generate::Options { generating, .. }) | Self::Rotate(rotate::Options { generating, .. }) => {
+                is_standard_input(generating.answers.as_ref()).then_some("--answers -")
+            }
             _ => None,
         }
     }
@@ -121,8 +126,11 @@ impl Command {
 
 /// Whether a command changes what is stored.
 pub fn stores(cli: &Cli) -> bool {
-    use Command::{Adopt, Edit, Generate, Prune, Rekey, Rename, Restore, Set};
-    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Restore(_) | Adopt(_))
+    use Command::{Adopt, Edit, Generate, Prune, Rekey, Rename, Restore, Rotate, Set};
+    matches!(
+        cli.command,
+        Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Restore(_) | Rotate(_) | Adopt(_)
+    )
 }
 
 pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
@@ -139,6 +147,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Provision(options) => options.run(&cli.global, console),
         Command::Prune(options) => options.run(&cli.global, console),
         Command::Restore(options) => options.run(&cli.global, console),
+        Command::Rotate(options) => options.run(&cli.global, console),
         Command::Graph(options) => options.run(&cli.global, console),
         Command::Adopt(options) => options.run(&cli.global, console),
         Command::SopsConfig(options) => options.run(&cli.global, console),

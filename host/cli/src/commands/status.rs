@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use artifacts_audit::parse_length;
 use artifacts_report::{Failure, RowFilter};
 use artifacts_text::counted;
 use clap::Args;
@@ -15,12 +18,15 @@ pub struct Options {
     /// List everything, with backend, recipients and date
     #[arg(long)]
     all: bool,
+    /// Also list what expires within this time, such as `30d` or `12h`, and exit with 3 if anything does
+    #[arg(long, value_name = "TIME", value_parser = parse_length)]
+    within: Option<Duration>,
 }
 
 impl Options {
     /// Lists everything of these.
     pub fn of_all(selectors: Selectors) -> Self {
-        Self { selectors, all: true }
+        Self { selectors, all: true, within: None }
     }
 
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
@@ -30,7 +36,7 @@ impl Options {
         let selection = run.select(&selectors);
         let surveyed = run.survey(&selection);
         let calls = surveyed.survey().calls.clone();
-        let report = surveyed.finish();
+        let report = surveyed.finish_within(self.within);
         console.details(calls.iter().map(|(backend, calls)| format!("{backend}: {}", counted(*calls, "call"))));
         Ok(console.status(&report, if self.all { RowFilter::All } else { RowFilter::Work }))
     }

@@ -69,6 +69,7 @@ pub const TEXTS: &[CommandText] = &[
             ("artifacts status web1", "one machine"),
             ("artifacts status '*/tls'", "one artifact of all machines"),
             ("artifacts status --all web1", "also what needs no work"),
+            ("artifacts status --within 30d", "also what expires in the next 30 days"),
             ("artifacts --json status", "for other programs"),
         ],
         exit: WORK,
@@ -82,6 +83,7 @@ pub const TEXTS: &[CommandText] = &[
             "An answers file has a table for each instance and a string for each prompt. A run without a terminal prints one in which \
              each answer is a comment: what is not filled in is not answered.",
             "After public files were generated, the declarations are evaluated again, until nothing changes.",
+            "A value that is stored is never replaced: that is what `rotate` does.",
         ],
         examples: &[
             ("artifacts generate", "everything that is not stored yet"),
@@ -90,7 +92,7 @@ pub const TEXTS: &[CommandText] = &[
             ("artifacts generate --no-input --answers answers.toml", "without a terminal"),
         ],
         exit: WORK,
-        see_also: &["artifacts-status(1)", "artifacts-set(1)", "artifacts-rekey(1)", "artifacts-selectors(7)"],
+        see_also: &["artifacts-status(1)", "artifacts-set(1)", "artifacts-rotate(1)", "artifacts-selectors(7)"],
     },
     CommandText {
         command: "get",
@@ -246,6 +248,29 @@ pub const TEXTS: &[CommandText] = &[
         ],
         exit: WORK,
         see_also: &["artifacts-prune(1)", "artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
+    },
+    CommandText {
+        command: "rotate",
+        description: &[
+            "Generates new values of artifacts that are stored, dependencies first; prompts come first. It asks before it replaces anything, \
+             and shows what is stale then and which units restart. The old values stay in the trash for at least 30 days.",
+            "An artifact that is declared with `rotation = \"manual\"` is only listed, unless it is named in full (`web1/disk-key`): \
+             more has to be done for it than to deploy a new value.",
+        ],
+        examples: &[
+            ("artifacts rotate web1/attic", "one value"),
+            ("artifacts rotate --stale", "all that are outdated"),
+            ("artifacts rotate --dry-run '*/tls'", "show it, write nothing"),
+            ("artifacts rotate --yes --no-input web1/attic", "without a terminal"),
+        ],
+        exit: WORK,
+        see_also: &[
+            "artifacts-generate(1)",
+            "artifacts-restore(1)",
+            "artifacts-status(1)",
+            "artifacts-set(1)",
+            "artifacts-selectors(7)",
+        ],
     },
     CommandText {
         command: "keygen",

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use artifacts_report::Report;
 
 use super::change::sealed::{Plan, Planned};
@@ -68,7 +70,12 @@ impl<'r> Surveyed<'r> {
 
     /// Returns the state of every selected instance, and what to do about it.
     pub fn finish(self) -> Report {
-        status::report(self.run, &self.selection, self.survey)
+        status::report(self.run, &self.selection, self.survey, None)
+    }
+
+    /// Returns the same, where what expires within this time is work left.
+    pub fn finish_within(self, within: Option<Duration>) -> Report {
+        status::report(self.run, &self.selection, self.survey, within)
     }
 
     /// Returns what was found, and ends the chain.

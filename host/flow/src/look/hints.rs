@@ -22,6 +22,9 @@ use crate::naming::bears;
 use crate::tools::Tools;
 use crate::tools::header_owners::HeaderOwners;
 
+/// What `rotate` replaces where it is named.
+const ROTATED: GenerateScope = GenerateScope { stale: false, regenerate: true, only_stored: true };
+
 /// All that is declared.
 #[derive(Clone, Copy)]
 pub struct Everything<'a> {
@@ -199,10 +202,8 @@ impl About<'_> {
             let how = format!("store what is missing in `{place}`, encrypted to the same recipients, then run {adopt}");
             hints.push(Hint::text(Effect::Keeps, how));
         }
-        if (self.found.receipt.is_some() || is_part || kinds.contains(&ReasonKind::Format))
-            && self.makeable(GenerateScope { regenerate: true, ..GenerateScope::default() })
-        {
-            hints.push(self.artifacts(Effect::Replaces, &["generate", "--regenerate", &self.name]));
+        if (self.found.receipt.is_some() || is_part || kinds.contains(&ReasonKind::Format)) && self.makeable(ROTATED) {
+            hints.push(self.artifacts(Effect::Replaces, &["rotate", &self.name]));
         }
         hints
     }
@@ -258,8 +259,8 @@ impl About<'_> {
             None => Vec::new(),
             Some(_) => {
                 let mut hints = vec![Hint::text(Effect::Keeps, "declare the recipients as before")];
-                if self.makeable(GenerateScope { regenerate: true, ..GenerateScope::default() }) {
-                    hints.push(self.artifacts(Effect::Replaces, &["generate", "--regenerate", &self.name]));
+                if self.makeable(ROTATED) {
+                    hints.push(self.artifacts(Effect::Replaces, &["rotate", &self.name]));
                 }
                 hints
             }
@@ -274,8 +275,8 @@ impl About<'_> {
         if is_adoptable(tools, self.survey, self.instance, owners) {
             hints.push(self.artifacts(Effect::Keeps, &["adopt", &self.name]));
         }
-        if self.makeable(GenerateScope { stale: true, ..GenerateScope::default() }) {
-            hints.push(self.artifacts(Effect::Replaces, &["generate", "--stale", &self.name]));
+        if self.makeable(ROTATED) {
+            hints.push(self.artifacts(Effect::Replaces, &["rotate", &self.name]));
         }
         hints
     }

@@ -4,7 +4,7 @@ use artifacts_declared::{DeclaredFile, InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{EntryFiles, InstanceView, TargetView};
-use artifacts_store::{Difference, Fingerprint, Receipt, ReceiptState, Storage};
+use artifacts_store::{Difference, Entry, Fingerprint, Receipt, ReceiptState, Storage};
 use artifacts_text::Explain;
 
 use super::survey::SurveyedInstance;
@@ -76,38 +76,50 @@ impl Source {
         };
         let entry = Storage::open(&tools.root, &self.storage).and_then(|storage| storage.read(&self.at));
         let Some(entry) = entry.map_err(failed)? else { return Ok(None) };
+        StoredValue::of(entry, instance, (&self.at, &self.whose)).map(Some)
+    }
+}
+
+impl StoredValue {
+    /// Takes the value of an entry that has this name and was stored for this instance. What is not as its receipt says is refused.
+    ///
+    /// # Errors
+    /// When it is not as its receipt says.
+    pub(crate) fn of(
+        entry: Entry,
+        instance: &Instance,
+        (at, whose): (&InstanceName, &InstanceName),
+    ) -> Result<Self, Failure> {
         let mut differences = entry.differences();
         // Files that no receipt lists are not read, and keep no one from reading what it lists. A directory that was moved has the
         // receipt of the instance that it was stored for.
         differences.retain(|one| match one {
             Difference::Extra(_) => false,
-            Difference::OtherInstance(other) => *other != self.whose,
+            Difference::OtherInstance(other) => other != whose,
             _ => true,
         });
         let fingerprint = entry.fingerprint();
         match entry.receipt {
-            ReceiptState::Valid(receipt) if differences.is_empty() && receipt.instance == self.whose => {
+            ReceiptState::Valid(receipt) if differences.is_empty() && receipt.instance == *whose => {
                 let instance = stored(instance, &receipt);
-                Ok(Some(StoredValue {
+                Ok(Self {
                     headers: headers::listed(&instance, &receipt, &entry.files),
                     instance,
-                    at: self.at.clone(),
+                    at: at.clone(),
                     backend: receipt.backend.name.clone(),
                     files: entry.files,
                     public: entry.public,
                     receipt: Some(*receipt),
                     fingerprint: Some(fingerprint),
-                }))
+                })
             }
             _ => {
                 let list: Vec<String> = differences.iter().map(ToString::to_string).collect();
-                Err(failure::differs(&named(instance, &self.whose), &list.join(", ")))
+                Err(failure::differs(&named(instance, whose), &list.join(", ")))
             }
         }
     }
-}
 
-impl StoredValue {
     /// Returns the declared secret files of an instance that are in it.
     pub(crate) fn files_of(&self, instance: &Instance) -> Vec<Name> {
         let lists = |file: &&Name| match &self.receipt {
@@ -152,5 +164,14 @@ fn stored(declared: &Instance, receipt: &Receipt) -> Instance {
 }
 
 fn secret_file() -> DeclaredFile {
-    DeclaredFile { secret: true, deploy: true, path: None, mode: None, owner: None, group: None }
+    DeclaredFile {
+        secret: true,
+        deploy: true,
+        path: None,
+        mode: None,
+        owner: None,
+        group: None,
+        restart_units: Vec::new(),
+        reload_units: Vec::new(),
+    }
 }

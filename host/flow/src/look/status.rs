@@ -17,9 +17,10 @@ use crate::run::{Run, Selection, number_of};
 /// So long before it expires, it is reported.
 const SOON: Duration = Duration::from_hours(14 * 24);
 
-/// Returns the rows of the selected instances, with hints, and the orphaned entries.
-pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -> Report {
-    let ages = ages(run, &survey);
+/// Returns the rows of the selected instances, with hints, and the orphaned entries. What expires `within` a time that was asked for is
+/// work left.
+pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey, within: Option<Duration>) -> Report {
+    let ages = ages(run, &survey, within);
     let waiting = waiting_for(run, &mut survey);
     survey.mark_blocked(&waiting, GenerateScope::default());
     run.tools.report_missing_layers();
@@ -35,6 +36,7 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey) -
         if let Some(row) = report.rows.get_mut(&name).filter(|row| row.state == InstanceState::Present) {
             row.sentences.push(format!("expires in {}", days(left)));
             row.expires_in = Some(left);
+            row.is_due = within.is_some();
         }
     }
     blocked::explain(run, &mut report);
@@ -89,13 +91,13 @@ fn add_details(run: &Run, survey: &Survey, report: &mut Report) {
     }
 }
 
-/// How many seconds there are left of what expires soon: within two weeks, and in the last tenth of its age.
-fn ages(run: &Run, survey: &Survey) -> BTreeMap<InstanceName, u64> {
+/// How many seconds there are left of what expires soon: within this time; by itself within two weeks, and in the last tenth of its age.
+fn ages(run: &Run, survey: &Survey, within: Option<Duration>) -> BTreeMap<InstanceName, u64> {
     let left = |(name, found): (&InstanceName, &SurveyedInstance)| {
         let age = Duration::from(run.instances.get(name)?.artifact.max_age?);
         let since = run.tools.now.duration_since(found.receipt.as_ref()?.generated.system()).ok()?;
         let left = age.checked_sub(since)?;
-        (left <= (age / 10).min(SOON)).then(|| (name.clone(), left.as_secs()))
+        (left <= within.unwrap_or((age / 10).min(SOON))).then(|| (name.clone(), left.as_secs()))
     };
     survey.found.iter().filter_map(left).collect()
 }

@@ -12,6 +12,8 @@ pub struct GenerateScope {
     pub stale: bool,
     /// What is present or stale too, for whatever reason.
     pub regenerate: bool,
+    /// Nothing that is absent.
+    pub only_stored: bool,
 }
 
 impl GenerateScope {
@@ -19,7 +21,7 @@ impl GenerateScope {
     /// is stale gets a new value only where the old one is outdated: for any other reason the value can be kept.
     pub fn covers(self, state: &InstanceState) -> bool {
         match state {
-            InstanceState::Absent => true,
+            InstanceState::Absent => !self.only_stored,
             InstanceState::Stale(reasons) => {
                 let outdated = reasons.iter().any(|reason| reason.kind.is_outdated());
                 self.regenerate || (self.stale && outdated && may_follow(state))

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::{InstanceName, Name, Prompt, PromptKind};
 use artifacts_plan::Instance;
 use artifacts_report::{
-    AnswerRequest, Failure, ReadRequest, RecipientChange, RecipientNames, Report, RestorableEntry, TrashedEntry,
+    AnswerRequest, ExposedValue, Exposure, Failure, ReadRequest, RecipientChange, RecipientNames, ReplacedValue,
+    Report, RestorableEntry, TrashedEntry,
 };
 use artifacts_seam::Secret;
 use artifacts_store::Warning;
@@ -99,8 +100,10 @@ pub enum Question<'a> {
     AnswerAccess(&'a [AnswerRequest]),
     /// Shall these, whose prompts the admin answered, be tried once more?
     TryAgain(&'a [Failure]),
-    /// May so many stored instances be generated again?
-    Replace(usize),
+    /// May these values be replaced?
+    Replace(&'a [ReplacedValue]),
+    /// May this value be replaced, which someone could read?
+    ReplaceReadable(&'a ExposedValue),
     /// May new values be generated although old ones may exist?
     NewValues(&'a [FormerValue]),
     /// May these entries be moved to the trash?
@@ -217,6 +220,8 @@ pub enum RunEvent<'a> {
     Staged(&'a [Warning]),
     /// What would be written.
     Preview(&'a Report),
+    /// What a recipient could read.
+    Exposure(&'a Exposure),
     /// No entry is orphaned.
     NothingOrphaned,
     /// Public files were generated, so everything is evaluated again.

@@ -6,13 +6,12 @@ use std::num::NonZeroUsize;
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, InstanceState};
 use artifacts_report::{Failure, Report, RowAction};
-use artifacts_text::{agreeing, counted};
 
-use super::{generation, prompts};
+use super::{generation, prompts, replace};
 use crate::agree::read_access::ReadRequests;
 use crate::agree::recipients::WriteKind;
 use crate::agree::refused::keep_allowed;
-use crate::agree::{Tickets, ask, refused};
+use crate::agree::{Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
 use crate::look::changes::Writing;
@@ -20,11 +19,11 @@ use crate::look::foreseeable::foreseeable_error;
 use crate::look::index::{compare_index, deleted, index_fault};
 use crate::look::notes::{add_hints, note_dependents, note_elsewhere, note_strays};
 use crate::look::renamed::fault;
-use crate::look::steps::{GenerateScope, Step, steps, waiting};
+use crate::look::steps::{GenerateScope, Step, waiting};
 use crate::look::survey::Survey;
 use crate::look::{blocked, preview};
 use crate::run::{Run, Selection};
-use crate::tools::{Answer, FormerValue, Question, RunEvent};
+use crate::tools::{FormerValue, Question, RunEvent};
 
 /// Generates what is absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,6 +32,8 @@ pub struct Generate {
     pub stale: bool,
     /// Whether everything is generated again, whatever its state.
     pub regenerate: bool,
+    /// Whether what is absent is left alone, unless a value that is replaced is made from it.
+    pub only_stored: bool,
     /// Whether new values are generated although an orphaned entry may have the old ones. For a preview, which asks no one.
     pub yes: bool,
 }
@@ -44,11 +45,13 @@ pub struct GeneratePlan {
     waiting: BTreeMap<InstanceName, InstanceName>,
     /// What was to be generated, before anything dropped out.
     sought: BTreeSet<InstanceName>,
+    /// What would be generated again but is replaced by hand.
+    manual: BTreeSet<InstanceName>,
 }
 
 impl Generate {
     fn wanted(self) -> GenerateScope {
-        GenerateScope { stale: self.stale, regenerate: self.regenerate }
+        GenerateScope { stale: self.stale, regenerate: self.regenerate, only_stored: self.only_stored }
     }
 }
 
@@ -62,10 +65,10 @@ impl Planned for Generate {
     fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<GeneratePlan> {
         let waiting = waiting(&run.instances, &run.ordered, &run.unknown, survey);
         let ready = selection.names.iter().filter(|name| !waiting.contains_key(*name)).cloned().collect();
-        let steps = steps(&run.instances, &run.ordered, &ready, survey, self.wanted());
+        let (steps, manual) = replace::replacing(run, &ready, survey, self.wanted(), &selection.selectors);
         survey.mark_blocked(&waiting, self.wanted());
         let sought = steps.iter().map(|step| step.name.clone()).collect();
-        Plan { steps, failures: Vec::new(), details: GeneratePlan { waiting, sought } }
+        Plan { steps, failures: Vec::new(), details: GeneratePlan { waiting, sought, manual } }
     }
 
     fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, plan: &Plan<GeneratePlan>) -> Report {
@@ -74,7 +77,8 @@ impl Planned for Generate {
         let is_complete = selection.selectors.is_empty();
         let mut report = Report { errors, is_complete, ..run.rows(&names, survey) };
         blocked::mark(run, &plan.details.waiting, &mut report);
-        if self.stale {
+        replace::note(run, &plan.steps, &plan.details.manual, &mut report);
+        if self.stale || self.only_stored {
             add_hints(run, survey, &mut report);
         }
         report
@@ -119,7 +123,7 @@ impl Planned for Generate {
         }
         let Base { run, writers, progress, .. } = &mut *base;
         progress.keep_chained(&run.instances, |instance| writers.lock_failure(instance, &run.tools));
-        self.confirm_replacement(base)?;
+        replace::confirm(base)?;
         let (changes, tickets) = ask::recipients(base, WriteKind::New, &[], true)?;
         base.report.recipients = changes;
         let steps = base.progress.steps();
@@ -146,37 +150,11 @@ impl Planned for Generate {
     }
 }
 
-impl Generate {
-    /// Asks once before everything is generated again; anyone who names an instance has said so.
-    fn confirm_replacement(self, base: &mut Base<'_>) -> Result<(), Failure> {
-        let stored = base.progress.steps().iter().filter(|step| step.again).count();
-        let asks = self.regenerate && base.selection.selectors.is_empty() && !base.run.state.replaces;
-        if !asks || stored == 0 {
-            return Ok(());
-        }
-        match base.run.tools.operator.confirm(&Question::Replace(stored))? {
-            Answer::Yes { .. } => base.run.state.replaces = true,
-            Answer::No => {
-                let values = counted(stored, "value");
-                let were = agreeing(stored, "was", "were");
-                base.progress.drop_all(refused::nothing(&format!("{values} {were} not replaced")));
-            }
-            Answer::NoOne => {
-                let what = counted(stored, "value");
-                let why = format!("confirmation is required to replace {what}, but no terminal is available");
-                let hint = "pass selectors, or `--yes` to replace all; `--dry-run` lists them";
-                base.progress.drop_all(Failure::new("", why).hint(Some(hint)));
-            }
-        }
-        Ok(())
-    }
-}
-
 impl<'r> Agreed<'r, Generate> {
     /// Runs the generators, up to `jobs` at once, and stores what they write.
     pub fn generate(self, jobs: NonZeroUsize) -> Written<'r> {
         let Self { mut base, details, tickets, .. } = self;
-        let GeneratePlan { waiting, sought } = details;
+        let GeneratePlan { waiting, sought, .. } = details;
         let steps = base.progress.steps();
         let changes = generation::run(&mut base, tickets, jobs);
         base.take_failures();

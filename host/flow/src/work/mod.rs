@@ -3,6 +3,7 @@
 pub(crate) mod adopt;
 pub(crate) mod commit;
 pub(crate) mod empty;
+pub(crate) mod compare;
 pub(crate) mod generate;
 pub(crate) mod generation;
 mod moving;
@@ -11,5 +12,6 @@ pub(crate) mod prune;
 pub(crate) mod receipt;
 pub(crate) mod rekey;
 pub(crate) mod rename;
+pub(crate) mod replace;
 pub(crate) mod restore;
 pub(crate) mod set;

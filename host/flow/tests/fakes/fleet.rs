@@ -151,6 +151,18 @@ impl Fleet {
         self.with(|artifact| artifact["maxAge"] = json!(seconds))
     }
 
+    /// Its value is replaced by hand.
+    #[must_use]
+    pub fn manual(self) -> Self {
+        self.with(|artifact| artifact["rotation"] = json!("manual"))
+    }
+
+    /// A unit is restarted where its file `f` changes.
+    #[must_use]
+    pub fn restarts(self, unit: &str) -> Self {
+        self.with(|artifact| artifact["files"]["f"]["restartUnits"] = json!([unit]))
+    }
+
     /// Another generator than `/generator`.
     #[must_use]
     pub fn generated_by(self, path: &Path) -> Self {

@@ -305,8 +305,10 @@ pub struct FakeGenerators {
 
 #[derive(Default)]
 pub struct GeneratorState {
-    /// The instances that were generated, in order.
+    /// The instances that were generated, in order, since someone cleared it.
     pub ran: Vec<String>,
+    /// How many were generated.
+    pub count: usize,
     /// Those that fail.
     pub fail: BTreeSet<String>,
     /// That after which the run is to end.
@@ -328,7 +330,8 @@ impl Generators for FakeGenerators {
         let mut state = self.state.lock().unwrap();
         let name = instance.name.to_string();
         state.ran.push(name.clone());
-        let count = state.ran.len();
+        state.count += 1;
+        let count = state.count;
         if state.cancel_after == Some(count) {
             self.cancel.set();
         }
@@ -378,7 +381,8 @@ impl Operator for FakeOperator {
             Question::ReadAccess(readings) => format!("read access {}?", readings.len()),
             Question::AnswerAccess(requests) => format!("answer access {}?", requests.len()),
             Question::TryAgain(failures) => format!("try again {}?", failures.len()),
-            Question::Replace(count) => format!("replace {count}?"),
+            Question::Replace(values) => format!("replace {}?", values.len()),
+            Question::ReplaceReadable(value) => format!("replace {}?", value.name),
             Question::NewValues(former) => format!("new values {}?", former.len()),
             Question::Trash(rows) => format!("trash {}?", rows.len()),
             Question::Restore { entries, .. } => format!("restore {}?", entries.len()),

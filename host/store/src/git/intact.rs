@@ -7,7 +7,7 @@ use artifacts_declared::InstanceName;
 
 use super::objects::Objects;
 use super::tree::{self, Group};
-use super::view::View;
+use super::view::{View, over_itself};
 use super::{Git, Warning, run};
 use crate::names::{PUBLIC, RECEIPT};
 use crate::{MAX_RECEIPT, MAX_TOTAL, Receipt, Repository, Root};
@@ -56,15 +56,9 @@ impl Git {
 
 /// Returns the name of the commit that is checked out. That reads references alone, which starts no program.
 fn head(git: &Git, repository: &Repository) -> Result<String, Warning> {
-    let mut command = git.command(Path::new("/"));
-    command
-        .env("GIT_DIR", &repository.git_dir)
-        .env("GIT_WORK_TREE", &repository.work_tree)
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "safe.bareRepository")
-        .env("GIT_CONFIG_VALUE_0", "explicit")
-        .args(["rev-parse", "--verify", "--quiet", "HEAD"]);
-    Ok(String::from_utf8_lossy(&run(&mut command, b"")?).trim().to_owned())
+    let mut command = over_itself(git, repository, Path::new("/"));
+    let head = run(command.args(["rev-parse", "--verify", "--quiet", "HEAD"]), b"")?;
+    Ok(String::from_utf8_lossy(&head).trim().to_owned())
 }
 
 /// What git has of the entries of one repository.

@@ -6,6 +6,7 @@
 
 mod compare;
 mod files;
+mod history;
 mod index;
 mod intact;
 mod objects;
@@ -26,6 +27,7 @@ use artifacts_text::{Explain, pathspec, shell_word};
 
 use crate::Error;
 
+pub use history::HistoryGaps;
 pub use staged::{IndexReport, Staged};
 
 /// Describes the git to run.

@@ -39,6 +39,11 @@ impl Objects {
         }
     }
 
+    /// Finds a file by its own name.
+    pub fn named(&mut self, name: &str) -> Result<Option<Blob>, Warning> {
+        self.sizes.ask(name).map_err(|error| unreadable(&error))
+    }
+
     /// Reads a file.
     pub fn content(&mut self, blob: &Blob) -> Result<Vec<u8>, Warning> {
         self.contents.read(blob).map_err(|error| unreadable(&error))

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -165,16 +165,22 @@ impl<'a> View<'a> {
     }
 }
 
-/// Starts git over the repository itself, to read its configuration, which starts no program.
-fn reading(git: &Git, repository: &Repository) -> Command {
-    let mut command = git.command(&repository.work_tree);
+/// Starts git over the repository itself, to read its configuration or its references, which starts no program.
+pub(super) fn over_itself(git: &Git, repository: &Repository, dir: &Path) -> Command {
+    let mut command = git.command(dir);
     command
         .env("GIT_DIR", &repository.git_dir)
         .env("GIT_WORK_TREE", &repository.work_tree)
         .env("GIT_CONFIG_COUNT", "1")
         .env("GIT_CONFIG_KEY_0", "safe.bareRepository")
-        .env("GIT_CONFIG_VALUE_0", "explicit")
-        .args(["config", "--includes", "-z"]);
+        .env("GIT_CONFIG_VALUE_0", "explicit");
+    command
+}
+
+/// Starts git to read the configuration of a repository.
+fn reading(git: &Git, repository: &Repository) -> Command {
+    let mut command = over_itself(git, repository, &repository.work_tree);
+    command.args(["config", "--includes", "-z"]);
     command
 }
 

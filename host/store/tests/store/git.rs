@@ -1,13 +1,13 @@
 //! Git's index, in checkouts that mean well and in others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use artifacts_declared::InstanceName;
+use artifacts_declared::{InstanceName, Recipients};
 use artifacts_store::{Git, Root, Staged, Storage, Warning, Writer, WriterOptions};
 use artifacts_text::Explain;
 
@@ -846,4 +846,111 @@ fn what_brings_back_many_entries_takes_processes_for_few() {
     let processes = fs::read(count.path()).unwrap().len();
     assert!(processes < commands + 20 && commands < names.len(), "{processes} processes, {commands} commands");
     assert!(counting.last_intact(storage.root(), storage.path(), &names, &|| true).is_empty());
+}
+
+/// Every receipt in the history of a checkout as `path: recipient`, sorted, and what could not be searched.
+fn past(checkout: &Checkout) -> (Vec<String>, Vec<String>) {
+    let (mut found, storage) = (Vec::new(), checkout.storage());
+    let gaps = git_program().past_receipts(storage.root(), &["secrets".to_owned()], &|| false, &mut |path, receipt| {
+        let keys: Vec<&String> = receipt.recipients.of_all_files().collect();
+        found.push(format!("{path}: {} of {}", keys[0], receipt.instance));
+    });
+    found.sort();
+    (found, gaps.sentences().map(str::to_owned).collect())
+}
+
+/// Stores an entry for this recipient, and commits all that is stored.
+fn commit_for(checkout: &Checkout, instance: &str, key: &str) {
+    let mut receipt = receipt(instance);
+    receipt.recipients = Recipients::from_iter([("env".parse().unwrap(), BTreeSet::from([key.to_owned()]))]);
+    let directory = checkout.path(&format!("secrets/{instance}"));
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("receipt.json"), receipt.render()).unwrap();
+    git(checkout.dir.path(), &["add", "-A", "."]);
+    git(checkout.dir.path(), &["commit", "-qm", key]);
+}
+
+#[test]
+fn every_receipt_of_every_branch_is_found_under_whatever_path_it_had() {
+    for format in ["sha1", "sha256"] {
+        let checkout = repository(&["--object-format", format]);
+        let top = checkout.dir.path();
+        commit_for(&checkout, "shared/a", "k1");
+        commit_for(&checkout, "shared/a", "k2");
+        git(top, &["mv", "secrets", "vault"]);
+        commit_for(&checkout, "shared/b", "k3");
+        git(top, &["checkout", "-q", "-b", "side", "HEAD~1"]);
+        commit_for(&checkout, "shared/c", "k4");
+        git(top, &["checkout", "-q", "-"]);
+        // On a side of a merge whose content was not taken.
+        git(top, &["merge", "-q", "-s", "ours", "-m", "merged", "side"]);
+        git(top, &["branch", "-qD", "side"]);
+        git(top, &["rm", "-rq", "vault"]);
+        git(top, &["commit", "-qm", "gone"]);
+        fs::create_dir_all(checkout.path("node_modules")).unwrap();
+        fs::write(checkout.path("node_modules/receipt.json"), "of another program").unwrap();
+        git(top, &["add", "."]);
+        git(top, &["commit", "-qm", "other"]);
+        let (found, gaps) = past(&checkout);
+        let expected = [
+            "secrets/shared/a/receipt.json: k1 of shared/a",
+            "secrets/shared/b/receipt.json: k3 of shared/b",
+            "secrets/shared/c/receipt.json: k4 of shared/c",
+            "vault/shared/a/receipt.json: k2 of shared/a",
+        ];
+        assert_eq!((found, gaps), (expected.map(str::to_owned).to_vec(), Vec::new()), "{format}");
+        fs::create_dir_all(checkout.path("secrets/shared/x")).unwrap();
+        fs::write(checkout.path("secrets/shared/x/receipt.json"), "{").unwrap();
+        git(top, &["add", "."]);
+        git(top, &["commit", "-qm", "damaged"]);
+        assert_eq!(past(&checkout).1, ["`secrets/shared/x/receipt.json` cannot be read in one of its versions"]);
+    }
+}
+
+#[test]
+fn a_history_that_is_not_whole_says_so() {
+    let none = Checkout::new();
+    fs::create_dir_all(none.path("secrets")).unwrap();
+    let (found, gaps) = past(&none);
+    assert!(found.is_empty() && gaps[0].starts_with("no git repository"), "{gaps:?}");
+
+    let full = repository(&[]);
+    commit_for(&full, "shared/a", "k1");
+    commit_for(&full, "shared/a", "k2");
+    let from = format!("file://{}", full.dir.path().display());
+    let shallow = Checkout::new();
+    git(shallow.dir.path(), &["clone", "-q", "--depth=1", &from, "."]);
+    let (found, gaps) = past(&shallow);
+    assert_eq!(found, ["secrets/shared/a/receipt.json: k2 of shared/a"]);
+    assert!(gaps.len() == 1 && gaps[0].contains("git fetch --unshallow"), "{gaps:?}");
+
+    git(full.dir.path(), &["config", "uploadpack.allowFilter", "true"]);
+    let partial = Checkout::new();
+    git(partial.dir.path(), &["clone", "-q", "--filter=blob:none", "--no-checkout", &from, "."]);
+    let (found, gaps) = past(&partial);
+    assert!(found.is_empty() && gaps[0].starts_with("this clone lacks objects"), "{found:?} {gaps:?}");
+
+    // Of an empty repository there is nothing to be searched.
+    let empty = Checkout::new();
+    git(empty.dir.path(), &["init", "-q"]);
+    assert_eq!(past(&empty), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn no_program_of_a_repository_runs_while_its_history_is_read() {
+    let checkout = repository(&[]);
+    commit_for(&checkout, "shared/a", "k1");
+    let canary = checkout.path("canary");
+    let program = checkout.path("program");
+    fs::write(&program, format!("#!/bin/sh\ntouch {}\n", canary.display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let text = program.display().to_string();
+    for setting in
+        ["core.fsmonitor", "core.pager", "diff.external", "diff.x.textconv", "gpg.program", "core.sshCommand"]
+    {
+        git(checkout.dir.path(), &["config", setting, &text]);
+    }
+    fs::write(checkout.path(".gitattributes"), "* diff=x\n").unwrap();
+    assert_eq!(past(&checkout).0.len(), 1);
+    assert!(!canary.exists());
 }
