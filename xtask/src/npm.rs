@@ -21,7 +21,7 @@ pub fn install(source: &Path, dir: &Path, script: &str, what: &str) -> Result<()
     let is_same = fs::read(dir.join(lock)).ok() == Some(fs::read(source.join(lock)).context(lock)?);
     let is_installed = is_same && dir.join("node_modules/.package-lock.json").exists();
     for file in ["package.json", lock, script] {
-        fs::copy(source.join(file), dir.join(file)).context(file)?;
+        fs::copy(source.join(file), dir.join(file)).with_context(|| file.to_owned())?;
     }
     if is_installed {
         return Ok(());
