@@ -12,6 +12,7 @@ pub(crate) mod facts;
 pub(crate) mod foreseeable;
 mod generations;
 pub(crate) mod hints;
+pub(crate) mod import_source;
 pub(crate) mod index;
 pub(crate) mod mixed;
 mod named;

@@ -4,6 +4,7 @@ pub(crate) mod adopt;
 pub(crate) mod commit;
 pub(crate) mod generate;
 pub(crate) mod generation;
+pub(crate) mod import;
 mod moving;
 pub(crate) mod prompts;
 pub(crate) mod prune;
