@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::found::{Findings, FoundForm, Tool};
+use crate::group::subject;
 use crate::{ForeignConfiguration, FoundSecret, Remark, Tree, agenix, clan, file_facts, sops};
 
 /// Finds the secrets of a tool in evaluated configurations, and what their files say. A secret without a usable file is left out, with a
@@ -17,12 +18,12 @@ pub fn find(tool: Tool, configurations: &[ForeignConfiguration], tree: &dyn Tree
             Tool::NixosArtifacts => clan::find_moved_users(configuration, tree, &mut findings),
         }
     }
-    check_files(tree, &mut findings);
+    check_files(tool, tree, &mut findings);
     findings
 }
 
 /// Reads each file once, and leaves out the secrets of those that are not what they should be.
-fn check_files(tree: &dyn Tree, findings: &mut Findings) {
+fn check_files(tool: Tool, tree: &dyn Tree, findings: &mut Findings) {
     let mut read: BTreeMap<PathBuf, Result<(), String>> = BTreeMap::new();
     let secrets = std::mem::take(&mut findings.secrets);
     for secret in secrets {
@@ -34,13 +35,13 @@ fn check_files(tree: &dyn Tree, findings: &mut Findings) {
         });
         match result {
             Ok(()) => findings.secrets.push(secret),
-            Err(why) => findings.remarks.push(unreadable(&secret, why)),
+            Err(why) => findings.remarks.push(unreadable(tool, &secret, why)),
         }
     }
 }
 
-fn unreadable(secret: &FoundSecret, why: &str) -> Remark {
-    let subject = format!("{}: {}", secret.target.name, secret.name);
+fn unreadable(tool: Tool, secret: &FoundSecret, why: &str) -> Remark {
+    let subject = subject(tool, secret);
     let why = format!("{}: {why}", secret.path.display());
     let action =
         if secret.form == FoundForm::Plain { "generate it with the other tool" } else { "restore or encrypt the file" };

@@ -11,6 +11,7 @@ pub mod generate;
 pub mod get;
 pub mod graph;
 pub mod help;
+pub mod import;
 pub mod keygen;
 pub mod man;
 pub mod provision;
@@ -70,6 +71,10 @@ pub enum Command {
     Rekey(rekey::Options),
     /// Store values under another name
     Rename(rename::Options),
+    /// Take over secrets of agenix, sops and other tools
+    ///
+    /// What is not declared yet is printed as a module. Once it is imported, run the command again: it takes the values.
+    Import(import::Options),
     /// Write the files that an installer copies to a new machine
     #[command(alias = "export")]
     Provision(provision::Options),
@@ -121,8 +126,11 @@ impl Command {
 
 /// Whether a command changes what is stored.
 pub fn stores(cli: &Cli) -> bool {
-    use Command::{Adopt, Edit, Generate, Prune, Rekey, Rename, Restore, Set};
-    matches!(cli.command, Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Restore(_) | Adopt(_))
+    use Command::{Adopt, Edit, Generate, Import, Prune, Rekey, Rename, Restore, Set};
+    matches!(
+        cli.command,
+        Generate(_) | Import(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Restore(_) | Adopt(_)
+    )
 }
 
 pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
@@ -136,6 +144,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Edit(options) => options.run(&cli.global, console),
         Command::Rekey(options) => options.run(&cli.global, console),
         Command::Rename(options) => options.run(&cli.global, console),
+        Command::Import(options) => options.run(&cli.global, console),
         Command::Provision(options) => options.run(&cli.global, console),
         Command::Prune(options) => options.run(&cli.global, console),
         Command::Restore(options) => options.run(&cli.global, console),
