@@ -48,8 +48,8 @@ fn write(desk: &Desk, path: &str, bytes: &[u8]) {
 
 /// An age file for so many X25519 recipients. `mark` tells it from others.
 fn stanzas(mark: &str, count: usize) -> Vec<u8> {
-    let stanzas: String = (0..count).map(|number| format!("-> X25519 {mark}{number}\nbody\n")).collect();
-    format!("age-encryption.org/v1\n{stanzas}--- mac\npayload\n").into_bytes()
+    let stanzas: Vec<String> = (0..count).map(|number| format!("-> X25519 {mark}{number}\nbody\n")).collect();
+    format!("age-encryption.org/v1\n{}--- mac\npayload\n", stanzas.concat()).into_bytes()
 }
 
 /// Writes a file of another tool: bytes that `to` decrypts.

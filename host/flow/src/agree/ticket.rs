@@ -81,9 +81,8 @@ impl Allows {
     pub(super) fn covers(&self, recipients: &Recipients) -> bool {
         match self {
             Self::To(accepted) | Self::Import { to: Some(accepted), .. } => accepted == recipients,
-            Self::Import { to: None, .. } => false,
             Self::Nothing => recipients.is_empty(),
-            Self::Removal | Self::Return(_) => false,
+            Self::Import { to: None, .. } | Self::Removal | Self::Return(_) => false,
         }
     }
 }

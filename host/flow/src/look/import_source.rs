@@ -99,8 +99,8 @@ impl ImportSource {
         let path = shell_word(&self.path.to_string_lossy());
         match &self.form {
             SourceForm::SopsKey { key, .. } => {
-                let keys: String = key.split('/').map(|key| format!("[{}]", serde_json::json!(key))).collect();
-                format!("sops decrypt --extract {} {path}", shell_word(&keys))
+                let keys: Vec<String> = key.split('/').map(|key| format!("[{}]", serde_json::json!(key))).collect();
+                format!("sops decrypt --extract {} {path}", shell_word(&keys.concat()))
             }
             _ => format!("sops decrypt {path}"),
         }

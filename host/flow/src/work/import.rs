@@ -75,12 +75,12 @@ impl Planned for Import {
         let (takings, mut failures) = takings(tools, survey, wanted);
         let (mut steps, mut details) = (Vec::new(), BTreeMap::new());
         for taking in takings {
-            match run.instances.get(&taking.name).and_then(|instance| run.unknown_recipients(instance)) {
-                Some(failure) => failures.push(failure),
-                None => {
-                    steps.push(Step { again: false, ..Step::again(taking.name.clone()) });
-                    details.insert(taking.name.clone(), taking);
-                }
+            let instance = run.instances.get(&taking.name);
+            if let Some(failure) = instance.and_then(|instance| run.unknown_recipients(instance)) {
+                failures.push(failure);
+            } else {
+                steps.push(Step { again: false, ..Step::again(taking.name.clone()) });
+                details.insert(taking.name.clone(), taking);
             }
         }
         Plan { steps, failures, details: ImportPlan(details) }

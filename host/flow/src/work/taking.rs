@@ -45,7 +45,7 @@ pub(super) fn decrypt<'a>(
         for (document, instance) in asked {
             let read = read.remove(&instance.name).unwrap_or_else(|| Err(document.source.failure("not read")));
             let read = read.map_err(|failure| document.source.about(&failure));
-            let own = read.and_then(|read| own_values(document, read.files));
+            let own = read.and_then(|read| own_values(document, &read.files));
             if let Some(all) = values.get_mut(&instance.name) {
                 match (&mut *all, own) {
                     (Ok(all), Ok(own)) => all.extend(own),
@@ -76,7 +76,7 @@ fn wanted(document: &SourceDocument, instance: &Instance) -> (StoredValue, Vec<N
 }
 
 /// The values by declared file.
-fn own_values(document: &SourceDocument, read: BTreeMap<Name, Secret>) -> Result<Vec<(String, Secret)>, Failure> {
+fn own_values(document: &SourceDocument, read: &BTreeMap<Name, Secret>) -> Result<Vec<(String, Secret)>, Failure> {
     let value = |(name, declared): &(Name, Name)| {
         let value = read.get(name).cloned();
         Ok((declared.to_string(), value.ok_or_else(|| document.source.failure("not read"))?))
