@@ -173,11 +173,15 @@ pub enum RowAction {
     Restored,
     /// It would come back from the trash.
     WouldRestore,
+    /// The value of another tool's files was stored.
+    Imported,
+    /// The value of another tool's files would be stored.
+    WouldImport,
 }
 
 impl RowAction {
     /// Every action.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Generated,
         Self::Regenerated,
         Self::WouldGenerate,
@@ -194,6 +198,8 @@ impl RowAction {
         Self::WouldAdopt,
         Self::Restored,
         Self::WouldRestore,
+        Self::Imported,
+        Self::WouldImport,
     ];
 
     /// Whether it is not done yet.
@@ -208,6 +214,7 @@ impl RowAction {
                 | Self::WouldTrash
                 | Self::WouldAdopt
                 | Self::WouldRestore
+                | Self::WouldImport
         )
     }
 
@@ -230,6 +237,8 @@ impl RowAction {
             Self::WouldAdopt => "would adopt",
             Self::Restored => "restored",
             Self::WouldRestore => "would restore",
+            Self::Imported => "imported",
+            Self::WouldImport => "would import",
         }
     }
 }

@@ -13,3 +13,4 @@ pub(crate) mod rekey;
 pub(crate) mod rename;
 pub(crate) mod restore;
 pub(crate) mod set;
+mod taking;
