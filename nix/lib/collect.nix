@@ -13,6 +13,9 @@
   only ? null, # the part of this key, with what is inside that; "" for none
   besides ? [ ], # all but the parts of these keys
   problems ? true, # its faults, of which some need more of it than its declarations
+  # A function from a configuration to what is wanted of it in place of its spec: `{ kind, name, place, found }` of each that
+  # is inside, without other forms.
+  instead ? null,
 }:
 configurations:
 let
@@ -627,6 +630,11 @@ else if strict != null then
       owner.forAdmin.artifacts.store.${strict.artifact}.generator
     )
   ]
+else if instead != null then
+  map (node: {
+    inherit (node) kind name place;
+    found = instead node.config;
+  }) (filter (node: !node.isInForm && node.config != null) chosen)
 else
   let
     found = filter isTarget chosen;

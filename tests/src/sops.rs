@@ -12,16 +12,24 @@ use crate::fleet::Fleet;
 /// # Errors
 /// When it is not there.
 pub fn sops(fleet: &Fleet, key: &Path, arguments: &[&str]) -> Result<Output> {
+    sops_in(fleet.path(), key, arguments)
+}
+
+/// Runs it in a directory with one private key, or a file of them.
+///
+/// # Errors
+/// When it is not there.
+pub fn sops_in(dir: &Path, key: &Path, arguments: &[&str]) -> Result<Output> {
     let program = std::env::var_os("ARTIFACTS_TEST_SOPS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-tools/sops"), PathBuf::from);
     ensure!(program.exists(), "{} is missing: run `cargo xtask setup` first", program.display());
     let output = Command::new(program.canonicalize()?)
         .arg("--disable-version-check")
         .args(arguments)
-        .current_dir(fleet.path())
+        .current_dir(dir)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
-        .env("HOME", fleet.path())
+        .env("HOME", dir)
         .env("EDITOR", "./editor")
         .env("SOPS_AGE_KEY_FILE", key)
         .output()?;

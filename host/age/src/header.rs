@@ -25,16 +25,15 @@ pub fn header_hash(file: &[u8]) -> Result<HeaderHash, Error> {
     header(file).map(|header| header.hash)
 }
 
-struct Header {
+/// What a header says in clear.
+pub(crate) struct Header {
     hash: HeaderHash,
-    /// Number of stanzas that are not grease.
-    recipients: usize,
-    /// The tags of those for ssh-ed25519 keys.
-    ssh_tags: BTreeSet<String>,
+    /// The words of each stanza that is not grease: its kind, then its arguments.
+    pub stanzas: Vec<Vec<String>>,
 }
 
 fn header(file: &[u8]) -> Result<Header, Error> {
-    let (mut recipients, mut ssh_tags) = (0, BTreeSet::new());
+    let mut stanzas = Vec::new();
     let mut lines = BufReader::new(ArmoredReader::new(file).take(LONGEST));
     let mut hash = Hasher::new();
     let mut line = Vec::new();
@@ -51,22 +50,16 @@ fn header(file: &[u8]) -> Result<Header, Error> {
         if line.starts_with(b"--- ") {
             break;
         }
-        recipients += usize::from(is_for_somebody(&line));
-        ssh_tags.extend(ssh_tag(&line));
+        stanzas.extend(for_somebody(&line));
     }
-    Ok(Header { hash: HeaderHash(hash.finish()), recipients, ssh_tags })
+    Ok(Header { hash: HeaderHash(hash.finish()), stanzas })
 }
 
-/// Returns whether a line begins a stanza that is not grease.
-fn is_for_somebody(line: &[u8]) -> bool {
-    let stanza = line.strip_prefix(b"-> ").map(|rest| rest.split(|byte| b" \n".contains(byte)).next().unwrap_or(rest));
-    stanza.is_some_and(|kind| !kind.ends_with(b"-grease"))
-}
-
-/// Returns the tag of the key that a stanza is for, if a line begins one for an ssh-ed25519 key.
-fn ssh_tag(line: &[u8]) -> Option<String> {
-    let tag = std::str::from_utf8(line.strip_prefix(b"-> ssh-ed25519 ")?).ok()?.split_whitespace().next()?;
-    Some(tag.to_owned())
+/// Returns the words of a line that begins a stanza that is not grease.
+fn for_somebody(line: &[u8]) -> Option<Vec<String>> {
+    let words = line.strip_prefix(b"-> ")?.trim_ascii_end().split(|byte| *byte == b' ');
+    let words: Vec<String> = words.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    words.first().is_some_and(|kind| !kind.ends_with("-grease")).then_some(words)
 }
 
 /// Adds stanzas of its file key to the header of a binary file.
@@ -106,13 +99,17 @@ pub fn headers(bytes: &[u8]) -> BTreeSet<HeaderHash> {
 pub fn recipients<'a>(bytes: &[u8], second_forms: impl IntoIterator<Item = &'a String>) -> usize {
     let headers = all(bytes);
     let is_there = |form: &&String| {
-        public_key::tag(form).is_some_and(|tag| headers.iter().any(|header| header.ssh_tags.contains(&tag)))
+        let stanza = public_key::tag(form).map(|tag| ["ssh-ed25519".to_owned(), tag]);
+        stanza.is_some_and(|stanza| {
+            headers.iter().any(|header| header.stanzas.iter().any(|one| one.starts_with(&stanza)))
+        })
     };
-    let stanzas: usize = headers.iter().map(|header| header.recipients).sum();
+    let stanzas: usize = headers.iter().map(|header| header.stanzas.len()).sum();
     stanzas.saturating_sub(second_forms.into_iter().filter(is_there).count())
 }
 
-fn all(bytes: &[u8]) -> Vec<Header> {
+/// Reads the header of each age file in these bytes; see [`headers`].
+pub(crate) fn all(bytes: &[u8]) -> Vec<Header> {
     let whole = header(bytes).ok();
     whole.map_or_else(|| armored(bytes).filter_map(|block| header(&block).ok()).collect(), |whole| vec![whole])
 }

@@ -2,6 +2,7 @@
 //! recognized.
 
 mod encrypt;
+mod encrypted_to;
 mod error;
 mod header;
 mod hybrid;
@@ -24,6 +25,7 @@ mod seal;
 mod stanza;
 mod xwing;
 
+pub use encrypted_to::is_encrypted_to;
 pub use error::Error;
 pub use header::{header_hash, headers, recipients};
 pub use identity::IdentityError;
@@ -35,4 +37,4 @@ pub use programs::Programs;
 pub use prompter::{NoPrompter, Prompter};
 pub use public_key::{fingerprint, recipient_of_ssh};
 pub use recipient_plugins::RecipientPlugins;
-pub use seal::{EncryptedFile, Sealer, seal};
+pub use seal::{EncryptedFile, Sealer, armored, seal};

@@ -74,12 +74,20 @@ impl Sealer {
             encrypt(encryptor, value).map_err(|error| Error::Encrypt(error.to_string()))?
         };
         let header_hash = header_hash(&binary)?;
-        let file = if armor { armored(&binary).map_err(|error| Error::Encrypt(error.to_string()))? } else { binary };
+        let file = if armor { armored(&binary)? } else { binary };
         Ok(EncryptedFile { file, header_hash })
     }
 }
 
-fn armored(binary: &[u8]) -> std::io::Result<Vec<u8>> {
+/// Returns a binary age file as ASCII armor: another encoding of the same file, with the same header.
+///
+/// # Errors
+/// When the memory is not enough.
+pub fn armored(binary: &[u8]) -> Result<Vec<u8>, Error> {
+    armor(binary).map_err(|error| Error::Encrypt(error.to_string()))
+}
+
+fn armor(binary: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut writer = ArmoredWriter::wrap_output(Vec::with_capacity(binary.len() * 3 / 2 + 128), Format::AsciiArmor)?;
     writer.write_all(binary)?;
     writer.finish()

@@ -118,6 +118,28 @@ impl Console {
         self.end_with(report, &page, &report.errors)
     }
 
+    /// Ends a command whose standard output is taken: what it did goes to standard error.
+    pub fn report_aside(&self, report: &Report) -> Exit {
+        let page = report.result_page(Some(self.took()), &self.on_stderr());
+        if !report.rows.is_empty() {
+            self.painted(&page.head);
+        }
+        self.failures(&report.errors);
+        if !report.rows.is_empty() {
+            self.painted(&page.tail);
+        }
+        Exit::from(report.exit_status())
+    }
+
+    /// Ends a command that has more to say in JSON than what it did.
+    pub fn report_with(&self, report: &Report, name: &str, more: Value) -> Exit {
+        let mut object = report.json();
+        object[name] = more;
+        self.line(&object.to_string());
+        self.failures(&report.errors);
+        Exit::from(report.exit_status())
+    }
+
     /// Ends a command that shows what the instances are.
     pub fn status(&self, report: &Report, listing: RowFilter) -> Exit {
         self.end_with(report, &report.status_page(listing, &self.on_stdout()), &report.errors_without_row())

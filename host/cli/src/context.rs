@@ -99,6 +99,11 @@ impl Context {
         &self.environment
     }
 
+    /// The Nix of this machine.
+    pub fn nix(&self) -> &Nix {
+        &self.nix
+    }
+
     /// What was accepted on this machine.
     pub fn trust(&self) -> Result<Trust, Failure> {
         trust(&self.environment)

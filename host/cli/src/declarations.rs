@@ -196,7 +196,7 @@ fn from_flake(global: &Global, nix: &Nix, selectors: &[Selector]) -> Result<Decl
 }
 
 /// Why a target does not evaluate. Its subject says which it is: the same mistake in many is one and the same failure.
-fn unevaluated(target: &TargetFailure) -> Failure {
+pub fn unevaluated(target: &TargetFailure) -> Failure {
     let failure = Failure::about(format!("{} {}", target.kind.as_str(), target.name), &target.error);
     let exported = TargetRef { kind: target.kind, name: target.name.clone() };
     match failure.message.strip_prefix(&format!("evaluating {exported}: ")) {

@@ -25,6 +25,7 @@ pub use declared_keys::DeclaredKeys;
 pub use failure::{declared, not_serialized, selector};
 pub use look::adoptable::Adoption;
 pub use look::configured::check_config;
+pub use look::import_source::{ImportSource, SopsFormat, SourceForm};
 pub use look::survey::{Survey, SurveyedInstance};
 pub use progress::Tally;
 pub use read::RetrievedFiles;
@@ -40,6 +41,7 @@ pub use tools::{
 pub use work::adopt::Adopt;
 pub use work::empty::EmptyTrash;
 pub use work::generate::Generate;
+pub use work::import::Import;
 pub use work::prune::Prune;
 pub use work::rekey::Rekey;
 pub use work::rename::Rename;

@@ -1,15 +1,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetId, TargetKind};
 use artifacts_text::{nix_attribute, nix_string};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Error, EvaluationStep, Flake, TargetRef, message};
+use crate::{Error, Flake, TargetRef, message};
 
 /// Nix function that builds the specs of one exported configuration.
 const COLLECT: &str = include_str!("../../../nix/lib/collect.nix");
@@ -128,7 +125,7 @@ struct EvaluatedTarget {
 
 /// Names what is asked of one exported configuration.
 #[derive(Clone, Copy)]
-enum EvaluationQuery<'a> {
+pub(crate) enum EvaluationQuery<'a> {
     /// All specs.
     All,
     /// Its own spec, without the configurations inside it and without configuration errors.
@@ -139,6 +136,8 @@ enum EvaluationQuery<'a> {
     Besides { keys: &'a [String], problems: bool },
     /// The configurations directly inside it.
     Names,
+    /// What a function makes of each configuration in place of its spec.
+    Instead(&'a str),
     /// One artifact of a target, whose error is not caught.
     Artifact { owner: &'a Target, name: &'a str },
 }
@@ -155,6 +154,7 @@ impl EvaluationQuery<'_> {
                 format!("besides = {}; problems = {problems};", list(keys))
             }
             EvaluationQuery::Names => "parts = true;".to_owned(),
+            EvaluationQuery::Instead(function) => format!("instead = {function};"),
             EvaluationQuery::Artifact { owner, name } => {
                 let (kind, target) = (nix_string(owner.kind.as_str()), nix_string(owner.name.as_str()));
                 format!("strict = {{ kind = {kind}; name = {target}; artifact = {}; }};", nix_string(name))
@@ -185,7 +185,7 @@ impl Flake<'_> {
         let mut parts: Vec<TargetSpec> = Vec::new();
         let mut is_unlocked = false;
         let mut messages = Vec::new();
-        for (target, result) in targets.iter().zip(self.evaluate_each(targets)) {
+        for (target, result) in targets.iter().zip(self.ask_each(targets, |target| self.evaluate_one(target))) {
             match result {
                 Ok(found) => {
                     parts.extend(found.parts);
@@ -231,33 +231,6 @@ impl Flake<'_> {
             Err(Error::Failed { message, .. }) => Ok(message),
             Err(error) => Err(error),
         }
-    }
-
-    /// Evaluates targets in parallel. The results are in the order of the targets.
-    fn evaluate_each(&self, targets: &[TargetRef]) -> Vec<Result<EvaluatedTarget, Error>> {
-        let (next, over, total) = (AtomicUsize::new(0), AtomicUsize::new(0), targets.len());
-        let tell = |target: &TargetRef, is_over| {
-            let done = if is_over { over.fetch_add(1, Ordering::Relaxed) + 1 } else { over.load(Ordering::Relaxed) };
-            self.nix.options.observer.tell(EvaluationStep { target: &target.name, is_over, done, total });
-        };
-        let results: Mutex<Vec<Option<Result<EvaluatedTarget, Error>>>> =
-            Mutex::new(targets.iter().map(|_| None).collect());
-        thread::scope(|scope| {
-            for _ in 0..self.nix.options.jobs.get().min(targets.len()) {
-                scope.spawn(|| {
-                    while let Some((number, target)) = take(&next, targets) {
-                        tell(target, false);
-                        let result = self.evaluate_one(target);
-                        tell(target, true);
-                        if let Ok(mut results) = results.lock() {
-                            results[number] = Some(result);
-                        }
-                    }
-                });
-            }
-        });
-        let results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        results.into_iter().map(|result| result.unwrap_or(Err(Error::Cancelled))).collect()
     }
 
     fn evaluate_one(&self, target: &TargetRef) -> Result<EvaluatedTarget, Error> {
@@ -343,7 +316,7 @@ impl Flake<'_> {
         paths.map(|path| store.real_path(path)).all(|path| path.exists())
     }
 
-    fn function(&self, target: &TargetRef, of: EvaluationQuery<'_>) -> String {
+    pub(crate) fn function(&self, target: &TargetRef, of: EvaluationQuery<'_>) -> String {
         let system = self.nix.options.system.as_deref().map_or_else(|| "null".to_owned(), nix_string);
         let kind = nix_string(target.kind.as_str());
         let name = nix_string(&target.name);
@@ -397,11 +370,6 @@ fn part(target: &TargetRef, value: &Value) -> Result<TargetSpec, Error> {
         }
     }
     Ok(TargetSpec { exported: target.clone(), from, spec, problems })
-}
-
-fn take<'a>(next: &AtomicUsize, targets: &'a [TargetRef]) -> Option<(usize, &'a TargetRef)> {
-    let number = next.fetch_add(1, Ordering::Relaxed);
-    targets.get(number).map(|target| (number, target))
 }
 
 fn empty() -> Spec {

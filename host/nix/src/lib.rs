@@ -5,9 +5,11 @@
 
 mod cache;
 mod checkout;
+mod each;
 mod error;
 mod evaluate;
 mod flake;
+mod foreign;
 mod known_names;
 mod message;
 mod metadata;
@@ -20,6 +22,7 @@ mod store;
 pub use error::{Error, FlakeSource};
 pub use evaluate::{Evaluation, EvaluationError, TargetFailure};
 pub use flake::{Flake, TargetRef};
+pub use foreign::{ForeignSecrets, ForeignTarget};
 pub use known_names::KnownNames;
 pub use nix::{EvaluationObserver, EvaluationStep, Nix, NixOptions};
 pub use real_store::StoreDirs;

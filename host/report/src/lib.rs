@@ -189,11 +189,15 @@ pub enum RowAction {
     Removed,
     /// It would be removed from the trash for good.
     WouldRemove,
+    /// The value of another tool's files was stored.
+    Imported,
+    /// The value of another tool's files would be stored.
+    WouldImport,
 }
 
 impl RowAction {
     /// Every action.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Generated,
         Self::Regenerated,
         Self::WouldGenerate,
@@ -212,6 +216,8 @@ impl RowAction {
         Self::WouldRestore,
         Self::Removed,
         Self::WouldRemove,
+        Self::Imported,
+        Self::WouldImport,
     ];
 
     /// Whether it is not done yet.
@@ -227,6 +233,7 @@ impl RowAction {
                 | Self::WouldAdopt
                 | Self::WouldRestore
                 | Self::WouldRemove
+                | Self::WouldImport
         )
     }
 
@@ -251,6 +258,8 @@ impl RowAction {
             Self::WouldRestore => "would restore",
             Self::Removed => "removed",
             Self::WouldRemove => "would remove",
+            Self::Imported => "imported",
+            Self::WouldImport => "would import",
         }
     }
 }

@@ -50,6 +50,14 @@ impl Root {
         found
     }
 
+    /// Reads a regular file by its path relative to the root; `None` if it does not exist. No symbolic link is followed.
+    ///
+    /// # Errors
+    /// If the path leaves the root or leads through a symbolic link, something else is there, or it has more bytes than `limit`.
+    pub fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.directory.read(path, limit)
+    }
+
     pub(crate) fn store_dir(&self) -> &StoreDir {
         &self.directory
     }

@@ -11,6 +11,7 @@ pub mod generate;
 pub mod get;
 pub mod graph;
 pub mod help;
+pub mod import;
 pub mod keygen;
 pub mod man;
 pub mod provision;
@@ -71,6 +72,10 @@ pub enum Command {
     Rekey(rekey::Options),
     /// Store values under another name
     Rename(rename::Options),
+    /// Take over secrets of agenix, sops and other tools
+    ///
+    /// What is not declared yet is printed as a module. Once it is imported, run the command again: it takes the values.
+    Import(import::Options),
     /// Write the files that an installer copies to a new machine
     #[command(alias = "export")]
     Provision(provision::Options),
@@ -126,10 +131,19 @@ impl Command {
 
 /// Whether a command changes what is stored.
 pub fn stores(cli: &Cli) -> bool {
-    use Command::{Adopt, Edit, Generate, Prune, Rekey, Rename, Restore, Rotate, Set};
+    use Command::{Adopt, Edit, Generate, Import, Prune, Rekey, Rename, Restore, Rotate, Set};
     matches!(
         cli.command,
-        Generate(_) | Set(_) | Edit(_) | Rekey(_) | Rename(_) | Prune(_) | Restore(_) | Rotate(_) | Adopt(_)
+        Generate(_)
+            | Import(_)
+            | Set(_)
+            | Edit(_)
+            | Rekey(_)
+            | Rename(_)
+            | Prune(_)
+            | Restore(_)
+            | Rotate(_)
+            | Adopt(_)
     )
 }
 
@@ -144,6 +158,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Edit(options) => options.run(&cli.global, console),
         Command::Rekey(options) => options.run(&cli.global, console),
         Command::Rename(options) => options.run(&cli.global, console),
+        Command::Import(options) => options.run(&cli.global, console),
         Command::Provision(options) => options.run(&cli.global, console),
         Command::Prune(options) => options.run(&cli.global, console),
         Command::Restore(options) => options.run(&cli.global, console),

@@ -232,6 +232,26 @@ pub const TEXTS: &[CommandText] = &[
         see_also: &["artifacts-restore(1)", "artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
     },
     CommandText {
+        command: "import",
+        description: &[
+            "Takes over secrets of agenix, sops-nix, agenix-rekey, clan vars or nixos-artifacts, in two runs. It changes and removes no \
+             file of the other tool.",
+            "The first run evaluates what the other tool has in each configuration. What is not declared as an artifact yet is printed as \
+             a module, or written with `--write`, never over an existing file. Beside it stand the new references, and what has no place, \
+             with what to do.",
+            "Once the module is imported, the second run takes the values of what is declared and absent. Where the file is encrypted to \
+             the declared recipients, it is stored as it is, without any identity; otherwise it is decrypted, in memory only.",
+        ],
+        examples: &[
+            ("artifacts import agenix --write imported.nix", "the declarations, into a new file"),
+            ("artifacts import agenix", "the values, once they are declared"),
+            ("artifacts import sops --dry-run", "show it, write nothing"),
+            ("artifacts --json import clan", "for other programs"),
+        ],
+        exit: WORK,
+        see_also: &["artifacts-adopt(1)", "artifacts-set(1)", "artifacts-status(1)", "artifacts-rekey(1)"],
+    },
+    CommandText {
         command: "restore",
         description: &[
             "Commands that replace or remove an entry move the old one to the trash of its storage, where it stays for at least 30 days. \

@@ -161,7 +161,7 @@ pub(crate) fn recipients(
     let Run { tools, state, .. } = &mut *base.run;
     state.acceptances.add(std::mem::take(&mut consent.joining), &tools.state, &tools.checkout);
     let is_taken = plaintext == WriteKind::Stored;
-    let tickets = tickets(base, is_chained, is_taken, |instance| consent.allows(instance));
+    let tickets = tickets(base, is_chained, is_taken, |instance| plaintext.allows(instance, &consent));
     Ok((changes, tickets))
 }
 

@@ -6,7 +6,7 @@ use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_digest::Sha256;
 use artifacts_plan::Instance;
 use artifacts_report::{EVERYONE, Failure, RecipientChange};
-use artifacts_store::Receipt;
+use artifacts_store::{HeaderHash, Receipt};
 use artifacts_trust::{AcceptedRecipients, InstanceConsent, NewLabels};
 
 use super::ticket::Allows;
@@ -38,6 +38,17 @@ pub enum WriteKind<'a> {
         /// Whether its old value is opened, to be edited.
         opens: bool,
     },
+    /// Values of another tool's files, which may be taken unchanged.
+    Imported(&'a BTreeMap<InstanceName, ImportKind>),
+}
+
+/// How an instance is imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportKind {
+    /// The headers of files that may be taken unchanged.
+    pub headers: BTreeSet<HeaderHash>,
+    /// Whether its values are encrypted to the declared recipients.
+    pub encrypts: bool,
 }
 
 /// Where the plaintext of what is encrypted comes from.
@@ -54,6 +65,9 @@ impl WriteKind<'_> {
     fn source(self, instance: &Instance, found: &SurveyedInstance) -> Option<PlaintextOrigin> {
         match self {
             Self::New => Some(PlaintextOrigin::New),
+            Self::Imported(all) => {
+                all.get(&instance.name).is_some_and(|it| it.encrypts).then_some(PlaintextOrigin::New)
+            }
             Self::Stored => (!is_moved(found)).then_some(PlaintextOrigin::Stored),
             Self::Given { file, .. } if instance.public_files().any(|public| public == file) => {
                 // With the first value, secret files that need none are stored empty.
@@ -71,10 +85,19 @@ impl WriteKind<'_> {
     /// Whether a public file gets a value that was not there before.
     fn publishes(self, public: &Name) -> bool {
         match self {
-            Self::New => true,
+            Self::New | Self::Imported(_) => true,
             Self::Stored => false,
             Self::Given { file, .. } => file == public,
         }
+    }
+
+    /// What a ticket allows of what was accepted of an instance.
+    pub(super) fn allows(self, instance: &Instance, consent: &Consent) -> Result<Allows, Failure> {
+        let allows = consent.allows(instance)?;
+        let Self::Imported(all) = self else { return Ok(allows) };
+        let headers = all.get(&instance.name).map(|it| it.headers.clone()).unwrap_or_default();
+        let to = if let Allows::To(recipients) = allows { Some(recipients) } else { None };
+        Ok(Allows::Import { headers, to })
     }
 }
 

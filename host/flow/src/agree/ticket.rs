@@ -68,6 +68,8 @@ pub(super) enum Allows {
     To(Recipients),
     /// Nothing: files stay encrypted as they are stored.
     Nothing,
+    /// Files of another tool with these headers, as they are; or their values, to exactly these recipients.
+    Import { headers: BTreeSet<HeaderHash>, to: Option<Recipients> },
     /// Nothing, and the entry goes.
     Removal,
     /// Nothing, and this entry comes back from the trash in its place.
@@ -80,9 +82,9 @@ impl Allows {
     /// Returns whether files may be encrypted to these recipients.
     pub(super) fn covers(&self, recipients: &Recipients) -> bool {
         match self {
-            Self::To(accepted) => accepted == recipients,
+            Self::To(accepted) | Self::Import { to: Some(accepted), .. } => accepted == recipients,
             Self::Nothing => recipients.is_empty(),
-            Self::Removal | Self::Return(_) | Self::Discard(_) => false,
+            Self::Import { to: None, .. } | Self::Removal | Self::Return(_) | Self::Discard(_) => false,
         }
     }
 }
@@ -194,10 +196,18 @@ impl Ticket {
     }
 
     fn check_receipt(&self, instance: &Instance, receipt: &Receipt) -> Result<(), Failure> {
+        let is_to =
+            |accepted: &Recipients| receipt.recipients.iter().all(|(file, to)| accepted.get(file.as_str()) == Some(to));
+        // Of files that are taken unchanged the recipients may be unknown.
+        let is_to_no_other = |accepted: &Recipients| {
+            receipt.recipients.iter().all(|(file, to)| to.is_empty() || accepted.get(file.as_str()) == Some(to))
+        };
         let is_covered = receipt.instance == self.name
             && match &self.allows {
-                Allows::To(accepted) => {
-                    receipt.recipients.iter().all(|(file, to)| accepted.get(file.as_str()) == Some(to))
+                Allows::To(accepted) => is_to(accepted),
+                Allows::Import { headers, to: None } => receipt.all_headers().is_subset(headers),
+                Allows::Import { headers, to: Some(accepted) } => {
+                    is_to(accepted) || (receipt.all_headers().is_subset(headers) && is_to_no_other(accepted))
                 }
                 Allows::Nothing => {
                     let stored = self.entry(instance)?.map(|entry| known_headers(&entry)).unwrap_or_default();
@@ -314,6 +324,26 @@ mod tests {
         };
         assert!(commit(&[]).is_ok());
         assert!(commit(&[header]).is_err());
+    }
+
+    #[test]
+    fn a_file_of_another_tool_is_stored_with_its_own_headers_or_for_the_accepted_recipients() {
+        let [own, other] = ["1", "2"].map(|digit| digit.repeat(64).parse().unwrap());
+        let allows = |to: Option<Recipients>| Allows::Import { headers: BTreeSet::from([own]), to };
+        let commit = |to: Option<&str>, recipients: &[&str], headers: &[HeaderHash]| {
+            with_ticket(allows(to.map(|to| self::to(&[to]))), |ticket| {
+                ticket.commit(&instance(), new(recipients, headers)).is_ok()
+            })
+        };
+        assert!(commit(None, &["anybody"], &[own]) && commit(None, &[], &[]));
+        assert!(!commit(None, &["admin"], &[own, other]) && !commit(Some("admin"), &["mallory"], &[other]));
+        assert!(!commit(Some("admin"), &["mallory"], &[own]) && !commit(Some("admin"), &["mallory"], &[]));
+        assert!(commit(Some("admin"), &["admin"], &[other]) && commit(Some("admin"), &[], &[own]));
+        with_ticket(allows(Some(to(&["admin"]))), |ticket| {
+            assert!(ticket.check(&instance(), &to(&["admin"])).is_ok());
+            assert!(ticket.check(&instance(), &to(&["mallory"])).is_err());
+        });
+        with_ticket(allows(None), |ticket| assert!(ticket.check(&instance(), &Recipients::new()).is_err()));
     }
 
     #[test]

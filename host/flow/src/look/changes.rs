@@ -92,10 +92,8 @@ pub(crate) fn accepted(
     public: &EntryFiles,
 ) -> Vec<FileChange> {
     let before = old.map(|old| StoredFiles::by_receipt(instance, old)).unwrap_or_default();
-    let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
     let recipients = |file: &Name| old.and_then(|_| new.recipients.get(file.as_str())).and_then(known);
-    let secret = instance.secret_files().map(|file| (file.to_string(), recipients(file)));
-    let after = StoredFiles::new(secret.collect(), sizes).with_public(public.clone());
+    let after = StoredFiles::in_entry(instance, recipients, files, public);
     let names: BTreeSet<&String> = before.files.keys().chain(after.files.keys()).collect();
     let side = |entry_files: &StoredFiles, name: &String| entry_files.files.get(name).cloned();
     let changes = names.into_iter().map(|name| FileChange {
@@ -104,6 +102,14 @@ pub(crate) fn accepted(
         after: side(&after, name),
     });
     changes.collect()
+}
+
+/// What is stored first, of files that other programs encrypted to the recipients of `new`.
+pub(crate) fn taken(instance: &Instance, new: &Receipt, files: &EntryFiles, public: &EntryFiles) -> Vec<FileChange> {
+    let recipients = |file: &Name| new.recipients.get(file.as_str()).and_then(known);
+    let after = StoredFiles::in_entry(instance, recipients, files, public);
+    let change = |(file, side)| FileChange { file, before: None, after: Some(side) };
+    after.files.into_iter().map(change).collect()
 }
 
 /// What goes with an entry that no one declares.
@@ -165,6 +171,18 @@ impl StoredFiles {
             (file, Side::Secret { size, recipients })
         };
         Self { files: secret.into_iter().map(side).collect() }
+    }
+
+    /// The declared files in these of an entry.
+    fn in_entry(
+        instance: &Instance,
+        recipients: impl Fn(&Name) -> Option<BTreeSet<String>>,
+        files: &EntryFiles,
+        public: &EntryFiles,
+    ) -> Self {
+        let sizes = files.iter().map(|(name, bytes)| (name.as_str(), bytes.len() as u64));
+        let secret = instance.secret_files().map(|file| (file.to_string(), recipients(file)));
+        Self::new(secret.collect(), sizes).with_public(public.clone())
     }
 
     fn with_public(mut self, public: EntryFiles) -> Self {

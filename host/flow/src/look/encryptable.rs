@@ -11,7 +11,11 @@ use crate::chain::Base;
 use crate::failure;
 
 /// Why an instance cannot be encrypted here: it has a recipient whose plugin may not run, or is not there.
-fn unencryptable(plugins: &RecipientPlugins, instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
+pub(crate) fn unencryptable(
+    plugins: &RecipientPlugins,
+    instance: &Instance,
+    found: &SurveyedInstance,
+) -> Option<Failure> {
     let missing = plugins.check(found.recipients.of_all_files()).err()?;
     Some(failure::about(instance, missing))
 }

@@ -163,7 +163,8 @@ fn stored(declared: &Instance, receipt: &Receipt) -> Instance {
     instance
 }
 
-fn secret_file() -> DeclaredFile {
+/// A secret file of which nothing else is declared.
+pub(crate) fn secret_file() -> DeclaredFile {
     DeclaredFile {
         secret: true,
         deploy: true,

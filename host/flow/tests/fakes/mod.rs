@@ -29,7 +29,7 @@ use artifacts_trust::{Checkout, KnownHeaders, Trust};
 pub use commands::*;
 pub use fleet::Fleet;
 #[allow(unused_imports, reason = "not every test file uses it")]
-pub use session::{Misbehavior, TARGETS, World, age_file};
+pub use session::{Misbehavior, OtherFile, TARGETS, World, age_file};
 
 /// The backend of what names no other.
 pub const BACKEND: &str = "fake";
@@ -39,6 +39,10 @@ pub const TWIN: &str = "twin";
 
 /// A backend with a storage of its own, which has the same name.
 pub const VAULT: &str = "vault";
+
+/// The backends of the program that read files of other tools. They share a storage.
+pub const AGENIX: &str = "agenix";
+pub const SOPS_NIX: &str = "sops-nix";
 
 /// A temporary directory with a checkout and the state of one machine.
 pub struct Desk {
@@ -71,6 +75,8 @@ pub struct Desk {
     pub steps: Arc<AtomicU64>,
     /// Backends that are not registered.
     pub unknown: Vec<&'static str>,
+    /// Whether the admin has an identity.
+    pub has_identity: bool,
 }
 
 impl Desk {
@@ -95,6 +101,7 @@ impl Desk {
             killed_at: None,
             steps: Arc::default(),
             unknown: Vec::new(),
+            has_identity: false,
         }
     }
 
@@ -162,7 +169,7 @@ impl Desk {
                 waits: self.waits.clone(),
                 at_question: self.at_question.clone(),
             }),
-            identities: Identities::none(),
+            identities: if self.has_identity { an_identity() } else { Identities::none() },
             plugins: artifacts_age::RecipientPlugins::default(),
             headers: HeaderMemory::new(known, checkout, Box::new(|_| Ok(true))),
             trust: Trust::new(state.join("accepted")),
@@ -229,6 +236,12 @@ impl Desk {
     }
 }
 
+/// An identity is there; what it decrypts is the world's to say.
+fn an_identity() -> Identities {
+    let opener = || artifacts_age::Opener::new(Arc::new(artifacts_age::NoPrompter), artifacts_age::Plugins::default());
+    Identities::new(|| Ok(None), move || Ok(opener()))
+}
+
 /// The backend that stores nothing on this machine.
 pub const ON_TARGET: &str = "on-target";
 
@@ -241,11 +254,14 @@ impl FakeBackends {
             let session = session::FakeSession::new(world, name);
             ReadyBackend::new(terms.clone(), storage.to_owned(), Some(Box::new(session)))
         };
+        let reads = |ending| session::FakeSession::new(world, ending);
         let on_target = ReadyBackend::new(terms.clone(), "secrets".to_owned(), None);
         let all = [
             (BACKEND, here(BACKEND, "secrets")),
             (TWIN, here(TWIN, "secrets")),
             (VAULT, here(VAULT, "vault")),
+            (AGENIX, ReadyBackend::new(terms.clone(), "secrets".to_owned(), Some(Box::new(reads("age"))))),
+            (SOPS_NIX, ReadyBackend::new(terms.clone(), "secrets".to_owned(), Some(Box::new(reads("sops"))))),
             (ON_TARGET, on_target),
         ];
         let known = all.into_iter().filter(|(name, _)| !unknown.contains(name));

@@ -12,7 +12,7 @@ use artifacts_seam::{
     BackendFailure, CallContext, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView,
     SandboxLayer, Secret, SecretFile, Usage,
 };
-use artifacts_session::{CallFailed, Checks, Retrieved, Serialized, Verified};
+use artifacts_session::{CallFailed, Checks, DecryptAttempt, Retrieved, Serialized, Verified};
 
 /// What a call does instead of what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,17 @@ pub struct World {
     pub missing: Vec<SandboxLayer>,
     /// Who reads secrets back; anyone where this is none.
     pub identity: Option<String>,
+    /// Encrypted files of other tools, by their bytes.
+    pub others: Rc<RefCell<BTreeMap<Vec<u8>, OtherFile>>>,
+}
+
+/// What a file of another tool holds.
+#[derive(Debug, Clone)]
+pub struct OtherFile {
+    /// Who decrypts it, joined by commas.
+    pub to: String,
+    /// Its values by key; the only one has the key `data`.
+    pub values: BTreeMap<String, Vec<u8>>,
 }
 
 impl Default for World {
@@ -92,6 +103,7 @@ impl Default for World {
             config: serde_json::json!({}),
             missing: Vec::new(),
             identity: None,
+            others: Rc::default(),
         }
     }
 }
@@ -137,16 +149,29 @@ impl World {
 /// A backend whose files end in its name.
 pub struct FakeSession {
     world: Rc<RefCell<World>>,
+    others: Rc<RefCell<BTreeMap<Vec<u8>, OtherFile>>>,
     ending: &'static str,
     missing: Vec<SandboxLayer>,
 }
 
 impl FakeSession {
     pub fn new(world: &Rc<RefCell<World>>, ending: &'static str) -> Self {
-        Self { world: Rc::clone(world), ending, missing: Vec::new() }
+        let others = Rc::clone(&world.borrow().others);
+        Self { world: Rc::clone(world), others, ending, missing: Vec::new() }
     }
 
+    /// A file in an entry, by whom it can be read and its value. It takes files of other tools as well.
     fn stored(&self, files: &EntryFiles, name: &str) -> Option<(String, Vec<u8>)> {
+        let others = self.others.borrow();
+        let own = |stored: String, key: &str| {
+            let file = others.get(files.get(&stored)?)?;
+            Some((file.to.clone(), file.values.get(key)?.clone()))
+        };
+        let binary = own(format!("{name}.{}", self.ending), "data");
+        let together = || Some(format!("secrets.{}.yaml", self.ending)).and_then(|stored| own(stored, name));
+        if let Some(found) = binary.or_else(together) {
+            return Some(found);
+        }
         let text = files.get(&format!("{name}.{}", self.ending))?;
         let end = text.iter().position(|byte| *byte == b'\n')?;
         Some((String::from_utf8_lossy(&text[..end]).into_owned(), text[end + 1..].to_vec()))
@@ -251,9 +276,15 @@ impl Session for FakeSession {
                 _ => return Err(failed().into()),
             };
         }
+        let headers = call.files.values().flat_map(|bytes| artifacts_age::headers(bytes));
+        let headers: Vec<_> = headers.collect();
+        if headers.iter().any(|header| !call.openable.contains_key(header)) {
+            return Err(failed().into());
+        }
+        let opening = |header| DecryptAttempt { header: Some(header), file: None, identity: None, error: None };
         Ok(Retrieved {
             secrets,
-            openings: Vec::new(),
+            openings: headers.into_iter().map(opening).collect(),
             events: Vec::new(),
             usage: Usage::default(),
             saw_plaintext: true,

@@ -1,0 +1,80 @@
+//! What an import shows.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
+use artifacts_import::{OldReference, Remark};
+use artifacts_report::Failure;
+use artifacts_text::counted;
+use serde_json::{Value, json};
+
+use crate::console::Console;
+use crate::import_search::ImportSearch;
+
+/// Writes the module into a new file, which is a person's from then on.
+///
+/// # Errors
+/// When there is a file already, or it cannot be written.
+pub fn write(search: &ImportSearch, file: &Path) -> Result<(), Failure> {
+    let Some(module) = &search.module else { return Ok(()) };
+    let mut options = OpenOptions::new();
+    let made = options.write(true).create_new(true).open(file);
+    let written = made.and_then(|mut made| made.write_all(module.text.as_bytes()));
+    written.map_err(|why| {
+        let hint = "nothing is overwritten: pass a new file, or remove it";
+        Failure::new(file.display().to_string(), format!("cannot write the module: {why}")).hint(Some(hint))
+    })
+}
+
+/// Shows the module, unless it was written, and beside it what references become and what has no place.
+pub fn show(console: &Console, search: &ImportSearch, written: Option<&Path>) {
+    for reference in &search.references {
+        console.message(&line(reference));
+    }
+    for Remark { subject, why, action } in &search.proposal.remarks {
+        console.warned(&Failure::new(subject.clone(), why.clone()).hint(Some(action.clone())));
+    }
+    if search.proposal.artifacts.is_empty() {
+        console.message(&format!("no secrets of {} found that could be imported", search.proposal.tool.as_str()));
+    }
+    let Some(module) = &search.module else { return };
+    let artifacts = search.proposal.undeclared().map(|(artifact, target)| artifact.instance(target));
+    let count = counted(artifacts.collect::<std::collections::BTreeSet<_>>().len(), "artifact");
+    let next = match written {
+        Some(file) => format!(
+            "{count} declared in {}; import it, `git add` it, then run this again to take the values",
+            file.display()
+        ),
+        None => {
+            format!("{count} to declare; put the module into a file, import it, then run this again to take the values")
+        }
+    };
+    console.gap();
+    if written.is_none() {
+        console.line(module.text.trim_end());
+        console.gap();
+    }
+    console.message(&next);
+}
+
+fn line(reference: &OldReference) -> String {
+    let places: Vec<String> = reference.uses.iter().map(|one| format!("  {}:{}", one.path, one.line)).collect();
+    let places = if places.is_empty() { String::new() } else { format!("\n{}", places.join("\n")) };
+    format!("{} -> {}{places}", reference.old, reference.new)
+}
+
+/// Returns the same for other programs.
+pub fn json(search: &ImportSearch, written: Option<&Path>) -> Value {
+    let reference = |one: &OldReference| {
+        let uses: Vec<Value> = one.uses.iter().map(|at| json!({"file": at.path, "line": at.line})).collect();
+        json!({"old": one.old, "new": one.new, "uses": uses})
+    };
+    let remark = |one: &Remark| json!({"subject": one.subject, "why": one.why, "action": one.action});
+    json!({
+        "module": search.module.as_ref().map(|module| &module.text),
+        "file": written.map(|file| file.display().to_string()),
+        "references": search.references.iter().map(reference).collect::<Vec<_>>(),
+        "remarks": search.proposal.remarks.iter().map(remark).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,143 @@
+//! What another tool has in a flake, and what becomes of it.
+
+use artifacts_declared::{Name, TargetId};
+use artifacts_flow::{ImportSource, SopsFormat, SourceForm};
+use artifacts_import::{
+    ForeignConfiguration, FoundForm, ImportModule, KeyedFormat, OldReference, Proposal, Tool, find, references,
+};
+use artifacts_nix::{Flake, ForeignTarget, Nix};
+use artifacts_report::Failure;
+
+use crate::checkout_files::CheckoutFiles;
+use crate::console::Console;
+use crate::declarations::unevaluated;
+use crate::global::Global;
+use crate::import_keys;
+
+/// How much of a module is checked at once, in bytes: what a program may be given as one argument is limited.
+const AT_ONCE: usize = 64 << 10;
+
+/// Holds what was found.
+pub struct ImportSearch {
+    pub proposal: Proposal,
+    /// What is not declared yet.
+    pub module: Option<ImportModule>,
+    pub references: Vec<OldReference>,
+    /// What could not be evaluated or read.
+    pub failures: Vec<Failure>,
+}
+
+impl ImportSearch {
+    /// Evaluates the flake, and reads the files of its checkout.
+    ///
+    /// # Errors
+    /// When there is no flake, or no checkout of it, or what would be printed is not what is meant.
+    pub fn new(global: &Global, nix: &Nix, tool: Tool, console: &Console) -> Result<Self, Failure> {
+        if global.spec.is_some() {
+            let why = "a spec has no secrets of other tools";
+            return Err(Failure::new("import", why).hint(Some("pass a flake in place of it: `--flake`")));
+        }
+        let waiting = console.waits("evaluating");
+        let failed = |error: artifacts_nix::Error| Failure::about(global.flake.clone(), error);
+        let flake = nix.flake(&global.flake).map_err(failed)?;
+        let found = flake.foreign_secrets().map_err(failed)?;
+        let mut failures: Vec<Failure> = found.failures.iter().map(unevaluated).collect();
+        let mut configurations = Vec::new();
+        for target in found.targets {
+            match configuration(target) {
+                Ok(configuration) => configurations.push(configuration),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let files = checkout(global, &flake, &configurations)?;
+        let texts = files.texts();
+        let mut findings = find(tool, &configurations, &files);
+        if tool == Tool::Agenix {
+            let (keys, of_rules) = import_keys::of_agenix(&flake, &files, &texts);
+            findings.recipients.extend(keys);
+            failures.extend(of_rules);
+        }
+        let labels = import_keys::labels(&files, &texts);
+        let proposal = Proposal::new(tool, &configurations, findings, &labels, &artifacts_age::recipient_of_ssh);
+        let module = proposal.module(&configurations);
+        if let Some(module) = &module {
+            check(nix, module)?;
+        }
+        drop(waiting);
+        let references = references(&proposal, &texts);
+        Ok(Self { proposal, module, references, failures })
+    }
+
+    /// Returns the files whose values can be taken.
+    pub fn sources(&self) -> Vec<ImportSource> {
+        let sources = self.proposal.sources().into_iter();
+        let source = |(instance, file, value): (_, Name, artifacts_import::FoundValue)| ImportSource {
+            instance,
+            file,
+            path: value.path,
+            form: form(value.form),
+        };
+        sources.map(source).collect()
+    }
+}
+
+fn form(form: FoundForm) -> SourceForm {
+    let format = |format| match format {
+        KeyedFormat::Json => SopsFormat::Json,
+        KeyedFormat::Yaml => SopsFormat::Yaml,
+    };
+    match form {
+        FoundForm::Age => SourceForm::Age,
+        FoundForm::SopsBinary => SourceForm::SopsBinary,
+        FoundForm::SopsKey { format: of, key } => SourceForm::SopsKey { format: format(of), key },
+        FoundForm::SopsWhole { format: of } => SourceForm::SopsWhole { format: format(of) },
+        FoundForm::Plain => SourceForm::Plain,
+    }
+}
+
+fn configuration(target: ForeignTarget) -> Result<ForeignConfiguration, Failure> {
+    let subject = format!("{} {}", target.kind.as_str(), target.name);
+    let name = Name::new(target.name).map_err(|error| Failure::new(subject.clone(), error.to_string()))?;
+    let data = serde_json::from_value(target.found);
+    let data = data.map_err(|error| Failure::new(subject, format!("{}: unexpected options: {error}", target.place)))?;
+    Ok(ForeignConfiguration { id: TargetId { kind: target.kind, name }, data })
+}
+
+/// Finds the checkout of a flake, and the root in it.
+fn checkout<'a>(
+    global: &Global,
+    flake: &'a Flake<'a>,
+    configurations: &[ForeignConfiguration],
+) -> Result<CheckoutFiles<'a>, Failure> {
+    let failed = |error: artifacts_nix::Error| Failure::about(global.flake.clone(), error);
+    let top = flake.checkout(Some(flake.source())).map_err(failed)?;
+    let declared = configurations.iter().find_map(|one| one.data.root.as_deref());
+    let root = match &global.root {
+        Some(root) => root.clone(),
+        None => flake.checkout(declared.map(AsRef::as_ref)).map_err(failed)?,
+    };
+    CheckoutFiles::new(flake, &top, &root).map_err(|why| Failure::new(root.display().to_string(), why.to_string()))
+}
+
+/// Has Nix read the module back: it says what is meant, whatever names another tool has.
+fn check(nix: &Nix, module: &ImportModule) -> Result<(), Failure> {
+    let wrong = |why: String| Failure::new("import", format!("the module would not say what it should: {why}"));
+    let mut rest = module.parts.as_slice();
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|part| {
+            bytes += part.expression.len();
+            bytes <= AT_ONCE
+        });
+        let (now, later) = rest.split_at(fits.count().max(1));
+        let list: Vec<String> = now.iter().map(|part| format!("({})", part.expression)).collect();
+        let expected: serde_json::Value = now.iter().map(|part| part.value.clone()).collect();
+        let found = nix.evaluate_text("reading the module back", &format!("[ {} ]", list.join(" ")));
+        let found = found.map_err(|error| wrong(error.to_string()))?;
+        if found != expected {
+            return Err(wrong("Nix reads other values in it".to_owned()));
+        }
+        rest = later;
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::found::{Findings, FoundForm, Tool};
+use crate::group::subject;
+use crate::{ForeignConfiguration, FoundSecret, Remark, Tree, agenix, clan, file_facts, sops};
+
+/// Finds the secrets of a tool in evaluated configurations, and what their files say. A secret without a usable file is left out, with a
+/// remark.
+pub fn find(tool: Tool, configurations: &[ForeignConfiguration], tree: &dyn Tree) -> Findings {
+    let mut findings = Findings::default();
+    for configuration in configurations {
+        match tool {
+            Tool::Agenix => agenix::find(configuration, false, tree, &mut findings),
+            Tool::AgenixRekey => agenix::find(configuration, true, tree, &mut findings),
+            Tool::Sops => sops::find(configuration, tree, &mut findings),
+            Tool::Clan => clan::find(configuration, tree, &mut findings),
+            Tool::NixosArtifacts => clan::find_moved_users(configuration, tree, &mut findings),
+        }
+    }
+    check_files(tool, tree, &mut findings);
+    findings
+}
+
+/// Reads each file once, and leaves out the secrets of those that are not what they should be.
+fn check_files(tool: Tool, tree: &dyn Tree, findings: &mut Findings) {
+    let mut read: BTreeMap<PathBuf, Result<(), String>> = BTreeMap::new();
+    let secrets = std::mem::take(&mut findings.secrets);
+    for secret in secrets {
+        let facts = &mut findings.facts;
+        let result = read.entry(secret.path.clone()).or_insert_with(|| {
+            let bytes = tree.read(&secret.path)?;
+            facts.insert(secret.path.clone(), file_facts(&secret.form, &bytes)?);
+            Ok(())
+        });
+        match result {
+            Ok(()) => findings.secrets.push(secret),
+            Err(why) => findings.remarks.push(unreadable(tool, &secret, why)),
+        }
+    }
+}
+
+fn unreadable(tool: Tool, secret: &FoundSecret, why: &str) -> Remark {
+    let subject = subject(tool, secret);
+    let why = format!("{}: {why}", secret.path.display());
+    let action =
+        if secret.form == FoundForm::Plain { "generate it with the other tool" } else { "restore or encrypt the file" };
+    Remark::new(subject, why, format!("{action}, then import again"))
+}

@@ -1,0 +1,144 @@
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use artifacts_declared::{Name, TargetId};
+
+use crate::{FileFacts, Remark};
+
+/// Names a tool whose secrets are imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tool {
+    /// agenix.
+    Agenix,
+    /// sops, by sops-nix.
+    Sops,
+    /// agenix-rekey.
+    AgenixRekey,
+    /// Vars of clan.
+    Clan,
+    /// nixos-artifacts, whose declarations are ours.
+    NixosArtifacts,
+}
+
+impl Tool {
+    /// Returns its name, as a person types it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agenix => "agenix",
+            Self::Sops => "sops",
+            Self::AgenixRekey => "agenix-rekey",
+            Self::Clan => "clan",
+            Self::NixosArtifacts => "nixos-artifacts",
+        }
+    }
+}
+
+/// Holds one secret as another tool has it for one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundSecret {
+    /// The target that uses it.
+    pub target: TargetId,
+    /// Its name there: `attic` of `age.secrets.attic`.
+    pub name: String,
+    /// What secrets of one artifact have in common.
+    pub group: FoundGroup,
+    /// Name of its file in the artifact.
+    pub file: String,
+    /// The file that has its value, below the root.
+    pub path: PathBuf,
+    /// How the value is stored there.
+    pub form: FoundForm,
+    /// Where and how the target has it.
+    pub placement: Placement,
+}
+
+/// Says which secrets are one artifact.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FoundGroup {
+    /// Those of one file, which has one value.
+    File(PathBuf),
+    /// Those of one file with several values.
+    KeyedFile(PathBuf),
+    /// Those of one generator: of this target, or shared.
+    Generator(Option<TargetId>, String),
+    /// Those of an artifact that is declared already.
+    Declared(TargetId, Name),
+}
+
+/// Says how a value is stored.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FoundForm {
+    /// An age file, binary or armored.
+    Age,
+    /// A file of sops in its binary form.
+    SopsBinary,
+    /// A value of a structured file of sops: `a`, or `a/b` below another key.
+    SopsKey {
+        /// The form of the file.
+        format: KeyedFormat,
+        /// The key.
+        key: String,
+    },
+    /// A structured file of sops as a whole.
+    SopsWhole {
+        /// The form of the file.
+        format: KeyedFormat,
+    },
+    /// The value itself.
+    Plain,
+}
+
+/// Names the form of a structured file of sops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyedFormat {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+impl KeyedFormat {
+    /// Returns its word in the options.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Yaml => "yaml",
+        }
+    }
+}
+
+/// Says where and how a target has a file. What is the default of ours is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// Absolute path.
+    pub path: Option<String>,
+    /// Octal mode.
+    pub mode: Option<String>,
+    /// Owner.
+    pub owner: Option<String>,
+    /// Group.
+    pub group: Option<String>,
+    /// Units that are restarted.
+    pub restart_units: Vec<String>,
+    /// Units that are reloaded.
+    pub reload_units: Vec<String>,
+    /// Whether it is needed before there are users.
+    pub is_for_users: bool,
+    /// Whether it stays off the target.
+    pub is_kept_back: bool,
+    /// Whether it is public.
+    pub is_public: bool,
+}
+
+/// Holds what was found of a tool.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// Secrets, in order of their targets.
+    pub secrets: Vec<FoundSecret>,
+    /// What has no place.
+    pub remarks: Vec<Remark>,
+    /// What the files say without a key.
+    pub facts: BTreeMap<PathBuf, FileFacts>,
+    /// Public keys that files are, or should be, encrypted to, where the tool declares them.
+    pub recipients: BTreeMap<PathBuf, Vec<String>>,
+}

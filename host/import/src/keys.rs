@@ -1,0 +1,135 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use artifacts_declared::{Name, RecipientName, TargetId, TargetKind, comment, without_comment};
+
+use crate::ForeignConfiguration;
+
+/// Returns the other form of a public key, in which a file of sops has an SSH key.
+pub type KeyForms<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What stands before a machine's name in the names that people give to host keys.
+const OF_HOSTS: [&str; 8] = ["host_", "host-", "server_", "server-", "machine_", "machine-", "system_", "system-"];
+
+/// Holds whose the public keys are that files are encrypted to: those of machines, and those of admins by name.
+#[derive(Debug, Clone, Default)]
+pub struct AdminKeys {
+    /// Name of each admin's key.
+    names: BTreeMap<String, String>,
+    /// Keys of the admins by name, as they are declared.
+    pub recipients: BTreeMap<String, String>,
+    /// Machines by their key.
+    hosts: BTreeMap<String, Name>,
+    /// Host keys that are not declared yet.
+    pub host_keys: BTreeMap<TargetId, String>,
+}
+
+impl AdminKeys {
+    /// Sorts keys. A machine's is one that is declared as it, or has its name: `web1`, `host_web1`, `root@web1`. All others are those of
+    /// admins, so that no one loses access whose key is not known.
+    pub fn new<'a>(
+        configurations: &[ForeignConfiguration],
+        keys: impl IntoIterator<Item = &'a String>,
+        labels: &BTreeMap<String, String>,
+        forms: KeyForms<'_>,
+    ) -> Self {
+        let mut sorted = Self::default();
+        for configuration in configurations {
+            sorted.add_declared(configuration, forms);
+        }
+        for key in keys {
+            let bare = without_comment(key);
+            if !sorted.hosts.contains_key(&bare) && !sorted.names.contains_key(&bare) {
+                sorted.add(configurations, key, &bare, labels.get(&bare), forms);
+            }
+        }
+        sorted
+    }
+
+    fn add_declared(&mut self, configuration: &ForeignConfiguration, forms: KeyForms<'_>) {
+        let ForeignConfiguration { id, data } = configuration;
+        if data.host_key.is_none()
+            && let Some(key) = &data.rekey.host_key
+        {
+            self.host_keys.insert(id.clone(), key.trim().to_owned());
+        }
+        for key in data.host_key.iter().chain(&data.rekey.host_key) {
+            for form in both(key, forms) {
+                self.hosts.entry(form).or_insert_with(|| id.name.clone());
+            }
+        }
+        for (name, key) in &data.recipients {
+            self.recipients.entry(name.clone()).or_insert_with(|| key.clone());
+            for form in both(key, forms) {
+                self.names.entry(form).or_insert_with(|| name.clone());
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        configurations: &[ForeignConfiguration],
+        key: &str,
+        bare: &str,
+        label: Option<&String>,
+        forms: KeyForms<'_>,
+    ) {
+        let comment = comment(key);
+        let label = label.or(comment.as_ref());
+        let machine = label.and_then(|label| machine(configurations, label));
+        if let Some(configuration) = machine {
+            for form in both(bare, forms) {
+                self.hosts.entry(form).or_insert_with(|| configuration.id.name.clone());
+            }
+            if configuration.data.host_key.is_none() {
+                self.host_keys.entry(configuration.id.clone()).or_insert_with(|| key.trim().to_owned());
+            }
+            return;
+        }
+        let name = self.free_name(configurations, label);
+        self.recipients.insert(name.clone(), key.trim().to_owned());
+        for form in both(bare, forms) {
+            self.names.entry(form).or_insert_with(|| name.clone());
+        }
+    }
+
+    /// Returns a name that no other key and no target has.
+    fn free_name(&self, configurations: &[ForeignConfiguration], label: Option<&String>) -> String {
+        let plain = label.map(|label| plain(label)).filter(|name| RecipientName::new(name.as_str()).is_ok());
+        let is_free = |name: &String| {
+            !self.recipients.contains_key(name) && !configurations.iter().any(|one| one.id.name.as_str() == name)
+        };
+        let base = plain.unwrap_or_else(|| "key".to_owned());
+        let numbered = (1..).map(|number| format!("{base}-{number}"));
+        std::iter::once(base.clone()).chain(numbered).find(is_free).unwrap_or(base)
+    }
+
+    /// Returns the names of the admins among some keys.
+    pub fn admins(&self, keys: &[String]) -> BTreeSet<String> {
+        keys.iter().filter_map(|key| self.names.get(&without_comment(key)).cloned()).collect()
+    }
+
+    /// Returns the machines among some keys.
+    pub fn machines(&self, keys: &[String]) -> BTreeSet<Name> {
+        keys.iter().filter_map(|key| self.hosts.get(&without_comment(key)).cloned()).collect()
+    }
+}
+
+/// Returns a key in both its forms.
+fn both(key: &str, forms: KeyForms<'_>) -> Vec<String> {
+    let bare = without_comment(key);
+    forms(&bare).into_iter().chain([bare.clone()]).collect()
+}
+
+/// Returns the machine that a key's name is about.
+fn machine<'a>(configurations: &'a [ForeignConfiguration], label: &str) -> Option<&'a ForeignConfiguration> {
+    let label = label.strip_prefix("root@").unwrap_or(label);
+    let name = OF_HOSTS.iter().find_map(|begin| label.strip_prefix(begin)).unwrap_or(label);
+    configurations.iter().find(|one| one.id.kind != TargetKind::HomeManager && one.id.name.as_str() == name)
+}
+
+/// Returns a label without what no name of a recipient has.
+fn plain(label: &str) -> String {
+    let kept = label.chars().map(|c| if c.is_ascii_alphanumeric() || "._@+-".contains(c) { c } else { '-' });
+    let name: String = kept.collect();
+    name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).trim_end_matches('-').to_owned()
+}

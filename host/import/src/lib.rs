@@ -1,0 +1,38 @@
+//! From what other tools declare and store to declarations of ours. Pure: what Nix evaluated is handed in, and so are the files.
+//!
+//! The way is [`find`] → [`Proposal::new`] → [`Proposal::module`], and beside it what takes the values ([`Proposal::sources`]), what old
+//! references become ([`references`]) and what has no place ([`Remark`]).
+
+mod agenix;
+mod clan;
+mod configuration;
+mod file_facts;
+mod find;
+mod found;
+mod group;
+mod keys;
+mod labels;
+mod losses;
+mod mode;
+mod module;
+mod names;
+mod nix_value;
+mod proposal;
+mod references;
+mod remark;
+mod sops;
+mod tree;
+
+pub use configuration::{
+    AgenixOption, ClanFile, ClanGenerator, DeclaredNames, ForeignConfiguration, ForeignData, RekeyOptions, SopsOption,
+};
+pub use file_facts::{FileFacts, file_facts};
+pub use find::find;
+pub use found::{Findings, FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement, Tool};
+pub use keys::{AdminKeys, KeyForms};
+pub use labels::{key_labels, private_key};
+pub use module::{ImportModule, ModulePart};
+pub use proposal::{FoundValue, Proposal, ProposedArtifact, ProposedFile};
+pub use references::{OldReference, ReferenceUse, SourceText, references};
+pub use remark::Remark;
+pub use tree::Tree;

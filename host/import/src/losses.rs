@@ -1,0 +1,81 @@
+//! What the new place of a secret does not keep.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use artifacts_text::listed;
+
+use crate::found::FoundForm;
+use crate::keys::AdminKeys;
+use crate::{FileFacts, ProposedArtifact, Remark};
+
+/// Kinds of stanzas that age itself writes, or that are of a key that is declared as any other.
+const OF_AGE: [&str; 7] =
+    ["X25519", "ssh-ed25519", "ssh-rsa", "mlkem768x25519", "p256tag", "mlkem768p256tag", "scrypt"];
+
+/// Returns what is to be known of an artifact before its values move. `keys` are those that its files are encrypted to.
+pub fn of_artifact(
+    artifact: &ProposedArtifact,
+    keys: &[String],
+    known: &AdminKeys,
+    facts: &BTreeMap<PathBuf, FileFacts>,
+) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    for target in &artifact.in_the_way {
+        let why = format!("another artifact `{}` is declared there", artifact.name);
+        remarks.push(Remark::new(artifact.instance(target).short(), why, "rename one of them, then import again"));
+    }
+    let machines = known.machines(keys).into_iter();
+    let others: Vec<String> = machines
+        .filter(|machine| !artifact.uses.keys().any(|target| target.name == *machine))
+        .map(|machine| machine.to_string())
+        .collect();
+    let subject = artifact.name.to_string();
+    if !others.is_empty() {
+        let why = format!("{} can decrypt it now and does not use it", listed(&others));
+        remarks.push(Remark::new(&subject, why, "declare it there as well, or have `rekey` leave it out"));
+    }
+    let paths: BTreeSet<&PathBuf> = artifact.values.values().map(|value| &value.path).collect();
+    for path in paths {
+        if let Some(facts) = facts.get(path) {
+            remarks.extend(of_file(artifact, path, facts, keys));
+        }
+    }
+    remarks
+}
+
+fn of_file(artifact: &ProposedArtifact, path: &Path, facts: &FileFacts, keys: &[String]) -> Vec<Remark> {
+    let subject = path.display().to_string();
+    let mut remarks = Vec::new();
+    if !facts.other_keys.is_empty() {
+        let kinds = listed(&facts.other_keys.iter().cloned().collect::<Vec<_>>());
+        remarks.push(if facts.recipients.is_empty() {
+            let why = format!("it has no age recipient, only {kinds}");
+            Remark::new(&subject, why, "decrypt it with sops and `artifacts set` the value")
+        } else {
+            let why = format!("it is encrypted for {kinds} as well, which is not kept");
+            Remark::new(&subject, why, "declare an age or SSH key of each of these people in `artifacts.recipients`")
+        });
+    }
+    let has_plugin_key = keys.iter().any(|key| key.starts_with("age1") && key[4..].contains('1'));
+    let foreign = facts.stanzas.iter().filter(|(kind, _)| !OF_AGE.contains(&kind.as_str()));
+    for (kind, count) in foreign.filter(|_| !has_plugin_key) {
+        let why = format!("{count} of its recipients are of an age plugin (`{kind}`), and their keys are not known");
+        let action = "declare their public keys in `artifacts.recipients`; otherwise `rekey` leaves them out";
+        remarks.push(Remark::new(&subject, why, action));
+    }
+    let used: BTreeSet<&str> = artifact.values.values().filter_map(|value| top_key(&value.form)).collect();
+    let unused: Vec<String> = facts.keys.iter().filter(|key| !used.contains(key.as_str())).cloned().collect();
+    if !used.is_empty() && !unused.is_empty() {
+        let why = format!("no option declares {}", listed(&unused));
+        remarks.push(Remark::new(&subject, why, "what is needed of it stays in this file; keep it"));
+    }
+    remarks
+}
+
+fn top_key(form: &FoundForm) -> Option<&str> {
+    match form {
+        FoundForm::SopsKey { key, .. } => key.split('/').next(),
+        _ => None,
+    }
+}

@@ -1,0 +1,258 @@
+//! What is printed for configurations of each tool, compared with files. `BLESS=1` rewrites them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use artifacts_declared::{TargetId, TargetKind};
+use artifacts_import::{
+    Findings, ForeignConfiguration, Proposal, SourceText, Tool, Tree, find, key_labels, references,
+};
+use serde_json::{Value, json};
+
+/// Files of a checkout below `/src`.
+struct Files(BTreeMap<PathBuf, Vec<u8>>);
+
+impl Files {
+    fn new(files: &[(&str, &str)]) -> Self {
+        Self(files.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect())
+    }
+}
+
+impl Tree for Files {
+    fn locate(&self, path: &str) -> Result<PathBuf, String> {
+        let below = path.strip_prefix("/src/").map(PathBuf::from);
+        below.ok_or_else(|| format!("`{path}` is not in the directory of the flake"))
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        self.0.get(path).cloned().ok_or_else(|| "no such file".to_owned())
+    }
+
+    fn list(&self, dir: &Path) -> Vec<PathBuf> {
+        self.0.keys().filter(|path| path.starts_with(dir)).cloned().collect()
+    }
+}
+
+fn configuration(kind: TargetKind, name: &str, data: Value) -> ForeignConfiguration {
+    let id = TargetId { kind, name: name.parse().unwrap() };
+    ForeignConfiguration { id, data: serde_json::from_value(data).unwrap() }
+}
+
+fn machine(name: &str, data: Value) -> ForeignConfiguration {
+    configuration(TargetKind::Nixos, name, data)
+}
+
+const AGE: &str = "age-encryption.org/v1\n-> ssh-ed25519 AAAA x\nbody\n--- mac\n";
+
+fn proposal(
+    tool: Tool,
+    configurations: &[ForeignConfiguration],
+    files: &[(&str, &str)],
+    rules: &[(&str, &[&str])],
+    labels: &str,
+) -> Proposal {
+    let mut findings: Findings = find(tool, configurations, &Files::new(files));
+    for (path, keys) in rules {
+        findings.recipients.insert(path.into(), keys.iter().map(ToString::to_string).collect());
+    }
+    let mut named = BTreeMap::new();
+    key_labels(labels, &mut named);
+    // As an SSH key is in a file of sops.
+    let forms = |key: &str| key.strip_prefix("ssh-ed25519 ").map(|blob| format!("age1of{blob}"));
+    Proposal::new(tool, configurations, findings, &named, &forms)
+}
+
+/// Writes all that a person sees.
+fn page(proposal: &Proposal, configurations: &[ForeignConfiguration], sources: &[SourceText]) -> String {
+    let mut page = String::new();
+    match proposal.module(configurations) {
+        Some(module) => page.push_str(&module.text),
+        None => page.push_str("# nothing to declare\n"),
+    }
+    page.push_str("\n--- references\n");
+    for reference in references(proposal, sources) {
+        let uses: Vec<String> = reference.uses.iter().map(|one| format!("{}:{}", one.path, one.line)).collect();
+        writeln!(page, "{} -> {} [{}]", reference.old, reference.new, uses.join(" ")).unwrap();
+    }
+    page.push_str("\n--- remarks\n");
+    for remark in &proposal.remarks {
+        writeln!(page, "{}: {}; {}", remark.subject, remark.why, remark.action).unwrap();
+    }
+    page.push_str("\n--- sources\n");
+    for (instance, file, value) in proposal.sources() {
+        writeln!(page, "{instance} {file} = {} {:?}", value.path.display(), value.form).unwrap();
+    }
+    page
+}
+
+#[track_caller]
+fn is_golden(name: &str, page: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(&file, page).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(page, expected, "{}; write it with BLESS=1", file.display());
+}
+
+fn fleet() -> Vec<ForeignConfiguration> {
+    let web1 = json!({
+        "hasArtifacts": true, "backend": "agenix",
+        "hostKey": "ssh-ed25519 WEB1",
+        "recipients": { "alice": "ssh-ed25519 ALICE alice@laptop" },
+        "agenix": {
+            "attic": { "file": "/src/secrets/attic.age", "owner": "atticd", "group": "0", "mode": "u=r,g=r" },
+            "ca": { "file": "/src/secrets/ca.age", "mode": "0400", "owner": "0" },
+            "ca-again": { "file": "/src/secrets/ca.age", "owner": "nginx" },
+            "elsewhere": { "file": "/nix/store/x-other/a.age" },
+            "gone": { "file": "/src/secrets/gone.age" },
+            "odd ${name}": { "file": "/src/secrets/odd.age", "path": "/var/lib/odd", "symlink": false },
+            "inside": { "file": "/src/secrets/inside.age", "path": "/run/agenix/other", "failed": ["owner"] },
+            "plain": { "file": "/src/secrets/plain.age" }
+        }
+    });
+    let web2 = json!({
+        "backend": null,
+        "agenix": { "ca-web2": { "file": "/src/secrets/ca.age", "owner": "1000" } }
+    });
+    let alice = json!({ "agenix": { "ssh": { "file": "/src/secrets/ssh.age" } } });
+    vec![machine("web1", web1), machine("web2", web2), configuration(TargetKind::HomeManager, "alice@web1", alice)]
+}
+
+const RULES: [(&str, &[&str]); 3] = [
+    ("secrets/attic.age", &["ssh-ed25519 ALICE alice@laptop", "ssh-ed25519 BOB", "ssh-ed25519 WEB1 root@web1"]),
+    ("secrets/ca.age", &["ssh-ed25519 ALICE", "ssh-ed25519 WEB1", "ssh-ed25519 WEB2 root@web2", "age1nobody"]),
+    ("secrets/odd.age", &["ssh-ed25519 ALICE", "ssh-ed25519 WEB1", "ssh-ed25519 WEB2 root@web2"]),
+];
+
+const FILES: [(&str, &str); 6] = [
+    ("secrets/attic.age", AGE),
+    ("secrets/ca.age", AGE),
+    ("secrets/odd.age", "age-encryption.org/v1\n-> piv-p256 AAAA x\nbody\n--- mac\n"),
+    ("secrets/inside.age", AGE),
+    ("secrets/ssh.age", AGE),
+    ("secrets/plain.age", "password\n"),
+];
+
+#[test]
+fn agenix() {
+    let configurations = fleet();
+    let proposal = proposal(Tool::Agenix, &configurations, &FILES, &RULES, "bob = \"ssh-ed25519 BOB\";");
+    let text = "{\n  x = config.age.secrets.attic.path;\n  y = \"/run/agenix/ca and ${config.age.secrets.\"odd \\${name}\".path}\";\n}\n";
+    let sources = [SourceText { path: "machines/web1.nix".to_owned(), text: text.to_owned() }];
+    is_golden("agenix", &page(&proposal, &configurations, &sources));
+}
+
+#[test]
+fn what_is_declared_is_not_printed_and_has_its_values_taken() {
+    let mut configurations = fleet();
+    let declared = json!({
+        "declared": {
+            "attic": { "shared": false, "files": ["attic"] },
+            "inside": { "shared": false, "files": ["other"] },
+            "ca": { "shared": true, "files": ["ca"] }
+        }
+    });
+    configurations[0].data.declared = serde_json::from_value(declared["declared"].clone()).unwrap();
+    let one = proposal(Tool::Agenix, &configurations, &FILES, &[], "");
+    is_golden("agenix-declared", &page(&one, &configurations, &[]));
+}
+
+const YAML: &str = "attic: ENC[x]\nmail: ENC[x]\nunused: ENC[x]\nweb:\n    token: ENC[x]\nsops:\n    age:\n        - recipient: age1ofWEB1\n        - recipient: age1admin\n    lastmodified: x\n    pgp:\n        - created_at: x\n          fp: 85D77543\n";
+const BINARY: &str =
+    r#"{"data": "ENC[x]", "sops": {"age": [{"recipient": "age1ofWEB1"}, {"recipient": "age1ofWEB2"}]}}"#;
+const OF_PGP: &str = r#"{"data": "ENC[x]", "sops": {"pgp": [{"fp": "85D77543"}]}}"#;
+
+#[test]
+fn sops() {
+    let units = json!(["attic.service", "nginx.service"]);
+    let web1 = json!({
+        "backend": "sops-nix", "hostKey": "ssh-ed25519 WEB1",
+        "templates": ["attic.env"],
+        "sops": {
+            "attic": { "sopsFile": "/src/web1.yaml", "key": "attic", "format": "yaml", "owner": "atticd", "uid": 0,
+                "restartUnits": units, "neededForUsers": false },
+            "mail-password": { "sopsFile": "/src/web1.yaml", "key": "mail", "format": "yaml", "uid": 1000, "gid": 0,
+                "neededForUsers": true },
+            "web/token": { "sopsFile": "/src/web1.yaml", "key": "web/token", "format": "yaml" },
+            "one": { "sopsFile": "/src/shared/one.yaml", "key": "sops", "format": "yaml" },
+            "key": { "sopsFile": "/src/tls.key", "format": "binary", "key": "" , "mode": "0440"},
+            "pgp": { "sopsFile": "/src/pgp.bin", "format": "binary" },
+            "whole": { "sopsFile": "/src/whole.yaml", "format": "yaml", "key": "" },
+            "env": { "sopsFile": "/src/x.env", "format": "dotenv", "key": "a" },
+            "none": { "failed": ["sopsFile"] }
+        }
+    });
+    let web2 = json!({ "backend": "agenix", "format": "yaml", "sops": {
+        "tls": { "sopsFile": "/src/tls.key", "format": "binary", "key": "tls", "reloadUnits": ["nginx.service"] } } });
+    let configurations = [machine("web1", web1), machine("web2", web2)];
+    let files = [
+        ("web1.yaml", YAML),
+        ("shared/one.yaml", "sops: x\nsops:\n    age: []\n"),
+        ("tls.key", BINARY),
+        ("pgp.bin", OF_PGP),
+        ("whole.yaml", YAML),
+    ];
+    let labels = "keys:\n  - &admin age1admin\n  - &host_web2 age1ofWEB2\n";
+    let proposal = proposal(Tool::Sops, &configurations, &files, &[], labels);
+    is_golden("sops", &page(&proposal, &configurations, &[]));
+}
+
+#[test]
+fn agenix_rekey() {
+    let rekey =
+        json!({ "hostKey": "ssh-ed25519 WEB1\n", "masters": ["age1master"], "others": ["ssh-ed25519 ALICE alice"] });
+    let web1 = json!({ "backend": "agenix", "rekey": rekey, "agenix": {
+        "copy": { "rekeyFile": "/src/secrets/copy.age", "file": "/src/rekeyed/web1/0-copy.age" },
+        "source": { "rekeyFile": "/src/secrets/source.age", "file": "/nix/store/x-rekeyed/source.age", "generator": true },
+        "between": { "rekeyFile": "/src/secrets/between.age", "intermediary": true },
+        "not-of-it": { "file": "/src/secrets/plain.age" }
+    } });
+    let configurations = [machine("web1", web1)];
+    let files = [
+        ("rekeyed/web1/0-copy.age", AGE),
+        ("secrets/copy.age", AGE),
+        ("secrets/source.age", AGE),
+        ("secrets/between.age", AGE),
+    ];
+    let proposal = proposal(Tool::AgenixRekey, &configurations, &files, &[], "");
+    is_golden("agenix-rekey", &page(&proposal, &configurations, &[]));
+}
+
+#[test]
+fn clan() {
+    let options = json!({
+        "attic": { "share": false, "files": {
+            "env": { "owner": "atticd", "mode": "0440", "restartUnits": ["attic.service"] },
+            "id": { "secret": false, "mode": "0444" },
+            "early": { "neededFor": "activation" }
+        } }
+    });
+    let configurations =
+        [machine("web1", json!({ "backend": "sops-nix", "clan": options })), machine("web2", json!({}))];
+    let files = [
+        ("vars/per-machine/web1/attic/env/secret", BINARY),
+        ("vars/per-machine/web1/attic/env/machines/web1", ""),
+        ("vars/per-machine/web1/attic/id/value", "public"),
+        ("vars/per-machine/web1/attic/early/secret", BINARY),
+        ("vars/shared/ca/key/secret", BINARY),
+        ("vars/shared/ca/key/machines/web1", ""),
+        ("vars/shared/ca/key/machines/web2", ""),
+        ("vars/shared/ca/cert/value", "public"),
+        ("secrets/clan-vars/per-machine/web2/ssh/key/key.age", AGE),
+    ];
+    let proposal = proposal(Tool::Clan, &configurations, &files, &[], "");
+    is_golden("clan", &page(&proposal, &configurations, &[]));
+}
+
+#[test]
+fn nixos_artifacts() {
+    let declared = json!({ "ssh": { "shared": false, "files": ["key", "other"] } });
+    let configurations = [configuration(TargetKind::HomeManager, "alice@laptop", json!({ "declared": declared }))];
+    let files = [("secrets/per-user/alice/ssh/key.age", AGE)];
+    let proposal = proposal(Tool::NixosArtifacts, &configurations, &files, &[], "");
+    is_golden("nixos-artifacts", &page(&proposal, &configurations, &[]));
+}

@@ -1,0 +1,325 @@
+//! The first half of `artifacts import`: what another tool has becomes a module, which real Nix evaluates.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::fs;
+use std::process::{Command, Output};
+
+use anyhow::{Result, ensure};
+use artifacts_tests::checkout::Checkout;
+use artifacts_tests::nix;
+use artifacts_tests::sops::sops_in;
+
+/// A configuration of a machine with more of its module, and more modules.
+fn machine(name: &str, modules: &str, settings: &str) -> String {
+    format!(
+        r#"nixosConfigurations.{name} = nixpkgs.lib.nixosSystem {{ modules = [ {modules}
+          ({{ config, lib, ... }}: {{ nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "{name}"; {settings} }})
+        ]; }};"#
+    )
+}
+
+const THEIRS: &str = "inputs.agenix.nixosModules.default inputs.sops-nix.nixosModules.sops";
+const OURS: &str = "inputs.artifacts.nixosModules.default";
+
+fn done(output: Output) -> Result<Vec<u8>> {
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
+/// Encrypts a value with age itself.
+fn age(checkout: &Checkout, recipients: &[&str], file: &str) -> Result<()> {
+    let plain = checkout.home().join("plain");
+    fs::write(&plain, "as it was")?;
+    let out = checkout.path().join(file);
+    fs::create_dir_all(out.parent().unwrap())?;
+    let recipients = recipients.iter().flat_map(|key| ["-r", key]);
+    done(Command::new("age").args(recipients).arg("-o").arg(out).arg(plain).output()?)?;
+    Ok(())
+}
+
+/// Encrypts a file with sops itself.
+fn sops(checkout: &Checkout, recipients: &str, words: &[&str], text: &str, file: &str) -> Result<()> {
+    checkout.write(file, text)?;
+    let words = [&["-e", "-i", "--age", recipients], words, &[file]].concat();
+    done(sops_in(&checkout.path(), &checkout.key_file("none"), &words)?)?;
+    Ok(())
+}
+
+/// Evaluates what a target declares.
+fn declared(checkout: &Checkout, target: &str, expression: &str) -> Result<String> {
+    let what = format!(".#nixosConfigurations.{target}.config.artifacts");
+    let function = format!("artifacts: {expression}");
+    Ok(nix::nix(&checkout.path(), &["eval", "--json", &what, "--apply", &function])?.trim().to_owned())
+}
+
+#[test]
+fn secrets_of_agenix_are_declared_by_what_is_printed() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let (web1, web2, alice, bob) =
+        (checkout.key("web1")?, checkout.key("web2")?, checkout.key("alice")?, checkout.key("bob")?);
+    age(&checkout, &[&web1, &alice], "secrets/attic.age")?;
+    age(&checkout, &[&web1, &web2, &alice, &bob], "secrets/ca.age")?;
+    checkout.write(
+        "secrets/secrets.nix",
+        &format!(
+            "let\n  alice = \"{alice}\";\n  bob = \"{bob}\";\n  web1 = \"{web1}\";\n  web2 = \"{web2}\";\nin\n{{\n  \
+             \"attic.age\".publicKeys = [ alice web1 ];\n  \"ca.age\".publicKeys = [ alice bob web1 web2 ];\n}}\n"
+        ),
+    )?;
+    let attic = "age.secrets.attic = { file = ./secrets/attic.age; owner = \"atticd\"; mode = \"u=r,g=r\"; };
+                 services.attic = config.age.secrets.attic.path;";
+    let ca = "age.secrets.ca.file = ./secrets/ca.age;";
+    let flake = |ours: &str, settings: &str| {
+        let option = "options.services.attic = lib.mkOption { default = null; };";
+        let modules = format!("{THEIRS} {ours} ({{ lib, ... }}: {{ {option} }})");
+        machine("web1", &modules, &format!("{attic} {ca} {settings}"))
+            + &machine("web2", &modules, &format!("{ca} {settings}"))
+    };
+
+    // Nothing of ours is imported yet.
+    checkout.flake(&flake("", ""))?;
+    let printed = checkout
+        .run(&["import", "agenix"])?
+        .ends(0)
+        .says("config.age.secrets.attic.path -> config.artifacts.store.attic.files.attic.path")
+        .says("flake.nix:");
+    let ran = checkout.run(&["import", "agenix", "--write", "imported.nix"])?.ends(0).says("import it");
+    assert!(!ran.stdout.contains("machines"), "{ran}");
+    let module = fs::read_to_string(checkout.path().join("imported.nix"))?;
+    assert_eq!(module, printed.stdout);
+
+    // What a person wrote is not replaced.
+    checkout.write("mine.nix", "mine")?;
+    checkout.run(&["import", "agenix", "--write", "mine.nix"])?.ends(1).says("File exists");
+    assert_eq!(fs::read_to_string(checkout.path().join("mine.nix"))?, "mine");
+    checkout.run(&["import", "agenix", "--dry-run", "--write", "none.nix"])?.ends(0);
+    assert!(!checkout.path().join("none.nix").exists());
+
+    let ours = format!("{OURS} ./imported.nix");
+    checkout.flake(&flake(&ours, "artifacts.root = ./.;"))?;
+    let facts = "{ inherit (artifacts) hostKey recipients; attic = artifacts.store.attic.recipients; \
+                 inherit (artifacts.store.attic.files.attic) owner mode; ca = artifacts.store.ca.shared; }";
+    let found: serde_json::Value = serde_json::from_str(&declared(&checkout, "web1", facts)?)?;
+    let expected = serde_json::json!({ "hostKey": web1, "recipients": { "alice": alice, "bob": bob },
+        "attic": ["alice"], "owner": "atticd", "mode": "0440", "ca": true });
+    assert_eq!(found, expected);
+    let status = checkout.run(&["--json", "status"])?;
+    for instance in ["per-machine/web1/attic", "shared/ca"] {
+        assert_eq!(status.state(instance), "absent");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_of_sops_with_several_keys_is_one_artifact() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let (web1, admin) = (checkout.key("web1")?, checkout.key("admin")?);
+    let both = format!("{web1},{admin}");
+    sops(&checkout, &both, &[], "attic: a\nmail: b\nunused: c\n", "secrets/web1.yaml")?;
+    sops(&checkout, &both, &["--input-type", "binary", "--output-type", "json"], "key", "secrets/tls.key")?;
+    checkout.write(".sops.yaml", &format!("keys:\n  - &admin {admin}\n  - &host_web1 {web1}\n"))?;
+    let settings = r#"
+        sops.defaultSopsFile = ./secrets/web1.yaml;
+        sops.secrets.attic = { restartUnits = [ "attic.service" ]; };
+        sops.secrets.mail-password = { key = "mail"; neededForUsers = true; };
+        sops.secrets.tls = { sopsFile = ./secrets/tls.key; format = "binary"; mode = "0440"; };"#;
+    checkout.flake(&machine("web1", THEIRS, settings))?;
+    let ran = checkout.run(&["import", "sops", "--write", "imported.nix"])?.ends(0);
+    let ran = ran.says("config.sops.secrets.mail-password.path -> config.artifacts.store.web1.files.mail.path");
+    ran.says("no option declares unused");
+    let ours = r#"artifacts.root = ./.; artifacts.default.backend = "sops-nix";"#;
+    checkout.flake(&machine("web1", &format!("{THEIRS} {OURS} ./imported.nix"), &format!("{settings} {ours}")))?;
+    let facts = "{ format = artifacts.store.web1.backendConfig.sops-nix.format; inherit (artifacts) hostKey recipients; \
+                 inherit (artifacts.store.web1.files.attic) restartUnits; inherit (artifacts.store.web1.files.mail) neededFor; \
+                 inherit (artifacts.store.tls.files.tls) mode; }";
+    let found: serde_json::Value = serde_json::from_str(&declared(&checkout, "web1", facts)?)?;
+    let expected = serde_json::json!({ "format": "yaml", "hostKey": web1, "recipients": { "admin": admin },
+        "restartUnits": ["attic.service"], "neededFor": "users", "mode": "0440" });
+    assert_eq!(found, expected);
+    let status = checkout.run(&["--json", "status"])?;
+    assert_eq!(status.state("per-machine/web1/web1"), "absent");
+    assert_eq!(status.state("per-machine/web1/tls"), "absent");
+    Ok(())
+}
+
+#[test]
+fn no_name_says_more_in_the_module_than_in_the_other_tool() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    age(&checkout, &[&key], "secrets/a.age")?;
+    let settings = r#"artifacts.root = ./.; age.secrets."a''\${throw \"x\"}\" = 1; rec" = { file = ./secrets/a.age; path = "/x/\${y}"; };"#;
+    checkout.flake(&machine("web1", &format!("{THEIRS} {OURS}"), settings))?;
+    let printed = checkout.run(&["import", "agenix", "--write", "imported.nix"])?.ends(0);
+    printed.says("1 artifact");
+    checkout.flake(&machine("web1", &format!("{THEIRS} {OURS} ./imported.nix"), settings))?;
+    let names = declared(&checkout, "web1", "builtins.attrNames artifacts.store")?;
+    assert_eq!(names, r#"["a''${throw \"x\"}\" = 1; rec"]"#);
+    let path = declared(
+        &checkout,
+        "web1",
+        "map (a: map (f: f.path) (builtins.attrValues a.files)) (builtins.attrValues artifacts.store)",
+    )?;
+    assert_eq!(path, r#"[["/x/${y}"]]"#);
+    Ok(())
+}
+
+#[test]
+fn rules_with_a_private_key_or_a_way_out_are_refused_and_others_go_on() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    age(&checkout, &[&key], "secrets/a.age")?;
+    let settings = "age.secrets.a.file = ./secrets/a.age;";
+    let rules = |text: &str| -> Result<_> {
+        checkout.write("secrets.nix", text)?;
+        checkout.flake(&machine("web1", THEIRS, settings))?;
+        checkout.run(&["import", "agenix"])
+    };
+    let private = rules("{ \"secrets/a.age\".publicKeys = [ \"AGE-SECRET-KEY-1ABC\" ]; }")?.ends(1);
+    private.says("secrets.nix: there is a private key in line 1").never_says("1ABC");
+    let outside = rules(&format!("{{ \"../../a.age\".publicKeys = [ \"{key}\" ]; }}"))?.ends(1);
+    outside.says("`../../a.age` leaves the directory of the flake");
+    rules("{ \"a.age\".publicKeys = [ (builtins.readFile /etc/passwd) ]; }")?.ends(1).says("secrets.nix");
+    rules("{ broken")?.ends(1).says("secrets.nix").says("syntax error");
+    let ran = rules("throw \"mine\"")?.ends(1).says("mine");
+    // The secrets themselves are found all the same.
+    assert!(ran.stdout.contains("files.a = { };"), "{ran}");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_file_of_the_checkout_is_named_and_left() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    age(&checkout, &[&key], "secrets/a.age")?;
+    checkout.write("secrets/plain.age", "a password")?;
+    std::os::unix::fs::symlink("a.age", checkout.path().join("secrets/link.age"))?;
+    let settings = r#"
+        age.secrets.a.file = ./secrets/a.age;
+        age.secrets.copied.file = "${./secrets/a.age}";
+        age.secrets.plain.file = ./secrets/plain.age;
+        age.secrets.link.file = ./secrets/link.age;
+        age.secrets.gone.file = ./secrets/gone.age;
+        age.secrets.broken.file = throw "no file";
+        age.secrets.half = { file = ./secrets/a.age; owner = throw "no owner"; };"#;
+    checkout.flake(&machine("web1", THEIRS, settings))?;
+    let ran = checkout.run(&["import", "agenix"])?.ends(0);
+    let ran = ran.says("age.secrets.copied: `").says("is not in the directory of the flake");
+    let ran = ran
+        .says("age.secrets.plain: secrets/plain.age: not an age file")
+        .says("link.age: it is not a regular file")
+        .says("gone.age: No such file");
+    let ran =
+        ran.says("age.secrets.broken: its file does not evaluate").says("age.secrets.half: does not evaluate: owner");
+    let ran = ran.says("age.secrets.half: it has the value of `a`");
+    assert!(ran.stdout.contains("files.a = { };") && !ran.stdout.contains("plain"), "{ran}");
+    let json = checkout.run(&["--json", "import", "agenix"])?.ends(0).json();
+    assert_eq!(json["import"]["module"].as_str().unwrap(), ran.stdout);
+    assert_eq!(json["import"]["remarks"].as_array().unwrap().len(), 8, "{json}");
+    Ok(())
+}
+
+#[test]
+fn users_have_a_part_of_their_own_in_the_module() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    age(&checkout, &[&key], "secrets/a.age")?;
+    age(&checkout, &[&key], "secrets/ssh.age")?;
+    let users = |ours: &str| {
+        format!(
+            "imports = [ inputs.home-manager.nixosModules.home-manager ];
+             home-manager.sharedModules = [ inputs.agenix.homeManagerModules.default {ours} ];
+             home-manager.users.alice.age.secrets.ssh.file = ./secrets/ssh.age;
+             age.secrets.a.file = ./secrets/a.age;"
+        )
+    };
+    checkout.flake(&machine("web1", THEIRS, &users("")))?;
+    checkout.run(&["import", "agenix", "--write", "imported.nix"])?.ends(0);
+    let ours = users("inputs.artifacts.homeModules.default ./imported.nix")
+        + &format!(
+            "artifacts.root = ./.; artifacts.hostKey = \"{key}\"; home-manager.users.alice.artifacts.hostKey = \"{key}\";"
+        );
+    checkout.flake(&machine("web1", &format!("{THEIRS} {OURS} ./imported.nix"), &ours))?;
+    let status = checkout.run(&["--json", "status"])?;
+    assert_eq!(status.state("per-machine/web1/a"), "absent");
+    assert_eq!(status.state("per-user/alice@web1/ssh"), "absent");
+    Ok(())
+}
+
+#[test]
+fn sources_and_copies_of_agenix_rekey_are_declared() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let (web1, master) = (checkout.key("web1")?, checkout.key("master")?);
+    age(&checkout, &[&master], "secrets/attic.age")?;
+    age(&checkout, &[&master], "secrets/local.age")?;
+    age(&checkout, &[&web1], "rekeyed/web1/0123-local.age")?;
+    let option = "{ lib, ... }: { options.age = { rekey = lib.mkOption { default = { }; type = lib.types.raw; };
+        secrets = lib.mkOption { type = lib.types.attrsOf (lib.types.submodule { options = {
+          rekeyFile = lib.mkOption { default = null; }; intermediary = lib.mkOption { default = false; };
+          generator = lib.mkOption { default = null; }; }; }); }; }; }";
+    let modules = format!("{THEIRS} ({option})");
+    let settings = format!(
+        r#"age.rekey = {{ hostPubkey = "{web1}"; masterIdentities = [ {{ identity = "/x"; pubkey = "{master}"; }} ]; }};
+           age.secrets.attic = {{ rekeyFile = ./secrets/attic.age; file = "/nix/store/none/attic.age"; generator.script = "alnum"; }};
+           age.secrets.local = {{ rekeyFile = ./secrets/local.age; file = ./rekeyed/web1/0123-local.age; intermediary = true; }};"#
+    );
+    checkout.flake(&machine("web1", &modules, &settings))?;
+    let ran = checkout.run(&["import", "agenix-rekey", "--write", "imported.nix"])?.ends(0);
+    ran.says("age.secrets.attic: its generator is not imported");
+    let ours = format!("{settings} artifacts.root = ./.;");
+    checkout.flake(&machine("web1", &format!("{modules} {OURS} ./imported.nix"), &ours))?;
+    let facts = "{ inherit (artifacts) hostKey; keys = builtins.attrValues artifacts.recipients; \
+                 inherit (artifacts.store.local.files.local) deploy; }";
+    let found: serde_json::Value = serde_json::from_str(&declared(&checkout, "web1", facts)?)?;
+    assert_eq!(found, serde_json::json!({ "hostKey": web1, "keys": [master], "deploy": false }));
+    let status = checkout.run(&["--json", "status"])?;
+    for instance in ["per-machine/web1/attic", "per-machine/web1/local"] {
+        assert_eq!(status.state(instance), "absent");
+    }
+    Ok(())
+}
+
+#[test]
+fn vars_of_clan_are_declared() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let (web1, web2, user) = (checkout.key("web1")?, checkout.key("web2")?, checkout.key("user")?);
+    let binary = ["--input-type", "binary", "--output-type", "json"];
+    sops(&checkout, &format!("{web1},{user}"), &binary, "x", "vars/per-machine/web1/attic/env/secret")?;
+    sops(&checkout, &format!("{web1},{web2},{user}"), &binary, "x", "vars/shared/ca/key/secret")?;
+    checkout.write("vars/per-machine/web1/attic/id/value", "public")?;
+    for (place, key) in [("machines/web1", &web1), ("machines/web2", &web2), ("users/carol", &user)] {
+        checkout
+            .write(&format!("sops/{place}/key.json"), &format!("{{\"publickey\": \"{key}\", \"type\": \"age\"}}"))?;
+    }
+    fs::create_dir_all(checkout.path().join("vars/shared/ca/key/machines"))?;
+    for name in ["web1", "web2"] {
+        let link = checkout.path().join(format!("vars/shared/ca/key/machines/{name}"));
+        std::os::unix::fs::symlink(format!("../../../../../sops/machines/{name}"), link)?;
+    }
+    let both = |modules: &str, settings: &str| machine("web1", modules, settings) + &machine("web2", modules, settings);
+    checkout.flake(&both(THEIRS, ""))?;
+    checkout.run(&["import", "clan", "--write", "imported.nix"])?.ends(0);
+    checkout.flake(&both(&format!("{THEIRS} {OURS} ./imported.nix"), "artifacts.root = ./.;"))?;
+    let facts = "{ inherit (artifacts) hostKey recipients; inherit (artifacts.store.attic.files.id) secret; \
+                 inherit (artifacts.store.attic) backend; }";
+    let found: serde_json::Value = serde_json::from_str(&declared(&checkout, "web1", facts)?)?;
+    let expected = serde_json::json!({ "hostKey": web1, "recipients": { "carol": user }, "secret": false,
+        "backend": "sops-nix" });
+    assert_eq!(found, expected);
+    let status = checkout.run(&["--json", "status"])?;
+    for instance in ["per-machine/web1/attic", "shared/ca"] {
+        assert_eq!(status.state(instance), "absent");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_configuration_that_does_not_evaluate_stops_no_other() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("web1")?;
+    age(&checkout, &[&key], "secrets/a.age")?;
+    let broken = machine("web2", THEIRS, "imports = [ (throw \"this one is broken\") ];");
+    checkout.flake(&(machine("web1", THEIRS, "age.secrets.a.file = ./secrets/a.age;") + &broken))?;
+    let ran = checkout.run(&["import", "agenix"])?.ends(1).says("this one is broken");
+    assert!(ran.stdout.contains("files.a = { };"), "{ran}");
+    Ok(())
+}
