@@ -182,7 +182,7 @@ impl Drop for Pgp<'_> {
 }
 
 #[test]
-fn what_sops_encrypted_for_pgp_is_set_once_and_a_key_besides_is_dropped_by_a_rekey() -> Result<()> {
+fn what_sops_encrypted_for_pgp_is_set_once_and_a_key_besides_stays_until_sops_removes_it() -> Result<()> {
     let mut fleet = fleet("sops-nix")?;
     let host = host(&mut fleet);
     let (_agent, fingerprint) = Pgp::new(&fleet)?;
@@ -208,13 +208,30 @@ fn what_sops_encrypted_for_pgp_is_set_once_and_a_key_besides_is_dropped_by_a_rek
     // For the machine as well.
     fs::remove_dir_all(fleet.path().join("secrets"))?;
     lay(&fleet, "env.sops", &seal(&["--pgp", &fingerprint, "--age", &host])?)?;
-    // The recipient that is no age key is work left.
-    fleet.run(["adopt"])?.ends(3).says("adopted web1/attic").says(&fingerprint);
+    fleet.run(["adopt"])?.ends(0).says("adopted web1/attic").says(&format!("pgp {fingerprint}, as it claims"));
+    is_taken_over(&fleet)?;
     let with_pgp = |key| sops(&fleet, key, &["-d", "--input-type", "json", "--output-type", "binary", &old]);
     let none = fleet.path().join(".keys/none");
     assert_eq!(done(with_pgp(&none)?)?, SECRET.as_bytes());
-    fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey", "--all"])?.ends(0);
+    let identity = key.to_str().unwrap();
+    fleet.run(["-i", identity, "--no-input", "rekey", "--all"])?.ends(1).says(&fingerprint).says("--accept-recipients");
+    fleet.run(["-i", identity, "--accept-recipients", "rekey", "--all"])?.ends(0);
+    assert_eq!(done(with_pgp(&none)?)?, SECRET.as_bytes(), "whoever has the PGP key alone still decrypts it");
+    is_taken_over(&fleet)?;
+    // A new value is given by sops, and the recipients are changed by it.
+    let refused = set(&fleet, b"new")?.ends(1).says("a value is new").says("`sops edit FILE`");
+    refused.says(&fingerprint);
+    assert_eq!(done(with_pgp(&none)?)?, SECRET.as_bytes());
+    artifacts_tests::sops::edited(&fleet, &none, &old, "by hand")?;
+    fleet.run(["adopt"])?.ends(0);
+    assert_eq!(fleet.run(["-i", identity, "get", INSTANCE, "env"])?.ends(0).stdout, "by hand");
+    assert_eq!(done(with_pgp(&none)?)?, b"by hand");
+    let form = ["--input-type", "binary", "--output-type", "binary", &old];
+    done(sops(&fleet, &key, &[&["rotate", "--in-place", "--rm-pgp", &fingerprint][..], &form].concat())?)?;
+    fleet.run(["adopt"])?.says("adopted web1/attic");
+    fleet.run(["-i", identity, "--accept-recipients", "rekey"])?.ends(0).says(&fingerprint);
     assert!(!with_pgp(&none)?.status.success());
+    set(&fleet, SECRET.as_bytes())?.ends(0);
     is_taken_over(&fleet)
 }
 

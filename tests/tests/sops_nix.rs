@@ -299,35 +299,48 @@ fn a_number_is_neither_present_nor_adopted_nor_read_nor_written_again() -> Resul
 }
 
 #[test]
-fn a_recipient_that_is_no_age_key_is_shown_and_removed_only_with_consent() -> Result<()> {
+fn a_recipient_that_is_no_age_key_is_accepted_and_stays_until_a_new_data_key_is_needed() -> Result<()> {
     let mut fleet = one("sops-nix")?;
     fleet.of("web1")["artifacts"]["a"]["files"] = json!({"secret": {}});
     fleet.of("web1")["artifacts"]["a"]["generator"] =
         fleet.generator("one", "#!/bin/bash\nprintf x > \"$out/secret\"\n")?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
-    let file = fleet.path().join("secrets/per-machine/web1/a/secret.sops");
+    let place = "secrets/per-machine/web1/a/secret.sops";
+    let file = fleet.path().join(place);
     let mut json: Value = serde_json::from_slice(&fs::read(&file)?)?;
     json["sops"]["pgp"] = json!([{"created_at": "2024-01-01T00:00:00Z", "enc": "x", "fp": "85D77543B3D624B6"}]);
     fs::write(&file, json.to_string())?;
-    let has_pgp = || Ok::<_, anyhow::Error>(fs::read_to_string(&file)?.contains("85D77543B3D624B6"));
-    let what = "`secret.sops` is also encrypted to the pgp recipient 85D77543B3D624B6";
-    fleet.run(["status"])?.ends(3).says(what);
-    fleet.run(["adopt", "a"])?.ends(3).says(&format!("{what}, which encrypting it again removes"));
-    let adopted = fleet.run(["--json", "status"])?.ends(3);
-    adopted.says(what);
-    let key = fleet.key_file("web1").display().to_string();
-    fleet.run(["rekey", "--dry-run"])?.ends(3).says(what);
+    let pgp =
+        || -> Result<Value> { Ok(serde_json::from_slice::<Value>(&fs::read(&file)?)?["sops"]["pgp"][0]["fp"].take()) };
+    let (who, key) = ("pgp 85D77543B3D624B6", fleet.key_file("web1").display().to_string());
+    fleet.run(["adopt", "a"])?.says(who).says("adopted web1/a");
+    fleet.run(["--json", "status"])?.ends(3).says(who);
+    fleet.run(["rekey", "--dry-run"])?.ends(3).says(who);
     for command in [&["rekey"][..], &["rekey", "--all"], &["generate", "--regenerate", "--yes"]] {
-        fleet.run([&["-i", &key, "--no-input"], command].concat())?.ends(1).says(what).says("--accept-recipients");
-        assert!(has_pgp()?, "{command:?}");
+        fleet.run([&["-i", &key, "--no-input"], command].concat())?.ends(1).says(who).says("--accept-recipients");
     }
-    fleet.run(["generate", "--stale", "--no-input"])?.ends(3).says(what);
-    assert!(has_pgp()?);
-    let rekeyed = fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(0);
-    rekeyed.says(what);
-    assert!(!has_pgp()?);
-    assert_eq!(decrypted(&fleet, "web1", "secrets/per-machine/web1/a/secret.sops")?, b"x");
-    fleet.run(["status"])?.ends(0);
+    fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(0).says(who);
+    assert_eq!(pgp()?, "85D77543B3D624B6");
+    assert_eq!(decrypted(&fleet, "web1", place)?, b"x");
+    // It is a recipient like others: present, accepted, and in the rules of sops.
+    assert_eq!(fleet.run(["--json", "status"])?.ends(0).state("per-machine/web1/a"), "present");
+    fleet.run(["-i", &key, "--no-input", "rekey", "--all"])?.ends(0);
+    fleet.run(["sops-config"])?.ends(0).says("pgp: '85D77543B3D624B6'");
+    // Who joins has the same data key.
+    let joined = fleet.new_key("alice")?;
+    let host = fleet.of("web1")["config"]["sops-nix"]["publicHostKey"].clone();
+    fleet.configure("web1", "sops-nix", json!({"publicHostKey": host, "publicUserKeys": [joined]}));
+    fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(0);
+    assert_eq!((decrypted(&fleet, "alice", place)?, pgp()?), (b"x".to_vec(), json!("85D77543B3D624B6")));
+    // What needs a new one is refused.
+    let before = fleet.stored()?;
+    fleet.configure("web1", "sops-nix", json!({"publicHostKey": host}));
+    let leaving = fleet.run(["-i", &key, "rekey", "--accept-recipients"])?.ends(1);
+    leaving.says(&format!("{joined} is to be removed")).says(who).says("`sops rotate --in-place FILE`");
+    fleet.configure("web1", "sops-nix", json!({"publicHostKey": host, "publicUserKeys": [joined]}));
+    let again = fleet.run(["generate", "--regenerate", "--yes", "--accept-recipients"])?.ends(1);
+    again.says("a value is new").says(who).says("`sops edit FILE`");
+    assert_eq!(fleet.stored()?, before);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use artifacts_declared::Name;
-use artifacts_flow::{Recorded, SerializeCall, not_serialized};
+use artifacts_flow::{Decrypted, Recorded, SerializeCall, not_serialized};
 use artifacts_generate::Job;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
@@ -134,6 +134,7 @@ fn serialize(
         files: EntryFiles::new(),
         secrets,
         recipients: &no_one,
+        decrypted: &Decrypted::new(),
     };
     let ended = session.serialize(instance.name.to_string(), call)?;
     let serialized = ended.map_err(|stopped| not_serialized(instance, &stopped))?;

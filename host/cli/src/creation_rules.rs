@@ -7,6 +7,7 @@ use std::iter::once;
 use artifacts_declared::InstanceName;
 use artifacts_flow::{Run, Survey, SurveyedInstance};
 use artifacts_plan::Instance;
+use artifacts_seam::KeyKind;
 
 /// Name of the bundled backend that writes files of sops.
 const SOPS_NIX: &str = "sops-nix";
@@ -16,6 +17,20 @@ pub struct CreationRule {
     pub path_regex: String,
     /// Both forms of an SSH key that is converted: what has one of them only is not what is stored.
     pub age: Vec<String>,
+    /// Fingerprints of PGP keys that decrypt the file as well.
+    pub pgp: Vec<String>,
+}
+
+impl CreationRule {
+    /// Makes a rule for these recipients of a file.
+    fn new(path_regex: String, recipients: &BTreeSet<String>, both: impl Fn(&String) -> Vec<String>) -> Self {
+        let of_age = |key: &&String| KeyKind::of(key) != KeyKind::Other;
+        // They are as a file claims them.
+        let is_fingerprint = |name: &&str| name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let pgp =
+            recipients.iter().filter_map(|key| key.strip_prefix("pgp ")).filter(is_fingerprint).map(str::to_owned);
+        Self { path_regex, age: recipients.iter().filter(of_age).flat_map(both).collect(), pgp: pgp.collect() }
+    }
 }
 
 /// Makes the rules of an instance; none if it has no files of sops, or its recipients are unknown.
@@ -46,14 +61,9 @@ fn rules(
     let shared = shared.or(found.recipients.iter().next());
     let Some((_, shared)) = shared else { return Vec::new() };
     let own = found.recipients.iter().filter(|(_, of_file)| *of_file != shared);
-    let own = own.map(|(file, of_file)| CreationRule {
-        path_regex: format!("^{dir}/{}\\.sops$", escaped(file.as_str())),
-        age: of_file.iter().flat_map(&both).collect(),
-    });
-    let rest = CreationRule {
-        path_regex: format!("^{dir}/[^/]+\\.sops(\\.json|\\.yaml)?$"),
-        age: shared.iter().flat_map(&both).collect(),
-    };
+    let own = own
+        .map(|(file, of_file)| CreationRule::new(format!("^{dir}/{}\\.sops$", escaped(file.as_str())), of_file, &both));
+    let rest = CreationRule::new(format!("^{dir}/[^/]+\\.sops(\\.json|\\.yaml)?$"), shared, &both);
     own.chain([rest]).collect()
 }
 
@@ -83,6 +93,9 @@ pub fn items(rules: &[CreationRule], indent: &str) -> String {
         let regex = rule.path_regex.replace('\'', "''");
         let keys = rule.age.join(&format!(",\n{indent}    "));
         let _ = writeln!(text, "{indent}- path_regex: '{regex}'\n{indent}  age: >-\n{indent}    {keys}");
+        if !rule.pgp.is_empty() {
+            let _ = writeln!(text, "{indent}  pgp: '{}'", rule.pgp.join(","));
+        }
     }
     text
 }

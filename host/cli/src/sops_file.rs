@@ -112,7 +112,11 @@ mod tests {
     use super::*;
 
     fn rules(names: &[&str]) -> Vec<CreationRule> {
-        let rule = |name: &&str| CreationRule { path_regex: format!("^{name}$"), age: vec!["age1a".to_owned()] };
+        let rule = |name: &&str| CreationRule {
+            path_regex: format!("^{name}$"),
+            age: vec!["age1a".to_owned()],
+            pgp: Vec::new(),
+        };
         names.iter().map(rule).collect()
     }
 

@@ -34,8 +34,8 @@ pub use rounds::{generate, preview};
 pub use run::{FileSelection, Run, Selection};
 pub use tools::{
     Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, DeclaredPrompt,
-    EffectiveGrants, Evaluate, FormerValue, GenerationFailure, Generators, HeaderMemory, Identities, Operator, Phase,
-    PromptValues, Question, ReadyBackend, Recorded, Registry, RequestedPrompt, RetrieveCall, RunEvent,
+    Decrypted, EffectiveGrants, Evaluate, FormerValue, GenerationFailure, Generators, HeaderMemory, Identities,
+    Operator, Phase, PromptValues, Question, ReadyBackend, Recorded, Registry, RequestedPrompt, RetrieveCall, RunEvent,
     SandboxedGenerators, SerializeCall, Session, Terms, Tools, store_of,
 };
 pub use work::adopt::Adopt;

@@ -14,10 +14,9 @@ use crate::look::elsewhere::Storages;
 use crate::look::hints;
 use crate::look::source::{Source, StoredValue};
 use crate::look::survey::{Survey, SurveyedInstance};
-use crate::tools::RetrieveCall;
 use crate::tools::header_owners::{HeaderOwners, OwnHeaders};
 use crate::tools::headers::EntryHeaders;
-use crate::tools::{Phase, Tools};
+use crate::tools::{Decrypted, Phase, RetrieveCall, Tools};
 
 /// Files of one instance, as they were stored.
 #[derive(Debug)]
@@ -26,6 +25,8 @@ pub struct RetrievedFiles {
     pub files: BTreeMap<Name, Secret>,
     /// The entry that they come from: anyone who replaces it compares. None of what was written just now.
     pub fingerprint: Option<Fingerprint>,
+    /// What was decrypted for that.
+    pub decrypted: Decrypted,
 }
 
 /// Reads files of one instance back, all of them or none; see [`retrieve`].
@@ -186,7 +187,7 @@ impl Retrieval {
             owners.check(tools, instance, &value.at, &value.headers)?
         };
         let secrets = secrets.into_iter().map(ToString::to_string).collect();
-        let read = RetrievedFiles { files, fingerprint: value.fingerprint };
+        let read = RetrievedFiles { files, fingerprint: value.fingerprint, decrypted: Decrypted::new() };
         Ok(Self { value, secrets, own, read })
     }
 
@@ -221,6 +222,7 @@ impl Retrieval {
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
         let opened: BTreeSet<HeaderHash> = opened.filter_map(|opening| opening.header).collect();
         tools.headers.learn(instance, &only(&own.unknown, &opened))?;
+        read.decrypted.extend(retrieved.decrypted);
         for (name, secret) in retrieved.secrets {
             let name = Name::new(name).map_err(|error| failure::for_instance(instance, error.to_string()))?;
             read.files.insert(name, secret);

@@ -40,7 +40,7 @@ pub enum Ask {
         /// ASCII armor or binary.
         armor: bool,
     },
-    /// age decryption; only during `retrieve`, with the grant `identities`.
+    /// age decryption; only during `retrieve`, with the grant `identities`, and again for what is written again.
     Open {
         /// An age file.
         #[serde(with = "crate::bytes")]

@@ -25,6 +25,9 @@ pub struct DecryptAttempt {
 /// Maps the headers that may be decrypted to the declared files that each is for.
 pub type Openable = BTreeMap<HeaderHash, BTreeSet<String>>;
 
+/// Holds what was decrypted of an entry for its backend, by header, until it is written again. Empty for a backend that sees no plaintext.
+pub type Decrypted = BTreeMap<HeaderHash, Secret>;
+
 /// Opens the headers that it is given, which whoever calls found to be this instance's, and nothing else.
 pub(crate) struct HeaderGate<'a> {
     entry: &'a EntryFiles,
@@ -38,6 +41,7 @@ pub(crate) struct HeaderGate<'a> {
 
 /// What was opened, and the declared files that it is for.
 pub(crate) struct Opened {
+    header: HeaderHash,
     pub secret: Secret,
     pub files: BTreeSet<String>,
 }
@@ -66,8 +70,10 @@ impl<'a> HeaderGate<'a> {
         self.no_identity.as_ref()
     }
 
-    pub(crate) fn finish(self) -> Vec<DecryptAttempt> {
-        self.openings
+    /// What was asked for, and what was decrypted.
+    pub(crate) fn finish(self) -> (Vec<DecryptAttempt>, Decrypted) {
+        let decrypted = self.opened.into_iter().map(|opened| (opened.header, opened.secret));
+        (self.openings, decrypted.collect())
     }
 
     pub(crate) fn open(&mut self, file: &[u8], grants: &Grants, saw_plaintext: bool) -> HostReply {
@@ -90,18 +96,23 @@ impl<'a> HeaderGate<'a> {
             (Ok(_), None) => {
                 (denied("it tried to decrypt a file that was not encrypted for this artifact"), None, Some("denied"))
             }
-            (Ok(_), Some(files)) => self.open_ours(file, files),
+            (Ok(header), Some(files)) => self.open_ours(file, header, files),
         };
         self.openings.push(DecryptAttempt { identity, error, ..opening });
         answer
     }
 
-    fn open_ours(&mut self, file: &[u8], files: BTreeSet<String>) -> (HostReply, Option<String>, Option<&'static str>) {
+    fn open_ours(
+        &mut self,
+        file: &[u8],
+        header: HeaderHash,
+        files: BTreeSet<String>,
+    ) -> (HostReply, Option<String>, Option<&'static str>) {
         let next = u32::try_from(self.opened.len()).map(SecretId);
         match (self.keys.open(file), next) {
             (Ok(opened), Ok(id)) => {
                 let answer = HostReply::Opened { secret: id, size: opened.secret.size() };
-                self.opened.push(Opened { secret: opened.secret, files });
+                self.opened.push(Opened { header, secret: opened.secret, files });
                 (answer, Some(opened.identity), None)
             }
             (Ok(_), Err(_)) => (denied("it tried to decrypt more than the limit"), None, Some("denied")),

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_age::Sealer;
+use artifacts_age::{Sealer, header_hash};
 use artifacts_declared::Recipients;
 use artifacts_seam::{Ask, BackendFailure, FailureKind, HostReply, PlaintextRef, SealTo, Secret, SecretId};
 
 use crate::DecryptAttempt;
 use crate::age_failure::age_failure;
 use crate::connection::Host;
-use crate::decrypt::HeaderGate;
+use crate::decrypt::{Decrypted, HeaderGate};
 use crate::new_headers::SealedHeaders;
 use artifacts_contract::Grants;
 use artifacts_seam::escaped;
@@ -21,7 +21,8 @@ const QUESTIONS_AN_ITEM: usize = 16;
 /// What the component is doing.
 pub(crate) enum Phase<'a> {
     Check,
-    Serialize,
+    /// With what was decrypted of the entry that is written again.
+    Serialize(&'a Decrypted),
     /// With what it may have opened.
     Retrieve(HeaderGate<'a>),
 }
@@ -33,6 +34,8 @@ pub(crate) struct HostCalls<'a> {
     /// The file that each secret is for, and its bytes.
     secrets: BTreeMap<SecretId, (&'a str, &'a Secret)>,
     recipients: &'a Recipients,
+    /// Behind the secrets: those that were decrypted before, in the order in which they were asked for.
+    again: Vec<&'a Secret>,
     questions: usize,
     sealed: SealedHeaders,
     /// The secrets whose bytes were given out.
@@ -58,6 +61,7 @@ impl<'a> HostCalls<'a> {
             sealer,
             secrets: numbered.collect(),
             recipients,
+            again: Vec::new(),
             questions: QUESTIONS + openable * QUESTIONS_AN_ITEM + items.iter().map(of_item).sum::<usize>(),
             sealed: SealedHeaders::default(),
             read: BTreeSet::new(),
@@ -79,8 +83,10 @@ impl<'a> HostCalls<'a> {
         if !self.grants.plaintext {
             return HostReply::Denied("it requested plaintext without the grant `plaintext`".to_owned());
         }
-        let opened = if let Phase::Retrieve(gate) = &self.phase { gate.opened(id) } else { None };
-        let opened = opened.map(|opened| &opened.secret);
+        let opened = match &self.phase {
+            Phase::Retrieve(gate) => gate.opened(id).map(|opened| &opened.secret),
+            Phase::Check | Phase::Serialize(_) => self.opened_again(id),
+        };
         match self.secrets.get(&id).map(|(_, secret)| *secret).or(opened) {
             Some(secret) => {
                 self.read.insert(id);
@@ -94,10 +100,29 @@ impl<'a> HostCalls<'a> {
         let saw_plaintext = !self.read.is_empty();
         match &mut self.phase {
             Phase::Retrieve(gate) => gate.open(file, self.grants, saw_plaintext),
-            Phase::Check | Phase::Serialize => {
+            Phase::Serialize(decrypted) if self.grants.identities && self.grants.plaintext => {
+                let decrypted: &'a Decrypted = decrypted;
+                match header_hash(file).ok().and_then(|header| decrypted.get(&header)) {
+                    Some(secret) => self.open_again(secret),
+                    None => HostReply::Failed(self.no_identity()),
+                }
+            }
+            Phase::Check | Phase::Serialize(_) => {
                 HostReply::Denied("it tried to decrypt outside of `retrieve`".to_owned())
             }
         }
+    }
+
+    /// Gives a handle of what was decrypted when the entry was read. No identity is used.
+    fn open_again(&mut self, secret: &'a Secret) -> HostReply {
+        let Ok(id) = u32::try_from(self.secrets.len() + self.again.len()) else { return unknown() };
+        self.again.push(secret);
+        HostReply::Opened { secret: SecretId(id), size: secret.size() }
+    }
+
+    fn opened_again(&self, SecretId(number): SecretId) -> Option<&'a Secret> {
+        let behind = usize::try_from(number).ok()?.checked_sub(self.secrets.len())?;
+        self.again.get(behind).copied()
     }
 
     /// A plaintext that the component gives back: one that the host opened for it, or, with the grant `plaintext`, one that it
@@ -129,11 +154,13 @@ impl<'a> HostCalls<'a> {
         said.cloned().unwrap_or_else(unasked)
     }
 
-    /// Everything that it had opened or asked to, and whether the component saw a secret.
-    pub(crate) fn finish_retrieval(self) -> (Vec<DecryptAttempt>, bool) {
+    /// Everything that it had opened or asked to, what came of it if the component may see that, and whether it saw a secret.
+    pub(crate) fn finish_retrieval(self) -> (Vec<DecryptAttempt>, Decrypted, bool) {
         let saw_plaintext = !self.read.is_empty();
-        let openings = if let Phase::Retrieve(gate) = self.phase { gate.finish() } else { Vec::new() };
-        (openings, saw_plaintext)
+        let (openings, mut decrypted) =
+            if let Phase::Retrieve(gate) = self.phase { gate.finish() } else { Default::default() };
+        decrypted.retain(|_, _| self.grants.plaintext);
+        (openings, decrypted, saw_plaintext)
     }
 
     fn seal(&mut self, files: Vec<String>, value: &PlaintextRef, to: SealTo, armor: bool) -> HostReply {
@@ -158,7 +185,7 @@ impl<'a> HostCalls<'a> {
     where
         'a: 'v,
     {
-        if !matches!(self.phase, Phase::Serialize) {
+        if !matches!(self.phase, Phase::Serialize(_)) {
             return Err("it tried to encrypt outside of `serialize`".to_owned());
         }
         match value {
@@ -264,8 +291,8 @@ mod tests {
         let all = keys(100);
         let items = [("f".to_owned(), Secret::new(b"x".to_vec()))];
         let declared = Recipients::from_iter([("f".parse().unwrap(), all.iter().cloned().collect())]);
-        let (grants, mut sealer) = (Grants::default(), Sealer::default());
-        let mut host_calls = HostCalls::new(Phase::Serialize, &grants, &mut sealer, &items, &declared);
+        let (nothing, grants, mut sealer) = (Decrypted::new(), Grants::default(), Sealer::default());
+        let mut host_calls = HostCalls::new(Phase::Serialize(&nothing), &grants, &mut sealer, &items, &declared);
         let allowed = host_calls.questions;
         assert_eq!(allowed, QUESTIONS + QUESTIONS_AN_ITEM * 100);
         let mut seal = |to| host_calls.answer(seal(&["f"], PlaintextRef::Kept(SecretId(0)), to));
@@ -301,13 +328,41 @@ mod tests {
             (true, &["d"], made(), SealTo::All, false),
             (true, &[], made(), SealTo::All, false),
         ] {
-            let (grants, mut sealer) = (Grants { plaintext, ..Grants::default() }, Sealer::default());
-            let mut host_calls = HostCalls::new(Phase::Serialize, &grants, &mut sealer, &items, &declared);
+            let (nothing, grants, mut sealer) =
+                (Decrypted::new(), Grants { plaintext, ..Grants::default() }, Sealer::default());
+            let mut host_calls = HostCalls::new(Phase::Serialize(&nothing), &grants, &mut sealer, &items, &declared);
             let case = format!("{plaintext} {files:?} {value:?} {to:?}");
             match host_calls.answer(seal(files, value, to)) {
                 HostReply::Sealed(_) => assert!(sealed, "{case}"),
                 answer => assert!(!sealed && matches!(answer, HostReply::Denied(_)), "{case}: {answer:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn while_serializing_only_what_was_decrypted_before_is_given_again() {
+        let key = keys(1);
+        let sealed = |text: &[u8]| Sealer::default().seal(text, &key, true).unwrap();
+        let (known, unknown) = (sealed(b"data key"), sealed(b"another"));
+        let decrypted = Decrypted::from([(known.header_hash, Secret::new(b"data key".to_vec()))]);
+        let items = [("a".to_owned(), Secret::new(b"x".to_vec()))];
+        let recipients = Recipients::from_iter([("a".parse().unwrap(), key.iter().cloned().collect())]);
+        for (identities, plaintext, given) in [(true, true, true), (true, false, false), (false, true, false)] {
+            let (grants, mut sealer) = (Grants { identities, plaintext, ..Grants::default() }, Sealer::default());
+            let mut calls = HostCalls::new(Phase::Serialize(&decrypted), &grants, &mut sealer, &items, &recipients);
+            let answer = calls.answer(Ask::Open { file: known.file.clone() });
+            let HostReply::Opened { secret, size: 8 } = answer else {
+                assert!(!given && matches!(answer, HostReply::Denied(_)), "{answer:?}");
+                continue;
+            };
+            assert!(given && secret == SecretId(1));
+            let HostReply::Bytes(bytes) = calls.answer(Ask::SecretBytes(secret)) else { panic!("no bytes") };
+            assert_eq!(bytes.expose(), b"data key");
+            let other = calls.answer(Ask::Open { file: unknown.file.clone() });
+            assert!(matches!(other, HostReply::Failed(failure) if failure.kind == FailureKind::NoIdentity));
+            // It is sealed under no declared file's name.
+            let sealing = calls.answer(seal(&["a"], PlaintextRef::Kept(secret), SealTo::All));
+            assert!(matches!(sealing, HostReply::Denied(_)), "{sealing:?}");
         }
     }
 
@@ -327,8 +382,8 @@ mod tests {
             (HOST, &converted, false),
         ] {
             let recipients = Recipients::from_iter([("a".parse().unwrap(), [declared.to_owned()].into())]);
-            let (grants, mut sealer) = (Grants::default(), Sealer::default());
-            let mut host_calls = HostCalls::new(Phase::Serialize, &grants, &mut sealer, &items, &recipients);
+            let (nothing, grants, mut sealer) = (Decrypted::new(), Grants::default(), Sealer::default());
+            let mut host_calls = HostCalls::new(Phase::Serialize(&nothing), &grants, &mut sealer, &items, &recipients);
             let answer = host_calls.answer(seal(&["a"], PlaintextRef::Kept(SecretId(0)), SealTo::One(key.to_owned())));
             let HostReply::Sealed(file) = answer else {
                 assert!(!is_sealed && matches!(answer, HostReply::Denied(_)), "{declared} {key}: {answer:?}");

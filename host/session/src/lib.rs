@@ -24,7 +24,7 @@ mod spawn;
 mod worker_session;
 mod worker_start;
 
-pub use decrypt::{DecryptAttempt, Openable};
+pub use decrypt::{DecryptAttempt, Decrypted, Openable};
 pub use error::Error;
 pub use machine::Shortage;
 pub use precompile::precompile;

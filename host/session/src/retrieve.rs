@@ -7,7 +7,7 @@ use artifacts_seam::{
     Secret, Usage,
 };
 
-use crate::decrypt::{HeaderGate, Openable};
+use crate::decrypt::{Decrypted, HeaderGate, Openable};
 use crate::host_calls::{HostCalls, Phase};
 use crate::{CallFailed, DecryptAttempt, WorkerSession};
 use artifacts_seam::escaped;
@@ -19,6 +19,8 @@ pub struct Retrieved {
     pub secrets: BTreeMap<String, Secret>,
     /// What was opened for it, as the host saw it.
     pub openings: Vec<DecryptAttempt>,
+    /// What came of that.
+    pub decrypted: Decrypted,
     /// What happened.
     pub events: Vec<ComponentEvent>,
     /// What it took.
@@ -58,10 +60,10 @@ impl WorkerSession {
             Ok(_) => Err(CallError::Broken("it gave the outcome of another call".to_owned())),
             Err(error) => Err(error),
         };
-        let (openings, saw_plaintext) = host_calls.finish_retrieval();
+        let (openings, decrypted, saw_plaintext) = host_calls.finish_retrieval();
         let (events, usage) = (reply.events, reply.usage);
         match secrets {
-            Ok(secrets) => Ok(Retrieved { secrets, openings, events, usage, saw_plaintext }),
+            Ok(secrets) => Ok(Retrieved { secrets, openings, decrypted, events, usage, saw_plaintext }),
             Err(error) => Err(CallFailed { error, by_host: false, events, usage, saw_plaintext, openings }),
         }
     }

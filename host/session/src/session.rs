@@ -4,7 +4,7 @@ use artifacts_age::Keyring;
 use artifacts_declared::Recipients;
 use artifacts_seam::{CallContext, EntryFiles, InstanceView, SandboxLayer, Secret};
 
-use crate::{CallFailed, Checks, Openable, Retrieved, Serialized, WorkerSession};
+use crate::{CallFailed, Checks, Decrypted, Openable, Retrieved, Serialized, WorkerSession};
 
 /// Calls one backend. The real one runs a component in a sandboxed worker.
 pub trait Session {
@@ -39,6 +39,8 @@ pub struct SerializeCall<'a> {
     pub secrets: &'a [(String, Secret)],
     /// The recipients of each file, as the backend itself named them.
     pub recipients: &'a Recipients,
+    /// What was decrypted of the entry, where its values are written again.
+    pub decrypted: &'a Decrypted,
 }
 
 /// Holds what a backend is asked to read. Whoever makes the call may hold identities that are not read yet, as `I`.
@@ -61,7 +63,8 @@ impl Session for WorkerSession {
     }
 
     fn serialize(&mut self, context: CallContext, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
-        WorkerSession::serialize(self, context, call.instance, call.files, call.secrets, call.recipients)
+        let SerializeCall { instance, files, secrets, recipients, decrypted } = call;
+        self.serialize_again(context, instance, files, secrets, (recipients, decrypted))
     }
 
     fn retrieve(&mut self, context: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {

@@ -14,7 +14,7 @@ use crate::host_calls::{HostCalls, Phase};
 use crate::new_headers::{StoredHeaders, stored_headers};
 use crate::plain::stored_in_plain;
 use crate::recipients::verified;
-use crate::{DecryptAttempt, Error, Verified, WorkerStart};
+use crate::{DecryptAttempt, Decrypted, Error, Verified, WorkerStart};
 use artifacts_contract::{Component, Grants, Persists, Scope};
 use artifacts_seam::{HostEnd, Limits, SandboxLayer};
 
@@ -193,6 +193,19 @@ impl WorkerSession {
         items: &[(String, Secret)],
         recipients: &Recipients,
     ) -> Result<Serialized, CallFailed> {
+        self.serialize_again(context, instance, entry, items, (recipients, &Decrypted::new()))
+    }
+
+    /// The same for values that were read from the entry. The component may have what was decrypted then.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
+    pub(crate) fn serialize_again(
+        &mut self,
+        context: CallContext,
+        instance: InstanceView,
+        entry: EntryFiles,
+        items: &[(String, Secret)],
+        (recipients, decrypted): (&Recipients, &Decrypted),
+    ) -> Result<Serialized, CallFailed> {
         if let Some(error) = self.unfit(&instance, &entry) {
             return Err(error.into());
         }
@@ -203,7 +216,8 @@ impl WorkerSession {
         });
         let (told, before) = (instance.clone(), entry.clone());
         let request = Request::Serialize { context, instance, entry, items: handles.collect() };
-        let mut host_calls = HostCalls::new(Phase::Serialize, &self.grants, &mut self.sealer, items, recipients);
+        let mut host_calls =
+            HostCalls::new(Phase::Serialize(decrypted), &self.grants, &mut self.sealer, items, recipients);
         let reply = self.connection.call(request, &mut host_calls);
         let unread = host_calls.unread();
         let (sealed, saw_plaintext) = host_calls.finish();

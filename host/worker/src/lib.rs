@@ -12,6 +12,7 @@ mod entry_store;
 mod filesystem;
 mod fits;
 mod in_process;
+mod kept;
 mod lockdown;
 mod plaintext;
 mod preopen;

@@ -22,6 +22,7 @@ use crate::call_log::CallLog;
 use crate::entry_store::EntryStore;
 use crate::filesystem;
 use crate::fits::{self, Unfit};
+use crate::kept;
 use crate::preopen::Preopen;
 use crate::state::GuestState;
 use crate::stop::Stop;
@@ -136,7 +137,7 @@ impl Runner {
         };
         *alive = Some(guest);
         let recipients = recipients.map_err(failed)?.into_iter().map(Into::into).collect();
-        Ok(Checked { recipients, state: state.map_err(failed)?.into() })
+        Ok(kept::checked(recipients, state.map_err(failed)?))
     }
 
     fn serialize(

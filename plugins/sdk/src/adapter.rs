@@ -59,6 +59,7 @@ fn wire_recipient(recipient: Recipient) -> WireRecipient {
     WireRecipient { key: recipient.key, kind, label: recipient.label, attrs: Vec::new() }
 }
 
-fn wire_reason(Reason { kind, message }: Reason) -> WireReason {
-    WireReason { kind, message, attrs: Vec::new() }
+fn wire_reason(Reason { kind, message, kept }: Reason) -> WireReason {
+    let attrs = kept.into_iter().flat_map(|(file, key)| [("file".to_owned(), file), ("kept".to_owned(), key)]);
+    WireReason { kind, message, attrs: attrs.collect() }
 }

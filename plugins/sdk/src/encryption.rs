@@ -20,8 +20,9 @@ pub fn seal_key(files: &[String], key: &[u8], recipient: &str, form: Form) -> Re
     age::seal(files, &Secret::new(key), &SealTo::One(recipient.to_owned()), form)
 }
 
-/// Lets the host decrypt an age file that it encrypted for this very entry. Only while retrieving, with the grant
-/// `identities`: otherwise it ends the call.
+/// Lets the host decrypt an age file that it encrypted for this very entry. While retrieving, with the grant `identities`; while
+/// serializing, what it decrypted when the entry was read to be written again, with the grant `plaintext` as well. Otherwise it ends
+/// the call.
 ///
 /// # Errors
 /// [`OpenError::NoIdentity`] if no identity matches; of kind `corrupt` if the file is damaged.

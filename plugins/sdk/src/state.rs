@@ -27,12 +27,20 @@ pub struct Reason {
     pub kind: ReasonKind,
     /// One sentence.
     pub message: String,
+    /// The declared file and the key that stays in it, where this is about one that stays.
+    pub kept: Option<(String, String)>,
 }
 
 impl Reason {
     /// Creates a reason.
     pub fn new(kind: ReasonKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), kept: None }
+    }
+
+    /// Creates the reason that a file is also encrypted to a key which [`crate::Backend::recipients`] does not give, and which stays when
+    /// the same values are written again. The host counts it as one of the file's recipients, and the entry as present.
+    pub fn kept(file: impl Into<String>, key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { kept: Some((file.into(), key.into())), ..Self::new(ReasonKind::Recipients, message) }
     }
 }
 

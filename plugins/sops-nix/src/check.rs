@@ -78,15 +78,15 @@ pub fn not_a_string(stored: &EntryFile, key: &str, kind: Kind) -> Option<String>
     (kind != Kind::Text).then(|| format!("`{}`: the value of `{key}` is {kind}", stored.name))
 }
 
-/// Returns the recipients that the file loses when it is written again: only those of age are written here.
+/// Returns the recipients of other services than age, as the file claims them. They stay when its values are written again.
 fn others(stored: &EntryFile, document: &Document) -> Vec<Reason> {
-    let sentence = |other: &OtherRecipient| {
-        let OtherRecipient { service, name } = other;
-        format!(
-            "`{}` is also encrypted to the {service} recipient {name}, which encrypting it again removes",
-            stored.name
-        )
+    let of_file = |file: &String| {
+        let others = document.other_recipients().iter();
+        let reason = |other: &OtherRecipient| {
+            let sentence = format!("`{}` is also encrypted to the recipient {other}", stored.name);
+            Reason::kept(file, other.to_string(), sentence)
+        };
+        others.map(reason).collect::<Vec<_>>()
     };
-    let reason = |other| Reason::new(ReasonKind::Recipients, sentence(other));
-    document.other_recipients().iter().map(reason).collect()
+    stored.files.iter().flat_map(of_file).collect()
 }

@@ -28,6 +28,9 @@ impl StorageFailure {
                 Failure::new("unsupported", format!("`{stored}` cannot be written: {error}"))
                     .hint("set artifacts.config.sops-nix.format = \"binary\", which holds any bytes")
             }
+            Self::StorageFormat(error @ (Error::Kept { .. } | Error::Format(_))) => {
+                Failure::unsupported(format!("`{stored}`: {error}")).hint(error.hint())
+            }
             Self::StorageFormat(error) => {
                 Failure::internal(format!("`{stored}` cannot be written: {error}")).hint(error.hint())
             }

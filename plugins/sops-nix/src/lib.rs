@@ -9,8 +9,8 @@ mod retrieve;
 mod serialize;
 
 use artifacts_backend_sdk::{
-    Answer, Backend, Context, Entry, Failure, Form, Instance, Item, Recipients, Retrieve, Secret, SerializeError,
-    State, open, seal_key,
+    Answer, Backend, Context, Entry, Failure, Form, Instance, Item, OpenError, Recipients, Retrieve, Secret,
+    SerializeError, State, open, seal_key,
 };
 use sops_format::LeafValue;
 
@@ -35,27 +35,35 @@ impl Backend for SopsNix {
         items: Vec<Item>,
         entry: &Entry,
     ) -> Result<(), SerializeError> {
+        let (layout, recipients) = (Layout::of(instance)?, config::stanzas(instance)?);
+        let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
+        serialize::keeps(&layout, &recipients, &names, entry, |enc| open(enc.as_bytes()).map(drop))?;
         let values: Vec<LeafValue> =
             items.into_iter().map(|item| LeafValue::new(item.name, item.value.bytes())).collect();
-        let recipients = config::stanzas(instance)?;
         // The format rejects a time that does not fit.
         let now = context.now.try_into().unwrap_or(i64::MIN);
-        serialize::serialize(&Layout::of(instance)?, &recipients, &values, entry, now, |files, key, recipient| {
+        let seal = |files: &[String], key: &[u8; 32], recipient: &str| {
             let armored = seal_key(files, key, recipient, Form::Armored)?;
             String::from_utf8(armored).map_err(|_| Failure::internal("the host's armor is no text"))
-        })
+        };
+        serialize::serialize(&layout, &recipients, &values, entry, now, (seal, opened))
     }
 }
 
 impl Retrieve for SopsNix {
     fn retrieve(_: &Context, files: &[String], entry: &Entry) -> Result<Vec<Answer>, Failure> {
-        let values = retrieve::retrieve(files, entry, |enc| open(enc.as_bytes()).map(|key| key.bytes()))?;
+        let values = retrieve::retrieve(files, entry, opened)?;
         let answer = |(file, value): (String, Result<LeafValue, _>)| Answer {
             file,
             value: value.map(|value| Secret::new(&value.bytes)),
         };
         Ok(values.into_iter().map(answer).collect())
     }
+}
+
+/// Has the host decrypt the data key of a stanza.
+fn opened(enc: &str) -> Result<Vec<u8>, OpenError> {
+    open(enc.as_bytes()).map(|key| key.bytes())
 }
 
 artifacts_backend_sdk::export!(SopsNix, manifest = "../manifest.json", retrieval);

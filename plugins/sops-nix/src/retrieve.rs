@@ -77,7 +77,7 @@ fn decrypted(
 }
 
 /// Returns the data key from the first stanza that can be decrypted. Plugins come last: they may need a touch.
-fn data_key(
+pub fn data_key(
     stored: &EntryFile,
     document: &Document,
     open: &mut impl FnMut(&str) -> Result<Vec<u8>, OpenError>,

@@ -30,6 +30,11 @@ fn open_as(reader: &str) -> impl FnMut(&str) -> Result<Vec<u8>, OpenError> {
     }
 }
 
+/// Opens nothing.
+fn nothing(_: &str) -> Result<Vec<u8>, OpenError> {
+    Err(OpenError::NoIdentity)
+}
+
 struct Case {
     folder: TempDir,
     instance: Instance,
@@ -54,7 +59,17 @@ impl Case {
     fn serialize(&self, values: &[(&str, &[u8])]) -> Result<(), SerializeError> {
         let values: Vec<LeafValue> = values.iter().map(|(name, bytes)| LeafValue::new(*name, *bytes)).collect();
         let recipients = config::stanzas(&self.instance).unwrap();
-        serialize::serialize(&self.layout(), &recipients, &values, &self.entry(), NOW, seal)
+        serialize::serialize(&self.layout(), &recipients, &values, &self.entry(), NOW, (seal, nothing))
+    }
+
+    /// Writes the same for values that this reader read.
+    fn again(&self, reader: &str, values: &[(&str, &[u8])]) -> Result<(), SerializeError> {
+        let values: Vec<LeafValue> = values.iter().map(|(name, bytes)| LeafValue::new(*name, *bytes)).collect();
+        let recipients = config::stanzas(&self.instance).unwrap();
+        let names: Vec<String> = values.iter().map(|value| value.key.clone()).collect();
+        let known = |enc: &str| open_as(reader)(enc).map(drop);
+        serialize::keeps(&self.layout(), &recipients, &names, &self.entry(), known)?;
+        serialize::serialize(&self.layout(), &recipients, &values, &self.entry(), NOW + 1, (seal, open_as(reader)))
     }
 
     fn check(&self) -> State {
@@ -145,7 +160,7 @@ fn what_has_the_converted_form_only_is_present_and_gets_the_other_one_when_it_is
     let case = Case::new("binary", &[("a", true)]);
     let before = config::recipients(&case.instance).unwrap();
     let value = [LeafValue::new("a", *b"1")];
-    serialize::serialize(&case.layout(), &before, &value, &case.entry(), NOW, seal).unwrap();
+    serialize::serialize(&case.layout(), &before, &value, &case.entry(), NOW, (seal, nothing)).unwrap();
     assert_eq!(case.check(), State::Present);
     assert!(matches!(case.retrieve(HOST, &["a"]), Err(OpenError::NoIdentity)));
     case.serialize(&[("a", b"1")]).unwrap();
@@ -303,30 +318,30 @@ fn recipients_of_other_services_are_named() {
     };
     let time = "2024-01-01T00:00:00Z";
     for (field, value, name) in [
-        ("pgp", serde_json::json!([{"created_at": time, "enc": "x", "fp": "85D77543"}]), "pgp recipient 85D77543"),
-        ("kms", serde_json::json!([{"arn": "arn:aws:x", "created_at": time, "enc": "x"}]), "kms recipient arn:aws:x"),
+        ("pgp", serde_json::json!([{"created_at": time, "enc": "x", "fp": "85D77543"}]), "pgp 85D77543"),
+        ("kms", serde_json::json!([{"arn": "arn:aws:x", "created_at": time, "enc": "x"}]), "kms arn:aws:x"),
         (
             "azure_kv",
             serde_json::json!([{"vault_url": "https://v", "name": "n", "version": "1", "created_at": time, "enc": "x"}]),
-            "azure_kv recipient n https://v 1",
+            "azure_kv n https://v 1",
         ),
         (
             "hc_vault",
             serde_json::json!([{"vault_address": "https://h", "engine_path": "e", "key_name": "k", "enc": "x"}]),
-            "hc_vault recipient e k https://h",
+            "hc_vault e k https://h",
         ),
-        ("of_2030", serde_json::json!([{"id": 7, "enc": "x"}, "k"]), "of_2030 recipient 7"),
-        ("pgp", serde_json::json!([{}]), "pgp recipient without a name"),
+        ("of_2030", serde_json::json!([{"id": 7, "enc": "x"}, "k"]), "of_2030 7"),
+        ("pgp", serde_json::json!([{}]), "pgp without a name"),
     ] {
         let case = Case::new("binary", &[("a", true)]);
         case.serialize(&[("a", b"1")]).unwrap();
         add(&case, field, value);
         let reasons = case.stale();
         assert_eq!(reasons[0].0, ReasonKind::Recipients);
-        assert!(reasons[0].1.starts_with(&format!("`a.sops` is also encrypted to the {name},")), "{reasons:?}");
+        assert_eq!(reasons[0].1, format!("`a.sops` is also encrypted to the recipient {name}"));
+        let State::Stale(stale) = case.check() else { unreachable!() };
+        assert_eq!(stale.first.kept, Some(("a".to_owned(), name.to_owned())));
         assert_eq!(case.retrieve(ALICE, &["a"]).unwrap()[0].1, b"1", "it is as readable as before");
-        case.serialize(&[("a", b"1")]).unwrap();
-        assert_eq!(case.check(), State::Present);
     }
     // In a key group as well, beside which the list above it counts, too.
     let case = Case::new("binary", &[("a", true)]);
@@ -337,9 +352,102 @@ fn recipients_of_other_services_are_named() {
     let reasons = case.stale();
     assert_eq!(reasons.len(), 2, "{reasons:?}");
     assert!(
-        reasons[0].1.contains("pgp recipient inner") && reasons[1].1.contains("pgp recipient outer"),
+        reasons[0].1.contains("recipient pgp inner") && reasons[1].1.contains("recipient pgp outer"),
         "{reasons:?}"
     );
+}
+
+/// Adds a PGP recipient to a stored file, in its form.
+fn add_pgp(case: &Case, name: &str) {
+    let text = String::from_utf8(case.get(name)).unwrap();
+    let text = if name.ends_with(".yaml") {
+        text.replace("sops:\n", "sops:\n    pgp:\n        - created_at: \"2024-01-01T00:00:00Z\"\n          enc: |\n            -----BEGIN PGP MESSAGE-----\n            x\n          fp: 85D77543\n")
+    } else {
+        let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        json["sops"]["pgp"] = serde_json::json!([{"created_at": "2024-01-01T00:00:00Z", "enc": "-----BEGIN PGP MESSAGE-----\nx\n", "fp": "85D77543"}]);
+        serde_json::to_string(&json).unwrap()
+    };
+    case.put(name, text.as_bytes());
+}
+
+/// The data key of a stored file, as this reader has it.
+fn data_key(case: &Case, name: &str, form: sops_format::Form, reader: &str) -> Vec<u8> {
+    let document = sops_format::Document::parse(form, &case.get(name)).unwrap();
+    document.stanzas().iter().find_map(|stanza| open_as(reader)(&stanza.enc).ok()).unwrap()
+}
+
+#[test]
+fn who_is_not_of_age_stays_while_values_stay_and_no_one_leaves() {
+    use sops_format::Form;
+    for (format, name, form) in [
+        ("binary", "a.sops", Form::Binary),
+        ("json", "secrets.sops.json", Form::Json),
+        ("yaml", "secrets.sops.yaml", Form::Yaml),
+    ] {
+        let mut case = Case::new(format, &[("a", true)]);
+        case.serialize(&[("a", b"1")]).unwrap();
+        add_pgp(&case, name);
+        let key = data_key(&case, name, form, ALICE);
+        // One more of age: all have the same data key.
+        let config =
+            format!(r#"{{"publicHostKey":"{HOST}","publicUserKeys":["{ALICE}","{BOB}"],"format":"{format}"}}"#);
+        case.instance = instance(vec![target("nixos", "web1", &config)], &[("a", true)]);
+        case.again(ALICE, &[("a", b"1")]).unwrap();
+        for reader in [ALICE, BOB, &recipient_of_ssh(HOST).unwrap()] {
+            assert_eq!(data_key(&case, name, form, reader), key, "{format}");
+            assert_eq!(case.retrieve(reader, &["a"]).unwrap()[0].1, b"1");
+        }
+        assert_eq!(
+            case.stale(),
+            [(ReasonKind::Recipients, format!("`{name}` is also encrypted to the recipient pgp 85D77543"))]
+        );
+        let text = String::from_utf8(case.get(name)).unwrap();
+        assert!(text.contains(r"-----BEGIN PGP MESSAGE-----\nx\n"), "{text}");
+        // What needs a new data key is not written.
+        let before = case.get(name);
+        let refused = |result| match result {
+            Err(SerializeError::Failed(failure)) => (failure.kind, failure.message, failure.hint.unwrap()),
+            other => unreachable!("{other:?}"),
+        };
+        for result in
+            [case.again(ALICE, &[("a", b"2")]), case.serialize(&[("a", b"2")]), case.serialize(&[("a", b"1")])]
+        {
+            let (kind, message, hint) = refused(result);
+            let expected = "a value is new: that takes a new data key, which cannot be encrypted to pgp 85D77543 here";
+            assert_eq!((kind.as_str(), message), ("unsupported", format!("`{name}`: {expected}")));
+            assert!(hint.contains("`sops edit FILE`") && hint.contains("`sops rotate`"), "{hint}");
+        }
+        let config = config.replace(&format!(r#""{ALICE}","#), "");
+        case.instance = instance(vec![target("nixos", "web1", &config)], &[("a", true)]);
+        let (_, message, hint) = refused(case.again(BOB, &[("a", b"1")]));
+        assert!(
+            message.contains(&format!("{ALICE} is to be removed")) && message.contains("pgp 85D77543"),
+            "{message}"
+        );
+        assert!(hint.contains("`sops updatekeys FILE`, then `sops rotate --in-place FILE`"), "{hint}");
+        assert_eq!(case.get(name), before);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_read_for_its_recipients_is_not_replaced() {
+    let case = Case::new("binary", &[("a", true)]);
+    case.serialize(&[("a", b"1")]).unwrap();
+    let mut json: serde_json::Value = serde_json::from_slice(&case.get("a.sops")).unwrap();
+    let age = json["sops"]["age"].clone();
+    json["sops"]["key_groups"] = serde_json::json!([{"age": age}, {"age": age}]);
+    case.put("a.sops", json.to_string().as_bytes());
+    match case.serialize(&[("a", b"2")]) {
+        Err(SerializeError::Failed(failure)) => {
+            assert!(failure.message.contains("split among 2 key groups"), "{}", failure.message);
+            assert!(failure.hint.unwrap().contains("`sops rotate --in-place FILE`"));
+        }
+        other => unreachable!("{other:?}"),
+    }
+    assert_eq!(case.get("a.sops"), json.to_string().into_bytes());
+    // What is only damaged is.
+    case.put("a.sops", b"{");
+    case.serialize(&[("a", b"2")]).unwrap();
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(crate) struct Parts<'a> {
     /// Keys and encrypted values.
     pub values: &'a [(&'a str, String)],
     pub stanzas: &'a [Stanza],
+    /// Recipients of other key services, as another file has them.
+    pub others: &'a [(String, SopsNode)],
     pub lastmodified: &'a str,
     pub mac: &'a str,
 }
@@ -31,13 +33,15 @@ impl Parts<'_> {
         let age = self.stanzas.iter().map(|stanza| {
             SopsNode::Map(vec![("recipient".into(), text(&stanza.recipient)), ("enc".into(), text(&stanza.enc))])
         });
-        let metadata = SopsNode::Map(vec![
-            ("age".into(), SopsNode::List(age.collect())),
+        let mut metadata = vec![("age".into(), SopsNode::List(age.collect()))];
+        metadata.extend(self.others.iter().cloned());
+        metadata.extend([
             ("lastmodified".into(), text(self.lastmodified)),
             ("mac".into(), text(self.mac)),
             ("unencrypted_suffix".into(), text(DEFAULT_SUFFIX)),
             ("version".into(), text(VERSION)),
         ]);
+        let metadata = SopsNode::Map(metadata);
         let mut entries: Vec<_> = self.values.iter().map(|(key, value)| ((*key).to_owned(), text(value))).collect();
         entries.push((METADATA.to_owned(), metadata));
         SopsNode::Map(entries)
@@ -57,6 +61,10 @@ impl Parts<'_> {
             for line in stanza.enc.lines() {
                 let _ = writeln!(out, "            {}", line.trim());
             }
+        }
+        // JSON is YAML.
+        for (service, list) in self.others {
+            let _ = writeln!(out, "    {}: {}", quoted(service), json::on_one_line(list));
         }
         let Self { lastmodified, mac, .. } = self;
         let _ = writeln!(out, "    lastmodified: {}\n    mac: {mac}", quoted(lastmodified));

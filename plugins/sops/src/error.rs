@@ -50,6 +50,14 @@ pub enum Error {
         /// The reason.
         why: &'static str,
     },
+    /// The data key has to change, and some who have it are not of age.
+    #[error("{why}: that takes a new data key, which cannot be encrypted to {others} here")]
+    Kept {
+        /// What takes a new data key.
+        why: NewKey,
+        /// The recipients of other key services.
+        others: String,
+    },
     /// Nobody to write for.
     #[error("there is no recipient to write for")]
     Nobody,
@@ -62,6 +70,20 @@ pub enum Error {
     /// What the caller's sealing said.
     #[error("{0}")]
     Seal(String),
+}
+
+/// What takes a new data key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NewKey {
+    /// Who had the old one keeps it.
+    #[error("{recipient} is to be removed")]
+    Leaves {
+        /// Who is to be removed.
+        recipient: String,
+    },
+    /// The old one was chosen by whoever wrote the file, and has been given to anyone since.
+    #[error("a value is new")]
+    Value,
 }
 
 /// Why the layout or the metadata of a file cannot be read.
@@ -166,6 +188,10 @@ pub enum FormatError {
     },
 }
 
+/// What to do with sops, where its recipients have to change and are not of age alone.
+const SOPS_AGAIN: &str =
+    "with a key of it: `artifacts sops-config --write`, `sops updatekeys FILE`, then `sops rotate --in-place FILE`";
+
 impl Error {
     /// Returns what to do about it.
     pub fn hint(&self) -> &'static str {
@@ -173,6 +199,10 @@ impl Error {
             Self::Format(format) => format.hint(),
             Self::DataKey { .. } | Self::Tag { .. } | Self::MacSealed | Self::MacTime { .. } | Self::Mac => {
                 "restore the file from the last good commit or from a backup"
+            }
+            Self::Kept { why: NewKey::Leaves { .. }, .. } => SOPS_AGAIN,
+            Self::Kept { why: NewKey::Value, .. } => {
+                "change the value with `sops edit FILE`, then run `artifacts adopt`; or remove these recipients first, with `sops rotate`"
             }
             Self::NotText { .. } | Self::Key { .. } => "store it in the binary form, or under another name",
             Self::Nobody => "name at least one public key",
@@ -186,9 +216,7 @@ impl FormatError {
     /// Returns what to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NoReader { .. } | Self::KeyGroups { .. } => {
-                "with a key of it: `artifacts sops-config --write`, `sops updatekeys FILE`, then `sops rotate --in-place FILE`"
-            }
+            Self::NoReader { .. } | Self::KeyGroups { .. } => SOPS_AGAIN,
             Self::Rule { .. } => "re-encrypt it with sops with at most one suffix or regular expression",
             Self::Scalar { .. } => "put the value in quotes and save the file with `sops`",
             _ => "restore the file from the last good commit or from a backup",

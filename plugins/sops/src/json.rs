@@ -27,6 +27,11 @@ pub(crate) fn write(node: &SopsNode) -> Vec<u8> {
     bytes
 }
 
+/// Writes JSON without any line break.
+pub(crate) fn on_one_line(node: &SopsNode) -> String {
+    serde_json::to_string(node).unwrap_or_default()
+}
+
 /// Marks the error of a double key on its way through serde.
 const TWICE: &str = "key twice: ";
 
@@ -111,7 +116,12 @@ impl Serialize for SopsNode {
                 map.end()
             }
             Self::List(items) => serializer.collect_seq(items),
-            Self::Text(text) | Self::Odd(text) | Self::Number(text) => serializer.serialize_str(text),
+            Self::Number(text) => match (text.parse::<i64>(), text.parse::<f64>()) {
+                (Ok(whole), _) => serializer.serialize_i64(whole),
+                (_, Ok(fraction)) => serializer.serialize_f64(fraction),
+                _ => serializer.serialize_str(text),
+            },
+            Self::Text(text) | Self::Odd(text) => serializer.serialize_str(text),
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Null => serializer.serialize_unit(),
         }

@@ -37,7 +37,7 @@ mod update;
 mod yaml;
 
 pub use document::Document;
-pub use error::{Error, FormatError};
+pub use error::{Error, FormatError, NewKey};
 pub use form::Form;
 pub use key::DataKey;
 pub use kind::Kind;
@@ -45,4 +45,4 @@ pub use leaf::LeafValue;
 pub use metadata::{OtherRecipient, Stanza};
 pub use ssh::{SshError, recipient_of_ssh};
 pub use text::refused_key;
-pub use update::{create, update};
+pub use update::{create, kept, rewrite, stay, update};

@@ -24,12 +24,20 @@ pub struct OtherRecipient {
     pub name: String,
 }
 
+impl std::fmt::Display for OtherRecipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.service, self.name)
+    }
+}
+
 /// Holds the metadata of a file.
 #[derive(Debug)]
 pub(crate) struct SopsMetadata {
     pub stanzas: Vec<Stanza>,
     /// Recipients of other key services.
     pub others: Vec<OtherRecipient>,
+    /// These as they are in the file, by service.
+    pub other_lists: Vec<(String, SopsNode)>,
     /// Time as written: the MAC is bound to this text.
     pub lastmodified: String,
     pub mac: EncryptedValue,
@@ -59,9 +67,11 @@ impl SopsMetadata {
         others.sort();
         others.dedup();
         let stanzas = stanzas(group.as_ref().unwrap_or(&fields), &others)?;
+        let other_lists = joined(group.iter().chain([&fields]).flat_map(other_lists));
         Ok(Self {
             stanzas,
             others,
+            other_lists,
             lastmodified: last_modified(&fields)?,
             mac: mac(&fields)?,
             mac_only_encrypted: fields.truth("mac_only_encrypted")?,
@@ -107,12 +117,30 @@ fn key_group<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, FormatError>
 /// Returns the recipients of all services but age.
 fn others(fields: &Fields<'_>) -> Result<Vec<OtherRecipient>, FormatError> {
     OTHER_SERVICES.iter().try_for_each(|service| fields.list(service).map(drop))?;
-    let lists = fields.entries.iter().filter(|(field, _)| !OTHER_LISTS.contains(&field.as_str()));
     let of = |(service, node): &(String, SopsNode)| match node {
         SopsNode::List(items) => items.iter().map(|item| other(service, item)).collect(),
         _ => Vec::new(),
     };
-    Ok(lists.flat_map(of).collect())
+    Ok(other_lists(fields).flat_map(of).collect())
+}
+
+/// Returns the lists of all services but age that have recipients.
+fn other_lists<'a>(fields: &Fields<'a>) -> impl Iterator<Item = &'a (String, SopsNode)> {
+    let lists = |node: &SopsNode| matches!(node, SopsNode::List(items) if !items.is_empty());
+    fields.entries.iter().filter(move |(field, node)| !OTHER_LISTS.contains(&field.as_str()) && lists(node))
+}
+
+/// Returns one list for each service.
+fn joined<'a>(lists: impl Iterator<Item = &'a (String, SopsNode)>) -> Vec<(String, SopsNode)> {
+    let mut all: Vec<(String, Vec<SopsNode>)> = Vec::new();
+    for (service, node) in lists {
+        let SopsNode::List(items) = node else { continue };
+        match all.iter_mut().find(|(known, _)| known == service) {
+            Some((_, known)) => known.extend(items.iter().cloned()),
+            None => all.push((service.clone(), items.clone())),
+        }
+    }
+    all.into_iter().map(|(service, items)| (service, SopsNode::List(items))).collect()
 }
 
 fn other(service: &str, node: &SopsNode) -> OtherRecipient {

@@ -5,12 +5,13 @@ use zeroize::Zeroizing;
 use crate::document::Document;
 use crate::emit::Parts;
 use crate::encrypted_value;
-use crate::error::Error;
+use crate::error::{Error, NewKey};
 use crate::form::{DATA, Form};
 use crate::key::DataKey;
 use crate::leaf::{LeafEncoding, LeafValue, aad};
 use crate::mac::Mac;
-use crate::metadata::Stanza;
+use crate::metadata::{OtherRecipient, Stanza};
+use crate::node::SopsNode;
 use crate::text::refused_key;
 
 /// Writes a new file of the given values, in their order, for recipients for whom `seal` encrypts the data key: an
@@ -29,7 +30,53 @@ pub fn create<E: From<Error>>(
     holdable(form, values)?;
     let stanzas =
         recipients.iter().map(|recipient| stanza(key, recipient.as_ref(), &mut seal)).collect::<Result<Vec<_>, E>>()?;
-    Ok(assemble(form, key, values, &stanzas, now, |_| None)?)
+    Ok(assemble(form, key, values, (&stanzas, &[]), now, |_| None)?)
+}
+
+/// Writes values of a file again under its own data key, for its recipients of age and more, beside those of other key services: whoever
+/// decrypts it still does. No one can encrypt a new data key to the latter here. Under the old one nothing is written that it did not
+/// protect before: whoever wrote the file chose it, and its recipients of age can be anyone's choice.
+///
+/// `key` is the data key of `old`.
+///
+/// # Errors
+/// [`Error::Kept`] where a value is none of `old`, or one of its recipients of age is not among `recipients`; as [`create`], and as
+/// [`Document::decrypt`].
+pub fn rewrite<E: From<Error>>(
+    old: &Document,
+    key: &DataKey,
+    values: &[LeafValue],
+    recipients: &[impl AsRef<str>],
+    now: i64,
+    mut seal: impl FnMut(&[u8; 32], &str) -> Result<String, E>,
+) -> Result<Vec<u8>, E> {
+    stay(old, recipients)?;
+    let before = old.decrypt(key)?;
+    if values.iter().any(|value| !before.contains(value)) {
+        return Err(kept(old, NewKey::Value).into());
+    }
+    holdable(old.form, values)?;
+    let stanzas =
+        recipients.iter().map(|recipient| stanza(key, recipient.as_ref(), &mut seal)).collect::<Result<Vec<_>, E>>()?;
+    Ok(assemble(old.form, key, values, (&stanzas, &old.metadata.other_lists), now, |_| None)?)
+}
+
+/// Returns the error of a write that would have to keep a data key and takes a new one.
+pub fn kept(old: &Document, why: NewKey) -> Error {
+    let others: Vec<String> = old.other_recipients().iter().map(OtherRecipient::to_string).collect();
+    Error::Kept { why, others: others.join(", ") }
+}
+
+/// Checks that none of a file's recipients of age is missing among these.
+///
+/// # Errors
+/// [`Error::Kept`], which names one that is.
+pub fn stay(old: &Document, recipients: &[impl AsRef<str>]) -> Result<(), Error> {
+    let is_left = |stanza: &&Stanza| recipients.iter().all(|recipient| recipient.as_ref() != stanza.recipient);
+    match old.stanzas().iter().find(is_left) {
+        Some(Stanza { recipient, .. }) => Err(kept(old, NewKey::Leaves { recipient: recipient.clone() })),
+        None => Ok(()),
+    }
 }
 
 /// Writes a file again with other values or recipients. What did not change keeps its ciphertext; a recipient that
@@ -66,7 +113,7 @@ pub fn update<E: From<Error>>(
         .iter()
         .map(|recipient| kept(recipient).map_or_else(|| stanza(key, recipient, &mut seal), Ok))
         .collect::<Result<Vec<_>, E>>()?;
-    Ok(assemble(form, key, values, &stanzas, now, |value| unchanged(&document, key, value))?)
+    Ok(assemble(form, key, values, (&stanzas, &[]), now, |value| unchanged(&document, key, value))?)
 }
 
 /// Returns the ciphertext of a value that the file already holds at the same place.
@@ -114,7 +161,7 @@ fn assemble(
     form: Form,
     key: &DataKey,
     values: &[LeafValue],
-    stanzas: &[Stanza],
+    (stanzas, others): (&[Stanza], &[(String, SopsNode)]),
     now: i64,
     kept: impl Fn(&LeafValue) -> Option<String>,
 ) -> Result<Vec<u8>, Error> {
@@ -134,7 +181,7 @@ fn assemble(
     }
     let mac = Zeroizing::new(mac.text());
     let mac = encrypted_value::seal(key, &lastmodified, mac.as_bytes())?;
-    Ok(Parts { values: &encrypted, stanzas, lastmodified: &lastmodified, mac: &mac }.emit(form))
+    Ok(Parts { values: &encrypted, stanzas, others, lastmodified: &lastmodified, mac: &mac }.emit(form))
 }
 
 /// Formats whole seconds, in UTC.

@@ -33,7 +33,10 @@ impl Options {
         let written = (self.write && errors.is_empty()).then(|| sops_file::write(run.root(), &rules));
         let written = written.and_then(|written| written.map_err(|failure| errors.push(failure)).ok());
         if console.json() {
-            let rule = |rule: &CreationRule| json!({"path_regex": rule.path_regex, "age": rule.age});
+            let rule = |rule: &CreationRule| match rule.pgp.as_slice() {
+                [] => json!({"path_regex": rule.path_regex, "age": rule.age}),
+                pgp => json!({"path_regex": rule.path_regex, "age": rule.age, "pgp": pgp}),
+            };
             let rules: Vec<_> = rules.iter().map(rule).collect();
             let mut object = json!({"creation_rules": rules});
             if let Some((file, changed)) = written {

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::{Failure, FileChange};
+use artifacts_seam::KeyKind;
 use artifacts_store::{Entry, HeaderHash, NewEntry, Receipt, ReceiptState, Storage};
+use artifacts_text::visible_ascii;
 
 use super::survey::{Survey, SurveyedInstance};
 use super::{changes, extras};
@@ -32,7 +34,7 @@ pub struct Adoption {
     pub unread: bool,
     /// Whether a file is sealed to fewer or more than are declared.
     pub miscounted: bool,
-    /// Recipients that its backend cannot write for, a sentence each.
+    /// Recipients that are not of age, a sentence each.
     pub other_recipients: BTreeSet<String>,
     /// What its files become.
     pub files: Vec<FileChange>,
@@ -117,7 +119,7 @@ pub(crate) fn adoption(
         headers,
         unread,
         miscounted: miscounted(found, &entry, &tools.keys),
-        other_recipients: survey.other_recipients.get(&instance.name).cloned().unwrap_or_default(),
+        other_recipients: other_recipients(survey, found, instance),
         files,
         sealed,
         entry: NewEntry { replaces: Some(fingerprint), files: entry.files, public: entry.public, receipt },
@@ -152,13 +154,23 @@ fn before<'a>(entry: &'a Entry, backend: &Name) -> Option<&'a Receipt> {
     }
 }
 
+/// What is said of recipients that are not of age: only the backend knows of them, by what the files claim.
+fn other_recipients(survey: &Survey, found: &SurveyedInstance, instance: &Instance) -> BTreeSet<String> {
+    let kept = found.recipients.iter().flat_map(|(file, of_file)| {
+        let others = of_file.iter().filter(|key| KeyKind::of(key) == KeyKind::Other);
+        others.map(move |key| format!("`{file}` is also encrypted to {}, as it claims", visible_ascii(key)))
+    });
+    survey.other_recipients.get(&instance.name).into_iter().flatten().cloned().chain(kept).collect()
+}
+
 /// Whether a file is sealed to fewer or more than is declared.
 fn miscounted(found: &SurveyedInstance, entry: &Entry, keys: &DeclaredKeys) -> bool {
     let count = |stored: &str, bytes: &[u8]| {
         let borne = found.recipients.iter().filter(|(file, _)| bears(stored, file.as_str()));
         let (_, declared) = borne.max_by_key(|(file, _)| file.as_str().len())?;
         let second_forms = declared.iter().flat_map(|recipient| keys.ssh_forms(recipient));
-        Some((declared.len(), artifacts_age::recipients(bytes, second_forms))).filter(|(_, count)| *count > 0)
+        let of_age = declared.iter().filter(|key| KeyKind::of(key) != KeyKind::Other).count();
+        Some((of_age, artifacts_age::recipients(bytes, second_forms))).filter(|(_, count)| *count > 0)
     };
     entry.files.iter().filter_map(|(stored, bytes)| count(stored, bytes)).any(|(declared, sealed)| declared != sealed)
 }

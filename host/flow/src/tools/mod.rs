@@ -32,7 +32,7 @@ use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
 use crate::declared_keys::DeclaredKeys;
 
-pub use artifacts_session::{RetrieveCall, SerializeCall, Session};
+pub use artifacts_session::{Decrypted, RetrieveCall, SerializeCall, Session};
 pub use backend_messages::BackendMessages;
 pub use backends::{Backends, ReadyBackend};
 pub use evaluate::{Declared, Evaluate};

@@ -17,7 +17,7 @@ use crate::look::survey::SurveyedInstance;
 use crate::tools::Tools;
 use crate::tools::headers::{self, EntryHeaders};
 use crate::tools::storages::StorageWriters;
-use crate::tools::{GenerationFailure, SerializeCall};
+use crate::tools::{Decrypted, GenerationFailure, SerializeCall};
 
 /// A failure, with what the generator said, which may hold a secret.
 pub(crate) struct StoreFailure {
@@ -148,12 +148,13 @@ impl Storing<'_> {
         entry: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<Stored, StoreFailure> {
-        let written = self.write(tools, ticket, entry, secrets)?;
+        let written = self.write(tools, ticket, entry, secrets, &Decrypted::new())?;
         let missing = || Err(failure::for_instance(self.instance, "the written entry was not checked"));
         Ok(checked(tools, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
     }
 
-    /// Has the backend write secret files into a copy of the entry. A backend is not asked to store nothing.
+    /// Has the backend write secret files into a copy of the entry. A backend is not asked to store nothing. `decrypted` is of that entry,
+    /// where the files were read from it.
     #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn write(
         &self,
@@ -161,6 +162,7 @@ impl Storing<'_> {
         ticket: &Ticket,
         entry: Option<Entry>,
         secrets: &[(String, Secret)],
+        decrypted: &Decrypted,
     ) -> Result<UncheckedEntry, StoreFailure> {
         let Self { instance, found } = self;
         ticket.check(instance, &found.recipients)?;
@@ -177,7 +179,7 @@ impl Storing<'_> {
         let Some(mut session) = tools.session(name)? else {
             return Err(failure::for_instance(instance, "its backend does not use the storage").into());
         };
-        let call = SerializeCall { instance: view.clone(), files, secrets, recipients: &recipients };
+        let call = SerializeCall { instance: view.clone(), files, secrets, recipients: &recipients, decrypted };
         let ended = session.serialize(instance.name.to_string(), call)?;
         let serialized = ended.map_err(|stopped| StoreFailure {
             needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),

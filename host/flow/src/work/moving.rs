@@ -126,7 +126,7 @@ fn write(
         // What moves is written as a whole: nothing of the old form stays.
         let entry = (!moves(instance, found)).then_some(entry);
         let storing = Storing { instance, found };
-        Some(storing.write(tools, &ticket, entry, &secrets).map_err(|stopped| stopped.failure)?)
+        Some(storing.write(tools, &ticket, entry, &secrets, &read.decrypted).map_err(|stopped| stopped.failure)?)
     };
     Ok(Moving { name: name.clone(), ticket, read: read.fingerprint, public, secrets, written })
 }

@@ -12,7 +12,7 @@ use artifacts_seam::{
     BackendFailure, CallContext, CallError, CheckState, ComponentEvent, EntryFiles, FailureKind, InstanceView,
     SandboxLayer, Secret, SecretFile, Usage,
 };
-use artifacts_session::{CallFailed, Checks, DecryptAttempt, Retrieved, Serialized, Verified};
+use artifacts_session::{CallFailed, Checks, DecryptAttempt, Decrypted, Retrieved, Serialized, Verified};
 
 /// What a call does instead of what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,6 +285,7 @@ impl Session for FakeSession {
         Ok(Retrieved {
             secrets,
             openings: headers.into_iter().map(opening).collect(),
+            decrypted: Decrypted::new(),
             events: Vec::new(),
             usage: Usage::default(),
             saw_plaintext: true,

@@ -1,3 +1,5 @@
+mod nested;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -57,6 +59,7 @@ pub fn measure(_: &Bench) -> Result<Vec<Row>> {
     Ok(vec![
         row("our options, 100 machines with 10 artifacts each", "alone", Some(1.1))?,
         row("the same and all checks for faults, which the bare ones do not have", "checked", None)?,
+        nested::measure()?,
     ])
 }
 
