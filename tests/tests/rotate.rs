@@ -36,6 +36,11 @@ fn entry(name: &str) -> String {
     format!("secrets/per-machine/web1/{name}/secret.age")
 }
 
+/// The stored files of all artifacts.
+fn bytes(fleet: &Fleet) -> Vec<Vec<u8>> {
+    ["a", "b", "disk", "typed"].map(|name| fs::read(fleet.path().join(entry(name))).unwrap()).into()
+}
+
 /// A machine whose values bob could read until he left; his key as well.
 fn left() -> Result<(Fleet, String)> {
     let fleet = Fleet::new()?;
@@ -67,7 +72,7 @@ fn left() -> Result<(Fleet, String)> {
 fn what_someone_could_read_is_listed_and_replaced_where_a_person_chooses_it() -> Result<()> {
     let (fleet, bob) = left()?;
     let key = fleet.key_file("alice").display().to_string();
-    let before = fleet.stored()?;
+    let (before, values) = (fleet.stored()?, bytes(&fleet));
     for who in ["bob", bob.as_str()] {
         let ran = fleet.run(["rotate", "--recipient", who, "--dry-run"])?.ends(3);
         ran.says(&bob).says("could read web1/a trash (1), git history (1 version) new value since: not known");
@@ -90,9 +95,8 @@ fn what_someone_could_read_is_listed_and_replaced_where_a_person_chooses_it() ->
     assert_eq!(status, Some(3), "{shown}");
     assert!(shown.contains("2 regenerated") && !shown.contains("Replace web1/disk"), "{shown}");
     assert_eq!(fleet.decrypt("alice", &entry("typed"))?, b"typed anew");
-    let after = fleet.stored()?;
-    let is_same = |name: &str| before[&entry(name)] == after[&entry(name)];
-    assert_eq!(["a", "b", "disk", "typed"].map(is_same), [false, true, true, false]);
+    let is_same: Vec<bool> = values.iter().zip(bytes(&fleet)).map(|(before, after)| *before == after).collect();
+    assert_eq!(is_same, [false, true, true, false]);
 
     // Of what was decrypted it is known.
     let compared = ["-i", &key, "rotate", "--recipient", "bob", "--compare", "--dry-run"];
@@ -152,7 +156,7 @@ fn what_expires_within_a_time_is_work_left_where_that_is_asked_for() -> Result<(
     fleet.run(["status", "--within", "30d"])?.ends(3).says("expiring web1/a in 9 days").never_says("web1/b");
     let ran = fleet.run(["--json", "status", "--within", "60d"])?.ends(3);
     assert!(ran.json()["instances"][1]["expiresIn"].as_u64().is_some_and(|left| left < 50 * 86_400), "{ran}");
-    fleet.run(["status", "--within", "soon"])?.ends(2).says("expected a duration as `30d` or `12h`");
+    fleet.run(["status", "--within", "soon"])?.ends(2).says("expected: a duration as `30d` or `12h`");
     Ok(())
 }
 
@@ -166,6 +170,7 @@ fn units_and_what_is_replaced_by_hand_are_shown_before_anything_is_replaced() ->
           ({{ pkgs, ... }}: {{
             nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "web1"; artifacts.root = ./.;
             artifacts.default.backend = "agenix";
+            systemd.services.other = {{ }};
             artifacts.hostKey = "{host}"; artifacts.recipients.alice = "{alice}";
             artifacts.store.attic = {{
               files.f = {{ restartUnits = [ "atticd.service" ]; reloadUnits = [ "nginx.service" ]; }};
