@@ -353,3 +353,17 @@ fn that_a_value_is_new_is_known_where_all_that_they_could_read_and_the_current_o
     // Without a look inside it is not known.
     assert_eq!(values(&listed(&desk, &fleet(), "bob"))[0].is_new, None);
 }
+
+#[test]
+fn who_leaves_is_named_with_how_many_values_they_could_read() {
+    let fleet = Fleet::new().machine("web1").secret("a").secret("b");
+    let desk = Desk::new();
+    desk.world.borrow_mut().recipients(&["admin", "gone", "nameless"]);
+    desk.world.borrow_mut().labels.insert("gone".to_owned(), "bob".to_owned());
+    generated(&desk, &fleet);
+    desk.world.borrow_mut().recipients(&["admin", "new"]);
+    let report = rekeyed(&desk, &fleet, false).0;
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    let former: Vec<(&str, usize)> = report.former.iter().map(|(who, count)| (who.as_str(), *count)).collect();
+    assert_eq!(former, [("bob", 2), ("nameless", 2)]);
+}

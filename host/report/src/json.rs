@@ -58,6 +58,9 @@ struct ReportView<'a> {
     /// Entries in the trash that this machine moved there, and those that came back or left it, or would.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     trash: Vec<RestorableView<'a>>,
+    /// Number of the values that were encrypted again whose old files someone could read, by their name or key.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    former: &'a BTreeMap<String, usize>,
     /// What a recipient could read.
     #[serde(skip_serializing_if = "Option::is_none")]
     exposure: Option<ExposureView<'a>>,
@@ -408,6 +411,7 @@ impl<'a> From<&'a Report> for ReportView<'a> {
             answer_requests: &report.answer_requests,
             trashed: report.trashed.iter().map(|entry| TrashedView::new(entry, names)).collect(),
             trash: report.restorable.iter().map(|entry| RestorableView::new(entry, names)).collect(),
+            former: &report.former,
             exposure: report.exposure.as_ref().map(ExposureView::from),
             orphaned: report.orphaned.iter().map(OrphanedView::from).collect(),
             decrypted: report.counts.map(|(decrypted, _)| decrypted),

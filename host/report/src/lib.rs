@@ -79,6 +79,8 @@ pub struct Report {
     pub orphaned: Vec<Orphaned>,
     /// What a recipient could read.
     pub exposure: Option<Exposure>,
+    /// Of how many of the values that were encrypted again someone could read the old files, by their name or key.
+    pub former: BTreeMap<String, usize>,
     /// How many instances were opened and how many written, where that counts.
     pub counts: Option<(u64, u64)>,
     /// Stored instances that what was done made stale.

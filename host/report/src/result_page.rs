@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use artifacts_declared::InstanceName;
-use artifacts_text::{agreeing, counted, shell_word, size};
+use artifacts_text::{agreeing, counted, separated, shell_word, size, terminal};
 
 use crate::layout::{Below, GREEN, Line, YELLOW, layout};
 use crate::replaced::unit_lines;
 use crate::status_page::{are_many, one_of_many};
 use crate::style::sections;
+use crate::text::note;
 use crate::{
     FileChange, Hint, InstanceRow, RecipientNames, Report, ReportPage, RestorableEntry, RowAction, Style, restorable,
     trashed,
@@ -39,7 +40,12 @@ impl Report {
         let trash = trashed(&self.trashed, style) + &restorable(&back, &self.names, style);
         let exposure = self.exposure.as_ref().filter(|exposure| !exposure.is_shown);
         let exposure = exposure.map(|exposure| exposure.page(style)).unwrap_or_default();
-        let head = exposure + &layout(&lines, 0, style) + &trash + &self.staged() + &self.decrypted(style);
+        let head = exposure
+            + &layout(&lines, 0, style)
+            + &trash
+            + &self.staged()
+            + &self.decrypted(style)
+            + &self.former(style);
         let would = self.rows.values().any(|row| row.done.is_some()) || !self.trashed.is_empty();
         let would = would || self.restorable.iter().any(|entry| entry.done.is_some());
         let dry = if self.is_preview && would { "dry run: nothing was written\n" } else { "" };
@@ -105,6 +111,17 @@ impl Report {
         }
         let (entries, them) = (agreeing(staged, "entry", "entries"), agreeing(staged, "it", "them"));
         format!("staged {staged} {entries}; commit {them}\n")
+    }
+
+    /// `alice could read 2 of these values; to replace them: …`.
+    fn former(&self, style: &Style) -> String {
+        let line = |(who, count): (&String, &usize)| {
+            let (values, them) = (agreeing(*count, "this value", "these values"), agreeing(*count, "it", "them"));
+            let what = if *count == 1 { values.to_owned() } else { format!("{} of {values}", separated(*count)) };
+            let (name, word) = (terminal(who), shell_word(who));
+            note(&format!("{name} could read {what}; to replace {them}: `artifacts rotate --recipient {word}`"), style)
+        };
+        self.former.iter().map(line).collect()
     }
 
     fn decrypted(&self, style: &Style) -> String {

@@ -384,3 +384,13 @@ error      web2/a         unknown backend `vault`
 ";
     assert_eq!(status(&report, 80), drawn);
 }
+
+#[test]
+fn who_could_read_what_was_encrypted_again_is_named_with_the_command_that_replaces_it() {
+    let report = Report { former: [("bob".to_owned(), 2), ("age1x".to_owned(), 1)].into(), ..Report::default() };
+    let page = report.result_page(None, &style(&report, 100));
+    assert!(
+        page.head.contains("bob could read 2 of these values; to replace them: `artifacts rotate --recipient bob`\n")
+    );
+    assert!(page.head.contains("age1x could read this value; to replace it: `artifacts rotate --recipient age1x`\n"));
+}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, InstanceState, ReasonKind, RecipientDelta};
 use artifacts_report::{Failure, RecipientChange, Report, RowAction};
+use artifacts_trust::AcceptedRecipients;
 
 use super::moving::{Counts, store_again};
 use crate::agree::recipients::WriteKind;
@@ -18,7 +19,7 @@ use crate::look::survey::{Survey, SurveyedInstance};
 use crate::look::{hints, preview};
 use crate::read::without_identity;
 use crate::run::{Run, Selection};
-use crate::tools::RunEvent;
+use crate::tools::{RunEvent, Tools};
 
 /// Who read each file by the receipt, and who will; and whom the backend cannot write for. A receipt that names no one, as that of an
 /// adopted file, tells of no change: it cannot make a first use of what was accepted here.
@@ -167,6 +168,35 @@ fn note_recipients(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
         let Some((row, delta)) = row.zip(changed.get(name.to_string().as_str())) else { continue };
         row.notes.push(format!("recipients: {}", base.report.names.changed(delta, false)));
     }
+    let changed = changed.into_iter().filter(|(name, _)| done.iter().any(|done| done.to_string() == **name));
+    base.report.former = former(&base.run.tools, &changed.map(|(_, delta)| delta).collect::<Vec<_>>());
+}
+
+/// Counts the values that each recipient who left could read. What joins in another form of a key did not leave.
+fn former(tools: &Tools, deltas: &[RecipientDelta]) -> BTreeMap<String, usize> {
+    // Without what was accepted, everyone is known by the key.
+    let known = tools.recipients().ok();
+    let form = |key: &String| artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.clone());
+    let mut former = BTreeMap::new();
+    for RecipientDelta { joined, left, .. } in deltas {
+        let joined: BTreeSet<String> = joined.iter().map(form).collect();
+        let who: BTreeSet<String> = left
+            .iter()
+            .filter(|key| !joined.contains(&form(key)))
+            .map(|key| known.as_ref().and_then(|known| only_name(known, key)).unwrap_or_else(|| key.clone()))
+            .collect();
+        for who in who {
+            *former.entry(who).or_default() += 1;
+        }
+    }
+    former
+}
+
+/// The name under which this recipient was accepted, and no other.
+fn only_name(known: &AcceptedRecipients, key: &str) -> Option<String> {
+    let label = known.label(key)?;
+    let is_theirs = |name: &&str| known.ever_named(name).into_iter().eq([key]);
+    label.names().find(is_theirs).map(str::to_owned)
 }
 
 /// Tells which files went with the old entries: anyone who can push can take back a declaration, and no one was asked.
