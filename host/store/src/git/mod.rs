@@ -5,6 +5,7 @@
 //! the real one only the index and the objects.
 
 mod compare;
+mod conflict;
 mod files;
 mod index;
 mod intact;
@@ -26,7 +27,7 @@ use artifacts_text::{Explain, pathspec, shell_word};
 
 use crate::Error;
 
-pub use staged::{IndexReport, Staged};
+pub use staged::{IndexReport, Settlement, Staged};
 
 /// Describes the git to run.
 #[derive(Debug, Clone)]
