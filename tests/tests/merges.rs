@@ -109,6 +109,7 @@ fn two_branches_that_both_added_machines_keep_the_value_and_rekey_completes_it()
         refused.says("unresolved merge conflict").says(&sentence);
         assert_eq!(both.fleet.stored()?, before, "{line}");
     }
+    both.fleet.run(["doctor", "git"])?.ends(3).says(&sentence);
 
     follow(&both.fleet, &settle);
     follow(&both.fleet, &add);
@@ -117,6 +118,7 @@ fn two_branches_that_both_added_machines_keep_the_value_and_rekey_completes_it()
         assert_eq!(both.value(machine)?, value, "{machine}");
     }
     both.run("status")?.ends(0);
+    both.fleet.run(["doctor", "git", "receipts"])?.ends(0);
     Ok(())
 }
 
@@ -191,6 +193,7 @@ fn marks_that_were_committed_are_neither_adopted_nor_replaced() -> Result<()> {
             assert_ne!(refused.status, Some(0), "{refused}");
             assert_eq!(fleet.fleet.stored()?, before, "{refused}");
         }
+        fleet.fleet.run(["doctor", "receipts"])?.ends(1).says("unresolved merge conflict");
         follow(&fleet.fleet, &undo);
         assert_eq!(fleet.fleet.stored()?, stored);
         fleet.run("status")?.ends(0);
