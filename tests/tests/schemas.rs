@@ -122,6 +122,21 @@ fn reports_receipts_and_audit_records_are_as_published() -> Result<()> {
 }
 
 #[test]
+fn what_doctor_prints_is_as_published() -> Result<()> {
+    let fleet = fleet()?;
+    let published = Published::new(&fleet, "doctor")?;
+    for areas in [&[][..], &["receipts", "plugins"]] {
+        let json = fleet.run(["--json", "doctor"].iter().chain(areas))?.json();
+        published.holds(&json);
+        assert_eq!(json["errors"], json!([]));
+        let mut other = json.clone();
+        other["checks"][0]["verdict"] = json!("fine");
+        assert!(!published.validator.is_valid(&other), "another verdict");
+    }
+    Ok(())
+}
+
+#[test]
 fn every_report_in_a_transcript_is_as_published() -> Result<()> {
     let report = Published::new(&Fleet::new()?, "report")?;
     let transcripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("transcripts");

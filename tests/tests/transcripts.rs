@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use anyhow::Result;
@@ -51,6 +52,10 @@ impl Story {
         Ok(Self { transcript, ..story })
     }
 
+    fn path(&self, file: &str) -> String {
+        self.fleet.path().join(file).display().to_string()
+    }
+
     /// Runs the program, with the admin's key where that is at hand.
     fn run(&mut self, line: &str) -> Result<()> {
         self.given(line, b"")
@@ -95,6 +100,7 @@ fn the_help_of_every_command() -> Result<()> {
         "backend explain",
         "backend list",
         "backend inspect",
+        "doctor",
         "schema",
         "completions",
         "man",
@@ -106,6 +112,27 @@ fn the_help_of_every_command() -> Result<()> {
         transcript.run(&format!("artifacts {}", line.trim_start()), &mut program)?;
     }
     transcript.is_kept_as("help.txt")
+}
+
+#[test]
+fn the_setup_of_a_machine() -> Result<()> {
+    let mut story = Story::begin()?;
+    fs::write(story.fleet.path().join("answers.toml"), "[\"per-machine/web1/attic\"]\ntoken = \"xyzzy\"\n")?;
+    story.fleet.run([
+        "generate",
+        "--accept-recipients",
+        "--accept-reading",
+        "--answers",
+        &story.path("answers.toml"),
+    ])?;
+    // Of the others, what is found is this machine's.
+    story.run("doctor --all receipts plugins identities state")?;
+    fs::write(story.fleet.path().join("secrets/shared/ca/public/cert"), "another\n")?;
+    fs::write(story.fleet.path().join("secrets/notes"), "")?;
+    let state = story.fleet.home().join("state/artifacts");
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755))?;
+    story.runs(&["doctor receipts plugins identities state", "--age-plugin yubikey doctor receipts plugins"])?;
+    story.transcript.is_kept_as("doctor.txt")
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Programs that hold or print keys: they are the caller's, and never the repository's.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,14 @@ impl Programs {
     /// Returns the first program of this name that is outside of the repository, also where a link leads to it.
     pub fn find(&self, name: impl AsRef<Path>) -> Option<PathBuf> {
         self.dirs.iter().map(|dir| dir.join(&name)).find(|program| program.is_file() && self.is_outside(program))
+    }
+
+    /// Returns the programs whose names begin like this, by the rest of their names, as [`Programs::find`] finds them.
+    pub fn beginning_with(&self, begin: &str) -> BTreeSet<String> {
+        let listed = self.dirs.iter().filter_map(|dir| std::fs::read_dir(dir).ok()).flatten();
+        let names = listed.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let rests = names.filter_map(|name| Some(name.strip_prefix(begin)?.to_owned()));
+        rests.filter(|rest| self.find(format!("{begin}{rest}")).is_some()).collect()
     }
 
     /// Returns whether a path exists, and what it leads to is outside of the repository.
@@ -62,6 +71,8 @@ mod tests {
         let programs = Programs::new(&path, vec![repository.path().canonicalize().unwrap()]);
         assert_eq!(programs.find("mine"), Some(bin.path().join("mine")));
         assert_eq!(programs.find("its"), None);
+        assert_eq!(programs.beginning_with("m"), BTreeSet::from(["ine".to_owned()]));
+        assert_eq!(programs.beginning_with("it"), BTreeSet::new(), "the repository's");
         assert_eq!(programs.find("both"), Some(other.path().join("both")), "of the same name, elsewhere");
         let kept = std::env::join_paths([bin.path(), other.path()]).unwrap();
         assert_eq!(programs.search_path(), kept, "nor by what is run");

@@ -10,7 +10,7 @@ use artifacts_declared::InstanceName;
 use artifacts_nix::EvaluationStep;
 use artifacts_plan::ShortNames;
 use artifacts_report::{
-    Failure, ProgressLine, RecipientNames, Report, ReportPage, RestorableEntry, RowFilter, Style, TrashedEntry,
+    Checkup, Failure, ProgressLine, RecipientNames, Report, ReportPage, RestorableEntry, RowFilter, Style, TrashedEntry,
 };
 use artifacts_text::{size, terminal};
 use serde_json::{Value, json};
@@ -152,6 +152,17 @@ impl Console {
             page.head.push_str("nothing can be restored: the trash is empty\n");
         }
         self.end_with(report, &page, &report.errors)
+    }
+
+    /// Ends a command that checks the setup.
+    pub fn checkup(&self, checkup: &Checkup, listing: RowFilter) -> Exit {
+        self.idle();
+        if self.json {
+            self.line(&checkup.json().to_string());
+        } else {
+            self.page(&checkup.page(listing, &self.on_stdout()), &[]);
+        }
+        Exit::from(checkup.exit_status())
     }
 
     fn end_with(&self, report: &Report, page: &ReportPage, errors: &[Failure]) -> Exit {

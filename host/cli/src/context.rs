@@ -1,7 +1,7 @@
 //! A run from the options and the environment.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -203,7 +203,7 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
 }
 
 /// How the processes are made that components run in.
-fn worker(global: &Global, environment: &Environment) -> WorkerStart {
+pub fn worker(global: &Global, environment: &Environment) -> WorkerStart {
     let worker = WorkerStart::default().required(global.require_sandbox);
     match environment.cache() {
         Some(cache) => worker.cache(cache.join("compiled")),
@@ -243,11 +243,12 @@ fn own_state(begun: &Context) -> Result<(), Failure> {
 }
 
 fn git(begun: &Context) -> Git {
-    Git {
-        program: "git".into(),
-        env: begun.environment.variables().iter().cloned().collect(),
-        scratch: begun.scratch.path().to_owned(),
-    }
+    git_in(&begun.environment, begun.scratch.path())
+}
+
+/// Git, with a directory of this run alone for its use.
+pub fn git_in(environment: &Environment, scratch: &Path) -> Git {
+    Git { program: "git".into(), env: environment.variables().iter().cloned().collect(), scratch: scratch.to_owned() }
 }
 
 fn headers(environment: &Environment) -> Result<KnownHeaders, Failure> {
@@ -266,7 +267,8 @@ fn ram(environment: &Environment) -> Result<Ram, Failure> {
     Ok(ram)
 }
 
-fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>, console: Console) -> Nix {
+/// Nix, as the options and the environment say.
+pub fn nix(global: &Global, environment: &Environment, cancel: &Arc<AtomicBool>, console: Console) -> Nix {
     let overrides = global.override_input.chunks_exact(2);
     let cache = environment.cache().filter(|_| !global.no_eval_cache);
     let options = artifacts_nix::NixOptions {

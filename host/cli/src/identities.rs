@@ -33,6 +33,16 @@ pub struct IdentityOptions {
     no_input: bool,
 }
 
+/// What gives private keys.
+pub enum KeyPlace<'a> {
+    /// A file, or standard input for `-`.
+    File(PathBuf),
+    /// A variable that holds the keys themselves.
+    Text(&'a Secret),
+    /// A program that prints them.
+    Command,
+}
+
 /// Private keys that the environment gives, as sops takes them.
 #[derive(Clone, Default)]
 struct GivenKeys {
@@ -95,6 +105,26 @@ impl IdentityOptions {
             usual.extend(ssh.into_iter().chain([keys]).flatten());
         }
         Self { named, given, usual, plugins, no_input: global.no_input }
+    }
+
+    /// Returns every place at which an identity is looked for, by its name, and whether it was named.
+    pub fn places(&self) -> Vec<(String, KeyPlace<'_>, bool)> {
+        let file = |is_named: bool| {
+            move |file: &'_ PathBuf| (file.display().to_string(), KeyPlace::File(file.clone()), is_named)
+        };
+        let GivenKeys { text, file: given, command } = &self.given;
+        let text = text.iter().map(|text| ("SOPS_AGE_KEY".to_owned(), KeyPlace::Text(text), true));
+        let given = given
+            .iter()
+            .map(|file| (format!("SOPS_AGE_KEY_FILE ({})", file.display()), KeyPlace::File(file.clone()), true));
+        let command = command.iter().map(|_| ("SOPS_AGE_KEY_CMD".to_owned(), KeyPlace::Command, true));
+        let named = self.named.iter().map(file(true));
+        named.chain(text).chain(given).chain(command).chain(self.usual.iter().map(file(false))).collect()
+    }
+
+    /// Returns the plugins that the admin enabled, and where programs are looked for.
+    pub fn plugins(&self) -> &Plugins {
+        &self.plugins
     }
 
     /// The keys, read when they are needed.

@@ -15,6 +15,7 @@ mod console;
 mod context;
 mod creation_rules;
 mod declarations;
+mod doctor;
 mod draft;
 mod editing;
 mod editor;

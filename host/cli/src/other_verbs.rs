@@ -29,10 +29,6 @@ fn ours(verb: &str) -> Option<Ours> {
         "mv" => Ours::Command("rename", " OLD NEW"),
         "regenerate" | "renew" => Ours::Command("rotate", " SELECTOR"),
         "undo" | "undelete" | "trash" => Ours::Command("restore", ""),
-        "doctor" => Ours::Advice(
-            "`artifacts status` checks what is declared and stored, `artifacts backend list` the backends, and `artifacts audit \
-             --check` the audit log",
-        ),
         _ => return None,
     })
 }
@@ -138,7 +134,7 @@ mod tests {
     fn none_of_them_is_a_command_of_ours_and_each_answer_names_some() {
         let root = Cli::command();
         let verbs = "decrypt view show cat encrypt insert updatekeys update-masterkeys fix ls ui exec-env exec-file rm remove \
-                     delete init add new mv regenerate renew undo undelete trash doctor";
+                     delete init add new mv regenerate renew undo undelete trash";
         for verb in verbs.split_whitespace() {
             assert!(root.find_subcommand(verb).is_none(), "{verb}");
             let answer = answer(verb, &["artifacts".into(), verb.into()]).unwrap();

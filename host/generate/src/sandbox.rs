@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Seek, Write};
@@ -7,8 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use artifacts_declared::Name;
+use artifacts_declared::{InstanceName, Name};
 use artifacts_ram::{PrivateDir, Ram};
 use artifacts_seam::Secret;
 use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
@@ -18,11 +19,12 @@ use crate::arguments::{Channels, IN, arguments, made_up};
 use crate::collect::collect;
 use crate::error::{Error, GeneratorFailure};
 use crate::filter;
-use crate::job::Job;
+use crate::job::{Job, OutputLimits};
 use crate::output::CapturedOutput;
 use crate::program::Program;
 use crate::running::Running;
 use crate::spawn::spawn;
+use crate::store_path::StorePath;
 
 /// Options without which there is no sandbox; bubblewrap 0.6 has them all.
 const NEEDED: [&str; 9] = [
@@ -36,6 +38,9 @@ const NEEDED: [&str; 9] = [
     "--seccomp",
     "--size",
 ];
+
+/// So long a trial of the sandbox may take, on a busy machine, too.
+const PROBE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Runs generators, several at a time if so wished.
 #[derive(Debug, Clone)]
@@ -76,6 +81,45 @@ impl Sandbox {
         let privileged = std::fs::metadata(&bubblewrap).is_ok_and(|stat| stat.mode() & 0o4000 != 0);
         let nested = privileged || !known("--disable-userns");
         Ok(Self { bubblewrap, ram: ram.clone(), nested })
+    }
+
+    /// Returns the path of bubblewrap.
+    pub fn bubblewrap(&self) -> &Path {
+        &self.bubblewrap
+    }
+
+    /// Returns whether a generator could create namespaces of its own.
+    pub fn allows_namespaces(&self) -> bool {
+        self.nested
+    }
+
+    /// Tries whether the sandbox can be set up, by running bubblewrap itself in it, which says how it is used and ends. `closure` is
+    /// what bubblewrap needs of the store.
+    ///
+    /// # Errors
+    /// [`GeneratorFailure::Sandbox`] if it cannot; any other if that was not tried.
+    pub fn probe(&self, closure: Vec<StorePath>) -> Result<(), Error> {
+        let name = Name::new("doctor").map_err(|error| GeneratorFailure::Io(std::io::Error::other(error)));
+        let artifact = name.map_err(|fault| Error::Run(Box::new(fault)))?;
+        let job = Job {
+            instance: InstanceName::Shared { artifact },
+            program: self.bubblewrap.clone(),
+            closure,
+            path: Vec::new(),
+            expected: BTreeSet::new(),
+            prompts: BTreeMap::new(),
+            inputs: BTreeMap::new(),
+            log_level: "info".to_owned(),
+            random: None,
+            network: false,
+            timeout: Some(PROBE_TIMEOUT),
+            limits: OutputLimits::default(),
+        };
+        match self.attempt(&job, &AtomicBool::new(false)) {
+            // It ran, whatever it made of having nothing to do.
+            Ok(_) | Err(GeneratorFailure::Failed { .. }) => Ok(()),
+            Err(fault) => Err(Error::Run(Box::new(fault))),
+        }
     }
 
     /// Runs a generator and takes its files. It is ended when `cancel` becomes true, within about 0.1 s.

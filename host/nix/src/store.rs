@@ -82,8 +82,8 @@ impl Nix {
         self.options.directory.as_deref().unwrap_or(Path::new("")).join(real)
     }
 
-    /// Returns all settings as Nix reports them; nothing if it does not. Nix is asked once.
-    pub(crate) fn settings(&self) -> Option<&str> {
+    /// Returns all settings as Nix reports them, `NAME = VALUE` each in a line; nothing if it does not. Nix is asked once.
+    pub fn settings(&self) -> Option<&str> {
         let ask = |words: &[&str]| {
             let mut arguments = self.setting_arguments();
             arguments.splice(..0, words.iter().map(OsString::from));

@@ -1,6 +1,8 @@
 //! What a person reads, and the JSON that programs read. Renders; never prints.
 
 mod answer_requests;
+mod checkup;
+mod checkup_json;
 mod diff;
 mod errors;
 mod exposure;
@@ -33,6 +35,8 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::{InstanceState, UnitChanges};
 
 pub use answer_requests::{AnswerRequest, answer_requests};
+pub use checkup::{Area, Checkup, HealthFinding, Verdict};
+pub use checkup_json::checkup_schema;
 pub use diff::diff;
 pub use errors::failures;
 pub use exposure::{ExposedValue, Exposure};

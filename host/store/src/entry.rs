@@ -73,6 +73,8 @@ pub enum Difference {
     OtherInstance(InstanceName),
     /// This file has other bytes.
     Changed(String),
+    /// This file has git's marks of an unresolved merge conflict.
+    Unmerged(String),
     /// This file does not exist.
     Missing(String),
     /// This file exists and is not listed.
@@ -86,6 +88,7 @@ impl fmt::Display for Difference {
             Self::Malformed(why) => write!(f, "invalid receipt.json: {why}"),
             Self::OtherInstance(name) => write!(f, "receipt.json belongs to {name}"),
             Self::Changed(file) => write!(f, "`{}` was modified outside artifacts", file.escape_debug()),
+            Self::Unmerged(file) => write!(f, "`{}` has an unresolved merge conflict", file.escape_debug()),
             Self::Missing(file) => write!(f, "`{}` is missing", file.escape_debug()),
             Self::Extra(file) => write!(f, "`{}` was added outside artifacts", file.escape_debug()),
         }
@@ -230,7 +233,9 @@ fn compare(files: &EntryFiles, stored: &BTreeMap<String, StoredFile>, prefix: &s
         match files.get(name) {
             None => differences.push(Difference::Missing(format!("{prefix}{name}"))),
             Some(bytes) if bytes.len() as u64 != expected.size || StoredFile::new(bytes) != *expected => {
-                differences.push(Difference::Changed(format!("{prefix}{name}")));
+                let path = format!("{prefix}{name}");
+                let is_unmerged = receipt::has_conflict_marks(bytes);
+                differences.push(if is_unmerged { Difference::Unmerged(path) } else { Difference::Changed(path) });
             }
             Some(_) => {}
         }

@@ -208,6 +208,11 @@ impl StoredFile {
     }
 }
 
+/// Returns whether a text has git's marks of an unresolved merge conflict.
+pub(crate) fn has_conflict_marks(bytes: &[u8]) -> bool {
+    bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< "))
+}
+
 /// Explains a parse error. An unknown version or a merge conflict is a better explanation than the field that does not
 /// fit.
 fn explain(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
@@ -215,7 +220,7 @@ fn explain(bytes: &[u8], error: &serde_json::Error) -> ReceiptError {
     struct Version {
         schema: Value,
     }
-    if bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< ")) {
+    if has_conflict_marks(bytes) {
         return ReceiptError::Conflict;
     }
     match serde_json::from_slice::<Version>(bytes) {

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backend;
 pub mod complete;
 pub mod completions;
+pub mod doctor;
 pub mod edit;
 pub mod generate;
 pub mod get;
@@ -103,6 +104,8 @@ pub enum Command {
     /// List, inspect and annotate backends
     #[command(subcommand)]
     Backend(backend::Command),
+    /// Check the setup of this machine and the stored files
+    Doctor(doctor::Options),
     /// Print the JSON Schema of a format
     Schema(schema::Options),
     /// Print a shell completion script
@@ -170,6 +173,7 @@ pub fn run(cli: &Cli, console: &Console) -> Result<Exit, Failure> {
         Command::Audit(options) => options.run(&cli.global, console),
         Command::Keygen(options) => options.run(&cli.global, console),
         Command::Backend(command) => command.run(&cli.global, console),
+        Command::Doctor(options) => options.run(&cli.global, console),
         Command::Schema(options) => options.run(console),
         Command::Complete(options) => options.run(Cli::command(), console),
         Command::Completions(options) => options.run(Cli::command(), console),

@@ -22,6 +22,8 @@ enum PublishedFormat {
     Audit,
     /// What `status`, `generate` and other commands print with `--json`
     Report,
+    /// What `doctor` prints with `--json`
+    Doctor,
 }
 
 impl Options {
@@ -31,6 +33,7 @@ impl Options {
             PublishedFormat::Receipt => artifacts_store::receipt_schema(),
             PublishedFormat::Audit => artifacts_audit::line_schema(),
             PublishedFormat::Report => artifacts_report::schema(),
+            PublishedFormat::Doctor => artifacts_report::checkup_schema(),
         };
         let text = serde_json::to_string_pretty(&schema)
             .map_err(|e| Failure::new("", format!("cannot write the schema: {e}")))?;

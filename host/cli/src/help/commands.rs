@@ -339,6 +339,26 @@ pub const TEXTS: &[CommandText] = &[
         see_also: &["artifacts-backend(1)", "artifacts-backends(7)", "artifacts-files(5)"],
     },
     CommandText {
+        command: "doctor",
+        description: &[
+            "Checks what commands depend on: the sandboxes of backends and generators, the RAM-backed directory, swap, Nix and its \
+             settings, what git knows of the storages, stored files against their receipts, identities, age plugins, the directory of \
+             what was accepted, and the audit log. Each finding has its remedy.",
+            "Nothing is evaluated, decrypted or written, and the network is not used. Identities are found by their place and not read \
+             beyond what tells their kind. The checkout is the directory of the flake, or that of --root.",
+            "A finding is broken if commands fail or must not trust what was found, and work if something is weaker than it could be, \
+             is left to do or cannot be determined. The rest is counted.",
+        ],
+        examples: &[
+            ("artifacts doctor", "everything"),
+            ("artifacts doctor --all", "also what is as it should be"),
+            ("artifacts doctor git receipts", "the stored files only"),
+            ("artifacts --json doctor", "for other programs"),
+        ],
+        exit: "0 all is as it should be, 1 something is broken, 2 usage error, 3 work left",
+        see_also: &["artifacts-status(1)", "artifacts-audit(1)", "artifacts-environment(7)", "artifacts-files(5)"],
+    },
+    CommandText {
         command: "backend",
         description: &["Backends store entries. These commands show and prepare them, and call none."],
         examples: &[("artifacts backend list", "all backends")],
@@ -398,6 +418,7 @@ pub const TEXTS: &[CommandText] = &[
         examples: &[
             ("artifacts schema", "the declarations that Nix evaluates"),
             ("artifacts schema report", "the output with --json"),
+            ("artifacts schema doctor", "that of `artifacts doctor`"),
         ],
         exit: DONE,
         see_also: &["artifacts-files(5)"],

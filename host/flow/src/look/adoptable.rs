@@ -9,6 +9,7 @@ use artifacts_seam::KeyKind;
 use artifacts_store::{Entry, HeaderHash, NewEntry, Receipt, ReceiptState, Storage};
 use artifacts_text::visible_ascii;
 
+use super::index::is_conflict;
 use super::survey::{Survey, SurveyedInstance};
 use super::{changes, extras};
 use crate::declared_keys::DeclaredKeys;
@@ -133,7 +134,9 @@ fn check_reasons(instance: &Instance, found: &SurveyedInstance) -> Result<(), Fa
         .reasons()
         .iter()
         .filter(|reason| !reason.kind.is_acceptable() && reason.kind != ReasonKind::Recipients);
-    let broken: Vec<&str> = broken.map(|reason| reason.message.as_str()).collect();
+    // Of what git mixed, no byte is known to be one that anyone stored.
+    let mixed = accepted(found).filter(|reason| is_conflict(reason));
+    let broken: Vec<&str> = broken.chain(mixed).map(|reason| reason.message.as_str()).collect();
     if !broken.is_empty() {
         return Err(failure::for_instance(instance, format!("cannot adopt: {}", broken.join(", "))));
     }

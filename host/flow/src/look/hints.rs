@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Cause, Instance, InstanceState, ReasonKind};
 use artifacts_report::{Effect, Hint, Way, hint_line};
-use artifacts_store::{Entry, Storage};
+use artifacts_store::{Entry, Staged, Storage};
 use artifacts_text::pathspec;
 
 use super::adoptable::is_adoptable;
 use super::foreseeable::foreseeable_error;
-use super::index::is_conflict;
+use super::index::{compare_index, is_conflict};
 use super::orphans::Orphan;
 use super::rekeyable::{immovable, unretrievable, wants_rekey};
 use super::renamed::fault;
@@ -68,6 +68,9 @@ pub fn hints<'a>(
 /// The hints in one line, for a failure of one instance. It is looked at again: the failure may not tell why.
 pub fn hint(tools: &mut Tools, instance: &Instance) -> Option<String> {
     let instances = BTreeMap::from([(instance.name.clone(), instance.clone())]);
+    if let Some(Staged::Conflict(settlement)) = compare_index(tools, [instance]).by_name.get(&instance.name) {
+        return Some(settlement.sentence(&instance.name.to_string()));
+    }
     let names = BTreeSet::from([instance.name.clone()]);
     let survey = survey(tools, &instances, &names);
     let declared = Everything { instances: &instances, ordered: std::slice::from_ref(&instance.name), orphans: &[] };
@@ -170,9 +173,11 @@ impl About<'_> {
     fn unclear(&self, tools: &mut Tools, owners: &mut HeaderOwners, kinds: &BTreeSet<ReasonKind>) -> Vec<Hint> {
         let place = self.place(tools).unwrap_or_default();
         let in_git = tools.root.path().ancestors().any(|above| above.join(".git").exists());
+        // Where git's index knows of the conflict, that says what settles it. Here the marks of one were stored.
         if self.found.state.reasons().iter().any(is_conflict) {
-            let side = |side| Hint::command(Effect::Keeps, ["git", "checkout", side, "--", &pathspec(&place)]);
-            return vec![side("--ours"), side("--theirs")];
+            let undo = self.undo.get(&self.instance.name).cloned();
+            let otherwise = || Hint::text(Effect::Undoes, "restore it from a commit or a backup");
+            return vec![undo.unwrap_or_else(otherwise)];
         }
         let moved = self.found.receipt.as_ref().filter(|receipt| receipt.instance != self.instance.name);
         let moved = moved.map(|receipt| self.renamed(tools, &receipt.instance));

@@ -58,10 +58,9 @@ fn tracked(found: &BTreeMap<String, String>) -> Vec<Failure> {
 /// Why an instance must not be written, as far as git knows.
 pub fn index_fault(instance: &Instance, staged: &Staged) -> Option<Failure> {
     match staged {
-        Staged::Conflict { command } => {
-            let theirs = command.replacen("--ours", "--theirs", 1);
+        Staged::Conflict(settlement) => {
             let failure = failure::for_instance(instance, "unresolved merge conflict in its entry");
-            Some(failure.hint(Some(format!("choose one side first: `{command}` or `{theirs}`, then `git add` it"))))
+            Some(failure.hint(Some(settlement.sentence(&instance.name.to_string()))))
         }
         Staged::Sparse => {
             let failure = failure::for_instance(instance, "stored outside the sparse checkout");

@@ -8,7 +8,7 @@ use artifacts_report::{Effect, Hint, Report, Unstaged};
 use artifacts_store::Staged;
 use artifacts_text::{Explain, command_words};
 
-use super::index::{Indexed, compare_index, index_fault, is_conflict, is_stageable};
+use super::index::{Indexed, compare_index, index_fault, is_stageable};
 use crate::run::Run;
 use crate::tools::RunEvent;
 
@@ -25,8 +25,8 @@ pub(crate) fn explain(run: &mut Run, report: &mut Report) {
     add_sentences(run, report, &indexed);
     for (name, row) in &mut report.rows {
         match indexed.by_name.get(name) {
-            // Nothing is known of the value, and none is generated.
-            Some(Staged::Sparse | Staged::Submodule { .. }) => row.hints.clear(),
+            // Nothing is known of the value, and none is generated; or one version is chosen before anything else is done.
+            Some(Staged::Sparse | Staged::Submodule { .. } | Staged::Conflict(_)) => row.hints.clear(),
             Some(Staged::Deleted { command }) if row.state == InstanceState::Absent => {
                 row.hints = vec![Hint::text(Effect::Keeps, format!("`{command}`"))];
                 let words = ["artifacts", "generate", "--yes"].map(str::to_owned).into_iter().chain([name.to_string()]);
@@ -62,16 +62,16 @@ fn add_sentences(run: &Run, report: &mut Report, indexed: &Indexed) {
         // What was changed since it was stored is first accepted or undone, as its own row says.
         let is_stageable = instance.is_some_and(|instance| is_stageable(&run.tools, instance));
         let is_told = match staged {
-            Staged::Conflict { .. } => row.state.reasons().iter().any(is_conflict),
+            Staged::Conflict(_) => false,
             _ => !is_stageable,
         };
-        row.sentences.extend(sentence(staged, is_stageable));
-        row.unstaged = if is_told { None } else { unstaged(staged) };
+        row.sentences.extend(sentence(name, staged, is_stageable));
+        row.unstaged = if is_told { None } else { unstaged(name, staged) };
     }
 }
 
 /// Why git does not know an entry as it is stored, and what to do about it.
-fn unstaged(staged: &Staged) -> Option<Unstaged> {
+fn unstaged(name: &InstanceName, staged: &Staged) -> Option<Unstaged> {
     let hint = |command: &String| match command_words(&format!("`{command}`")) {
         Some(words) => Hint::command(Effect::Keeps, words),
         None => Hint::text(Effect::Keeps, format!("`{command}`")),
@@ -87,19 +87,22 @@ fn unstaged(staged: &Staged) -> Option<Unstaged> {
             (format!("git ignores `{path}`, so Nix cannot see it; a rule of .gitignore matches"), vec![hint(command)])
         }
         Staged::Filtered { command } => ("its git filter has to run".to_owned(), vec![hint(command)]),
-        Staged::Conflict { command } => {
-            let theirs = command.replacen("--ours", "--theirs", 1);
-            (
-                "unresolved merge conflict; choose one side, then `git add` it".to_owned(),
-                vec![hint(command), hint(&theirs)],
-            )
+        Staged::Conflict(settlement) => {
+            let which = match settlement.same_value {
+                Some(true) => "both versions have the same value",
+                Some(false) => "the versions have different values",
+                None => "choose one version",
+            };
+            let rest = Hint::text(Effect::Keeps, format!("then {}", settlement.rest(&name.to_string())));
+            let hints = settlement.choices().into_iter().map(hint).chain([rest]);
+            (format!("unresolved merge conflict: {which}"), hints.collect())
         }
     };
     Some(Unstaged { why, hints })
 }
 
 /// What to do about an entry that git does not know as it is stored.
-fn sentence(staged: &Staged, is_stageable: bool) -> Option<String> {
+fn sentence(name: &InstanceName, staged: &Staged, is_stageable: bool) -> Option<String> {
     Some(match staged {
         Staged::Yes | Staged::Sparse | Staged::Submodule { .. } | Staged::Deleted { .. } => return None,
         Staged::No { .. } if !is_stageable => "not staged: a flake does not see the stored files".to_owned(),
@@ -110,9 +113,8 @@ fn sentence(staged: &Staged, is_stageable: bool) -> Option<String> {
             format!("not staged: git ignores `{path}`; remove the rule from .gitignore, or `{command}`")
         }
         Staged::Filtered { command } => format!("not staged: its git filter has to run; `{command}`"),
-        Staged::Conflict { command } => {
-            let theirs = command.replacen("--ours", "--theirs", 1);
-            format!("unresolved merge conflict: choose one side with `{command}` or `{theirs}`, then `git add` it")
+        Staged::Conflict(settlement) => {
+            format!("unresolved merge conflict: {}", settlement.sentence(&name.to_string()))
         }
     })
 }

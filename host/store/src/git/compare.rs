@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::conflict::settlement;
 use super::files::{Hashes, filtered, hashes, ignored, unmodified};
 use super::index::{Index, check_above};
 use super::staged::{IndexReport, Staged};
@@ -157,7 +158,7 @@ impl<'a> Comparison<'a> {
         let differs = |entry: &String| different.iter().any(|(other, _)| *other == entry);
         let staged = |(entry, files): &StoredEntry<'_>| {
             let staged = if index.is_unmerged(group, entry) {
-                Staged::Conflict { command: group.command("checkout --ours", [entry.as_str()]) }
+                Staged::Conflict(settlement(view, group, index, entry))
             } else if differs(entry) {
                 self.cause(entry, files, &causes)
             } else {

@@ -8,7 +8,14 @@ use super::view::View;
 use super::{Git, Warning, run, words};
 
 /// Holds what git tracks below the storages, by git's paths.
-pub struct Index(BTreeMap<String, Tracked>);
+pub struct Index {
+    files: BTreeMap<String, Tracked>,
+    /// The objects of this branch and of the other one, of each file that a merge left in two versions.
+    versions: BTreeMap<String, Versions>,
+}
+
+/// The objects of this branch and of the other one; none where that branch does not have the file.
+pub type Versions = [Option<String>; 2];
 
 /// Describes a file in the index.
 pub struct Tracked {
@@ -25,7 +32,7 @@ impl Index {
         let mut command = view.command();
         command.args(["ls-files", "-z", "-t", "--stage", "--"]).args(group.pathspecs(storages));
         let answer = run(&mut command, b"")?;
-        let mut tracked = BTreeMap::new();
+        let (mut files, mut versions) = (BTreeMap::new(), BTreeMap::<String, Versions>::new());
         for line in words(&answer) {
             let Some((head, path)) = line.split_once('\t') else { continue };
             let parts: Vec<&str> = head.split(' ').collect();
@@ -38,9 +45,17 @@ impl Index {
                 is_unmerged: stage != "0",
                 is_sparse: tag.eq_ignore_ascii_case("S"),
             };
-            tracked.insert(path.to_owned(), one);
+            if one.is_unmerged {
+                let [ours, theirs] = versions.entry(path.to_owned()).or_default();
+                match stage {
+                    "2" => *ours = Some(one.object.clone()),
+                    "3" => *theirs = Some(one.object.clone()),
+                    _ => {}
+                }
+            }
+            files.insert(path.to_owned(), one);
         }
-        Ok(Self(tracked))
+        Ok(Self { files, versions })
     }
 
     /// Returns what is tracked of an entry, by git's paths.
@@ -50,7 +65,7 @@ impl Index {
         entry: &str,
     ) -> impl Iterator<Item = (&'i String, &'i Tracked)> + use<'i> {
         let path = group.in_git(entry).unwrap_or_default();
-        let from = self.0.range(path.clone()..);
+        let from = self.files.range(path.clone()..);
         // Names that only begin the same way come in between.
         from.take_while({
             let path = path.clone();
@@ -69,9 +84,15 @@ impl Index {
         self.below(group, entry).any(|(_, tracked)| tracked.is_unmerged)
     }
 
+    /// Returns the versions of each file of an entry that a merge left in two, by git's paths.
+    pub fn versions(&self, group: &Group, entry: &str) -> BTreeMap<&String, &Versions> {
+        let unmerged = self.below(group, entry).filter(|(_, tracked)| tracked.is_unmerged);
+        unmerged.filter_map(|(path, _)| Some((path, self.versions.get(path)?))).collect()
+    }
+
     /// Returns whether a file is tracked as it is stored.
     pub fn has_file(&self, view: &View<'_>, group: &Group, file: &EntryFile, hashes: &Hashes) -> bool {
-        let Some(tracked) = group.in_git(&file.path).and_then(|path| self.0.get(&path)) else { return false };
+        let Some(tracked) = group.in_git(&file.path).and_then(|path| self.files.get(&path)) else { return false };
         let is_executable = tracked.mode == "100755";
         let mode = if view.file_mode { is_executable == file.executable } else { tracked.mode.starts_with("100") };
         mode && !tracked.is_unmerged && hashes.get(&file.path) == Some(&tracked.object)

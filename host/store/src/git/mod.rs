@@ -5,6 +5,7 @@
 //! the real one only the index and the objects.
 
 mod compare;
+mod conflict;
 mod files;
 mod history;
 mod index;
@@ -28,7 +29,7 @@ use artifacts_text::{Explain, pathspec, shell_word};
 use crate::Error;
 
 pub use history::HistoryGaps;
-pub use staged::{IndexReport, Staged};
+pub use staged::{IndexReport, Settlement, Staged};
 
 /// Describes the git to run.
 #[derive(Debug, Clone)]

@@ -27,10 +27,7 @@ pub enum Staged {
         command: String,
     },
     /// A merge left two versions.
-    Conflict {
-        /// Command that resolves it; the choice of `--ours` or `--theirs` is left open.
-        command: String,
-    },
+    Conflict(Settlement),
     /// The working tree is sparse and holds nothing of it.
     Sparse,
     /// It belongs to a submodule that is not checked out, so its content is unknown.
@@ -45,6 +42,43 @@ pub enum Staged {
         /// Command that restores it.
         command: String,
     },
+}
+
+/// Says how a merge conflict in an entry is settled: one version as a whole, and the declared recipients after that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Command that chooses the version of this branch.
+    pub ours: String,
+    /// Command that chooses the version of the other branch; none if no command does.
+    pub theirs: Option<String>,
+    /// Command that tells git that it is settled.
+    pub add: String,
+    /// Whether both versions have the same value, as their receipts claim; none if one has no valid receipt.
+    pub same_value: Option<bool>,
+}
+
+impl Settlement {
+    /// Returns the commands of which one is enough: with one value, either does.
+    pub fn choices(&self) -> Vec<&String> {
+        let most = if self.same_value == Some(true) { 1 } else { 2 };
+        [Some(&self.ours), self.theirs.as_ref()].into_iter().flatten().take(most).collect()
+    }
+
+    /// Returns what to do, for one instance by the name that commands take.
+    pub fn sentence(&self, name: &str) -> String {
+        let choices: Vec<String> = self.choices().into_iter().map(|command| format!("`{command}`")).collect();
+        let which = if self.same_value == Some(true) {
+            "both versions have the same value: run"
+        } else {
+            "choose one version with"
+        };
+        format!("{which} {}, then {}", choices.join(" or "), self.rest(name))
+    }
+
+    /// Returns what is left to do once one version is chosen: every declared recipient gets the value that stays.
+    pub fn rest(&self, name: &str) -> String {
+        format!("`{}` and `artifacts rekey {}`", self.add, artifacts_text::shell_word(name))
+    }
 }
 
 impl Staged {

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use artifacts_declared::{InstanceName, Recipients};
-use artifacts_store::{Git, Root, Staged, Storage, Warning, Writer, WriterOptions};
+use artifacts_store::{Git, Hex, Receipt, Root, Settlement, Staged, Storage, Warning, Writer, WriterOptions};
 use artifacts_text::Explain;
 
 use crate::support::*;
@@ -527,13 +527,81 @@ fn a_merge_conflict_is_told_and_survives_the_comparison() {
     // No marks between the two: the file is one of them as a whole.
     assert_eq!(fs::read(checkout.path(&format!("secrets/{WEB}/env.age"))).unwrap(), b"2\n");
     match known(&checkout, &git_program(), WEB) {
-        Some(Staged::Conflict { command }) => {
-            assert_eq!(command, format!("git checkout --ours -- secrets/{WEB}"));
-            git(top, &command.split(' ').skip(1).collect::<Vec<_>>());
+        Some(Staged::Conflict(settlement)) => {
+            assert_eq!(settlement.ours, format!("git checkout --ours -- secrets/{WEB}"));
+            assert_eq!(settlement.theirs, Some(format!("git checkout --theirs -- secrets/{WEB}")));
+            assert_eq!(settlement.same_value, None, "its receipts did not change");
+            git(top, &settlement.ours.split(' ').skip(1).collect::<Vec<_>>());
         }
         other => panic!("{other:?}"),
     }
     assert!(!git(top, &["ls-files", "--unmerged"]).is_empty());
+}
+
+/// The commands of a hint, as a person runs them.
+fn follow(checkout: &Checkout, commands: &str) {
+    for command in commands.split(" && ") {
+        git(checkout.dir.path(), &command.split(' ').skip(1).collect::<Vec<_>>());
+    }
+}
+
+/// A merge in which both branches stored an entry: with these files, and this first byte of the generation.
+fn merged(ours: (&[(&str, &str)], u8), theirs: (&[(&str, &str)], u8)) -> (Checkout, Settlement) {
+    let checkout = repository(&[]);
+    let top = checkout.dir.path();
+    git(top, &["checkout", "-q", "-b", "main"]);
+    let writer = checkout.writer();
+    let store = |files: &[(&str, &str)], generation: u8, message: &str| {
+        let committed = put(&writer, WEB, files, &[]).unwrap();
+        let path = checkout.path(&format!("{}/receipt.json", committed.path));
+        let mut receipt = Receipt::parse(&fs::read(&path).unwrap()).unwrap();
+        receipt.generation = Hex([generation; 16]);
+        fs::write(path, receipt.render()).unwrap();
+        git(top, &["add", "--all", "secrets"]);
+        git(top, &["commit", "-qm", message]);
+    };
+    store(&[("env.age", "0"), ("more.age", "0")], 0, "base");
+    git(top, &["checkout", "-q", "-b", "theirs"]);
+    store(theirs.0, theirs.1, "theirs");
+    git(top, &["checkout", "-q", "main"]);
+    store(ours.0, ours.1, "ours");
+    assert!(!Command::new("git").args(["merge", "-q", "theirs"]).current_dir(top).output().unwrap().status.success());
+    let Some(Staged::Conflict(settlement)) = known(&checkout, &git_program(), WEB) else { panic!() };
+    (checkout, settlement)
+}
+
+#[test]
+fn receipts_say_whether_a_conflict_is_about_the_value() {
+    let files = |value: &'static str| [("env.age", value), ("more.age", value)];
+    let (_checkout, same) = merged((&files("1"), 7), (&files("2"), 7));
+    assert_eq!(same.same_value, Some(true));
+    assert_eq!(same.choices(), [&same.ours]);
+    let sentence = format!(
+        "both versions have the same value: run `git checkout --ours -- secrets/{WEB}`, then `git add -- secrets/{WEB}` and \
+         `artifacts rekey {WEB}`"
+    );
+    assert_eq!(same.sentence(WEB), sentence);
+    let (_checkout, other) = merged((&files("1"), 7), (&files("2"), 8));
+    assert_eq!((other.same_value, other.choices().len()), (Some(false), 2));
+}
+
+#[test]
+fn what_one_branch_does_not_have_is_settled_by_its_commit() {
+    let both = [("env.age", "1"), ("more.age", "1")];
+    let (checkout, settlement) = merged((&[("env.age", "1")], 7), (&[("env.age", "2"), ("more.age", "2")], 8));
+    let restore = format!("git restore --source=HEAD --staged --worktree -- secrets/{WEB}");
+    assert_eq!(settlement.ours, format!("git rm -rfq -- secrets/{WEB} && {restore}"));
+    assert_eq!(settlement.theirs, Some(format!("git checkout --theirs -- secrets/{WEB}")));
+    follow(&checkout, &settlement.ours);
+    assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes), "as a whole");
+    assert!(!checkout.path(&format!("secrets/{WEB}/more.age")).exists());
+
+    let (checkout, settlement) = merged((&both, 7), (&[("env.age", "2")], 8));
+    let theirs = settlement.theirs.unwrap();
+    assert!(theirs.ends_with(&format!("git restore --source=MERGE_HEAD --staged --worktree -- secrets/{WEB}")));
+    follow(&checkout, &theirs);
+    assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes), "as a whole");
+    assert_eq!(fs::read(checkout.path(&format!("secrets/{WEB}/env.age"))).unwrap(), b"2");
 }
 
 #[test]
