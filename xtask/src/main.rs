@@ -9,6 +9,7 @@ mod cold;
 mod composed;
 mod demo;
 mod guests;
+mod npm;
 mod other_ages;
 mod other_guests;
 mod other_nixes;

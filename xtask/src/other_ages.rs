@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use xtask::unpacked::{Suite, Unpacked};
 
-use crate::{apt, project, run};
+use crate::{npm, project, run};
 
 /// Names a directory with `age`, `age-keygen` and `age-plugin-tpm` in place of Debian's.
 const GIVEN: &str = "ARTIFACTS_TEST_AGE";
@@ -56,25 +56,8 @@ fn is_newer(version: &str) -> bool {
 }
 
 fn javascript() -> Result<()> {
-    if run::find("npm").is_none() {
-        let how = if apt::is_here() { "apt-get install nodejs npm" } else { "https://nodejs.org" };
-        bail!("npm is missing: it installs age in JavaScript, which the tests compare with ({how})");
-    }
-    let (dir, source) = (tools().join("age-javascript"), project::root().join("xtask/age-javascript"));
-    fs::create_dir_all(&dir)?;
-    let is_same =
-        |file: &str| Ok::<_, anyhow::Error>(fs::read(dir.join(file)).ok() == Some(fs::read(source.join(file))?));
-    let is_installed = is_same("package-lock.json")? && dir.join("node_modules/.package-lock.json").exists();
-    for file in ["package.json", "package-lock.json", "age.mjs"] {
-        fs::copy(source.join(file), dir.join(file)).context(file)?;
-    }
-    if is_installed {
-        return Ok(());
-    }
-    println!("Installing age in JavaScript with npm into {}", dir.display());
-    let mut npm = run::command("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]);
-    run::done(npm.current_dir(&dir))
+    let source = project::root().join("xtask/age-javascript");
+    npm::install(&source, &tools().join("age-javascript"), "age.mjs", "age in JavaScript, which the tests compare with")
 }
 
 fn tools() -> PathBuf {

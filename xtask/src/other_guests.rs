@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::{apt, guests, project, python, run};
+use crate::{guests, npm, project, python, run};
 
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
 
@@ -69,21 +69,9 @@ fn in_python(guest: &Guest) -> Result<()> {
 }
 
 fn in_javascript(guest: &Guest) -> Result<()> {
-    if run::find("npm").is_none() {
-        let how = if apt::is_here() { "apt-get install nodejs npm" } else { "https://nodejs.org" };
-        bail!("npm is missing: the example in JavaScript is made with it ({how})");
-    }
-    let dir = project::root().join("target/test-tools/javascript");
-    fs::create_dir_all(&dir)?;
-    for file in ["package.json", "package-lock.json", "componentize.mjs"] {
-        fs::copy(project::root().join("xtask/javascript").join(file), dir.join(file)).context(file)?;
-    }
-    if !dir.join("node_modules/.package-lock.json").exists() {
-        println!("Installing componentize-js with npm into {}", dir.display());
-        let mut npm = run::command("npm");
-        npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]);
-        run::done(npm.current_dir(&dir))?;
-    }
+    let (source, dir) =
+        (project::root().join("xtask/javascript"), project::root().join("target/test-tools/javascript"));
+    npm::install(&source, &dir, "componentize.mjs", "componentize-js, which makes the example in JavaScript")?;
     let mut node = run::command("node");
     node.arg(dir.join("componentize.mjs"))
         .arg(&guest.source)
