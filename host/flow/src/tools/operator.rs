@@ -112,6 +112,13 @@ pub enum Question<'a> {
         /// Whose the recipients are.
         names: &'a RecipientNames,
     },
+    /// May these entries be removed from the trash for good?
+    Remove {
+        /// The entries.
+        entries: &'a [RestorableEntry],
+        /// Whose the recipients are.
+        names: &'a RecipientNames,
+    },
 }
 
 /// Holds where an instance that is not stored may have a value.
