@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::objects::{Blob, Objects};
 use super::tree::{self, Group};
-use super::view::{View, over_itself};
+use super::view::View;
 use super::{Git, Warning, run_to};
 use crate::names::RECEIPT;
 use crate::{MAX_RECEIPT, Receipt, Repository, Root};
@@ -115,9 +115,9 @@ fn read(objects: &mut Objects, name: &str) -> Result<Option<Vec<u8>>, Warning> {
 
 /// Returns the objects that references and the commit that is checked out lead to, a line each. That reads references alone.
 fn tips(git: &Git, repository: &Repository) -> Result<String, Warning> {
-    let mut all = over_itself(git, repository, Path::new("/"));
+    let mut all = git.over(repository);
     let mut tips = run_to(all.args(["for-each-ref", "--format=%(objectname)"]), b"", 0)?;
-    let mut head = over_itself(git, repository, Path::new("/"));
+    let mut head = git.over(repository);
     // Status 1: nothing is committed yet.
     tips.extend(run_to(head.args(["rev-parse", "--verify", "--quiet", "HEAD"]), b"", 1)?);
     Ok(String::from_utf8_lossy(&tips).into_owned())

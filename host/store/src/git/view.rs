@@ -165,21 +165,9 @@ impl<'a> View<'a> {
     }
 }
 
-/// Starts git over the repository itself, to read its configuration or its references, which starts no program.
-pub(super) fn over_itself(git: &Git, repository: &Repository, dir: &Path) -> Command {
-    let mut command = git.command(dir);
-    command
-        .env("GIT_DIR", &repository.git_dir)
-        .env("GIT_WORK_TREE", &repository.work_tree)
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "safe.bareRepository")
-        .env("GIT_CONFIG_VALUE_0", "explicit");
-    command
-}
-
-/// Starts git to read the configuration of a repository.
+/// Starts git to read the configuration of the repository.
 fn reading(git: &Git, repository: &Repository) -> Command {
-    let mut command = over_itself(git, repository, &repository.work_tree);
+    let mut command = git.over(repository);
     command.args(["config", "--includes", "-z"]);
     command
 }
