@@ -1,0 +1,273 @@
+//! The second half of `artifacts import`: values of trees that age and sops themselves wrote get into declared artifacts, with real
+//! modules and real Nix. No plaintext is left anywhere.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use artifacts_tests::checkout::Checkout;
+use artifacts_tests::fleet::{Ran, stored};
+use artifacts_tests::sops::sops_in;
+
+/// In every value; nothing that is stored or declared has it.
+const CANARY: &str = "canary-7f3a19";
+
+const THEIRS: &str = "inputs.agenix.nixosModules.default inputs.sops-nix.nixosModules.sops";
+const OURS: &str = "inputs.artifacts.nixosModules.default";
+
+/// A configuration of a machine with more modules and settings.
+fn machine(name: &str, modules: &str, settings: &str) -> String {
+    format!(
+        r#"nixosConfigurations.{name} = nixpkgs.lib.nixosSystem {{ modules = [ {THEIRS} {modules}
+          {{ nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "{name}"; {settings} }}
+        ]; }};"#
+    )
+}
+
+fn done(output: Output) -> Result<Vec<u8>> {
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(output.stdout)
+}
+
+fn value(file: &str) -> String {
+    format!("{CANARY} of {file}\n")
+}
+
+/// Encrypts a value with age itself, which is given it on standard input.
+fn age(checkout: &Checkout, recipients: &[&str], file: &str, value: &[u8]) -> Result<()> {
+    let out = checkout.path().join(file);
+    fs::create_dir_all(out.parent().unwrap())?;
+    let recipients = recipients.iter().flat_map(|key| ["-r", key]);
+    let mut age = Command::new("age").args(recipients).arg("-o").arg(out).stdin(Stdio::piped()).spawn()?;
+    age.stdin.take().context("a pipe")?.write_all(value)?;
+    ensure!(age.wait()?.success());
+    Ok(())
+}
+
+/// Encrypts a file with sops itself.
+fn sops(checkout: &Checkout, recipients: &[&str], words: &[&str], text: &str, file: &str) -> Result<()> {
+    checkout.write(file, text)?;
+    let recipients = recipients.join(",");
+    let words = [&["-e", "-i", "--age", &recipients], words, &[file]].concat();
+    done(sops_in(&checkout.path(), &checkout.key_file("none"), &words)?)?;
+    Ok(())
+}
+
+/// An SSH key, as hosts have it: its public half.
+fn ssh_key(checkout: &Checkout, name: &str) -> Result<String> {
+    let file = checkout.key_file(name);
+    let arguments = ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"];
+    done(Command::new("ssh-keygen").args(arguments).arg(&file).output()?)?;
+    Ok(fs::read_to_string(file.with_extension("pub"))?.trim().to_owned())
+}
+
+/// No file of the checkout and the home has a value.
+fn is_nowhere(checkout: &Checkout) -> Result<()> {
+    for dir in [checkout.path(), checkout.home()] {
+        let found = Command::new("grep").args(["-rlF", CANARY]).arg(dir).output()?;
+        assert_eq!(String::from_utf8(found.stdout)?, "");
+    }
+    Ok(())
+}
+
+fn states(checkout: &Checkout) -> Result<BTreeMap<String, String>> {
+    let ran = checkout.run(&["--json", "status"])?;
+    let rows = ran.json()["instances"].as_array().cloned().unwrap_or_default();
+    Ok(rows
+        .iter()
+        .map(|row| row["name"].as_str().unwrap().to_owned())
+        .map(|name| (name.clone(), ran.state(&name)))
+        .collect())
+}
+
+fn with_key(checkout: &Checkout, key: &str, arguments: &[&str]) -> Result<Ran> {
+    let key = checkout.key_file(key);
+    checkout.run(&[&["-i", key.to_str().unwrap(), "--accept-recipients"], arguments].concat())
+}
+
+/// A run that changes nothing, and ends so.
+fn unchanged(checkout: &Checkout, arguments: &[&str], status: i32) -> Result<()> {
+    let before = stored(&checkout.path())?;
+    checkout.run(arguments)?.ends(status);
+    assert_eq!(stored(&checkout.path())?, before);
+    Ok(())
+}
+
+#[test]
+fn a_fleet_of_agenix_comes_in_without_any_key() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let (web1, web2) = (ssh_key(&checkout, "web1")?, ssh_key(&checkout, "web2")?);
+    let (alice, bob) = (checkout.key("alice")?, checkout.key("bob")?);
+    age(&checkout, &[&web1, &alice], "secrets/attic.age", value("attic").as_bytes())?;
+    age(&checkout, &[&web1, &web2, &alice, &bob], "secrets/ca.age", value("ca").as_bytes())?;
+    // Its rules name bob by now, and no one encrypted it again.
+    age(&checkout, &[&web1, &alice], "secrets/old.age", value("old").as_bytes())?;
+    checkout.write(
+        "secrets/secrets.nix",
+        &format!(
+            "let\n  alice = \"{alice}\";\n  bob = \"{bob}\";\n  web1 = \"{web1}\";\n  web2 = \"{web2}\";\nin\n{{\n  \
+             \"attic.age\".publicKeys = [ alice web1 ];\n  \"ca.age\".publicKeys = [ alice bob web1 web2 ];\n  \
+             \"old.age\".publicKeys = [ alice bob web1 ];\n}}\n"
+        ),
+    )?;
+    let ca = "age.secrets.ca.file = ./secrets/ca.age;";
+    let more = "age.secrets.attic.file = ./secrets/attic.age; age.secrets.old.file = ./secrets/old.age;";
+    let flake = |modules: &str, settings: &str| {
+        machine("web1", modules, &format!("{ca} {more} {settings}"))
+            + &machine("web2", modules, &format!("{ca} {settings}"))
+    };
+    checkout.flake(&flake("", ""))?;
+    checkout.run(&["import", "agenix", "--write", "imported.nix"])?.ends(0);
+    checkout.flake(&flake(&format!("{OURS} ./imported.nix"), "artifacts.root = ./.;"))?;
+
+    let ran = checkout.run(&["import", "agenix", "--dry-run"])?.ends(3).says("would import 3");
+    ran.says("dry run: nothing was written");
+    assert!(stored(&checkout.path())?.keys().all(|path| !path.contains("receipt.json")));
+    let ran = checkout.run(&["import", "agenix"])?.ends(3).says("from `secrets/attic.age`: unchanged");
+    ran.says("artifacts rekey").never_says(CANARY);
+    let expected = [
+        ("per-machine/web1/attic", "present"),
+        ("per-machine/web1/old", "stale (recipients)"),
+        ("shared/ca", "present"),
+    ];
+    let expected = BTreeMap::from(expected.map(|(name, state)| (name.to_owned(), state.to_owned())));
+    assert_eq!(states(&checkout)?, expected);
+    for (key, file) in
+        [("alice", "per-machine/web1/attic/attic"), ("web1", "per-machine/web1/attic/attic"), ("web2", "shared/ca/ca")]
+    {
+        let name = file.rsplit('/').next().unwrap();
+        assert_eq!(checkout.decrypt(key, &format!("secrets/{file}.age"))?, value(name));
+        let text = fs::read_to_string(checkout.path().join(format!("secrets/{file}.age")))?;
+        assert!(text.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"), "{text}");
+    }
+    unchanged(&checkout, &["import", "agenix"], 3)?;
+
+    // Someone with a key finishes it.
+    with_key(&checkout, "alice", &["rekey"])?.ends(0).never_says(CANARY);
+    checkout.run(&["status"])?.ends(0);
+    assert_eq!(checkout.decrypt("bob", "secrets/per-machine/web1/old/old.age")?, value("old"));
+    unchanged(&checkout, &["import", "agenix"], 0)?;
+    is_nowhere(&checkout)
+}
+
+#[test]
+fn a_fleet_of_sops_comes_in_unchanged_where_all_of_a_file_is_declared_and_with_a_key_where_not() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let (web1, admin) = (checkout.key("web1")?, checkout.key("admin")?);
+    let both = [web1.as_str(), admin.as_str()];
+    sops(&checkout, &both, &[], &format!("attic: {CANARY} a\nmail: {CANARY} b\n"), "secrets/web1.yaml")?;
+    sops(
+        &checkout,
+        &both,
+        &[],
+        &format!("used: {CANARY} c\nunused: {CANARY} d\nnested:\n  deep: {CANARY} e\n"),
+        "secrets/part.yaml",
+    )?;
+    let binary = ["--input-type", "binary", "--output-type", "json"];
+    sops(&checkout, &both, &binary, &value("tls"), "secrets/tls.key")?;
+    checkout.write(".sops.yaml", &format!("keys:\n  - &admin {admin}\n  - &host_web1 {web1}\n"))?;
+    let settings = r#"
+        sops.defaultSopsFile = ./secrets/web1.yaml;
+        sops.secrets.attic = { };
+        sops.secrets.mail = { };
+        sops.secrets.used.sopsFile = ./secrets/part.yaml;
+        sops.secrets.tls = { sopsFile = ./secrets/tls.key; format = "binary"; };"#;
+    checkout.flake(&machine("web1", "", settings))?;
+    checkout.run(&["import", "sops", "--write", "imported.nix"])?.ends(0);
+    let ours = r#"artifacts.root = ./.; artifacts.default.backend = "sops-nix";"#;
+    checkout.flake(&machine("web1", &format!("{OURS} ./imported.nix"), &format!("{settings} {ours}")))?;
+
+    let ran = checkout.run(&["import", "sops"])?.ends(1).says("no identity").says("secrets/part.yaml");
+    ran.never_says(CANARY);
+    let found = states(&checkout)?;
+    assert_eq!(found.values().filter(|state| *state == "present").count(), 2, "{found:?}");
+    let (yaml, tls) = ("secrets/per-machine/web1/web1/secrets.sops.yaml", "secrets/per-machine/web1/tls/tls.sops");
+    for (new, old) in [(yaml, "secrets/web1.yaml"), (tls, "secrets/tls.key")] {
+        assert_eq!(fs::read(checkout.path().join(new))?, fs::read(checkout.path().join(old))?);
+    }
+    // What is left needs one key, once.
+    with_key(&checkout, "admin", &["import", "sops"])?.ends(0).says("encrypted to the declared recipients");
+    assert!(states(&checkout)?.values().all(|state| state == "present"));
+    let get = with_key(&checkout, "web1", &["get", "web1/used", "used"])?.ends(0);
+    assert_eq!(get.stdout, format!("{CANARY} c"));
+    unchanged(&checkout, &["import", "sops"], 0)?;
+    checkout.run(&["status"])?.ends(0);
+    is_nowhere(&checkout)
+}
+
+/// A machine whose secrets of agenix are declared as artifacts of sops-nix in this format, and what imports them.
+fn to_sops_nix(format: &str, values: &[(&str, &[u8])]) -> Result<Checkout> {
+    let checkout = Checkout::new()?;
+    let (web1, admin) = (checkout.key("web1")?, checkout.key("admin")?);
+    let mut settings = format!(
+        r#"artifacts = {{ root = ./.; default.backend = "sops-nix"; hostKey = "{web1}"; recipients.admin = "{admin}"; }};
+           artifacts.config.sops-nix.format = "{format}";"#
+    );
+    for (name, value) in values {
+        age(&checkout, &[&web1, &admin], &format!("secrets/{name}.age"), value)?;
+        write!(settings, " age.secrets.{name}.file = ./secrets/{name}.age;")?;
+        write!(settings, " artifacts.store.{name}.files.{name} = {{ }};")?;
+    }
+    checkout.flake(&machine("web1", OURS, &settings))?;
+    Ok(checkout)
+}
+
+#[test]
+fn a_value_gets_from_age_into_a_file_of_sops_and_into_no_other() -> Result<()> {
+    let binary = [b"\xff".as_slice(), CANARY.as_bytes()].concat();
+    let (one, two) = (value("one"), value("two"));
+    let checkout = to_sops_nix("yaml", &[("one", one.as_bytes()), ("two", two.as_bytes()), ("blob", &binary)])?;
+    checkout.run(&["import", "agenix"])?.ends(1).says("no identity").says("-i");
+    assert!(states(&checkout)?.values().all(|state| state == "absent"));
+    // Who gains access is asked about.
+    let key = checkout.key_file("admin");
+    let ran = checkout.run(&["-i", key.to_str().unwrap(), "import", "agenix"])?.ends(1);
+    ran.says("recipients were not accepted");
+    let ran = with_key(&checkout, "admin", &["import", "agenix"])?.ends(1).never_says(CANARY);
+    ran.says("web1/blob").says("not UTF-8, which a structured file cannot hold: `blob`");
+    let found = states(&checkout)?;
+    assert_eq!(
+        (found["per-machine/web1/blob"].as_str(), found["per-machine/web1/one"].as_str()),
+        ("absent", "present")
+    );
+    for (name, value) in [("one", one), ("two", two)] {
+        let file = format!("secrets/per-machine/web1/{name}/secrets.sops.yaml");
+        let extract = format!("[\"{name}\"]");
+        let plain = done(sops_in(&checkout.path(), &key, &["decrypt", "--extract", &extract, &file])?)?;
+        assert_eq!(String::from_utf8(plain)?, value);
+    }
+    is_nowhere(&checkout)
+}
+
+#[test]
+fn an_import_that_is_killed_goes_on() -> Result<()> {
+    let values: Vec<(String, String)> = ["a", "b", "c"].map(|name| (name.to_owned(), value(name))).into();
+    let values: Vec<(&str, &[u8])> = values.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let checkout = to_sops_nix("binary", &values)?;
+    let mut before = 0;
+    for at in ["1", "9", "20", "35"] {
+        let ran = with_key(&checkout, "admin", &["--crash-at", at, "import", "agenix"])?;
+        assert_eq!(ran.status, None, "{ran}");
+        let found = states(&checkout)?;
+        let present = found.values().filter(|state| *state == "present").count();
+        assert_eq!(present + found.values().filter(|state| *state == "absent").count(), 3, "{found:?}");
+        assert!(present >= before, "{found:?}");
+        before = present;
+        is_nowhere(&checkout)?;
+        if present == 3 {
+            break;
+        }
+    }
+    with_key(&checkout, "admin", &["import", "agenix"])?.ends(0);
+    checkout.run(&["status"])?.ends(0);
+    for name in ["a", "b", "c"] {
+        let file = format!("secrets/per-machine/web1/{name}/{name}.sops");
+        let plain = done(sops_in(&checkout.path(), &checkout.key_file("web1"), &["decrypt", &file])?)?;
+        assert_eq!(String::from_utf8(plain)?, value(name));
+    }
+    is_nowhere(&checkout)
+}
