@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -208,8 +209,8 @@ fn to_sops_nix(format: &str, values: &[(&str, &[u8])]) -> Result<Checkout> {
     );
     for (name, value) in values {
         age(&checkout, &[&web1, &admin], &format!("secrets/{name}.age"), value)?;
-        settings +=
-            &format!(" age.secrets.{name}.file = ./secrets/{name}.age; artifacts.store.{name}.files.{name} = {{ }};");
+        write!(settings, " age.secrets.{name}.file = ./secrets/{name}.age;")?;
+        write!(settings, " artifacts.store.{name}.files.{name} = {{ }};")?;
     }
     checkout.flake(&machine("web1", OURS, &settings))?;
     Ok(checkout)

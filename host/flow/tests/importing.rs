@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use artifacts_flow::{Answer, Import, ImportSource, Report, Run, Selection, SopsFormat, SourceForm};
 use artifacts_plan::InstanceState;
 use artifacts_report::{Failure, RowAction};
+use artifacts_tests::age_plugin;
 
 use fakes::{
     A, AGENIX, B, C, Desk, Fleet, ON_TARGET, OtherFile, SOPS_NIX, generated, messages, name, read, run, state, status,
@@ -225,6 +226,20 @@ fn what_no_identity_decrypts_is_taken_as_it_is_where_its_backend_takes_it() {
     assert_eq!(fakes::reasons(&report, A), ["recipients"]);
     assert_eq!(messages(&report), ["`f` from `old/b.age`: no identity matches"]);
     assert_eq!((done(&report, B), desk.entry(B).exists()), (None, false));
+}
+
+#[test]
+fn a_file_for_a_key_in_hardware_is_taken_where_its_plugin_is_missing() {
+    let desk = with_identity();
+    desk.world.borrow_mut().recipients(&[ADMIN, age_plugin::RECIPIENT]);
+    age(&desk, "old/a.age", 2);
+    age(&desk, "old/b.age", 2);
+    let fleet = fleet(AGENIX, &["a"]).secret("b");
+    let report = imported(&desk, &fleet, &[of_age(A, "old/a.age"), of_age(B, "old/b.age")]);
+    assert_eq!(fakes::reasons(&report, A), ["recipients"]);
+    assert_eq!((report.errors.len(), report.errors[0].subject.as_str()), (1, B), "nothing is encrypted to it");
+    assert!(report.errors[0].message.contains("tester"), "{:?}", report.errors);
+    assert_eq!(desk.world.borrow().count("retrieve"), 0);
 }
 
 #[test]

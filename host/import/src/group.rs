@@ -4,7 +4,7 @@ use artifacts_declared::{Name, TargetId};
 
 use crate::found::{FoundForm, FoundGroup, FoundSecret};
 use crate::names::{TakenNames, name_of, stem};
-use crate::proposal::{FoundValue, ProposedArtifact, ProposedFile};
+use crate::proposed::{FoundValue, ProposedArtifact, ProposedFile};
 use crate::{Remark, Tool};
 
 /// Keys that a structured file of sops cannot have.
@@ -23,7 +23,6 @@ pub fn group(tool: Tool, secrets: &[FoundSecret], remarks: &mut Vec<Remark>) -> 
         let is_shared = match group {
             FoundGroup::File(_) | FoundGroup::KeyedFile(_) => targets.len() > 1,
             FoundGroup::Generator(target, _) => target.is_none(),
-            FoundGroup::Declared(..) => false,
         };
         match taken.take(&candidates(group, &secrets), &targets, is_shared) {
             Some(name) => artifacts.push(artifact(tool, name, is_shared, &secrets, remarks)),
@@ -41,7 +40,6 @@ fn candidates(group: &FoundGroup, secrets: &[&FoundSecret]) -> Vec<String> {
         FoundGroup::KeyedFile(path) if files.len() > 1 => (stem(path), Some(path)),
         FoundGroup::File(path) | FoundGroup::KeyedFile(path) => (first, Some(path)),
         FoundGroup::Generator(_, name) => (name.clone(), None),
-        FoundGroup::Declared(_, name) => (name.to_string(), None),
     };
     let dir = path.and_then(|path| path.parent()).and_then(|dir| dir.file_name());
     let longer = dir.map(|dir| format!("{}-{name}", dir.to_string_lossy()));
@@ -100,7 +98,7 @@ fn format(secrets: &[&FoundSecret], artifact: &ProposedArtifact) -> &'static str
 
 /// Returns how a person finds a secret.
 pub fn subject(tool: Tool, secret: &FoundSecret) -> String {
-    format!("{}: {}", secret.target.name, crate::references::option(tool, &secret.name, &secret.file))
+    format!("{}: {}", secret.target.name, tool.option(&secret.name, &secret.file))
 }
 
 fn unnamed(tool: Tool, secret: &FoundSecret) -> Remark {

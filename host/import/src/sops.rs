@@ -4,7 +4,8 @@ use artifacts_text::nix_attribute;
 
 use crate::agenix::{failed_fields, kept_mode, kept_path, not_root};
 use crate::configuration::{ForeignConfiguration, SopsOption};
-use crate::found::{Findings, FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement};
+use crate::findings::Findings;
+use crate::found::{FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement};
 use crate::{Remark, Tree};
 
 /// Finds the secrets of one configuration.

@@ -161,6 +161,17 @@ fn ask(tools: &mut Tools, begun: &[Begun<'_>]) -> BTreeMap<InstanceName, Answer>
     answers
 }
 
+/// Checks that these can be decrypted, as far as can be determined without decrypting them.
+fn decryptable(tools: &mut Tools, documents: &[SourceDocument]) -> Result<(), Failure> {
+    for document in documents {
+        tools.backends.open(&document.backend)?;
+    }
+    let Some(document) = documents.first() else { return Ok(()) };
+    let Some(why) = tools.identities.absence()? else { return Ok(()) };
+    let failure = Failure { kind: Some(Failure::NO_IDENTITY), ..document.source.failure(&why.to_string()) };
+    Err(failure.hint(why.hint()))
+}
+
 /// Whom files lose when they are written again, a sentence each. None where the backend does not take the files.
 fn losses(answer: Answer) -> Option<BTreeSet<String>> {
     match answer.ok()?.state {
@@ -191,24 +202,16 @@ impl Begun<'_> {
             (_, answer) => answer.and_then(losses),
         };
         let adoption = others.map(|others| self.adoption(tools, survey, others)).transpose()?;
+        let Self { instance, found, files: SourceFiles { documents, public }, paths, .. } = self;
+        let unencryptable = encryptable::unencryptable(&tools.plugins, instance, found);
         let decrypts = match &adoption {
             Some(adoption) if !adoption.unread => false,
-            Some(_) => tools.identities.absence()?.is_none(),
+            Some(_) => unencryptable.is_none() && tools.identities.absence()?.is_none(),
             None => true,
         };
-        let Self { instance, found, files: SourceFiles { documents, public }, paths, .. } = self;
         if decrypts {
-            for document in &documents {
-                tools.backends.open(&document.backend)?;
-            }
-            let missing = tools.identities.absence()?.filter(|_| !documents.is_empty());
-            if let Some((why, document)) = missing.zip(documents.first()) {
-                let failure = Failure { kind: Some(Failure::NO_IDENTITY), ..document.source.failure(&why.to_string()) };
-                return Err(failure.hint(why.hint()));
-            }
-            if let Some(fault) = encryptable::unencryptable(&tools.plugins, instance, found) {
-                return Err(fault);
-            }
+            decryptable(tools, &documents)?;
+            unencryptable.map_or(Ok(()), Err)?;
         }
         Ok(Taking { name: instance.name.clone(), documents, public, paths, adoption, decrypts })
     }
