@@ -2,8 +2,8 @@
 
 pub(crate) mod adopt;
 pub(crate) mod commit;
-pub(crate) mod empty;
 pub(crate) mod compare;
+pub(crate) mod empty;
 pub(crate) mod generate;
 pub(crate) mod generation;
 pub(crate) mod import;
