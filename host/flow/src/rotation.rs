@@ -9,6 +9,7 @@ use artifacts_report::{ExposedValue, Exposure, Failure, Report};
 
 use crate::failure;
 use crate::look::readable::{TheirKeys, readable};
+use crate::look::steps::Replaces;
 use crate::look::who::keys_of;
 use crate::rounds::{generate, preview};
 use crate::run::Run;
@@ -73,7 +74,7 @@ impl RotateReadable<'_> {
     }
 
     fn change(self) -> Generate {
-        Generate { regenerate: true, only_stored: true, yes: self.yes, ..Generate::default() }
+        Generate { replaces: Replaces::All, only_stored: true, yes: self.yes }
     }
 
     /// Finds what they could read, of what is selected, and what of that cannot be replaced.
@@ -94,14 +95,18 @@ impl RotateReadable<'_> {
             values.retain(|value| chosen.contains(&value.name));
             failures.extend(unclear.iter().map(|error| self.unselected(error)));
             let in_full = run.named_in_full(self.selectors);
-            values.iter_mut().for_each(|value| value.is_manual &= !in_full.contains(&value.name));
+            for value in &mut values {
+                value.is_manual &= !in_full.contains(&value.name);
+            }
             failures.extend(values.iter().filter(|value| value.is_recipient).map(|value| self.still(value)));
         }
         if self.compares {
             let chosen = values.iter().filter(|value| value.is_replaceable).map(|value| &value.name);
             let versions = versions.into_iter().filter(|(name, _)| chosen.clone().any(|one| one == name)).collect();
             let (is_new, unread) = compare(&mut run.tools, &run.instances, versions);
-            values.iter_mut().for_each(|value| value.is_new = is_new.get(&value.name).copied());
+            for value in &mut values {
+                value.is_new = is_new.get(&value.name).copied();
+            }
             failures.extend(unread);
         }
         let shown = |key: &String| artifacts_age::fingerprint(key).unwrap_or_else(|| key.clone());

@@ -10,6 +10,7 @@ use artifacts_report::{Failure, Report};
 
 use crate::chain::Written;
 use crate::look::blocked;
+use crate::look::steps::Replaces;
 use crate::run::{Run, Selection};
 use crate::tools::{DeclaredPrompt, Question, RunEvent};
 use crate::work::generate::Generate;
@@ -59,7 +60,7 @@ pub fn generate(run: &mut Run, selectors: &[Selector], change: &Generate, jobs: 
 
 /// What replaces values takes no selector that may mean another thing.
 fn select(run: &Run, selectors: &[Selector], change: Generate) -> Selection {
-    if change.regenerate || change.stale { run.select_strictly(selectors) } else { run.select(selectors) }
+    if change.replaces == Replaces::Nothing { run.select(selectors) } else { run.select_strictly(selectors) }
 }
 
 /// Finds all that is wrong with prepared answers, before anything is asked or generated. What has a wrong answer is not generated. An

@@ -6,7 +6,7 @@ mod fakes;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use artifacts_flow::{Answer, Generate, preview};
+use artifacts_flow::{Answer, Generate, Replaces, preview};
 use artifacts_trust::Trust;
 use fakes::{A, B, C, Desk, Fleet, generated, generated_in_rounds, generated_with, messages, run};
 use serde_json::json;
@@ -39,7 +39,7 @@ fn remove(desk: &Desk, instance: &str) {
 
 #[test]
 fn what_a_person_or_a_former_run_made_is_read_after_a_yes_and_what_is_new_is_read_without() {
-    const REGENERATE: Generate = Generate { regenerate: true, stale: false, only_stored: false, yes: false };
+    const REGENERATE: Generate = Generate { replaces: Replaces::All, only_stored: false, yes: false };
     type Case = (&'static str, fn(&Desk) -> Fleet, Generate, usize);
     let cases: [Case; 8] = [
         ("all is new", |_| reader().secret("c").depends_on("b"), Generate::default(), 0),
@@ -262,7 +262,7 @@ fn a_preview_names_what_a_run_would_ask_and_stores_nothing() {
     }
     generated(&desk, &fleet);
     let report =
-        preview(&mut run(&desk, &fleet), &[], &Generate { regenerate: true, yes: true, ..Generate::default() });
+        preview(&mut run(&desk, &fleet), &[], &Generate { replaces: Replaces::All, yes: true, ..Generate::default() });
     assert_eq!((report.read_requests.len(), report.answer_requests.len()), (0, 0));
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use artifacts_declared::{InstanceName, TargetKind};
-use artifacts_flow::{Answer, Declared, Generate, Report, Run, generate, preview};
+use artifacts_flow::{Answer, Declared, Generate, Replaces, Report, Run, generate, preview};
 use artifacts_plan::{InstanceState, Selector};
 use fakes::{Desk, Fleet, ON_TARGET, TARGETS};
 
@@ -64,7 +64,7 @@ fn what_leaves_its_target_is_asked_about_at_first_generation_too_and_once() {
     assert_eq!(readings(&desk), 1);
     let read = desk.generators.state.lock().unwrap().inputs.clone();
     assert_eq!(read[&format!("{NET}/ctrl/f")], format!("{ID}/f#1"));
-    let again = Generate { regenerate: true, yes: true, ..Generate::default() };
+    let again = Generate { replaces: Replaces::All, yes: true, ..Generate::default() };
     let report = generated(&desk, &fleet(), &[], again);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     assert_eq!(readings(&desk), 0, "it was allowed");
@@ -128,7 +128,7 @@ fn who_can_decrypt_what_is_read_is_who_was_accepted_for_it_and_not_who_is_declar
     let desk = desk();
     let gaining = |words: &[&str]| {
         let selectors: Vec<Selector> = words.iter().map(|word| Selector::new(*word)).collect();
-        let again = Generate { regenerate: true, ..Generate::default() };
+        let again = Generate { replaces: Replaces::All, ..Generate::default() };
         let report = preview(&mut run(&desk, &desk.declared(&fleet())), &selectors, &again);
         let [request] = report.read_requests.as_slice() else { panic!("{:?}", report.read_requests) };
         request.gaining.keys().cloned().collect::<Vec<_>>()
@@ -141,11 +141,11 @@ fn who_can_decrypt_what_is_read_is_who_was_accepted_for_it_and_not_who_is_declar
     assert_eq!(gaining(&[NET, "ctrl/id"]), ["peer1", "peer2"], "a new value is for those who are declared now");
     // Who was accepted where nothing was stored after that did not join.
     desk.generators.state.lock().unwrap().fail.insert(ID.to_owned());
-    let again = Generate { regenerate: true, yes: true, ..Generate::default() };
+    let again = Generate { replaces: Replaces::All, yes: true, ..Generate::default() };
     generated(&desk, &fleet(), &["ctrl/id"], again);
     assert_eq!(gaining(&[NET]), ["mallory", "peer1", "peer2"]);
     desk.generators.state.lock().unwrap().fail.clear();
-    let again = Generate { regenerate: true, yes: true, ..Generate::default() };
+    let again = Generate { replaces: Replaces::All, yes: true, ..Generate::default() };
     generated(&desk, &fleet(), &["ctrl/id"], again);
     assert_eq!(gaining(&[NET]), ["peer1", "peer2"]);
     // What a receipt says is no evidence.
@@ -184,12 +184,12 @@ fn a_no_or_no_one_leaves_what_would_be_made_of_it_absent() {
 fn new_values_make_stale_on_other_machines_and_stale_ones_follow() {
     let desk = desk();
     generated(&desk, &fleet(), &[], Generate::default());
-    let again = Generate { regenerate: true, ..Generate::default() };
+    let again = Generate { replaces: Replaces::All, ..Generate::default() };
     let report = generated(&desk, &fleet(), &["ctrl/id"], again);
     assert_eq!(report.now_stale.iter().map(|one| one.name.to_string()).collect::<Vec<_>>(), [NET]);
     let declared = desk.declared(&fleet());
     assert_eq!(state(&status(&desk, &declared), NET).as_str(), "stale");
-    let stale = Generate { stale: true, ..Generate::default() };
+    let stale = Generate { replaces: Replaces::Outdated, ..Generate::default() };
     generated(&desk, &fleet(), &[], stale);
     assert_eq!(state(&status(&desk, &declared), NET), InstanceState::Present);
 }
@@ -210,7 +210,7 @@ fn what_waits_for_a_target_that_failed_is_blocked_and_all_else_goes_on() {
     let whole = desk.declared(&others.machine("ctrl").secret("id"));
     generate(&mut run(&desk, &whole), &[], &Generate::default(), NonZeroUsize::MIN);
     assert_eq!(state(&status(&desk, &declared), "per-machine/web1/a"), InstanceState::Present);
-    let again = Generate { regenerate: true, yes: true, ..Generate::default() };
+    let again = Generate { replaces: Replaces::All, yes: true, ..Generate::default() };
     let report = generate(&mut run(&desk, &declared), &[Selector::new("web1/a")], &again, NonZeroUsize::MIN);
     assert_eq!(state(&report, "per-machine/web1/a"), InstanceState::Blocked);
 }

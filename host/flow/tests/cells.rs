@@ -5,7 +5,7 @@ mod fakes;
 
 use std::time::Duration;
 
-use artifacts_flow::{Generate, Report};
+use artifacts_flow::{Generate, Replaces, Report};
 use fakes::{A, Desk, Fleet, ON_TARGET, adopted, generated, generated_with, rekeyed_with, set};
 
 /// What a change does to an instance.
@@ -31,16 +31,26 @@ type Change = (&'static str, fn(&Desk, &Fleet) -> Report);
 const CHANGES: [Change; 10] = [
     ("generate", |desk, fleet| generated_with(desk, fleet, &[A], Generate::default())),
     ("generate --stale", |desk, fleet| {
-        generated_with(desk, fleet, &[A], Generate { stale: true, ..Generate::default() })
+        generated_with(desk, fleet, &[A], Generate { replaces: Replaces::Outdated, ..Generate::default() })
     }),
     ("generate --regenerate", |desk, fleet| {
-        generated_with(desk, fleet, &[A], Generate { regenerate: true, ..Generate::default() })
+        generated_with(desk, fleet, &[A], Generate { replaces: Replaces::All, ..Generate::default() })
     }),
     ("rotate --stale", |desk, fleet| {
-        generated_with(desk, fleet, &[A], Generate { stale: true, only_stored: true, ..Generate::default() })
+        generated_with(
+            desk,
+            fleet,
+            &[A],
+            Generate { replaces: Replaces::Outdated, only_stored: true, ..Generate::default() },
+        )
     }),
     ("rotate", |desk, fleet| {
-        generated_with(desk, fleet, &[A], Generate { regenerate: true, only_stored: true, ..Generate::default() })
+        generated_with(
+            desk,
+            fleet,
+            &[A],
+            Generate { replaces: Replaces::All, only_stored: true, ..Generate::default() },
+        )
     }),
     ("rekey", |desk, fleet| rekeyed_with(desk, fleet, &[A], false).0),
     ("rekey --all", |desk, fleet| rekeyed_with(desk, fleet, &[A], true).0),

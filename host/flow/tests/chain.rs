@@ -6,7 +6,7 @@ mod fakes;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use artifacts_flow::{Answer, Generate, Prune, Rekey, Report, Run, Set, Tally, generate};
+use artifacts_flow::{Answer, Generate, Prune, Rekey, Replaces, Report, Run, Set, Tally, generate};
 use artifacts_plan::InstanceState;
 use artifacts_seam::{SandboxLayer, Secret};
 use fakes::{
@@ -53,7 +53,7 @@ fn everything_is_generated_again_after_one_question() {
     let desk = Desk::new();
     generated(&desk, &three());
     desk.take_said();
-    let report = generated_with(&desk, &three(), &[], Generate { regenerate: true, ..Generate::default() });
+    let report = generated_with(&desk, &three(), &[], Generate { replaces: Replaces::All, ..Generate::default() });
     assert!(report.errors.is_empty());
     assert!(desk.take_said().contains(&"replace 3?".to_owned()));
     assert_eq!(read(&desk, &three(), A, "f"), "per-machine/web1/a/f#4");
@@ -64,7 +64,7 @@ fn a_no_replaces_nothing() {
     let desk = Desk::new();
     generated(&desk, &one());
     desk.answer([Answer::No]);
-    let report = generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
+    let report = generated_with(&desk, &one(), &[], Generate { replaces: Replaces::All, ..Generate::default() });
     assert_eq!((messages(&report), report.exit_status()), (vec!["nothing changed: 1 value was not replaced"], 1));
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#1");
 }
@@ -74,7 +74,7 @@ fn without_anyone_to_ask_nothing_is_replaced_and_that_is_a_failure() {
     let desk = Desk::new();
     generated(&desk, &one());
     desk.answer([Answer::NoOne]);
-    let report = generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
+    let report = generated_with(&desk, &one(), &[], Generate { replaces: Replaces::All, ..Generate::default() });
     assert!(messages(&report)[0].contains("no terminal is available"), "{:?}", report.errors);
 }
 
@@ -83,7 +83,7 @@ fn who_names_an_instance_is_asked_as_well_whether_it_is_replaced() {
     let desk = Desk::new();
     generated(&desk, &one());
     desk.take_said();
-    generated_with(&desk, &one(), &[A], Generate { regenerate: true, ..Generate::default() });
+    generated_with(&desk, &one(), &[A], Generate { replaces: Replaces::All, ..Generate::default() });
     assert_eq!(desk.take_said()[0], "replace 1?");
     assert_eq!(read(&desk, &one(), A, "f"), "per-machine/web1/a/f#2");
 }
@@ -405,7 +405,7 @@ fn a_receipt_cannot_hide_that_a_file_becomes_public() {
         receipt_says(&desk, "g", Some(recipients));
         desk.take_said();
         let public = Fleet::new().machine("web1").secret("a").public("g");
-        generated_with(&desk, &public, &["a"], Generate { regenerate: true, ..Generate::default() });
+        generated_with(&desk, &public, &["a"], Generate { replaces: Replaces::All, ..Generate::default() });
         let said = desk.take_said();
         assert!(said.iter().any(|one| one.contains("+everyone (public file) (1)")), "{recipients:?}: {said:?}");
     }
@@ -420,7 +420,7 @@ fn a_yes_to_a_file_that_becomes_public_is_known_from_then_on() {
     desk.generators.state.lock().unwrap().fail.insert(A.to_owned());
     for questions in [1, 0] {
         desk.take_said();
-        generated_with(&desk, &public, &["a"], Generate { regenerate: true, ..Generate::default() });
+        generated_with(&desk, &public, &["a"], Generate { replaces: Replaces::All, ..Generate::default() });
         let said = desk.take_said();
         assert_eq!(
             said.iter().filter(|one| one.contains("+everyone (public file) (1)")).count(),
@@ -658,7 +658,7 @@ fn outdated_values_are_generated_again_with_stale() {
     generated(&desk, &one().validation("1"));
     let fleet = one().validation("2");
     assert_eq!(reasons(&generated(&desk, &fleet), A), ["validation"]);
-    let report = generated_with(&desk, &fleet, &[], Generate { stale: true, ..Generate::default() });
+    let report = generated_with(&desk, &fleet, &[], Generate { replaces: Replaces::Outdated, ..Generate::default() });
     assert_eq!(state(&report, A), InstanceState::Present);
     assert_eq!(read(&desk, &fleet, A, "f"), "per-machine/web1/a/f#2");
 }
@@ -668,7 +668,7 @@ fn what_was_modified_outside_is_replaced_by_no_stale() {
     let desk = Desk::new();
     generated(&desk, &one());
     std::fs::write(desk.entry(A).join("f.fake"), "admin,host\nby hand").unwrap();
-    let report = generated_with(&desk, &one(), &[], Generate { stale: true, ..Generate::default() });
+    let report = generated_with(&desk, &one(), &[], Generate { replaces: Replaces::Outdated, ..Generate::default() });
     assert_eq!(reasons(&report, A), ["receipt"]);
     assert_eq!(ran(&desk).len(), 1);
 }

@@ -5,7 +5,7 @@ mod fakes;
 
 use std::time::Duration;
 
-use artifacts_flow::{Answer, EmptyTrash, Generate, Report};
+use artifacts_flow::{Answer, EmptyTrash, Generate, Replaces, Report};
 use artifacts_report::RowAction;
 use fakes::{A, B, Desk, Fleet, files, generated, generated_with, messages, pruned, read, run, selectors};
 
@@ -19,7 +19,7 @@ fn desk() -> Desk {
     generated(&desk, &two());
     for _ in 0..2 {
         desk.now += Duration::from_secs(1);
-        generated_with(&desk, &two(), &["a"], Generate { regenerate: true, ..Generate::default() });
+        generated_with(&desk, &two(), &["a"], Generate { replaces: Replaces::All, ..Generate::default() });
     }
     desk.now += Duration::from_secs(1);
     pruned(&desk, &Fleet::new().machine("web1").secret("a"));

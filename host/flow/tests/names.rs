@@ -3,7 +3,7 @@
 
 mod fakes;
 
-use artifacts_flow::{Answer, Generate, Report};
+use artifacts_flow::{Answer, Generate, Replaces, Report};
 use fakes::{A, Desk, Fleet, generated, generated_with, state, status};
 use serde_json::json;
 
@@ -153,7 +153,7 @@ fn a_component_that_claims_a_name_of_the_declarations_is_not_repeated() {
 
 #[test]
 fn who_was_accepted_and_got_nothing_does_not_leave() {
-    let again = Generate { regenerate: true, ..Generate::default() };
+    let again = Generate { replaces: Replaces::All, ..Generate::default() };
     for is_stored in [false, true] {
         let desk = Desk::new();
         to(&desk, &["k-host"]);
@@ -183,7 +183,7 @@ fn a_no_to_others_keeps_no_new_name_from_who_was_accepted() {
     desk.world.borrow_mut().own_recipients.insert("per-machine/web2/b".to_owned(), vec!["k2".to_owned()]);
     asked(&desk);
     desk.answer([Answer::Yes { by: "test" }, Answer::No]);
-    let again = Generate { regenerate: true, ..Generate::default() };
+    let again = Generate { replaces: Replaces::All, ..Generate::default() };
     let report = generated_with(&desk, &renamed, &["web1", "web2"], again);
     assert_eq!((asked(&desk).len(), report.errors.len()), (1, 1), "{:?}", report.errors);
     to(&desk, &["k-host"]);

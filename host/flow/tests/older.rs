@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use artifacts_flow::{Generate, Report};
+use artifacts_flow::{Generate, Replaces, Report};
 use artifacts_plan::{Cause, InstanceState};
 use fakes::{
     A, B, Desk, Fleet, TWIN, adopted, generated, generated_with, messages, name, read, reasons, rekeyed, state, status,
@@ -29,7 +29,7 @@ fn desk() -> (Desk, PathBuf, PathBuf) {
     let (old, new) = (desk.root().join("old"), desk.root().join("new"));
     copied(&desk.entry("per-machine"), &old);
     desk.now += Duration::from_secs(5);
-    generated_with(&desk, &fleet(), &[], Generate { regenerate: true, ..Generate::default() });
+    generated_with(&desk, &fleet(), &[], Generate { replaces: Replaces::All, ..Generate::default() });
     copied(&desk.entry("per-machine"), &new);
     (desk, old, new)
 }
@@ -115,7 +115,7 @@ fn a_value_that_another_machine_stored_since_is_no_older_one() {
     let (state, kept) = (desk.state().join("headers"), desk.root().join("kept"));
     copied(&state, &kept);
     desk.now += Duration::from_secs(5);
-    generated_with(&desk, &fleet(), &[], Generate { regenerate: true, ..Generate::default() });
+    generated_with(&desk, &fleet(), &[], Generate { replaces: Replaces::All, ..Generate::default() });
     copied(&kept, &state);
     assert!(is_present(&status(&desk, &fleet())));
 }

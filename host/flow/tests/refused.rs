@@ -3,13 +3,13 @@
 
 mod fakes;
 
-use artifacts_flow::{Answer, Generate, Report};
+use artifacts_flow::{Answer, Generate, Replaces, Report};
 use fakes::{A, B, C, Desk, Fleet, generated, generated_with, messages, name, pruned, ran, rekeyed, set, state};
 
 /// The questions of a run: how each begins, and what asks it.
 type Asking = (&'static str, fn(&Desk) -> Report);
 
-const ALL: Generate = Generate { regenerate: true, stale: false, only_stored: false, yes: false };
+const ALL: Generate = Generate { replaces: Replaces::All, only_stored: false, yes: false };
 
 const QUESTIONS: [Asking; 8] = [
     ("recipients", |desk| generated(desk, &one())),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use artifacts_flow::{Answer, Generate, Report, Restore};
+use artifacts_flow::{Answer, Generate, Replaces, Report, Restore};
 use artifacts_plan::InstanceState;
 use fakes::{
     A, B, Desk, Fleet, files, generated, generated_with, messages, pruned, read, reasons, rekeyed, run, selectors,
@@ -35,7 +35,7 @@ fn replaced() -> Desk {
     let mut desk = Desk::new();
     generated(&desk, &one());
     later(&mut desk);
-    generated_with(&desk, &one(), &[], Generate { regenerate: true, ..Generate::default() });
+    generated_with(&desk, &one(), &[], Generate { replaces: Replaces::All, ..Generate::default() });
     later(&mut desk);
     desk.take_said();
     desk
@@ -180,7 +180,7 @@ fn a_run_that_is_killed_at_any_step_loses_no_value_and_the_next_goes_on() {
         generated(&desk, &fleet);
         let old = desk.values();
         later(&mut desk);
-        generated_with(&desk, &fleet, &[], Generate { regenerate: true, ..Generate::default() });
+        generated_with(&desk, &fleet, &[], Generate { replaces: Replaces::All, ..Generate::default() });
         later(&mut desk);
         let before = all_values(&desk);
         assert_eq!(before.len(), 6);
@@ -217,7 +217,7 @@ fn a_value_older_than_another_is_shown_as_that() {
 #[test]
 fn an_entry_is_named_by_its_time_and_by_more_where_two_have_the_same() {
     let mut desk = replaced();
-    let regenerate = || Generate { regenerate: true, ..Generate::default() };
+    let regenerate = || Generate { replaces: Replaces::All, ..Generate::default() };
     generated_with(&desk, &one(), &[], regenerate());
     // In the same second.
     generated_with(&desk, &one(), &[], regenerate());

@@ -7,15 +7,15 @@ use std::num::NonZeroUsize;
 use std::process::Command;
 use std::time::Duration;
 
-use artifacts_flow::{Answer, Generate, Report, RotateReadable, preview};
+use artifacts_flow::{Answer, Generate, Replaces, Report, RotateReadable, preview};
 use artifacts_plan::{InstanceState, Selector};
 use artifacts_report::{ExposedValue, RowAction};
 use fakes::{
     A, B, C, Desk, Fleet, generated, generated_with, messages, name, ran, read, rekeyed, run, selectors, state,
 };
 
-const ROTATE: Generate = Generate { stale: false, regenerate: true, only_stored: true, yes: false };
-const STALE: Generate = Generate { stale: true, regenerate: false, only_stored: true, yes: false };
+const ROTATE: Generate = Generate { replaces: Replaces::All, only_stored: true, yes: false };
+const STALE: Generate = Generate { replaces: Replaces::Outdated, only_stored: true, yes: false };
 
 fn three() -> Fleet {
     Fleet::new().machine("web1").secret("a").secret("b").secret("c").depends_on("a")

@@ -5,7 +5,7 @@ mod fakes;
 
 use std::path::PathBuf;
 
-use artifacts_flow::Generate;
+use artifacts_flow::{Generate, Replaces};
 use artifacts_store::{Root, Storage, Writer, WriterOptions};
 use fakes::{A, B, Desk, Fleet, TWIN, VAULT, files, generated, generated_with, messages, pruned, reasons, status};
 
@@ -32,7 +32,7 @@ fn a_value_that_is_generated_for_another_storage_takes_the_place_of_the_old_entr
         assert!(in_vault(&desk, A).exists());
         assert_eq!(reasons(&status(&desk, &one()), A), ["backend"]);
         let _lock = is_locked.then(|| locked(&desk));
-        let report = generated_with(&desk, &one(), &[A], Generate { regenerate: true, ..Generate::default() });
+        let report = generated_with(&desk, &one(), &[A], Generate { replaces: Replaces::All, ..Generate::default() });
         assert_eq!(report.errors.len(), usize::from(is_locked), "{:?}", report.errors);
         assert_eq!((in_vault(&desk, A).exists(), desk.entry(A).exists()), (is_locked, !is_locked));
         let trash = files(&desk.root().join(VAULT).join(".artifacts/trash"));
@@ -47,7 +47,7 @@ fn a_backend_is_given_nothing_that_another_one_stored() {
     generated(&desk, &one());
     assert_eq!(files(&desk.entry(A)), ["f.age", "f.fake", "receipt.json"]);
     desk.world.borrow_mut().seals = false;
-    let again = Generate { regenerate: true, ..Generate::default() };
+    let again = Generate { replaces: Replaces::All, ..Generate::default() };
     // Its own files are there for it, and stay where it leaves them.
     generated_with(&desk, &one(), &[A], again);
     assert_eq!(files(&desk.entry(A)), ["f.age", "f.fake", "receipt.json"]);

@@ -3,7 +3,7 @@
 
 mod fakes;
 
-use artifacts_flow::{Answer, Generate, preview};
+use artifacts_flow::{Answer, Generate, Replaces, preview};
 use artifacts_plan::InstanceState;
 use fakes::{
     A, Desk, Fleet, generated, generated_with, messages, ran, read, reasons, run, set, setting, state, status,
@@ -72,8 +72,8 @@ fn new_values_are_asked_for_and_never_made_up() {
     desk.take_said();
     for (change, asks) in [
         (Generate::default(), false),
-        (Generate { stale: true, ..Generate::default() }, true),
-        (Generate { regenerate: true, ..Generate::default() }, true),
+        (Generate { replaces: Replaces::Outdated, ..Generate::default() }, true),
+        (Generate { replaces: Replaces::All, ..Generate::default() }, true),
     ] {
         set(&desk, &one(), A, "password", "first");
         let outdated = one().validation("changed");

@@ -1,4 +1,4 @@
-use artifacts_flow::Generate;
+use artifacts_flow::{Generate, Replaces};
 use artifacts_report::Failure;
 use clap::Args;
 
@@ -29,8 +29,12 @@ impl Options {
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let chosen = self.selectors.parsed();
         let (_context, mut run) = self.generating.open(global, console, &chosen, self.yes)?;
-        let Self { stale, regenerate, yes, .. } = *self;
-        let change = Generate { stale, regenerate, yes, only_stored: false };
+        let replaces = match (self.regenerate, self.stale) {
+            (true, _) => Replaces::All,
+            (false, true) => Replaces::Outdated,
+            (false, false) => Replaces::Nothing,
+        };
+        let change = Generate { replaces, yes: self.yes, only_stored: false };
         Ok(console.report(&self.generating.generate(&mut run, &chosen, &change)))
     }
 }

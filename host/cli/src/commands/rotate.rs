@@ -1,4 +1,4 @@
-use artifacts_flow::{Generate, RotateReadable};
+use artifacts_flow::{Generate, Replaces, RotateReadable};
 use artifacts_report::Failure;
 use clap::Args;
 
@@ -39,7 +39,8 @@ impl Options {
             return Ok(console.report(&self.generating.rotate(&mut run, rotation)));
         }
         let (_context, mut run) = self.generating.open(global, console, &chosen, yes)?;
-        let change = Generate { stale, regenerate: !stale, yes, only_stored: true };
+        let replaces = if stale { Replaces::Outdated } else { Replaces::All };
+        let change = Generate { replaces, yes, only_stored: true };
         Ok(console.report(&self.generating.generate(&mut run, &chosen, &change)))
     }
 }

@@ -15,7 +15,7 @@ use super::orphans::Orphan;
 use super::rekeyable::{immovable, unretrievable, wants_rekey};
 use super::renamed::fault;
 use super::settable::unsettable;
-use super::steps::{GenerateScope, steps};
+use super::steps::{GenerateScope, Replaces, steps};
 use super::survey::{Survey, SurveyedInstance, survey};
 use super::undo::{newest, restoring};
 use crate::naming::bears;
@@ -23,7 +23,7 @@ use crate::tools::Tools;
 use crate::tools::header_owners::HeaderOwners;
 
 /// What `rotate` replaces where it is named.
-const ROTATED: GenerateScope = GenerateScope { stale: false, regenerate: true, only_stored: true };
+const ROTATED: GenerateScope = GenerateScope { replaces: Replaces::All, only_stored: true };
 
 /// All that is declared.
 #[derive(Clone, Copy)]

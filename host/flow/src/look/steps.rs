@@ -5,13 +5,23 @@ use artifacts_plan::{Instance, InstanceState, TargetName};
 
 use super::survey::{Survey, SurveyedInstance};
 
-/// What the person wants made, beyond what is absent.
+/// Which stored values are replaced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Replaces {
+    /// None.
+    #[default]
+    Nothing,
+    /// Those that expired, or whose validation or dependencies changed.
+    Outdated,
+    /// All, whatever their state.
+    All,
+}
+
+/// What the person wants made.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GenerateScope {
-    /// What is outdated too.
-    pub stale: bool,
-    /// What is present or stale too, for whatever reason.
-    pub regenerate: bool,
+    /// What of that which is stored.
+    pub replaces: Replaces,
     /// Nothing that is absent.
     pub only_stored: bool,
 }
@@ -24,9 +34,13 @@ impl GenerateScope {
             InstanceState::Absent => !self.only_stored,
             InstanceState::Stale(reasons) => {
                 let outdated = reasons.iter().any(|reason| reason.kind.is_outdated());
-                self.regenerate || (self.stale && outdated && may_follow(state))
+                match self.replaces {
+                    Replaces::Nothing => false,
+                    Replaces::Outdated => outdated && may_follow(state),
+                    Replaces::All => true,
+                }
             }
-            InstanceState::Present => self.regenerate,
+            InstanceState::Present => self.replaces == Replaces::All,
             InstanceState::OnTarget | InstanceState::Blocked | InstanceState::Error(_) => false,
         }
     }
@@ -67,7 +81,9 @@ pub fn steps(
         let before = making.len();
         for name in ordered {
             let Some(state) = state(name) else { continue };
-            let outdated = wanted.stale && may_follow(state) && dependencies(name).any(|d| making.contains(d));
+            let outdated = wanted.replaces == Replaces::Outdated
+                && may_follow(state)
+                && dependencies(name).any(|d| making.contains(d));
             if chosen.contains(name) && (wanted.covers(state) || outdated) {
                 making.insert(name);
             }

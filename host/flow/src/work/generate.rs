@@ -19,7 +19,7 @@ use crate::look::foreseeable::foreseeable_error;
 use crate::look::index::{compare_index, deleted, index_fault};
 use crate::look::notes::{add_hints, note_dependents, note_elsewhere, note_strays};
 use crate::look::renamed::fault;
-use crate::look::steps::{GenerateScope, Step, waiting};
+use crate::look::steps::{GenerateScope, Replaces, Step, waiting};
 use crate::look::survey::Survey;
 use crate::look::{blocked, preview};
 use crate::run::{Run, Selection};
@@ -28,10 +28,8 @@ use crate::tools::{FormerValue, Question, RunEvent};
 /// Generates what is absent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Generate {
-    /// Whether outdated values are generated again: those that expired, or whose validation or dependencies changed.
-    pub stale: bool,
-    /// Whether everything is generated again, whatever its state.
-    pub regenerate: bool,
+    /// Which stored values are replaced.
+    pub replaces: Replaces,
     /// Whether what is absent is left alone, unless a value that is replaced is made from it.
     pub only_stored: bool,
     /// Whether new values are generated although an orphaned entry may have the old ones. For a preview, which asks no one.
@@ -51,7 +49,7 @@ pub struct GeneratePlan {
 
 impl Generate {
     fn wanted(self) -> GenerateScope {
-        GenerateScope { stale: self.stale, regenerate: self.regenerate, only_stored: self.only_stored }
+        GenerateScope { replaces: self.replaces, only_stored: self.only_stored }
     }
 }
 
@@ -78,7 +76,7 @@ impl Planned for Generate {
         let mut report = Report { errors, is_complete, ..run.rows(&names, survey) };
         blocked::mark(run, &plan.details.waiting, &mut report);
         replace::note(run, &plan.steps, &plan.details.manual, &mut report);
-        if self.stale || self.only_stored {
+        if self.replaces == Replaces::Outdated || self.only_stored {
             add_hints(run, survey, &mut report);
         }
         report
