@@ -130,13 +130,14 @@ fn a_file_of_sops_with_several_keys_is_one_artifact() -> Result<()> {
     let checkout = Checkout::new()?;
     let (web1, admin) = (checkout.key("web1")?, checkout.key("admin")?);
     let both = format!("{web1},{admin}");
-    sops(&checkout, &both, &[], "attic: a\nmail: b\nunused: c\n", "secrets/web1.yaml")?;
+    sops(&checkout, &both, &[], "attic: a\nmail: b\nunused: c\nweb:\n    token: d\n", "secrets/web1.yaml")?;
     sops(&checkout, &both, &["--input-type", "binary", "--output-type", "json"], "key", "secrets/tls.key")?;
     checkout.write(".sops.yaml", &format!("keys:\n  - &admin {admin}\n  - &host_web1 {web1}\n"))?;
     let settings = r#"
         sops.defaultSopsFile = ./secrets/web1.yaml;
         sops.secrets.attic = { restartUnits = [ "attic.service" ]; };
         sops.secrets.mail-password = { key = "mail"; neededForUsers = true; };
+        sops.secrets."web/token" = { };
         sops.secrets.tls = { sopsFile = ./secrets/tls.key; format = "binary"; mode = "0440"; };"#;
     checkout.flake(&machine("web1", THEIRS, settings))?;
     let ran = checkout.run(&["import", "sops", "--write", "imported.nix"])?.ends(0);
@@ -156,7 +157,18 @@ fn a_file_of_sops_with_several_keys_is_one_artifact() -> Result<()> {
     assert_eq!(status.state("per-machine/web1/tls"), "absent");
     let key = checkout.key_file("admin");
     let key = key.to_str().unwrap();
-    checkout.run(&["-i", key, "--accept-recipients", "import", "sops"])?.ends(0);
+    let ran = checkout.run(&["-i", key, "--accept-recipients", "import", "sops"])?;
+    let extract =
+        "sops -d --extract '[\"web\"][\"token\"]' secrets/web1.yaml | artifacts set per-machine/web1/web-token";
+    ran.ends(0).says(extract);
+    let words = ["-d", "--extract", "[\"web\"][\"token\"]", "secrets/web1.yaml"];
+    checkout.write(
+        "token",
+        std::str::from_utf8(&done(sops_in(&checkout.path(), &checkout.key_file("admin"), &words)?)?)?,
+    )?;
+    let mut set = checkout.command(&["--accept-recipients", "set", "per-machine/web1/web-token"])?;
+    done(set.stdin(fs::File::open(checkout.path().join("token"))?).output()?)?;
+    assert_eq!(checkout.run(&["-i", key, "get", "web1/web-token"])?.ends(0).stdout, "d");
     for (file, value) in [("attic", "a"), ("mail", "b")] {
         assert_eq!(checkout.run(&["-i", key, "get", "web1/web1", file])?.ends(0).stdout, value);
     }

@@ -68,6 +68,8 @@ pub enum FoundGroup {
     File(PathBuf),
     /// Those of one file with several values.
     KeyedFile(PathBuf),
+    /// That of a key below another one, by itself: its value cannot be taken with the others.
+    NestedKey(PathBuf, String),
     /// Those of one generator: of this target, or shared.
     Generator(Option<TargetId>, String),
 }

@@ -40,16 +40,17 @@ impl Proposal {
             let declared = recipients.get(path).into_iter().flatten();
             declared.chain(facts.get(path).into_iter().flat_map(|facts| &facts.recipients)).cloned().collect()
         };
-        let used = artifacts.iter().flat_map(|artifact| artifact.values.values()).map(|value| &value.path);
-        let all: Vec<String> = used.flat_map(&of_file).collect();
+        let paths = artifacts.iter().flat_map(|artifact| artifact.values.values()).map(|value| &value.path);
+        let all: Vec<String> = paths.flat_map(&of_file).collect();
         let keys = AdminKeys::new(configurations, &all, labels, forms);
         let everyone: BTreeSet<String> = keys.recipients.keys().cloned().collect();
+        let used = losses::used_keys(&artifacts);
         for artifact in &mut artifacts {
             let own: Vec<String> = artifact.values.values().flat_map(|value| of_file(&value.path)).collect();
             let admins = keys.admins(&own);
             artifact.recipients = Some(admins).filter(|admins| !own.is_empty() && *admins != everyone);
             artifact.compare(configurations);
-            remarks.extend(losses::of_artifact(artifact, &own, &keys, &facts));
+            remarks.extend(losses::of_artifact(artifact, &own, &keys, (&facts, &used)));
         }
         let is_closed = |facts: &FileFacts| facts.recipients.is_empty() && !facts.other_keys.is_empty();
         let closed = facts.into_iter().filter(|(_, facts)| is_closed(facts)).map(|(path, _)| path).collect();
@@ -69,7 +70,10 @@ impl Proposal {
         for artifact in self.artifacts.iter().filter(is_declared) {
             let instances: BTreeSet<InstanceName> = artifact.uses.keys().map(|one| artifact.instance(one)).collect();
             for instance in instances {
-                let values = artifact.values.iter().filter(|(_, value)| !self.closed.contains(&value.path));
+                let values = artifact
+                    .values
+                    .iter()
+                    .filter(|(_, value)| !value.is_nested() && !self.closed.contains(&value.path));
                 sources.extend(values.map(|(file, value)| (instance.clone(), file.clone(), value.clone())));
             }
         }

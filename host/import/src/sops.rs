@@ -51,6 +51,9 @@ fn secret(
     failed_fields(&option.failed, &mut remark);
     let placement = placement(option, &mut remark);
     let (group, file) = match &form {
+        FoundForm::SopsKey { key, .. } if key.contains('/') => {
+            (FoundGroup::NestedKey(path.clone(), key.clone()), name.to_owned())
+        }
         FoundForm::SopsKey { key, .. } => (FoundGroup::KeyedFile(path.clone()), key.clone()),
         _ => (FoundGroup::File(path.clone()), name.to_owned()),
     };
