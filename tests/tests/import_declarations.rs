@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 
 use anyhow::{Result, ensure};
 use artifacts_tests::checkout::Checkout;
-use artifacts_tests::nix;
 use artifacts_tests::sops::sops_in;
+use artifacts_tests::{fleet, nix};
 
 /// A configuration of a machine with more of its module, and more modules.
 fn machine(name: &str, modules: &str, settings: &str) -> String {
@@ -107,6 +107,21 @@ fn secrets_of_agenix_are_declared_by_what_is_printed() -> Result<()> {
     for instance in ["per-machine/web1/attic", "shared/ca"] {
         assert_eq!(status.state(instance), "absent");
     }
+
+    // The values follow, and nothing of the other tool changes.
+    let before = fs::read(checkout.path().join("secrets/attic.age"))?;
+    let key = checkout.key_file("alice");
+    let key = key.to_str().unwrap();
+    checkout.run(&["import", "agenix", "--dry-run"])?.ends(3);
+    assert!(!checkout.path().join("secrets/per-machine").exists());
+    checkout.run(&["-i", key, "--accept-recipients", "import", "agenix"])?.ends(0).says("imported");
+    assert_eq!(checkout.run(&["-i", key, "get", "web1/attic"])?.ends(0).stdout, "as it was");
+    assert_eq!(checkout.run(&["-i", key, "get", "ca"])?.ends(0).stdout, "as it was");
+    checkout.run(&["status"])?.ends(0);
+    let stored = fleet::stored(&checkout.path())?;
+    checkout.run(&["-i", key, "import", "agenix"])?.ends(0);
+    assert_eq!(fleet::stored(&checkout.path())?, stored);
+    assert_eq!(fs::read(checkout.path().join("secrets/attic.age"))?, before);
     Ok(())
 }
 
@@ -115,13 +130,14 @@ fn a_file_of_sops_with_several_keys_is_one_artifact() -> Result<()> {
     let checkout = Checkout::new()?;
     let (web1, admin) = (checkout.key("web1")?, checkout.key("admin")?);
     let both = format!("{web1},{admin}");
-    sops(&checkout, &both, &[], "attic: a\nmail: b\nunused: c\n", "secrets/web1.yaml")?;
+    sops(&checkout, &both, &[], "attic: a\nmail: b\nunused: c\nweb:\n    token: d\n", "secrets/web1.yaml")?;
     sops(&checkout, &both, &["--input-type", "binary", "--output-type", "json"], "key", "secrets/tls.key")?;
     checkout.write(".sops.yaml", &format!("keys:\n  - &admin {admin}\n  - &host_web1 {web1}\n"))?;
     let settings = r#"
         sops.defaultSopsFile = ./secrets/web1.yaml;
         sops.secrets.attic = { restartUnits = [ "attic.service" ]; };
         sops.secrets.mail-password = { key = "mail"; neededForUsers = true; };
+        sops.secrets."web/token" = { };
         sops.secrets.tls = { sopsFile = ./secrets/tls.key; format = "binary"; mode = "0440"; };"#;
     checkout.flake(&machine("web1", THEIRS, settings))?;
     let ran = checkout.run(&["import", "sops", "--write", "imported.nix"])?.ends(0);
@@ -139,6 +155,25 @@ fn a_file_of_sops_with_several_keys_is_one_artifact() -> Result<()> {
     let status = checkout.run(&["--json", "status"])?;
     assert_eq!(status.state("per-machine/web1/web1"), "absent");
     assert_eq!(status.state("per-machine/web1/tls"), "absent");
+    let key = checkout.key_file("admin");
+    let key = key.to_str().unwrap();
+    let ran = checkout.run(&["-i", key, "--accept-recipients", "import", "sops"])?;
+    let extract =
+        "sops -d --extract '[\"web\"][\"token\"]' secrets/web1.yaml | artifacts set per-machine/web1/web-token";
+    ran.ends(0).says(extract);
+    let words = ["-d", "--extract", "[\"web\"][\"token\"]", "secrets/web1.yaml"];
+    checkout.write(
+        "token",
+        std::str::from_utf8(&done(sops_in(&checkout.path(), &checkout.key_file("admin"), &words)?)?)?,
+    )?;
+    let mut set = checkout.command(&["--accept-recipients", "set", "per-machine/web1/web-token"])?;
+    done(set.stdin(fs::File::open(checkout.path().join("token"))?).output()?)?;
+    assert_eq!(checkout.run(&["-i", key, "get", "web1/web-token"])?.ends(0).stdout, "d");
+    for (file, value) in [("attic", "a"), ("mail", "b")] {
+        assert_eq!(checkout.run(&["-i", key, "get", "web1/web1", file])?.ends(0).stdout, value);
+    }
+    assert_eq!(checkout.run(&["-i", key, "get", "web1/tls"])?.ends(0).stdout, "key");
+    checkout.run(&["status"])?.ends(0);
     Ok(())
 }
 
@@ -275,6 +310,12 @@ fn sources_and_copies_of_agenix_rekey_are_declared() -> Result<()> {
     for instance in ["per-machine/web1/attic", "per-machine/web1/local"] {
         assert_eq!(status.state(instance), "absent");
     }
+    let keys = ["master", "web1"].map(|name| checkout.key_file(name).to_str().unwrap().to_owned());
+    checkout.run(&["-i", &keys[0], "-i", &keys[1], "--accept-recipients", "import", "agenix-rekey"])?.ends(0);
+    for instance in ["web1/attic", "web1/local"] {
+        assert_eq!(checkout.run(&["-i", &keys[0], "get", instance])?.ends(0).stdout, "as it was");
+    }
+    checkout.run(&["status"])?.ends(0);
     Ok(())
 }
 
@@ -309,6 +350,40 @@ fn vars_of_clan_are_declared() -> Result<()> {
     for instance in ["per-machine/web1/attic", "shared/ca"] {
         assert_eq!(status.state(instance), "absent");
     }
+    let key = checkout.key_file("user");
+    let key = key.to_str().unwrap();
+    checkout.run(&["-i", key, "--accept-recipients", "import", "clan"])?.ends(0);
+    assert_eq!(checkout.run(&["-i", key, "get", "web1/attic", "env"])?.ends(0).stdout, "x");
+    assert_eq!(checkout.run(&["get", "web1/attic", "id"])?.ends(0).stdout, "public");
+    checkout.run(&["status"])?.ends(0);
+    Ok(())
+}
+
+#[test]
+fn a_user_of_nixos_artifacts_moves_to_the_name_of_the_target() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let key = checkout.key("alice")?;
+    age(&checkout, &[&key], "secrets/per-user/alice/ssh/key.age")?;
+    let home = format!(
+        r#"homeConfigurations."alice@laptop" = inputs.home-manager.lib.homeManagerConfiguration {{
+          pkgs = nixpkgs.legacyPackages.x86_64-linux;
+          modules = [ inputs.artifacts.homeModules.default inputs.agenix.homeManagerModules.default
+            {{ home.username = "alice"; home.homeDirectory = "/home/alice"; artifacts.root = ./.;
+               artifacts.target = "alice@laptop"; artifacts.default.backend = "agenix"; artifacts.hostKey = "{key}";
+               artifacts.store.ssh.files.key = {{ }}; }} ]; }};"#
+    );
+    checkout.flake(&home)?;
+    let file = checkout.key_file("alice");
+    let file = file.to_str().unwrap();
+    let (old, new) = ("secrets/per-user/alice/ssh", "secrets/per-user/alice@laptop/ssh");
+    let ran = checkout.run(&["import", "nixos-artifacts"])?.ends(0);
+    ran.says(&format!("git mv {old} {new}`, then `artifacts adopt per-user/alice@laptop/ssh`"));
+    fs::create_dir(checkout.path().join("secrets/per-user/alice@laptop"))?;
+    nix::git(&checkout.path(), &["mv", old, new])?;
+    checkout.run(&["import", "nixos-artifacts"])?.ends(0).says("it is stored without a receipt");
+    checkout.run(&["-i", file, "adopt", "per-user/alice@laptop/ssh"])?.ends(0);
+    checkout.run(&["import", "nixos-artifacts"])?.ends(0).never_says("adopt");
+    assert_eq!(checkout.run(&["-i", file, "get", "ssh"])?.ends(0).stdout, "as it was");
     Ok(())
 }
 

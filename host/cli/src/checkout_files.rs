@@ -90,8 +90,8 @@ impl<'a> CheckoutFiles<'a> {
             ));
         }
         let mut bytes = Vec::new();
-        let read = fs::File::open(&real).and_then(|file| file.take(most).read_to_end(&mut bytes));
-        read.map(|_| bytes).map_err(|why| why.to_string())
+        let done = fs::File::open(&whole).and_then(|file| file.take(most).read_to_end(&mut bytes));
+        done.map(|_| bytes).map_err(|why| why.to_string())
     }
 }
 

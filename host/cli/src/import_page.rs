@@ -35,7 +35,7 @@ pub fn show(console: &Console, search: &ImportSearch, written: Option<&Path>) {
     for Remark { subject, why, action } in &search.proposal.remarks {
         console.warned(&Failure::new(subject.clone(), why.clone()).hint(Some(action.clone())));
     }
-    if search.proposal.artifacts.is_empty() {
+    if search.proposal.artifacts.is_empty() && search.proposal.remarks.is_empty() {
         console.message(&format!("no secrets of {} found that could be imported", search.proposal.tool.as_str()));
     }
     let Some(module) = &search.module else { return };

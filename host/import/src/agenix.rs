@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::configuration::{AgenixOption, ForeignConfiguration};
-use crate::found::{Findings, FoundForm, FoundGroup, FoundSecret, Placement};
+use crate::findings::Findings;
+use crate::found::{FoundForm, FoundGroup, FoundSecret, Placement};
 use crate::mode::octal;
 use crate::{Remark, Tree};
 
@@ -70,23 +71,11 @@ fn add(
     });
 }
 
-/// Returns where the file is that the target decrypts; where that is a derivation's, the source that an admin decrypts.
+/// Returns where the value is. Of agenix-rekey it is the source, which admins decrypt, before the copy that the target alone does.
 fn place(option: &AgenixOption, tree: &dyn Tree) -> Result<PathBuf, String> {
-    let file = option.file.as_deref().map(|file| tree.locate(file));
-    let source = option.rekey_file.as_deref().map(|file| tree.locate(file));
-    match (file, source) {
-        (Some(Ok(path)), None) => Ok(path),
-        (Some(Ok(path)), Some(source)) => {
-            if tree.read(&path).is_ok() {
-                Ok(path)
-            } else {
-                source
-            }
-        }
-        (_, Some(source)) => source,
-        (Some(Err(why)), None) => Err(why),
-        (None, None) => Err("its file does not evaluate".to_owned()),
-    }
+    let places = option.rekey_file.iter().chain(&option.file).map(|file| tree.locate(file));
+    let none = Err("its file does not evaluate".to_owned());
+    places.reduce(Result::or).unwrap_or(none)
 }
 
 /// Remarks on fields that do not evaluate.

@@ -1,12 +1,13 @@
-//! Vars of clan, whose files are below `vars` and `secrets/clan-vars`; and users of nixos-artifacts, who have another name there.
+//! Vars of clan, whose files are below `vars` and `secrets/clan-vars`.
 
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::{Name, TargetId, TargetKind};
+use artifacts_declared::TargetKind;
 
 use crate::agenix::{kept_mode, not_root};
 use crate::configuration::{ClanFile, ForeignConfiguration};
-use crate::found::{Findings, FoundForm, FoundGroup, FoundSecret, Placement};
+use crate::findings::Findings;
+use crate::found::{FoundForm, FoundGroup, FoundSecret, Placement};
 use crate::{Remark, Tree};
 
 /// Finds the vars of one machine: those of its own, and the shared ones that it declares or has access to.
@@ -87,31 +88,5 @@ fn placement(option: Option<&ClanFile>, is_public: bool, remark: &mut impl FnMut
         is_kept_back: option.deploy == Some(false),
         is_public,
         ..Placement::default()
-    }
-}
-
-/// Finds what nixos-artifacts stored for a user under the name before the `@`, where ours has the whole name of the target.
-pub fn find_moved_users(configuration: &ForeignConfiguration, tree: &dyn Tree, findings: &mut Findings) {
-    let TargetId { kind: TargetKind::HomeManager, name } = &configuration.id else { return };
-    let Some((user, _)) = name.as_str().split_once('@') else { return };
-    for (artifact, declared) in &configuration.data.declared {
-        let Ok(artifact) = artifact.parse::<Name>() else { continue };
-        for file in &declared.files {
-            let path = PathBuf::from(format!("secrets/per-user/{user}/{artifact}/{file}.age"));
-            if declared.shared || !tree.list(Path::new(&format!("secrets/per-user/{user}/{artifact}"))).contains(&path)
-            {
-                continue;
-            }
-            let group = FoundGroup::Declared(configuration.id.clone(), artifact.clone());
-            findings.secrets.push(FoundSecret {
-                target: configuration.id.clone(),
-                name: artifact.to_string(),
-                group,
-                file: file.clone(),
-                path,
-                form: FoundForm::Age,
-                placement: Placement::default(),
-            });
-        }
     }
 }

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::found::{Findings, FoundForm, Tool};
+use crate::findings::Findings;
+use crate::found::{FoundForm, Tool};
 use crate::group::subject;
-use crate::{ForeignConfiguration, FoundSecret, Remark, Tree, agenix, clan, file_facts, sops};
+use crate::{ForeignConfiguration, FoundSecret, Remark, Tree, agenix, clan, file_facts, nixos_artifacts, sops};
 
 /// Finds the secrets of a tool in evaluated configurations, and what their files say. A secret without a usable file is left out, with a
 /// remark.
@@ -15,7 +16,7 @@ pub fn find(tool: Tool, configurations: &[ForeignConfiguration], tree: &dyn Tree
             Tool::AgenixRekey => agenix::find(configuration, true, tree, &mut findings),
             Tool::Sops => sops::find(configuration, tree, &mut findings),
             Tool::Clan => clan::find(configuration, tree, &mut findings),
-            Tool::NixosArtifacts => clan::find_moved_users(configuration, tree, &mut findings),
+            Tool::NixosArtifacts => nixos_artifacts::find(configuration, tree, &mut findings.remarks),
         }
     }
     check_files(tool, tree, &mut findings);

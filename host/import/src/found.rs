@@ -1,9 +1,7 @@
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use artifacts_declared::{Name, TargetId};
-
-use crate::{FileFacts, Remark};
+use artifacts_declared::TargetId;
+use artifacts_text::nix_attribute;
 
 /// Names a tool whose secrets are imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +27,17 @@ impl Tool {
             Self::AgenixRekey => "agenix-rekey",
             Self::Clan => "clan",
             Self::NixosArtifacts => "nixos-artifacts",
+        }
+    }
+
+    /// Returns the option that has a secret, and its file where it has several.
+    pub fn option(self, name: &str, file: &str) -> String {
+        let (name, file) = (nix_attribute(name), nix_attribute(file));
+        match self {
+            Self::Agenix | Self::AgenixRekey => format!("age.secrets.{name}"),
+            Self::Sops => format!("sops.secrets.{name}"),
+            Self::Clan => format!("clan.core.vars.generators.{name}.files.{file}"),
+            Self::NixosArtifacts => format!("artifacts.store.{name}.files.{file}"),
         }
     }
 }
@@ -59,10 +68,10 @@ pub enum FoundGroup {
     File(PathBuf),
     /// Those of one file with several values.
     KeyedFile(PathBuf),
+    /// That of a key below another one, by itself: its value cannot be taken with the others.
+    NestedKey(PathBuf, String),
     /// Those of one generator: of this target, or shared.
     Generator(Option<TargetId>, String),
-    /// Those of an artifact that is declared already.
-    Declared(TargetId, Name),
 }
 
 /// Says how a value is stored.
@@ -128,17 +137,4 @@ pub struct Placement {
     pub is_kept_back: bool,
     /// Whether it is public.
     pub is_public: bool,
-}
-
-/// Holds what was found of a tool.
-#[derive(Debug, Clone, Default)]
-pub struct Findings {
-    /// Secrets, in order of their targets.
-    pub secrets: Vec<FoundSecret>,
-    /// What has no place.
-    pub remarks: Vec<Remark>,
-    /// What the files say without a key.
-    pub facts: BTreeMap<PathBuf, FileFacts>,
-    /// Public keys that files are, or should be, encrypted to, where the tool declares them.
-    pub recipients: BTreeMap<PathBuf, Vec<String>>,
 }

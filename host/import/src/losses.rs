@@ -3,22 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_text::listed;
+use artifacts_text::{listed, shell_word};
 
 use crate::found::FoundForm;
 use crate::keys::AdminKeys;
-use crate::{FileFacts, ProposedArtifact, Remark};
+use crate::{FileFacts, FoundValue, ProposedArtifact, Remark};
 
 /// Kinds of stanzas that age itself writes, or that are of a key that is declared as any other.
 const OF_AGE: [&str; 7] =
     ["X25519", "ssh-ed25519", "ssh-rsa", "mlkem768x25519", "p256tag", "mlkem768p256tag", "scrypt"];
+
+/// Keys at the top of structured files that are used, by file.
+pub type UsedKeys = BTreeMap<PathBuf, BTreeSet<String>>;
+
+/// Returns the keys at the top of structured files that artifacts use.
+pub fn used_keys(artifacts: &[ProposedArtifact]) -> UsedKeys {
+    let mut used = UsedKeys::new();
+    for value in artifacts.iter().flat_map(|artifact| artifact.values.values()) {
+        if let FoundForm::SopsKey { key, .. } = &value.form {
+            used.entry(value.path.clone()).or_default().extend(key.split('/').next().map(str::to_owned));
+        }
+    }
+    used
+}
 
 /// Returns what is to be known of an artifact before its values move. `keys` are those that its files are encrypted to.
 pub fn of_artifact(
     artifact: &ProposedArtifact,
     keys: &[String],
     known: &AdminKeys,
-    facts: &BTreeMap<PathBuf, FileFacts>,
+    (facts, used): (&BTreeMap<PathBuf, FileFacts>, &UsedKeys),
 ) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for target in &artifact.in_the_way {
@@ -35,16 +49,34 @@ pub fn of_artifact(
         let why = format!("{} can decrypt it now and does not use it", listed(&others));
         remarks.push(Remark::new(&subject, why, "declare it there as well, or have `rekey` leave it out"));
     }
+    remarks.extend(artifact.values.values().filter_map(|value| nested(artifact, value)));
     let paths: BTreeSet<&PathBuf> = artifact.values.values().map(|value| &value.path).collect();
     for path in paths {
         if let Some(facts) = facts.get(path) {
-            remarks.extend(of_file(artifact, path, facts, keys));
+            remarks.extend(of_file(path, facts, keys, used.get(path)));
         }
     }
     remarks
 }
 
-fn of_file(artifact: &ProposedArtifact, path: &Path, facts: &FileFacts, keys: &[String]) -> Vec<Remark> {
+/// Says how a value below another key is taken.
+fn nested(artifact: &ProposedArtifact, value: &FoundValue) -> Option<Remark> {
+    let FoundForm::SopsKey { key, .. } = &value.form else { return None };
+    let instance = artifact.instance(artifact.uses.keys().next()?);
+    let path = shell_word(&value.path.display().to_string());
+    let steps: Vec<String> = key.split('/').map(|step| format!("[\"{step}\"]")).collect();
+    let command = format!(
+        "sops -d --extract {} {path} | artifacts set {}",
+        shell_word(&steps.concat()),
+        shell_word(&instance.to_string())
+    );
+    let why = format!("`{key}` is below another key, and is not taken by itself");
+    value
+        .is_nested()
+        .then(|| Remark::new(value.path.display().to_string(), why, format!("once it is declared: `{command}`")))
+}
+
+fn of_file(path: &Path, facts: &FileFacts, keys: &[String], used: Option<&BTreeSet<String>>) -> Vec<Remark> {
     let subject = path.display().to_string();
     let mut remarks = Vec::new();
     if !facts.other_keys.is_empty() {
@@ -64,18 +96,11 @@ fn of_file(artifact: &ProposedArtifact, path: &Path, facts: &FileFacts, keys: &[
         let action = "declare their public keys in `artifacts.recipients`; otherwise `rekey` leaves them out";
         remarks.push(Remark::new(&subject, why, action));
     }
-    let used: BTreeSet<&str> = artifact.values.values().filter_map(|value| top_key(&value.form)).collect();
-    let unused: Vec<String> = facts.keys.iter().filter(|key| !used.contains(key.as_str())).cloned().collect();
-    if !used.is_empty() && !unused.is_empty() {
+    let Some(used) = used else { return remarks };
+    let unused: Vec<String> = facts.keys.difference(used).cloned().collect();
+    if !unused.is_empty() {
         let why = format!("no option declares {}", listed(&unused));
         remarks.push(Remark::new(&subject, why, "what is needed of it stays in this file; keep it"));
     }
     remarks
-}
-
-fn top_key(form: &FoundForm) -> Option<&str> {
-    match form {
-        FoundForm::SopsKey { key, .. } => key.split('/').next(),
-        _ => None,
-    }
 }

@@ -3,98 +3,12 @@ use std::path::PathBuf;
 
 use artifacts_declared::{InstanceName, Name, TargetId};
 
-use crate::found::{Findings, FoundForm, Placement, Tool};
+use crate::findings::Findings;
+use crate::found::Tool;
 use crate::group::group;
 use crate::keys::{AdminKeys, KeyForms};
+use crate::proposed::{FoundValue, ProposedArtifact};
 use crate::{FileFacts, ForeignConfiguration, Remark, losses};
-
-/// Says where the value of a file is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundValue {
-    /// The other tool's file, below the root.
-    pub path: PathBuf,
-    /// How it is stored there.
-    pub form: FoundForm,
-}
-
-/// Holds what a target has of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProposedFile {
-    /// Its name in the other tool.
-    pub old: String,
-    /// Its key or file there.
-    pub key: String,
-    /// Where and how.
-    pub placement: Placement,
-}
-
-/// Holds an artifact that takes the place of secrets of another tool.
-#[derive(Debug, Clone)]
-pub struct ProposedArtifact {
-    /// Its name.
-    pub name: Name,
-    /// Whether all its targets have one copy.
-    pub is_shared: bool,
-    /// The tool whose it is now.
-    pub tool: Tool,
-    /// Format of the backend sops-nix.
-    pub format: &'static str,
-    /// The value of each file.
-    pub values: BTreeMap<Name, FoundValue>,
-    /// What each target has of it.
-    pub uses: BTreeMap<TargetId, BTreeMap<Name, ProposedFile>>,
-    /// Names of its admins; none for all.
-    pub recipients: Option<BTreeSet<String>>,
-    /// Targets that declare it already.
-    pub declared: BTreeSet<TargetId>,
-    /// Targets where something else has its name.
-    pub in_the_way: BTreeSet<TargetId>,
-}
-
-impl ProposedArtifact {
-    /// Creates one without files.
-    pub(crate) fn new(name: Name, is_shared: bool, tool: Tool) -> Self {
-        Self {
-            name,
-            is_shared,
-            tool,
-            format: "binary",
-            values: BTreeMap::new(),
-            uses: BTreeMap::new(),
-            recipients: None,
-            declared: BTreeSet::new(),
-            in_the_way: BTreeSet::new(),
-        }
-    }
-
-    /// Returns the bundled backend that stores files as they are now.
-    pub fn backend(&self) -> &'static str {
-        let is_sops = |value: &FoundValue| !matches!(value.form, FoundForm::Age | FoundForm::Plain);
-        let by_form = |value: &FoundValue| if is_sops(value) { "sops-nix" } else { "agenix" };
-        let secret = self.values.values().find(|value| value.form != FoundForm::Plain);
-        secret.map_or("agenix", by_form)
-    }
-
-    /// Returns the instance that a target has of it.
-    pub fn instance(&self, target: &TargetId) -> InstanceName {
-        if self.is_shared {
-            InstanceName::Shared { artifact: self.name.clone() }
-        } else {
-            InstanceName::new(target.kind, target.name.clone(), self.name.clone())
-        }
-    }
-
-    /// Finds the targets that declare it, and those where something else has its name.
-    fn compare(&mut self, configurations: &[ForeignConfiguration]) {
-        for configuration in configurations.iter().filter(|one| self.uses.contains_key(&one.id)) {
-            let Some(found) = configuration.data.declared.get(self.name.as_str()) else { continue };
-            let has_all = self.values.keys().all(|file| found.files.contains(file.as_str()));
-            let is_it = has_all && found.shared == self.is_shared;
-            let targets = if is_it { &mut self.declared } else { &mut self.in_the_way };
-            targets.insert(configuration.id.clone());
-        }
-    }
-}
 
 /// Holds what is to be declared, and whose values are to be taken.
 #[derive(Debug, Clone)]
@@ -126,16 +40,17 @@ impl Proposal {
             let declared = recipients.get(path).into_iter().flatten();
             declared.chain(facts.get(path).into_iter().flat_map(|facts| &facts.recipients)).cloned().collect()
         };
-        let used = artifacts.iter().flat_map(|artifact| artifact.values.values()).map(|value| &value.path);
-        let all: Vec<String> = used.flat_map(&of_file).collect();
+        let paths = artifacts.iter().flat_map(|artifact| artifact.values.values()).map(|value| &value.path);
+        let all: Vec<String> = paths.flat_map(&of_file).collect();
         let keys = AdminKeys::new(configurations, &all, labels, forms);
         let everyone: BTreeSet<String> = keys.recipients.keys().cloned().collect();
+        let used = losses::used_keys(&artifacts);
         for artifact in &mut artifacts {
             let own: Vec<String> = artifact.values.values().flat_map(|value| of_file(&value.path)).collect();
             let admins = keys.admins(&own);
             artifact.recipients = Some(admins).filter(|admins| !own.is_empty() && *admins != everyone);
             artifact.compare(configurations);
-            remarks.extend(losses::of_artifact(artifact, &own, &keys, &facts));
+            remarks.extend(losses::of_artifact(artifact, &own, &keys, (&facts, &used)));
         }
         let is_closed = |facts: &FileFacts| facts.recipients.is_empty() && !facts.other_keys.is_empty();
         let closed = facts.into_iter().filter(|(_, facts)| is_closed(facts)).map(|(path, _)| path).collect();
@@ -155,7 +70,10 @@ impl Proposal {
         for artifact in self.artifacts.iter().filter(is_declared) {
             let instances: BTreeSet<InstanceName> = artifact.uses.keys().map(|one| artifact.instance(one)).collect();
             for instance in instances {
-                let values = artifact.values.iter().filter(|(_, value)| !self.closed.contains(&value.path));
+                let values = artifact
+                    .values
+                    .iter()
+                    .filter(|(_, value)| !value.is_nested() && !self.closed.contains(&value.path));
                 sources.extend(values.map(|(file, value)| (instance.clone(), file.clone(), value.clone())));
             }
         }

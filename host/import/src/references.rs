@@ -33,16 +33,6 @@ pub struct OldReference {
     pub uses: Vec<ReferenceUse>,
 }
 
-/// Returns the option that a tool has a secret in.
-pub fn option(tool: Tool, name: &str, file: &str) -> String {
-    match tool {
-        Tool::Agenix | Tool::AgenixRekey => format!("age.secrets.{}", nix_attribute(name)),
-        Tool::Sops => format!("sops.secrets.{}", nix_attribute(name)),
-        Tool::Clan => format!("clan.core.vars.generators.{}.files.{}", nix_attribute(name), nix_attribute(file)),
-        Tool::NixosArtifacts => format!("artifacts.store.{}.files.{}", nix_attribute(name), nix_attribute(file)),
-    }
-}
-
 /// Returns the paths that a tool gives a secret by default.
 fn literals(tool: Tool, name: &str) -> Vec<String> {
     match tool {
@@ -64,7 +54,7 @@ pub fn references(proposal: &Proposal, sources: &[SourceText]) -> Vec<OldReferen
                 nix_attribute(artifact.name.as_str()),
                 nix_attribute(file.as_str())
             );
-            let old = format!("{}.path", option(proposal.tool, &used.old, &used.key));
+            let old = format!("{}.path", proposal.tool.option(&used.old, &used.key));
             by_old.entry(old).or_default().insert(new.clone());
             for path in literals(proposal.tool, &used.old) {
                 paths.insert(path.clone());

@@ -4,7 +4,8 @@ use artifacts_text::nix_attribute;
 
 use crate::agenix::{failed_fields, kept_mode, kept_path, not_root};
 use crate::configuration::{ForeignConfiguration, SopsOption};
-use crate::found::{Findings, FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement};
+use crate::findings::Findings;
+use crate::found::{FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement};
 use crate::{Remark, Tree};
 
 /// Finds the secrets of one configuration.
@@ -50,6 +51,9 @@ fn secret(
     failed_fields(&option.failed, &mut remark);
     let placement = placement(option, &mut remark);
     let (group, file) = match &form {
+        FoundForm::SopsKey { key, .. } if key.contains('/') => {
+            (FoundGroup::NestedKey(path.clone(), key.clone()), name.to_owned())
+        }
         FoundForm::SopsKey { key, .. } => (FoundGroup::KeyedFile(path.clone()), key.clone()),
         _ => (FoundGroup::File(path.clone()), name.to_owned()),
     };

@@ -250,9 +250,14 @@ fn clan() {
 
 #[test]
 fn nixos_artifacts() {
-    let declared = json!({ "ssh": { "shared": false, "files": ["key", "other"] } });
+    let declared = json!({ "ssh": { "shared": false, "files": ["key", "other"] },
+        "gpg": { "files": ["key"] }, "done": { "files": ["key"] }, "absent": { "files": ["key"] } });
     let configurations = [configuration(TargetKind::HomeManager, "alice@laptop", json!({ "declared": declared }))];
-    let files = [("secrets/per-user/alice/ssh/key.age", AGE)];
+    let files = [
+        ("secrets/per-user/alice/ssh/key.age", AGE),
+        ("secrets/per-user/alice@laptop/gpg/key.age", AGE),
+        ("secrets/per-user/alice@laptop/done/receipt.json", "{}"),
+    ];
     let proposal = proposal(Tool::NixosArtifacts, &configurations, &files, &[], "");
     is_golden("nixos-artifacts", &page(&proposal, &configurations, &[]));
 }
