@@ -430,7 +430,7 @@ fn what_is_replaced_between_two_evaluations_of_a_run_goes_into_nothing_as_it_was
     let ran: Ran = generate.env("PATH", first).output()?.into();
     ran.ends(1).says("its dependency hub/wireguard changed during this run");
     let admin = checkout.key_file("admin");
-    checkout.run(&["-i", admin.to_str().unwrap(), "rotate", "--stale", "--yes", "--accept-reading"])?.ends(0);
+    checkout.run(&["-i", admin.to_str().unwrap(), "generate", "--stale", "--yes", "--accept-reading"])?.ends(0);
     let private = checkout.decrypt("hub", "secrets/per-machine/hub/wireguard/private.age")?;
     assert!(checkout.decrypt("hub", "secrets/per-machine/hub/tunnel/wg0.conf.age")?.contains(private.trim()));
     Ok(())

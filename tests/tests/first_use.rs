@@ -287,7 +287,7 @@ fn read_access_is_accepted_for_the_repository_and_by_an_earlier_version_for_the_
     fleet.of("web1")["artifacts"]["x"] =
         json!({"backend": "agenix", "files": {"x": {}}, "dependencies": ["a"], "generator": reads});
     let key = fleet.key_file("web1");
-    let generate = ["-i", key.to_str().unwrap(), "rotate", "--yes", "x"];
+    let generate = ["-i", key.to_str().unwrap(), "generate", "--regenerate", "--yes", "x"];
     fleet.run(generate)?.ends(1).says("--accept-reading");
     fleet.run([&generate[..], &["--accept-reading"]].concat())?.ends(0);
     fleet.run(generate)?.ends(0).never_says("wants to read");

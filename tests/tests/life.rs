@@ -521,7 +521,7 @@ fn secrets_are_replaced_after_a_yes_alone_whether_all_are_meant_or_one_is_named(
     fleet.run(["generate", "--regenerate", "--dry-run"])?.ends(0);
     let asked = "Replace 4 values?";
     let mut desk = Desk::start(&fleet.command(["rotate"])?)?;
-    desk.sees("new value  shared/ca")?.sees("old values stay in the trash")?.sees(asked)?.types("n\n")?;
+    desk.sees("new value")?.sees("shared/ca")?.sees("old values stay in the trash")?.sees(asked)?.types("n\n")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(1), "{shown}");
     assert!(shown.contains("nothing changed: 4 values were not replaced"), "{shown}");

@@ -9,7 +9,7 @@ use artifacts_flow::{
 };
 use artifacts_plan::Instance;
 use artifacts_prompt::{AnswerFault, AnswersFile};
-use artifacts_report::{Exposure, Failure, RecipientChange, RecipientNames};
+use artifacts_report::{Exposure, Failure, RecipientChange, RecipientNames, Report};
 use artifacts_text::{Explain, agreeing, counted, shell_word};
 
 use crate::audit_log::TERMINAL;
@@ -260,18 +260,9 @@ impl Operator for TerminalOperator {
                     );
                 }
             }
-            RunEvent::Preview(report) => {
-                // Programs find it in the report.
-                if !console.json() {
-                    let pages = report.preview(&console.on_stderr())
-                        + &artifacts_report::read_requests(&report.read_requests)
-                        + &artifacts_report::answer_requests(&report.answer_requests);
-                    console.painted(&pages);
-                    if !pages.is_empty() {
-                        console.gap();
-                    }
-                }
-            }
+            // Programs find it in the report.
+            RunEvent::Preview(_) if console.json() => {}
+            RunEvent::Preview(report) => show_preview(console, report),
             RunEvent::Exposure(exposure) => {
                 if self.can_ask() && !self.flags.yes {
                     console.painted(&exposure.page(&console.on_stderr()));
@@ -301,6 +292,17 @@ fn accepted_beforehand(flags: &[AcceptedDigest], digest: &str) -> Option<bool> {
         AcceptedDigest::Exactly(theirs) => theirs == digest,
     };
     (!flags.is_empty()).then(|| flags.iter().any(accepts))
+}
+
+/// Shows what would be written and asked.
+fn show_preview(console: Console, report: &Report) {
+    let pages = report.preview(&console.on_stderr())
+        + &artifacts_report::read_requests(&report.read_requests)
+        + &artifacts_report::answer_requests(&report.answer_requests);
+    console.painted(&pages);
+    if !pages.is_empty() {
+        console.gap();
+    }
 }
 
 /// Shows how far generating and encrypting is.

@@ -10,6 +10,7 @@ mod failure;
 mod files;
 mod hints;
 mod json;
+mod json_recipients;
 mod layout;
 mod next;
 mod orphaned;

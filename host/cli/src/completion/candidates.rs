@@ -249,6 +249,8 @@ mod tests {
             ("status web1/ a", "alice/, a b, attic"),
             ("-v --json status we", "web1/, web2/"),
             ("rename at", "attic"),
+            ("rotate --stale at", "attic"),
+            ("rotate --recipient bob web1/", "web1/$(id), web1/attic"),
             ("rename web1/attic web2/", "web2/web1"),
             ("provision ", "alice, web1, web2"),
             ("provision web1 ", "FILES"),
@@ -282,5 +284,7 @@ mod tests {
         assert!(options.contains("--dry-run") && options.contains("--identity"), "{options}");
         assert!(!options.contains("--crash-at"), "{options}");
         assert_eq!(shown("rekey --al"), "--all");
+        assert_eq!(shown("rotate --re"), "--recipient");
+        assert!(!shown("generate --").contains("--regenerate"), "a hidden alias is not offered");
     }
 }
