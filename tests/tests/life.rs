@@ -328,6 +328,36 @@ fn an_old_value_comes_back_from_the_trash_and_the_new_one_after_it() -> Result<(
 }
 
 #[test]
+fn the_trash_is_emptied_after_a_yes_and_nothing_else_goes() -> Result<()> {
+    let fleet = one()?;
+    fleet.run(["prune", "--trash"])?.ends(0).says("the trash is empty");
+    for _ in 0..2 {
+        fleet.run(["generate", "--regenerate", "--yes", "a"])?.ends(0);
+    }
+    let list = fleet.run(["--json", "restore"])?.ends(0).json()["trash"].as_array().unwrap().clone();
+    let times: Vec<&str> = list.iter().map(|entry| entry["at"].as_str().unwrap()).collect();
+    let before = fleet.stored()?;
+    let trash = || Ok::<_, anyhow::Error>(fs::read_dir(fleet.path().join("secrets/.artifacts/trash"))?.count());
+    let ran = fleet.run(["prune", "--trash", "--dry-run"])?.ends(0).says("would remove web1/a").says(times[0]);
+    ran.says(times[1]).says("nothing was written");
+    fleet.run(["prune", "--trash"])?.ends(1).says("--yes");
+    fleet.run(["prune", "--trash", "--yes", "nothing"])?.ends(1).says("nothing that this machine moved to the trash");
+    let mut desk = Desk::start(&fleet.command(["prune", "--trash"])?)?;
+    desk.sees("Remove 2 entries for good?")?.types("n\n")?;
+    let (status, shown) = desk.ends()?;
+    assert_eq!((status, trash()?), (Some(1), 2), "{shown}");
+    assert!(shown.contains("nothing changed: 2 entries were not removed from the trash"), "{shown}");
+    let ran = fleet.run(["--json", "prune", "--trash", "--yes", "web1/a"])?.ends(0).json();
+    let removed: Vec<_> = ran["trash"].as_array().unwrap().iter().map(|entry| &entry["done"]).collect();
+    assert_eq!((removed, trash()?), (vec![&json!("removed"); 2], 0));
+    assert_eq!(fleet.stored()?, before);
+    fleet.run(["restore"])?.ends(0).says("the trash is empty");
+    let log = fleet.run(["audit", "--all"])?.ends(0);
+    log.says("accepted (--yes): that per-machine/web1/a goes from the trash for good: secrets/.artifacts/trash/");
+    Ok(())
+}
+
+#[test]
 fn with_nothing_declared_nothing_is_pruned() -> Result<()> {
     let fleet = one()?;
     let before = fleet.stored()?;

@@ -55,6 +55,7 @@ impl Record {
                 ConsentSubject::Recipients { .. }
                 | ConsentSubject::ReadAccess { .. }
                 | ConsentSubject::Answers { .. }
+                | ConsentSubject::Removal { .. }
                 | ConsentSubject::Clone { .. } => None,
             },
             RecordKind::Run(_) => None,
@@ -69,7 +70,8 @@ impl Record {
             RecordKind::Consent(consent) => match &consent.subject {
                 ConsentSubject::Recipients { instance, .. }
                 | ConsentSubject::ReadAccess { instance, .. }
-                | ConsentSubject::Answers { instance, .. } => vec![instance],
+                | ConsentSubject::Answers { instance, .. }
+                | ConsentSubject::Removal { instance, .. } => vec![instance],
                 ConsentSubject::Grants { .. } | ConsentSubject::Clone { .. } => Vec::new(),
             },
             RecordKind::Run(_) => Vec::new(),

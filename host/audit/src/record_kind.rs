@@ -125,6 +125,15 @@ pub enum ConsentSubject {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         limits: BTreeMap<String, u64>,
     },
+    /// An entry is removed from the trash for good.
+    Removal {
+        /// The instance.
+        instance: String,
+        /// The storage of the entry.
+        storage: String,
+        /// The name of the entry in the trash, which begins with the time at which it went there.
+        trashed: String,
+    },
     /// Two checkouts are clones of one repository.
     Clone {
         /// Path of this checkout.

@@ -214,6 +214,11 @@ fn consents_are_lines_of_their_own() {
             network: true,
             public: Vec::new(),
         },
+        ConsentSubject::Removal {
+            instance: "shared/old".into(),
+            storage: "secrets".into(),
+            trashed: "2026-11-02T13:58:40Z-00-shared+old".into(),
+        },
         ConsentSubject::Grants {
             backend: "mine".into(),
             sha256: "00".into(),
@@ -232,9 +237,10 @@ fn consents_are_lines_of_their_own() {
             |record| if let RecordKind::Consent(consent) = &record.line.entry { Some(consent.clone()) } else { None },
         )
         .collect();
-    assert_eq!((found.records.len(), kept), (5, consents));
+    assert_eq!((found.records.len(), kept), (6, consents));
     assert_eq!(found.records[2].instances(), ["shared/leaf"]);
     assert_eq!(found.records[3].instances(), ["shared/wg"]);
+    assert_eq!(found.records[4].instances(), ["shared/old"]);
     let text = std::fs::read_to_string(&path).unwrap();
     let line: serde_json::Value = serde_json::from_str(text.lines().nth(1).unwrap()).unwrap();
     assert_eq!((&line["kind"], &line["about"]), (&json!("consent"), &json!("recipients")));

@@ -260,6 +260,9 @@ fn of_consent(ConsentRecord { by, subject }: &ConsentRecord) -> String {
             let all: Vec<String> = std::iter::once(granted(grants)).chain(limits).collect();
             format!("the grants of {backend}, sha256 {sha256}: {}", all.join("; "))
         }
+        ConsentSubject::Removal { instance, storage, trashed } => {
+            format!("that {instance} goes from the trash for good: {storage}/.artifacts/trash/{trashed}")
+        }
         ConsentSubject::Clone { checkout, other } => {
             format!("that {checkout} and {other} are clones of one repository")
         }

@@ -144,7 +144,9 @@ impl Operator for TerminalOperator {
                 let (count, noun) = (entries.len(), agreeing(entries.len(), "entry", "entries"));
                 self.ask(&format!("Restore {count} {noun}?"))
             }
-            Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) if self.flags.yes => {
+            Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) | Question::Remove(..)
+                if self.flags.yes =>
+            {
                 Ok(Answer::Yes { by: "--yes" })
             }
             Question::Replace(count) => {
@@ -157,6 +159,11 @@ impl Operator for TerminalOperator {
                 self.console.trashed(rows);
                 let (count, entries) = (rows.len(), agreeing(rows.len(), "entry", "entries"));
                 self.ask(&format!("Move {count} {entries} to the trash?"))
+            }
+            Question::Remove(entries, names) => {
+                self.console.restorable(entries, names);
+                let (count, noun) = (entries.len(), agreeing(entries.len(), "entry", "entries"));
+                self.ask(&format!("Remove {count} {noun} for good?"))
             }
         }
     }

@@ -36,6 +36,7 @@ pub use tools::{
     SandboxedGenerators, SerializeCall, Session, Terms, Tools, store_of,
 };
 pub use work::adopt::Adopt;
+pub use work::empty::EmptyTrash;
 pub use work::generate::Generate;
 pub use work::prune::Prune;
 pub use work::rekey::Rekey;

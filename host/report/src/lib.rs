@@ -173,11 +173,15 @@ pub enum RowAction {
     Restored,
     /// It would come back from the trash.
     WouldRestore,
+    /// It was removed from the trash for good.
+    Removed,
+    /// It would be removed from the trash for good.
+    WouldRemove,
 }
 
 impl RowAction {
     /// Every action.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Generated,
         Self::Regenerated,
         Self::WouldGenerate,
@@ -194,6 +198,8 @@ impl RowAction {
         Self::WouldAdopt,
         Self::Restored,
         Self::WouldRestore,
+        Self::Removed,
+        Self::WouldRemove,
     ];
 
     /// Whether it is not done yet.
@@ -208,6 +214,7 @@ impl RowAction {
                 | Self::WouldTrash
                 | Self::WouldAdopt
                 | Self::WouldRestore
+                | Self::WouldRemove
         )
     }
 
@@ -230,6 +237,8 @@ impl RowAction {
             Self::WouldAdopt => "would adopt",
             Self::Restored => "restored",
             Self::WouldRestore => "would restore",
+            Self::Removed => "removed",
+            Self::WouldRemove => "would remove",
         }
     }
 }

@@ -162,6 +162,21 @@ impl Storage {
         }
     }
 
+    /// Returns the names of everything in the trash, the oldest first.
+    ///
+    /// # Errors
+    /// If the trash cannot be read.
+    pub fn trash(&self) -> Result<Vec<String>, Error> {
+        let trash = self.root.directory.open(&format!("{}/{WORK_DIR}/trash", self.path))?;
+        let mut names: Vec<String> = match trash {
+            Some(trash) => trash.entries()?.into_iter().map(|(name, _)| name).collect(),
+            None => Vec::new(),
+        };
+        names.retain(|name| crate::time_of(name).is_some());
+        names.sort();
+        Ok(names)
+    }
+
     /// Reads the receipts of entries in the trash, as far as they have valid ones.
     ///
     /// # Errors

@@ -10,7 +10,9 @@ use crate::names::{self, PUBLIC, RECEIPT};
 use crate::receipt;
 use crate::store_dir::StoreDir;
 use crate::work_dir::WorkDir;
-use crate::{Durability, Error, Fingerprint, Hooks, Receipt, Storage, Time, TrashPolicy, TrashRecord, Trashed, trash};
+use crate::{
+    Durability, Error, FileKind, Fingerprint, Hooks, Receipt, Storage, Time, TrashPolicy, TrashRecord, Trashed, trash,
+};
 
 /// Configures how a storage is written.
 #[derive(Clone)]
@@ -268,6 +270,30 @@ impl Writer {
         let above = self.put((trash, &made), instance, true)?;
         self.sync_with_trash(above.as_ref())?;
         Ok(Restored { path, trash: Some(trash.at(&made)) })
+    }
+
+    /// Removes an entry from the trash for good: the one that was read, and no other. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// If it is not what was expected, or the operating system reports an error. What is left of it then is in the staging directory, which
+    /// the next lock empties.
+    pub fn discard(&self, wanted: &InTrash) -> Result<(), Error> {
+        let InTrash { trashed, instance, fingerprint } = wanted;
+        let WorkDir { staging, trash, .. } = &self.work_dir;
+        match self.storage.read_trashed(trashed, instance)?.map(|entry| entry.fingerprint()) {
+            Some(found) if found != *fingerprint => {
+                return Err(Error::TrashChanged { instance: instance.clone() });
+            }
+            Some(_) => {
+                // Out of the trash as a whole first: no end leaves a part of it that looks as if it could be restored.
+                self.disk.rename("take it out of the trash", (trash, trashed), (staging, trashed))?;
+                self.disk.sync(trash)?;
+                self.disk.remove("remove it for good", staging, trashed, FileKind::Directory)?;
+            }
+            None => {}
+        }
+        self.forget(trashed);
+        Ok(())
     }
 
     fn forget(&self, trashed: &str) {

@@ -217,14 +217,17 @@ pub const TEXTS: &[CommandText] = &[
         description: &[
             "Moves entries that are no longer declared to the trash of their storage, where they stay for at least 30 days. \
              Entries of a target that failed to evaluate are kept.",
+            "With `--trash` it empties the trash instead: it lists what `restore` could bring back, by artifact and time, asks, and removes it \
+             for good. What another machine or program put into the trash is left; entries leave it after 30 days.",
         ],
         examples: &[
             ("artifacts prune --dry-run", "list them"),
             ("artifacts prune", "asks, then moves them"),
             ("artifacts prune --yes web1/attic-old", "one entry, without asking"),
+            ("artifacts prune --trash web1/attic", "asks, then removes its old values for good"),
         ],
         exit: DONE,
-        see_also: &["artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
+        see_also: &["artifacts-restore(1)", "artifacts-status(1)", "artifacts-files(5)", "artifacts-selectors(7)"],
     },
     CommandText {
         command: "restore",

@@ -7,6 +7,7 @@ pub(crate) mod ask;
 pub(crate) mod read_access;
 pub(crate) mod recipients;
 pub(crate) mod refused;
+pub(crate) mod removing;
 pub(crate) mod returning;
 mod ticket;
 

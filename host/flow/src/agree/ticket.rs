@@ -72,6 +72,8 @@ pub(super) enum Allows {
     Removal,
     /// Nothing, and this entry comes back from the trash in its place.
     Return(InTrash),
+    /// Nothing, and these entries leave the trash for good.
+    Discard(Vec<InTrash>),
 }
 
 impl Allows {
@@ -80,7 +82,7 @@ impl Allows {
         match self {
             Self::To(accepted) => accepted == recipients,
             Self::Nothing => recipients.is_empty(),
-            Self::Removal | Self::Return(_) => false,
+            Self::Removal | Self::Return(_) | Self::Discard(_) => false,
         }
     }
 }
@@ -170,6 +172,22 @@ impl Ticket {
         self.writer.restore(wanted, self.replaces).map_err(failed)
     }
 
+    /// Removes the entries from the trash that were agreed to, for good; one that fails stops no other. Returns the names in the trash of
+    /// those that are gone, and why others are not.
+    pub(crate) fn discard(self) -> (Vec<String>, Vec<Failure>) {
+        let Allows::Discard(wanted) = &self.allows else {
+            return (Vec::new(), vec![Failure::new(self.name.to_string(), "its removal was not confirmed")]);
+        };
+        let (mut gone, mut failures) = (Vec::new(), Vec::new());
+        for one in wanted {
+            match self.writer.discard(one) {
+                Ok(()) => gone.push(one.trashed.clone()),
+                Err(error) => failures.push(Failure::about(self.name.to_string(), error)),
+            }
+        }
+        (gone, failures)
+    }
+
     /// Returns the instance that it is for.
     pub(super) fn name(&self) -> &InstanceName {
         &self.name
@@ -185,7 +203,7 @@ impl Ticket {
                     let stored = self.entry(instance)?.map(|entry| known_headers(&entry)).unwrap_or_default();
                     receipt.all_headers().is_subset(&stored)
                 }
-                Allows::Removal | Allows::Return(_) => false,
+                Allows::Removal | Allows::Return(_) | Allows::Discard(_) => false,
             };
         if is_covered { Ok(()) } else { Err(failure::not_accepted(instance)) }
     }

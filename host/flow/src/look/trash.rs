@@ -34,6 +34,8 @@ pub(crate) struct Trash {
     pub found: BTreeMap<InstanceName, Vec<Restorable>>,
     /// What is not as it was recorded, by instance: it is not brought back.
     pub changed: Vec<(InstanceName, Failure)>,
+    /// The names in the trash that are recorded.
+    recorded: BTreeSet<String>,
 }
 
 impl Restorable {
@@ -68,6 +70,7 @@ impl Trash {
         let mut trash = Self::default();
         for trashed in record.names()? {
             let Some(known) = record.read(&trashed)? else { continue };
+            trash.recorded.insert(trashed.clone());
             let below = known.storage.strip_prefix(tools.root.path()).ok().and_then(|path| path.to_str());
             let Some(storage) = below.and_then(|path| Storage::open(&tools.root, path).ok()) else { continue };
             let why = match storage.read_trashed(&trashed, &known.instance) {
@@ -86,6 +89,16 @@ impl Trash {
             trash.changed.push((known.instance, failure));
         }
         Ok(trash)
+    }
+
+    /// Counts what is in the trash of each storage and was not recorded here: another machine or another program put it there.
+    pub(crate) fn unrecorded(&self, tools: &Tools) -> BTreeMap<String, usize> {
+        let count = |storage: &Storage| {
+            let names = storage.trash().unwrap_or_default();
+            (storage.path().to_owned(), names.iter().filter(|name| !self.recorded.contains(*name)).count())
+        };
+        let storages = Storages::readable(tools);
+        storages.all().map(|(storage, _)| count(storage)).filter(|(_, count)| *count > 0).collect()
     }
 
     /// Returns the instances that have an entry in the trash.

@@ -2,6 +2,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod commit;
+pub(crate) mod empty;
 pub(crate) mod generate;
 pub(crate) mod generation;
 mod moving;

@@ -63,7 +63,7 @@ impl Run {
 }
 
 /// The keys that can decrypt these.
-fn keys(rows: &[RestorableEntry]) -> BTreeSet<&String> {
+pub(super) fn keys(rows: &[RestorableEntry]) -> BTreeSet<&String> {
     rows.iter().flat_map(|row| row.recipients.iter().flatten()).collect()
 }
 
@@ -258,7 +258,7 @@ fn show_restored(base: &mut Base<'_>, rows: BTreeMap<InstanceName, RestorableEnt
 }
 
 /// The instances that are meant, of those with an entry in the trash; all of them where nothing is named.
-fn chosen(trash: &Trash, selectors: &[Selector]) -> (BTreeSet<InstanceName>, Vec<Failure>) {
+pub(super) fn chosen(trash: &Trash, selectors: &[Selector]) -> (BTreeSet<InstanceName>, Vec<Failure>) {
     let (names, errors) = artifacts_plan::select_strictly(&trash.names(), selectors);
     (names, errors.iter().map(unselected).collect())
 }
@@ -288,7 +288,7 @@ fn at(trash: &Trash, wanted: &Restorable) -> String {
 }
 
 /// Describes an entry in the trash, compared with what is stored and accepted.
-fn row(
+pub(super) fn row(
     (trash, wanted): (&Trash, &Restorable),
     stored: &StoredEntries,
     known: &AcceptedRecipients,

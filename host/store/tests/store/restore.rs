@@ -100,3 +100,50 @@ fn the_record_names_the_command_and_one_without_is_read() {
     fs::write(dir.join(format!(".{trashed}")), "").unwrap();
     assert_eq!(known.names().unwrap(), [trashed]);
 }
+
+#[test]
+fn what_is_discarded_is_gone_and_nothing_else() {
+    let checkout = Checkout::new();
+    for (second, text) in [(0, "1"), (1, "2"), (2, "3")] {
+        put(&writer(&checkout, second), WEB, &[("x.age", text)], &[]).unwrap();
+    }
+    let stored = checkout.read(WEB);
+    let [first, second] = in_trash(checkout.dir.path(), WEB).try_into().unwrap();
+    let record = TrashRecord::new(record(checkout.dir.path()));
+    // What another program changed since it was read is left.
+    let other = artifacts_store::InTrash { fingerprint: second.fingerprint, ..first.clone() };
+    assert!(matches!(writer(&checkout, 3).discard(&other), Err(Error::TrashChanged { .. })));
+    assert_eq!(checkout.storage().trash().unwrap(), [first.trashed.clone(), second.trashed.clone()]);
+    for _ in 0..2 {
+        writer(&checkout, 3).discard(&first).unwrap();
+        assert_eq!(checkout.storage().trash().unwrap(), std::slice::from_ref(&second.trashed));
+        assert_eq!(record.names().unwrap(), std::slice::from_ref(&second.trashed));
+    }
+    assert_eq!(checkout.read(WEB), stored);
+}
+
+#[test]
+fn a_removal_that_is_killed_at_any_step_leaves_the_entry_whole_or_gone() {
+    for at in 1.. {
+        let checkout = Checkout::new();
+        put(&writer(&checkout, 0), WEB, &[("x.age", "1"), ("y.age", "1")], &[("p", "public")]).unwrap();
+        put(&writer(&checkout, 1), WEB, &[("x.age", "2")], &[]).unwrap();
+        let [one] = in_trash(checkout.dir.path(), WEB).try_into().unwrap();
+        let mut options = WriterOptions { trash_record: Some(record(checkout.dir.path())), ..WriterOptions::at(now()) };
+        let count = std::sync::atomic::AtomicU64::new(0);
+        options.hooks.step = std::sync::Arc::new(move |_| {
+            let step = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            if step >= at { Err(std::io::Error::other("killed")) } else { Ok(()) }
+        });
+        let done = checkout.storage().lock(options).and_then(|writer| writer.discard(&one)).is_ok();
+        let left = in_trash(checkout.dir.path(), WEB);
+        assert!(left.is_empty() || left == [one], "killed at {at}");
+        drop(writer(&checkout, 2));
+        let staging = checkout.path("secrets/.artifacts/staging");
+        assert_eq!(fs::read_dir(staging).unwrap().count(), 0, "killed at {at}");
+        if done {
+            assert!(left.is_empty() && at > 10, "{at} steps are too few");
+            break;
+        }
+    }
+}
