@@ -1,7 +1,7 @@
 use std::error::Error;
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Elsewhere, Instance, Problem, Reason, ReasonKind, SelectorError};
+use artifacts_plan::{Cause, Elsewhere, Instance, Problem, Reason, SelectorError};
 use artifacts_report::Failure;
 use artifacts_seam::CallError;
 use artifacts_session::CallFailed;
@@ -65,9 +65,15 @@ pub fn skipped_dependency(instance: &Instance, dependency: &InstanceName) -> Fai
 
 /// An entry that is not as its receipt has it, by the reasons for which it is stale.
 pub fn stale(instance: &Instance, reasons: &[Reason]) -> Option<Failure> {
-    let of = |kinds: &[ReasonKind]| reasons.iter().filter(|reason| kinds.contains(&reason.kind)).collect::<Vec<_>>();
-    let how: Vec<&str> = of(&[ReasonKind::Receipt]).into_iter().map(|reason| reason.message.as_str()).collect();
+    let how = reasons.iter().filter(|reason| reason.is_modified()).map(|reason| reason.message.as_str());
+    let how: Vec<&str> = how.collect();
     (!how.is_empty()).then(|| differs(instance, &how.join(", ")))
+}
+
+/// An older generation than the last that this machine stored: no one takes it for the current value unasked.
+pub fn older(instance: &Instance, reasons: &[Reason]) -> Option<Failure> {
+    let older = reasons.iter().find(|reason| reason.cause == Cause::Older)?;
+    Some(for_instance(instance, older.message.clone()))
 }
 
 /// An entry that is not as its receipt has it.

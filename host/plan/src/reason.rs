@@ -15,7 +15,7 @@ pub enum ReasonKind {
     Files,
     /// Its files are not in the form that the backend expects.
     Format,
-    /// It is not what its receipt describes.
+    /// It is not what its receipt describes, or an older generation than the last that this machine stored.
     Receipt,
     /// It is encrypted to other recipients than those that are declared.
     Recipients,
@@ -96,6 +96,8 @@ pub enum Cause {
     Undeclared(String),
     /// This file of the entry's directory belongs to no one: its path below the directory.
     Stray(String),
+    /// This machine stored a later generation.
+    Older,
     /// These recipients differ between what is stored and what is declared.
     Recipients(RecipientDelta),
     /// Nothing in particular.
@@ -144,6 +146,16 @@ impl Reason {
         let message =
             format!("recipients of {} changed: +{} -{}", files.join(", "), delta.joined.len(), delta.left.len());
         Self { kind: ReasonKind::Recipients, message, cause: Cause::Recipients(delta) }
+    }
+
+    /// This machine stored a later generation.
+    pub(crate) fn older(message: String) -> Self {
+        Self { kind: ReasonKind::Receipt, message, cause: Cause::Older }
+    }
+
+    /// Returns whether an entry is not as its receipt says, of an older generation as well.
+    pub fn is_modified(&self) -> bool {
+        self.kind == ReasonKind::Receipt && self.cause != Cause::Older
     }
 
     /// A dependency was generated after this instance.

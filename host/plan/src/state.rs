@@ -73,6 +73,8 @@ pub struct Facts {
     pub made: Option<u64>,
     /// Dependencies that it was not made from as they are now, a sentence each.
     pub outdated: Vec<String>,
+    /// That this machine stored a later generation.
+    pub older: Option<String>,
 }
 
 /// What the backend said: nothing when it keeps nothing here or has no secret file to keep.
@@ -158,6 +160,7 @@ fn stored(
     }
     reasons.extend(changed_public(instance, &facts.public));
     if facts.receipt.is_empty() {
+        reasons.extend(facts.older.clone().map(Reason::older));
         if facts.validation != validation_hash(&instance.artifact.validation) {
             reasons.push(Reason::new(ReasonKind::Validation, "`validation` changed"));
         }
@@ -230,7 +233,7 @@ fn is_about(reason: &Reason, sentence: &str) -> bool {
         Cause::Unstored(file) | Cause::Undeclared(file) => {
             sentence.contains(&format!("`{file}`")) || sentence.contains(&format!("`{file}."))
         }
-        Cause::Stray(_) | Cause::Recipients(_) | Cause::Other => false,
+        Cause::Stray(_) | Cause::Older | Cause::Recipients(_) | Cause::Other => false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use artifacts_plan::{InstanceState, ReasonKind};
+use artifacts_plan::{InstanceState, Reason, ReasonKind};
 use artifacts_text::{command_words, shell_word, terminal, terminal_lines};
 use textwrap::core::display_width;
 
@@ -213,8 +213,10 @@ fn label(row: &InstanceRow) -> (usize, String) {
     let kinds: Vec<ReasonKind> =
         ORDER.into_iter().filter(|kind| row.state.reasons().iter().any(|reason| reason.kind == *kind)).collect();
     let order = kinds.first().and_then(|first| ORDER.iter().position(|kind| kind == first)).map_or(0, |at| at + 1);
+    let is_modified = row.state.reasons().iter().any(Reason::is_modified);
     let word = |kind: &ReasonKind| match kind {
-        ReasonKind::Receipt => "modified",
+        ReasonKind::Receipt if is_modified => "modified",
+        ReasonKind::Receipt => "older",
         other => other.as_str(),
     };
     let words: Vec<&str> = kinds.iter().map(word).collect();
@@ -244,7 +246,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use artifacts_declared::InstanceName;
-    use artifacts_plan::Reason;
 
     use super::*;
     use crate::testing::style;

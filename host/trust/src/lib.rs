@@ -16,6 +16,8 @@ pub use accepted_labels::NewLabels;
 pub use accepted_recipients::{AcceptedRecipients, InstanceConsent};
 pub use checkout::{Checkout, CheckoutId};
 pub use error::Error;
-pub use headers::{CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
+pub use headers::{
+    CheckoutRecord, GenerationCommit, HeaderCommit, HeaderPlace, KnownHeaders, LastGeneration, StoredHeaders,
+};
 pub use ownership::check_ownership;
 pub use trust::Trust;

@@ -203,6 +203,8 @@ pub const TEXTS: &[CommandText] = &[
         description: &[
             "Writes a new receipt for stored files that were added or modified outside `artifacts`, such as with sops. Nothing is \
              decrypted, and no value changes. Files that belong to another artifact are rejected.",
+            "By name it also accepts a value that is outdated, or older than the last that this machine stored, as a checkout of an older commit \
+             brings it back.",
         ],
         examples: &[
             ("artifacts adopt", "everything that was modified"),

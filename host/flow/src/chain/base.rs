@@ -26,6 +26,7 @@ pub struct Base<'r> {
 impl Base<'_> {
     /// Surveys these instances again, after they were written.
     pub(crate) fn look_again(&mut self, names: &BTreeSet<InstanceName>) -> Survey {
+        self.writers.remember(&mut self.run.tools);
         self.run.survey_instances(names)
     }
 
@@ -64,6 +65,7 @@ impl Base<'_> {
         self.take_failures();
         self.report.errors.extend(self.progress.unreached());
         self.run.tools.report_missing_layers();
+        self.writers.remember(&mut self.run.tools);
         if !self.writers.is_idle() {
             let warnings = self.writers.stage(&self.run.tools);
             self.run.tools.report_staged(&warnings);

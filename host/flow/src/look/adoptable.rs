@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_declared::{InstanceName, Name};
-use artifacts_plan::{Instance, InstanceState, Reason, ReasonKind};
+use artifacts_plan::{Instance, Reason, ReasonKind};
 use artifacts_report::{Failure, FileChange};
 use artifacts_store::{Entry, HeaderHash, NewEntry, Receipt, ReceiptState, Storage};
 
@@ -49,8 +49,9 @@ fn read_entry(tools: &mut Tools, instance: &Instance) -> Result<Option<Entry>, F
     Storage::open(&tools.root, &storage).and_then(|storage| storage.read(&instance.name)).map_err(failed)
 }
 
-pub(crate) fn is_stale(found: &SurveyedInstance, kind: ReasonKind) -> bool {
-    matches!(&found.state, InstanceState::Stale(reasons) if reasons.iter().any(|reason| reason.kind == kind))
+/// Whether an entry is not as its receipt says.
+pub(crate) fn is_modified(found: &SurveyedInstance) -> bool {
+    found.state.reasons().iter().any(Reason::is_modified)
 }
 
 /// What is accepted of why it is stale. While its bytes are not, nothing else is a reason.
@@ -100,8 +101,10 @@ pub(crate) fn adoption(
     let known: BTreeSet<HeaderHash> = before.iter().flat_map(|receipt| receipt.all_headers()).collect();
     let new_headers = headers.difference(&known).count();
     let unread = before.is_none() || new_headers > 0;
-    let receipt = if let Some(agreeing) = before.filter(|_| !is_stale(found, ReasonKind::Receipt)) {
-        receipt::renewed(agreeing, instance, dependencies, tools.now)
+    let receipt = if let Some(agreeing) = before.filter(|_| !is_modified(found)) {
+        let is_outdated = found.state.reasons().iter().any(|reason| reason.kind.is_outdated());
+        // An older generation stays what it is: what was generated from it is up to date.
+        if is_outdated { receipt::renewed(agreeing, instance, dependencies, tools.now) } else { agreeing.clone() }
     } else {
         let making =
             GenerationRecord { instance, found, backend: stored_by, dependencies, headers: &sealed, now: tools.now };

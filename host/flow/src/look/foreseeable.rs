@@ -29,7 +29,10 @@ pub fn foreseeable_error(
 ) -> Option<Failure> {
     let at_hand = |name: &InstanceName| is_at_hand(name) || steps.contains(name);
     instance.dependencies.values().filter(|name| !at_hand(name)).find_map(|name| {
-        let why = unreadable(instances.get(name)?, survey.found.get(name)?)?;
+        let (dependency, found) = (instances.get(name)?, survey.found.get(name)?);
+        // A person may read an older value; nothing is made from one.
+        let older = failure::older(dependency, found.state.reasons());
+        let why = older.or_else(|| unreadable(dependency, found))?;
         Some(failure::unread_dependency(instance, name, &why))
     })
 }

@@ -17,7 +17,7 @@ use super::renamed::fault;
 use super::settable::unsettable;
 use super::steps::{GenerateScope, steps};
 use super::survey::{Survey, SurveyedInstance, survey};
-use super::undo::restoring;
+use super::undo::{newest, restoring};
 use crate::naming::bears;
 use crate::tools::Tools;
 use crate::tools::header_owners::HeaderOwners;
@@ -46,8 +46,10 @@ pub fn hints<'a>(
     let found = |instance: &'a Instance| Some((instance, survey.found.get(&instance.name)?));
     let instances: Vec<_> = instances.filter_map(found).collect();
     let is_unclear = |found: &SurveyedInstance| found.state.reasons().iter().any(|reason| reason.kind.is_unclear());
-    let unclear = instances.iter().filter(|(_, found)| is_unclear(found));
-    let undo = restoring(tools, unclear.map(|(instance, _)| *instance));
+    let unclear = instances.iter().filter(|(_, found)| is_unclear(found) && !is_older(found));
+    let mut undo = restoring(tools, unclear.map(|(instance, _)| *instance));
+    let older = instances.iter().filter(|(_, found)| is_older(found));
+    undo.extend(newest(tools, older.map(|(instance, _)| *instance)));
     for (instance, found) in instances {
         let about = About { declared, survey, instance, found, undo: &undo, name: instance.name.to_string() };
         let some = match &found.state {
@@ -70,6 +72,11 @@ pub fn hint(tools: &mut Tools, instance: &Instance) -> Option<String> {
     let declared = Everything { instances: &instances, ordered: std::slice::from_ref(&instance.name), orphans: &[] };
     let mut hints = hints(tools, declared, &survey, std::iter::once(instance));
     hint_line(&hints.remove(&instance.name)?, &[&instance.name.to_string()])
+}
+
+/// Whether an entry is an older generation than the last that this machine stored.
+fn is_older(found: &SurveyedInstance) -> bool {
+    found.state.reasons().iter().any(|reason| reason.cause == Cause::Older)
 }
 
 struct About<'a> {
@@ -126,7 +133,9 @@ impl About<'_> {
         let mut hints = Vec::from_iter(self.strays(tools));
         let unclear = kinds.iter().any(|kind| kind.is_unclear());
         // Anyone who accepts an entry looks at it first; so does anyone who gives it up.
-        if kinds.contains(&ReasonKind::Backend) || (unclear && !kinds.contains(&ReasonKind::Receipt)) {
+        if is_older(self.found) {
+            hints.extend(self.unclear(tools, owners, &kinds));
+        } else if kinds.contains(&ReasonKind::Backend) || (unclear && !kinds.contains(&ReasonKind::Receipt)) {
             hints.extend(self.moved(tools));
         } else if unclear {
             hints.extend(self.unclear(tools, owners, &kinds));
@@ -179,11 +188,23 @@ impl About<'_> {
         if is_adoptable(tools, self.survey, self.instance, owners) {
             let mut hints = vec![self.artifacts(Effect::Keeps, &["adopt", &self.name])];
             hints.extend(self.undo.get(&self.instance.name).cloned());
-            hints.extend(in_git.then(|| Hint::command(Effect::Reviews, ["git", "diff", "--", &pathspec(&place)])));
+            // What is older is as it was committed once.
+            let is_changed = in_git && !is_older(self.found);
+            hints.extend(is_changed.then(|| Hint::command(Effect::Reviews, ["git", "diff", "--", &pathspec(&place)])));
             return hints;
         }
         if let Some(moved) = moved {
             return vec![moved];
+        }
+        if is_older(self.found) {
+            let how = "declare it as it was when it was stored, adopt it by its name, and change the declaration then";
+            return self
+                .undo
+                .get(&self.instance.name)
+                .cloned()
+                .into_iter()
+                .chain([Hint::text(Effect::Keeps, how)])
+                .collect();
         }
         if let Some(hint) = self.other_name(tools, &place) {
             return vec![hint];

@@ -57,6 +57,9 @@ pub fn unopenable(instance: &Instance, found: &SurveyedInstance) -> Option<Failu
 
 /// Why an instance cannot be stored again as it is declared now, as far as can be determined without opening it.
 pub fn immovable(tools: &mut Tools, instance: &Instance, found: &SurveyedInstance) -> Option<Failure> {
+    if let Some(older) = failure::older(instance, found.state.reasons()) {
+        return Some(older);
+    }
     if !moves(instance, found) {
         let backend = instance.artifact.backend.clone();
         let fault = unopenable(instance, found);

@@ -228,11 +228,16 @@ impl<'a> InstanceProbe<'a> {
         }
     }
 
-    fn new(instance: &'a Instance, mut entry: Entry, generations: &BTreeMap<InstanceName, StoredGeneration>) -> Self {
+    fn new(
+        instance: &'a Instance,
+        mut entry: Entry,
+        generations: &BTreeMap<InstanceName, StoredGeneration>,
+        older: Result<Option<String>, Failure>,
+    ) -> Self {
         let fingerprint = Some(entry.fingerprint());
         let strays = extras::take_added(instance, &mut entry);
         let mut look = Self {
-            facts: Some(facts(instance, &entry, &strays, generations)),
+            facts: Some(Facts { older: older.ok().flatten(), ..facts(instance, &entry, &strays, generations) }),
             receipt: entry.receipt.valid().cloned(),
             fingerprint,
             ..Self::without_entry(instance)
@@ -370,8 +375,9 @@ impl Survey {
                         continue;
                     }
                     bytes += entry.size();
-                    let contradiction = headers.contradiction(instance, &entry.files);
-                    InstanceProbe::new(instance, entry, generations).contradicted(contradiction)
+                    let older = headers.older(instance, &entry);
+                    let contradiction = headers.contradiction(instance, &entry.files).or(older.clone().err());
+                    InstanceProbe::new(instance, entry, generations, older).contradicted(contradiction)
                 }
                 Ok(None) => InstanceProbe::without_entry(instance),
                 Err(why) => {

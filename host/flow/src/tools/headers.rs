@@ -21,8 +21,8 @@ pub type ConfirmClone = Box<dyn Fn(&str) -> Result<bool, Failure>>;
 
 /// What this machine knows of headers, as seen from one checkout.
 pub struct HeaderMemory {
-    known: KnownHeaders,
-    here: Checkout,
+    pub(super) known: KnownHeaders,
+    pub(super) here: Checkout,
     /// Its identity, once it has one.
     id: Option<String>,
     confirm: ConfirmClone,
@@ -138,14 +138,14 @@ impl HeaderMemory {
     }
 
     /// The checkout's identity; none when it has none yet, so that nothing is known of it.
-    fn id(&mut self) -> Result<Option<String>, artifacts_trust::Error> {
+    pub(super) fn id(&mut self) -> Result<Option<String>, artifacts_trust::Error> {
         if self.id.is_none() {
             self.id = self.here.id()?.map(|id| id.to_string());
         }
         Ok(self.id.clone())
     }
 
-    fn id_or_new(&mut self) -> Result<String, artifacts_trust::Error> {
+    pub(super) fn id_or_new(&mut self) -> Result<String, artifacts_trust::Error> {
         match self.id()? {
             Some(id) => Ok(id),
             None => Ok(self.id.insert(self.here.id_or_new()?.to_string()).clone()),

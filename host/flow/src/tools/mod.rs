@@ -7,6 +7,7 @@ mod generators;
 pub(crate) mod header_owners;
 pub(crate) mod headers;
 mod identities;
+pub(crate) mod last_generation;
 mod operator;
 mod phase;
 mod program;

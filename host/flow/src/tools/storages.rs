@@ -6,7 +6,9 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{Storage, Warning, Writer};
+use artifacts_text::Explain as _;
 
+use super::last_generation::StoredReceipt;
 use super::{RunEvent, Tools};
 use crate::failure;
 use crate::look::index::{self, compare_index};
@@ -22,6 +24,8 @@ pub struct StorageWriters {
     refused: BTreeMap<InstanceName, Failure>,
     /// What git is told of.
     paths: Vec<String>,
+    /// What this machine is to remember of them.
+    stored: Vec<StoredReceipt>,
     reported: Option<Instant>,
     /// Whether git does not know of all of them yet.
     is_open: bool,
@@ -85,10 +89,19 @@ impl StorageWriters {
     }
 
     /// Tells git of a new entry soon: a run that is killed leaves what it stored in the last second, for the next run.
-    pub(crate) fn wrote(&mut self, tools: &Tools, path: String) {
+    pub(crate) fn wrote(&mut self, tools: &Tools, path: String, stored: Option<StoredReceipt>) {
         self.paths.push(path);
+        self.stored.extend(stored);
         self.is_open = true;
         self.stage_open(tools);
+    }
+
+    /// Has this machine remember what was stored. That it cannot is no failure: the entries are stored all the same.
+    pub(crate) fn remember(&mut self, tools: &mut Tools) {
+        if let Err(error) = tools.headers.stored(std::mem::take(&mut self.stored)) {
+            let why = format!("cannot record which values were stored, so that older ones are not noticed: {error}");
+            tools.operator.notify(&RunEvent::Warning(&why, error.hint().as_deref()));
+        }
     }
 
     /// Tells git of what it does not know of yet, if it was not told of anything just now.

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::{Instance, ReasonKind};
+use artifacts_plan::Instance;
 use artifacts_report::{Failure, FileChange, Report, RowAction};
 
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
-use crate::look::adoptable::{Adoption, adoption, is_stale};
+use crate::look::adoptable::{Adoption, adoption, is_modified};
 use crate::look::steps::Step;
 use crate::look::survey::{Survey, SurveyedInstance};
 use crate::look::{hints, staged};
 use crate::run::{Run, Selection};
 use crate::tools::header_owners::HeaderOwners;
+use crate::tools::last_generation::StoredReceipt;
 use crate::tools::{RunEvent, Tools};
 
 /// Accepts stored entries as they are: a new receipt for bytes that this program did not store. An instance or artifact that the
@@ -105,13 +106,15 @@ fn show_adopted(base: &mut Base<'_>, mut files: BTreeMap<InstanceName, Vec<FileC
 }
 
 fn store(base: &mut Base<'_>, adoption: Adoption, ticket: Ticket) -> Result<(), Failure> {
-    let Base { run, writers, .. } = base;
+    let Base { run, survey, writers, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
     let Adoption { name, sealed, entry, .. } = adoption;
     let instance = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "not declared"))?;
     tools.headers.learn(instance, &sealed)?;
+    let before = survey.found.get(&name).and_then(|found| found.receipt.as_ref());
+    let stored = StoredReceipt::new(&entry.receipt, before);
     let (path, not_trashed) = ticket.commit(instance, entry)?;
-    writers.wrote(tools, path);
+    writers.wrote(tools, path, Some(stored));
     not_trashed.map_or(Ok(()), Err)
 }
 
@@ -148,7 +151,7 @@ fn adoptions<'a>(
     let mut owners = HeaderOwners::default();
     for instance in instances {
         let wanted = |found: &&SurveyedInstance| {
-            is_stale(found, ReasonKind::Receipt) || (named(&instance.name) && !found.state.reasons().is_empty())
+            is_modified(found) || (named(&instance.name) && !found.state.reasons().is_empty())
         };
         let Some(found) = survey.found.get(&instance.name).filter(wanted) else { continue };
         match adoption(tools, survey, instance, found, &mut owners) {

@@ -16,6 +16,7 @@ use crate::failure;
 use crate::look::survey::SurveyedInstance;
 use crate::tools::Tools;
 use crate::tools::headers::{self, EntryHeaders};
+use crate::tools::last_generation::StoredReceipt;
 use crate::tools::storages::StorageWriters;
 use crate::tools::{GenerationFailure, SerializeCall};
 
@@ -257,9 +258,10 @@ impl Storing<'_> {
         let recipients: BTreeSet<&String> = receipt.recipients.of_all_files().collect();
         receipt.labels.retain(|key, _| recipients.contains(key));
         receipt.labels.extend(labels);
+        let stored = StoredReceipt::new(&receipt, self.found.receipt.as_ref());
         let new = NewEntry { files, public, receipt, replaces: None };
         let (path, other) = ticket.place(self.instance, new)?;
-        writers.wrote(tools, path);
+        writers.wrote(tools, path, Some(stored));
         Ok(other)
     }
 

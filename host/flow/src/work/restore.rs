@@ -17,6 +17,7 @@ use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::look::trash::{Restorable, Return, StoredEntries, Trash, stored};
 use crate::run::{Run, Selection};
+use crate::tools::last_generation::StoredReceipt;
 use crate::tools::{Answer, Question};
 
 /// Brings entries back from the trash. Its selection is [`Run::select_trashed`].
@@ -207,7 +208,9 @@ impl<'r> Agreed<'r, Restore> {
             };
             match ticket.restore() {
                 Ok(restored) => {
-                    base.writers.wrote(&base.run.tools, restored.path);
+                    let before = one.stored.get(&one.wanted.storage).and_then(|(_, receipt)| receipt.as_ref());
+                    let stored = one.wanted.receipt.as_ref().map(|receipt| StoredReceipt::new(receipt, before));
+                    base.writers.wrote(&base.run.tools, restored.path, stored);
                     let others = one.stored.keys().filter(|storage| **storage != one.wanted.storage);
                     let removed = others.map(|other| remove(&mut tickets, &step.name, other));
                     let removed: Vec<Result<Option<String>, Failure>> = removed.collect();

@@ -1,7 +1,6 @@
-//! Finds the last version of an entry that git has and that is as its receipt says.
+//! Finds the last version of an entry that git has and that is as its receipt says, or that of a generation.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use artifacts_declared::InstanceName;
 
@@ -10,10 +9,14 @@ use super::tree::{self, Group};
 use super::view::View;
 use super::{Git, Warning, run};
 use crate::names::{PUBLIC, RECEIPT};
-use crate::{MAX_RECEIPT, MAX_TOTAL, Receipt, Repository, Root};
+use crate::{Generation, MAX_RECEIPT, MAX_TOTAL, Receipt, Repository, Root};
 
 /// So many commits that changed an entry are looked at, the newest first.
 const COMMITS: &str = "8";
+/// The same for a generation, which may be on any branch.
+const COMMITS_OF_ANY: &str = "64";
+/// Of so many branches and moves of `HEAD`, the newest ones, the commits are looked at.
+const TIPS: usize = 256;
 /// Of so many entries, the commits are looked at, each by a process of its own. If more are damaged at once, that was one event,
 /// and these show which commit is before it.
 const IN_COMMITS: usize = 32;
@@ -33,20 +36,45 @@ impl Git {
         names: impl IntoIterator<Item = &'n InstanceName>,
         is_cancelled: &dyn Fn() -> bool,
     ) -> BTreeMap<InstanceName, String> {
-        let by_path = names.into_iter().map(|name| (format!("{storage}/{name}"), name));
-        let by_path: BTreeMap<String, &InstanceName> = by_path.collect();
+        self.find(root, storage, names.into_iter().map(|name| (name, None)), is_cancelled)
+    }
+
+    /// Returns the commands that bring back these generations of entries: from git's index, otherwise, of the first ones, from a commit of
+    /// any branch, or one that was checked out lately. Writes nothing.
+    pub fn with_generation<'n>(
+        &self,
+        root: &Root,
+        storage: &str,
+        wanted: impl IntoIterator<Item = (&'n InstanceName, Generation)>,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> BTreeMap<InstanceName, String> {
+        let wanted = wanted.into_iter().map(|(name, generation)| (name, Some(generation)));
+        self.find(root, storage, wanted, is_cancelled)
+    }
+
+    fn find<'n>(
+        &self,
+        root: &Root,
+        storage: &str,
+        wanted: impl Iterator<Item = (&'n InstanceName, Option<Generation>)>,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> BTreeMap<InstanceName, String> {
+        let by_path = wanted.map(|(name, generation)| (format!("{storage}/{name}"), Wanted { name, generation }));
+        let by_path: BTreeMap<String, Wanted<'n>> = by_path.collect();
         let paths: Vec<String> = by_path.keys().cloned().collect();
         let mut found = BTreeMap::new();
         let mut in_commits = IN_COMMITS;
         for group in tree::groups(self, root, &paths, &mut Vec::new(), &mut Vec::new()) {
             let Ok(view) = View::open(self, &group.repository) else { continue };
             let Ok(objects) = Objects::open(&view) else { continue };
-            let head = head(self, &group.repository).ok();
-            let mut versions = Versions { view: &view, group: &group, objects, head, in_commits };
+            let is_any = by_path.values().any(|wanted| wanted.generation.is_some());
+            let (head, tips) =
+                (head(self, &group.repository).ok(), if is_any { tips(self, &group.repository) } else { Vec::new() });
+            let mut versions = Versions { view: &view, group: &group, objects, head, tips, in_commits };
             for entry in group.entries.iter().take_while(|_| !is_cancelled()) {
-                let Some(name) = by_path.get(entry) else { continue };
-                let command = versions.command(entry, name).ok().flatten();
-                found.extend(command.map(|command| ((*name).clone(), command)));
+                let Some(wanted) = by_path.get(entry) else { continue };
+                let command = versions.command(entry, *wanted).ok().flatten();
+                found.extend(command.map(|command| (wanted.name.clone(), command)));
             }
             in_commits = versions.in_commits;
         }
@@ -54,17 +82,39 @@ impl Git {
     }
 }
 
-/// Returns the name of the commit that is checked out. That reads references alone, which starts no program.
+/// Names the version of an entry that is looked for.
+#[derive(Clone, Copy)]
+struct Wanted<'n> {
+    name: &'n InstanceName,
+    /// Its generation; any if it is none.
+    generation: Option<Generation>,
+}
+
+/// Returns the name of the commit that is checked out.
 fn head(git: &Git, repository: &Repository) -> Result<String, Warning> {
-    let mut command = git.command(Path::new("/"));
-    command
-        .env("GIT_DIR", &repository.git_dir)
-        .env("GIT_WORK_TREE", &repository.work_tree)
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "safe.bareRepository")
-        .env("GIT_CONFIG_VALUE_0", "explicit")
-        .args(["rev-parse", "--verify", "--quiet", "HEAD"]);
-    Ok(String::from_utf8_lossy(&run(&mut command, b"")?).trim().to_owned())
+    Ok(references(git, repository, &["--verify", "--quiet", "HEAD"])?.trim().to_owned())
+}
+
+/// Returns the names of the commits that were checked out last, the newest first, and those of branches.
+fn tips(git: &Git, repository: &Repository) -> Vec<String> {
+    let log = std::fs::read(repository.git_dir.join("logs/HEAD")).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let moves = log.lines().rev().flat_map(|line| line.split(' ').take(2).collect::<Vec<_>>().into_iter().rev());
+    let branches = references(git, repository, &["--branches", "--remotes"]).unwrap_or_default();
+    let mut tips: Vec<String> = Vec::new();
+    let is_name = |word: &&str| word.len() >= 40 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    for name in branches.lines().chain(moves).filter(is_name).filter(|name| name.contains(|digit| digit != '0')) {
+        if tips.len() < TIPS && !tips.iter().any(|tip| tip == name) {
+            tips.push(name.to_owned());
+        }
+    }
+    tips
+}
+
+/// Returns what references name.
+fn references(git: &Git, repository: &Repository, arguments: &[&str]) -> Result<String, Warning> {
+    let said = run(git.over(repository).arg("rev-parse").args(arguments), b"")?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
 /// What git has of the entries of one repository.
@@ -74,23 +124,32 @@ struct Versions<'a> {
     objects: Objects,
     /// The commit that is checked out, if there is one.
     head: Option<String>,
+    /// Commits in whose histories a generation is looked for.
+    tips: Vec<String>,
     /// Of how many more entries the commits are looked at.
     in_commits: usize,
 }
 
 impl Versions<'_> {
     /// Returns the command that brings an entry back.
-    fn command(&mut self, entry: &str, name: &InstanceName) -> Result<Option<String>, Warning> {
+    fn command(&mut self, entry: &str, wanted: Wanted<'_>) -> Result<Option<String>, Warning> {
         let Some(path) = self.group.in_git(entry) else { return Ok(None) };
-        if self.is_intact(INDEX, &path, name)? {
+        if self.is_intact(INDEX, &path, wanted)? {
             return Ok(Some(self.group.command("restore", [entry])));
         }
         let Some(head) = self.head.as_ref().filter(|_| self.in_commits > 0) else { return Ok(None) };
         self.in_commits -= 1;
         let mut list = self.view.command();
-        let list = run(list.args(["rev-list", "--max-count", COMMITS, head, "--", &path]), b"")?;
+        if wanted.generation.is_some() {
+            // A merge that took one side hides the other one's history otherwise.
+            list.args(["rev-list", "--ignore-missing", "--full-history", "--max-count", COMMITS_OF_ANY, head]);
+            list.args(&self.tips);
+        } else {
+            list.args(["rev-list", "--max-count", COMMITS, head]);
+        }
+        let list = run(list.args(["--", &path]), b"")?;
         for commit in String::from_utf8_lossy(&list).lines() {
-            if self.is_intact(commit, &path, name)? {
+            if self.is_intact(commit, &path, wanted)? {
                 let commit = commit.get(..SHORT).unwrap_or(commit);
                 return Ok(Some(self.group.command(&format!("restore --source {commit}"), [entry])));
             }
@@ -98,12 +157,15 @@ impl Versions<'_> {
         Ok(None)
     }
 
-    /// Whether a version has all files that its receipt lists, with these very bytes.
-    fn is_intact(&mut self, version: &str, path: &str, name: &InstanceName) -> Result<bool, Warning> {
+    /// Whether a version is the wanted one, and has all files that its receipt lists, with these very bytes.
+    fn is_intact(&mut self, version: &str, path: &str, wanted: Wanted<'_>) -> Result<bool, Warning> {
         let note = self.objects.find(version, &format!("{path}/{RECEIPT}"))?;
         let Some(note) = note.filter(|note| note.size <= MAX_RECEIPT) else { return Ok(false) };
         let receipt = Receipt::parse(&self.objects.content(&note)?);
-        let Some(receipt) = receipt.ok().filter(|receipt| receipt.instance == *name) else { return Ok(false) };
+        let is_wanted = |receipt: &Receipt| {
+            receipt.instance == *wanted.name && wanted.generation.is_none_or(|one| one == receipt.generation)
+        };
+        let Some(receipt) = receipt.ok().filter(is_wanted) else { return Ok(false) };
         let public = receipt.public.iter().map(|(file, stored)| (format!("{path}/{PUBLIC}/{file}"), stored));
         let files = receipt.files.iter().map(|(file, stored)| (format!("{path}/{file}"), stored));
         for (file, stored) in files.chain(public) {

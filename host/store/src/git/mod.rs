@@ -24,7 +24,7 @@ use std::process::{Command, Output, Stdio};
 
 use artifacts_text::{Explain, pathspec, shell_word};
 
-use crate::Error;
+use crate::{Error, Repository};
 
 pub use staged::{IndexReport, Staged};
 
@@ -135,6 +135,18 @@ impl Git {
 }
 
 impl Git {
+    /// Starts git over a repository itself, to read its references or its configuration, which starts no program.
+    fn over(&self, repository: &Repository) -> Command {
+        let mut command = self.command(&repository.work_tree);
+        command
+            .env("GIT_DIR", &repository.git_dir)
+            .env("GIT_WORK_TREE", &repository.work_tree)
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "safe.bareRepository")
+            .env("GIT_CONFIG_VALUE_0", "explicit");
+        command
+    }
+
     /// Returns whether the user's own configuration trusts a repository of another owner (`safe.directory`).
     fn is_safe(&self, work_tree: &Path) -> bool {
         let named = |scope: &str| {

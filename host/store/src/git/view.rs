@@ -165,16 +165,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// Starts git over the repository itself, to read its configuration, which starts no program.
+/// Starts git to read the configuration of the repository.
 fn reading(git: &Git, repository: &Repository) -> Command {
-    let mut command = git.command(&repository.work_tree);
-    command
-        .env("GIT_DIR", &repository.git_dir)
-        .env("GIT_WORK_TREE", &repository.work_tree)
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "safe.bareRepository")
-        .env("GIT_CONFIG_VALUE_0", "explicit")
-        .args(["config", "--includes", "-z"]);
+    let mut command = git.over(repository);
+    command.args(["config", "--includes", "-z"]);
     command
 }
 

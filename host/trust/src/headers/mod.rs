@@ -1,8 +1,9 @@
-//! For which file each age header was encrypted: one map for this machine.
+//! For which file each age header was encrypted, and which generation of each instance was stored last: one map for this machine.
 //!
 //! Receipts are committed, so anyone who can push can write into one that an age file is another one's. What this machine
 //! encrypted, or decrypted first, is kept outside of the repository: header → repository, root, instance, file.
 
+mod generations;
 mod journal;
 mod old_headers;
 mod record;
@@ -14,11 +15,13 @@ use std::sync::Arc;
 use artifacts_digest::HeaderHash;
 
 use crate::Error;
+use generations::Generations;
 use journal::{Held, Journal, Stamp};
 use old_headers::OldHeaders;
 use record::{CheckoutLink, HeaderRecord};
 
-pub use record::{CheckoutRecord, HeaderCommit, StoredHeaders};
+pub use generations::LastGeneration;
+pub use record::{CheckoutRecord, GenerationCommit, HeaderCommit, StoredHeaders};
 
 /// Describes where a header belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,7 @@ struct HeaderMap {
     stamp: Stamp,
     places: HashMap<HeaderHash, Vec<Arc<HeaderPlace>>>,
     links: Vec<[String; 2]>,
+    generations: Generations,
     old: HashMap<HeaderHash, String>,
     /// Whether most of the file is obsolete.
     is_wasteful: bool,
@@ -133,6 +137,25 @@ impl KnownHeaders {
         self.append(if commit.files.is_empty() { Vec::new() } else { vec![HeaderRecord::Learned(commit)] })
     }
 
+    /// Notes generations of entries that were stored. They are durable afterwards.
+    ///
+    /// # Errors
+    /// If it cannot be written, or others can write there.
+    pub fn stored(&mut self, mut stored: Vec<GenerationCommit>) -> Result<(), Error> {
+        let generations = &self.map()?.generations;
+        stored.retain(|one| !generations.is_last(one));
+        self.append(stored.into_iter().map(HeaderRecord::Stored).collect())
+    }
+
+    /// Returns the last generation of an instance that was stored in a checkout, or in one that the admin linked to it.
+    ///
+    /// # Errors
+    /// If the map cannot be read, or others can write it.
+    pub fn last_generation(&mut self, checkout: &str, instance: &str) -> Result<Option<&LastGeneration>, Error> {
+        let map = self.map()?;
+        Ok(map.generations.last(linked(&map.links, checkout), instance))
+    }
+
     fn append(&mut self, records: Vec<HeaderRecord>) -> Result<(), Error> {
         if records.is_empty() {
             return Ok(());
@@ -177,7 +200,7 @@ impl KnownHeaders {
         let records = record::parse(&text).map_err(|(line, why)| self.journal.damaged(line, why))?;
         let (records, forgotten) = record::kept(records);
         let (places, links, old) = (HashMap::new(), Vec::new(), self.old.read()?);
-        let mut map = HeaderMap { stamp, places, links, old, is_wasteful: false };
+        let mut map = HeaderMap { stamp, places, links, generations: Generations::default(), old, is_wasteful: false };
         for record in records {
             map.add(record);
         }
@@ -194,6 +217,7 @@ impl HeaderMap {
         let HeaderCommit { checkout, instance, files } = match record {
             HeaderRecord::Committed(commit) | HeaderRecord::Learned(commit) => commit,
             HeaderRecord::Linked(CheckoutLink(two)) => return self.links.push(two),
+            HeaderRecord::Stored(stored) => return self.generations.add(stored),
         };
         for StoredHeaders { stored, files, headers } in files {
             let place = Arc::new(HeaderPlace {

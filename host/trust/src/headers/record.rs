@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use artifacts_digest::HeaderHash;
+use artifacts_digest::{Generation, HeaderHash};
 use serde::{Deserialize, Serialize};
 
-/// Number of commits of a declared file whose headers are kept.
+/// Number of commits of a declared file whose headers are kept, and of generations of an instance.
 pub const COMMITS: usize = 1024;
 
 /// Describes one root of one repository on this machine.
@@ -28,6 +28,25 @@ pub enum HeaderRecord {
     Learned(HeaderCommit),
     /// Two checkouts are one to the admin.
     Linked(CheckoutLink),
+    /// This machine stored a generation.
+    Stored(GenerationCommit),
+}
+
+/// Describes a generation that was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerationCommit {
+    /// Checkout of the entry.
+    pub checkout: CheckoutRecord,
+    /// Instance of the entry.
+    pub instance: String,
+    /// The generation.
+    pub generation: Generation,
+    /// When it was generated, in seconds since 1970.
+    pub generated: u64,
+    /// The generation that it replaced, if that is not a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Generation>,
 }
 
 /// Links two checkouts, by their identities.
@@ -78,13 +97,22 @@ pub fn parse(text: &[u8]) -> Result<Vec<HeaderRecord>, (usize, String)> {
     lines.enumerate().map(line).collect()
 }
 
-/// Returns the records that count, oldest first, and the number of obsolete headers: each declared file keeps those of
-/// its last commits, independently of the others.
+/// Returns the records that count, oldest first, and the number of obsolete headers and generations: each declared file keeps the headers
+/// of its last commits, independently of the others, and each instance its last generations.
 pub fn kept(records: Vec<HeaderRecord>) -> (Vec<HeaderRecord>, usize) {
     let mut commits: HashMap<(String, String, String), usize> = HashMap::new();
+    let mut generations: HashMap<(String, String), usize> = HashMap::new();
     let mut forgotten = 0;
     let mut kept = Vec::with_capacity(records.len());
     for record in records.into_iter().rev() {
+        if let HeaderRecord::Stored(stored) = &record {
+            let count = generations.entry((stored.checkout.id.clone(), stored.instance.clone())).or_default();
+            *count += 1;
+            if *count > COMMITS {
+                forgotten += 1;
+                continue;
+            }
+        }
         let HeaderRecord::Committed(mut commit) = record else {
             kept.push(record);
             continue;

@@ -261,3 +261,61 @@ proptest! {
         let _ = parse(&text);
     }
 }
+
+fn generation(number: u8) -> artifacts_digest::Generation {
+    format!("{number:032x}").parse().unwrap()
+}
+
+/// A generation of `shared/a` in this repository, generated in this second.
+fn stored(id: &str, number: u8, generated: u64, earlier: Option<u8>) -> GenerationCommit {
+    let (generation, earlier) = (generation(number), earlier.map(generation));
+    GenerationCommit { checkout: checkout(id), instance: "shared/a".to_owned(), generation, generated, earlier }
+}
+
+/// Which of these generations, each with its second, are older than the last one of `shared/a` in this repository.
+fn older(known: &mut KnownHeaders, id: &str, all: &[(u8, u64)]) -> Vec<u8> {
+    let Some(last) = known.last_generation(id, "shared/a").unwrap() else { return Vec::new() };
+    let older = all.iter().filter(|(number, generated)| last.is_after(&generation(*number), *generated));
+    older.map(|(number, _)| *number).collect()
+}
+
+#[test]
+fn a_generation_is_older_that_was_replaced_or_was_generated_before_the_last_one() {
+    let state = tempfile::tempdir().unwrap();
+    let mut known = open(state.path());
+    let all = [(1, 10), (2, 20), (3, 20), (4, 30)];
+    assert_eq!(older(&mut known, "one", &all), Vec::<u8>::new(), "nothing was stored here");
+    known.stored(vec![stored("one", 2, 20, Some(1))]).unwrap();
+    assert_eq!(older(&mut known, "one", &all), [1]);
+    // A file of several was set: the time is the same.
+    known.stored(vec![stored("one", 3, 20, Some(2))]).unwrap();
+    for mut known in [known.clone(), open(state.path())] {
+        assert_eq!(older(&mut known, "one", &all), [1, 2]);
+        assert_eq!(older(&mut known, "two", &all), Vec::<u8>::new(), "another repository");
+    }
+    // What comes back is the last one then, and what it replaced may come back as well.
+    known.stored(vec![stored("one", 1, 10, None)]).unwrap();
+    assert_eq!(older(&mut known, "one", &all), [2], "it was replaced");
+    known.link("one", "two").unwrap();
+    assert_eq!(older(&mut known, "two", &all), [2]);
+    known.stored(vec![stored("two", 4, 30, Some(3))]).unwrap();
+    assert_eq!(older(&mut known, "one", &all), [1, 2, 3]);
+}
+
+#[test]
+fn a_generation_that_is_the_last_one_already_is_not_noted_again() {
+    let state = tempfile::tempdir().unwrap();
+    let mut known = open(state.path());
+    known.stored(vec![stored("one", 1, 10, None)]).unwrap();
+    let before = fs::read(file(state.path())).unwrap();
+    known.stored(vec![stored("one", 1, 10, None)]).unwrap();
+    assert_eq!(fs::read(file(state.path())).unwrap(), before);
+}
+
+#[test]
+fn of_many_generations_the_last_ones_are_kept() {
+    let records = (0..COMMITS as u64 + 2).map(|at| HeaderRecord::Stored(stored("one", 1, at, None)));
+    let (kept, forgotten) = kept(records.collect());
+    assert_eq!((kept.len(), forgotten), (COMMITS, 2));
+    assert_eq!(kept.last(), Some(&HeaderRecord::Stored(stored("one", 1, COMMITS as u64 + 1, None))));
+}

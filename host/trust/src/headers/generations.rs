@@ -1,0 +1,60 @@
+//! Which generation of each instance was stored last.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use artifacts_digest::Generation;
+
+use super::record::GenerationCommit;
+
+/// Describes the last generation of an instance that this machine stored.
+#[derive(Debug, Clone)]
+pub struct LastGeneration {
+    /// The generation.
+    pub generation: Generation,
+    /// When it was generated, in seconds since 1970.
+    pub generated: u64,
+    /// Those that it and earlier ones replaced.
+    earlier: BTreeSet<Generation>,
+    /// How many were noted before it, of whatever instance.
+    order: usize,
+}
+
+impl LastGeneration {
+    /// Returns whether another generation, of this time, is older: it was replaced, or was generated before.
+    pub fn is_after(&self, generation: &Generation, generated: u64) -> bool {
+        *generation != self.generation && (self.earlier.contains(generation) || generated < self.generated)
+    }
+}
+
+/// Holds the last generations, by instance and checkout.
+#[derive(Debug, Clone, Default)]
+pub struct Generations {
+    by_instance: HashMap<String, BTreeMap<String, LastGeneration>>,
+    count: usize,
+}
+
+impl Generations {
+    /// Takes a generation for the last one.
+    pub fn add(&mut self, stored: GenerationCommit) {
+        let GenerationCommit { checkout, instance, generation, generated, earlier: replaced } = stored;
+        let of_instance = self.by_instance.entry(instance).or_default();
+        let mut earlier = of_instance.remove(&checkout.id).map(|last| last.earlier).unwrap_or_default();
+        earlier.extend(replaced);
+        // One that comes back was accepted.
+        earlier.remove(&generation);
+        of_instance.insert(checkout.id, LastGeneration { generation, generated, earlier, order: self.count });
+        self.count += 1;
+    }
+
+    /// Returns the one that was noted last in any of these checkouts.
+    pub fn last<'a>(&self, checkouts: impl IntoIterator<Item = &'a str>, instance: &str) -> Option<&LastGeneration> {
+        let of_instance = self.by_instance.get(instance)?;
+        checkouts.into_iter().filter_map(|checkout| of_instance.get(checkout)).max_by_key(|last| last.order)
+    }
+
+    /// Returns whether a generation is known to be the last one of its checkout.
+    pub fn is_last(&self, stored: &GenerationCommit) -> bool {
+        self.last([stored.checkout.id.as_str()], &stored.instance)
+            .is_some_and(|last| (last.generation, last.generated) == (stored.generation, stored.generated))
+    }
+}
