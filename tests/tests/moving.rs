@@ -222,3 +222,41 @@ fn a_copy_of_anothers_entry_gets_no_new_name() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_value_moves_although_its_old_backend_is_not_configured_any_more() -> Result<()> {
+    let mut fleet = fleet(&[])?;
+    fleet.of("web1")["artifacts"]["a"]["backend"] = json!("sops-nix");
+    for config in [json!({}), json!({"publicHostKey": "no key at all"})] {
+        fleet.of("web1")["config"]["agenix"] = config;
+        as_admin(&fleet, &["rekey", "--dry-run"])?.ends(3).says("would re-encrypt 1");
+    }
+    as_admin(&fleet, &["rekey"])?.ends(0).says("1 decrypted, 1 re-encrypted");
+    assert_eq!(state(&fleet, "per-machine/web1/a")?, "present");
+    Ok(())
+}
+
+#[test]
+fn what_moves_without_its_identity_stays_and_what_has_one_goes() -> Result<()> {
+    let mut fleet = fleet(&["b"])?;
+    // `b` is encrypted to the machine alone, whose key the admin does not have.
+    let no_one = json!({"publicUserKeys": []});
+    fleet.of("web1")["artifacts"]["b"]["backendConfig"] = json!({"agenix": no_one, "sops-nix": no_one});
+    as_admin(&fleet, &["rekey"])?.ends(0);
+    let before = fleet.stored()?;
+    for name in ["a", "b"] {
+        fleet.of("web1")["artifacts"][name]["backend"] = json!("sops-nix");
+    }
+    let ran =
+        as_admin(&fleet, &["rekey"])?.ends(1).says("no identity can decrypt it").says("1 decrypted, 1 re-encrypted");
+    ran.says("web1/b");
+    assert_eq!(state(&fleet, "per-machine/web1/a")?, "present");
+    assert_eq!(state(&fleet, "per-machine/web1/b")?, "stale (backend)");
+    let stays = |(name, bytes): &(String, Vec<u8>)| !name.contains("web1/b/") || before.get(name) == Some(bytes);
+    assert!(fleet.stored()?.into_iter().all(|one| stays(&one)));
+    // The machine's own key finishes it.
+    let key = fleet.key_file("web1");
+    fleet.run(["-i", key.to_str().unwrap(), "--accept-recipients", "rekey"])?.ends(0);
+    assert_eq!(state(&fleet, "per-machine/web1/b")?, "present");
+    is_nowhere(&fleet)
+}

@@ -4,6 +4,7 @@
 mod fakes;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use artifacts_flow::{Answer, Generate, Report, Restore};
@@ -157,6 +158,51 @@ fn that_someone_who_left_can_decrypt_it_is_shown_and_asked() {
         later(&mut desk);
         desk.take_said();
     }
+}
+
+/// The secret values that are stored and in the trash.
+fn all_values(desk: &Desk) -> Vec<String> {
+    let mut values = desk.values();
+    for trashed in files(&desk.trash()) {
+        let text = std::fs::read_to_string(desk.trash().join(trashed).join("f.fake")).unwrap();
+        values.push(text.split_once('\n').unwrap().1.to_owned());
+    }
+    values.sort();
+    values
+}
+
+#[test]
+fn a_run_that_is_killed_at_any_step_loses_no_value_and_the_next_goes_on() {
+    let fleet = two().secret("c");
+    let mut kills = 0;
+    for at in 1.. {
+        let mut desk = Desk::new();
+        generated(&desk, &fleet);
+        let old = desk.values();
+        later(&mut desk);
+        generated_with(&desk, &fleet, &[], Generate { regenerate: true, ..Generate::default() });
+        later(&mut desk);
+        let before = all_values(&desk);
+        assert_eq!(before.len(), 6);
+        desk.killed_at = Some(at);
+        restored(&desk, &fleet, &[], None);
+        assert_eq!(all_values(&desk), before, "killed at {at}");
+        let is_through = desk.steps.load(Ordering::Relaxed) < at;
+        desk.killed_at = None;
+        later(&mut desk);
+        // What came back would go again by the same command.
+        for name in desk.entries().into_iter().filter(|(_, value)| !old.contains(value)).map(|(path, _)| path) {
+            let report = restored(&desk, &fleet, &[name.trim_start_matches("secrets/")], None);
+            assert!(report.errors.is_empty(), "killed at {at}: {:?}", report.errors);
+        }
+        assert_eq!((desk.values(), all_values(&desk)), (old, before), "killed at {at}");
+        assert!(fakes::status(&desk, &fleet).rows.values().all(|row| row.state == InstanceState::Present));
+        if is_through {
+            break;
+        }
+        kills += 1;
+    }
+    assert!(kills > 10, "{kills} steps are too few");
 }
 
 #[test]
