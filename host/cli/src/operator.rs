@@ -144,7 +144,7 @@ impl Operator for TerminalOperator {
                 let (count, noun) = (entries.len(), agreeing(entries.len(), "entry", "entries"));
                 self.ask(&format!("Restore {count} {noun}?"))
             }
-            Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) | Question::Remove { .. }
+            Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) | Question::Remove(..)
                 if self.flags.yes =>
             {
                 Ok(Answer::Yes { by: "--yes" })
@@ -166,7 +166,7 @@ impl Operator for TerminalOperator {
                 let (count, entries) = (rows.len(), agreeing(rows.len(), "entry", "entries"));
                 self.ask(&format!("Move {count} {entries} to the trash?"))
             }
-            Question::Remove { entries, names } => {
+            Question::Remove(entries, names) => {
                 self.console.restorable(entries, names);
                 let (count, noun) = (entries.len(), agreeing(entries.len(), "entry", "entries"));
                 self.ask(&format!("Remove {count} {noun} for good?"))

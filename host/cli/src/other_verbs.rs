@@ -1,4 +1,4 @@
-//! Commands of other tools, and those that do not exist yet, answered with what does the same here.
+//! Commands of other tools, answered with what does the same here.
 
 use std::ffi::OsString;
 
@@ -12,8 +12,6 @@ enum Ours {
     Remove,
     /// A declaration takes its place.
     Declare,
-    /// Several commands do it, or one of another program.
-    Advice(&'static str),
 }
 
 fn ours(verb: &str) -> Option<Ours> {
@@ -44,7 +42,6 @@ pub fn answer(verb: &str, typed: &[OsString]) -> Option<String> {
             None | Some([]) => format!("`artifacts {command}{otherwise}`"),
             Some(words) => format!("`artifacts {command} {}`", quoted(words)),
         },
-        Ours::Advice(text) => text.to_owned(),
         Ours::Remove => {
             let named = arguments.filter(|words| !words.is_empty()).map(|words| format!(" {}", quoted(&words)));
             let prune = format!("`artifacts prune{}`", named.unwrap_or_default());

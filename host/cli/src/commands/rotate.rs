@@ -41,6 +41,6 @@ impl Options {
         let (_context, mut run) = self.generating.open(global, console, &chosen, yes)?;
         let replaces = if stale { Replaces::Outdated } else { Replaces::All };
         let change = Generate { replaces, yes, only_stored: true };
-        Ok(console.report(&self.generating.generate(&mut run, &chosen, &change)))
+        Ok(console.report(&self.generating.generate(&mut run, &chosen, change)))
     }
 }

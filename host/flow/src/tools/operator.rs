@@ -115,13 +115,8 @@ pub enum Question<'a> {
         /// Whose the recipients are.
         names: &'a RecipientNames,
     },
-    /// May these entries be removed from the trash for good?
-    Remove {
-        /// The entries.
-        entries: &'a [RestorableEntry],
-        /// Whose the recipients are.
-        names: &'a RecipientNames,
-    },
+    /// May these entries, whose recipients are these, be removed from the trash for good?
+    Remove(&'a [RestorableEntry], &'a RecipientNames),
 }
 
 /// Holds where an instance that is not stored may have a value.

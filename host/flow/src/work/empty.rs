@@ -75,7 +75,7 @@ impl Planned for EmptyTrash {
 
     fn ask(&mut self, base: &mut Base<'_>, details: &mut EmptyPlan) -> Result<Tickets, Failure> {
         let rows = details.rows();
-        match base.run.tools.operator.confirm(&Question::Remove { entries: &rows, names: &details.names })? {
+        match base.run.tools.operator.confirm(&Question::Remove(&rows, &details.names))? {
             Answer::Yes { by } => removing::tickets(base, details.entries.iter().map(|(one, _)| one), by),
             Answer::No => {
                 let (entries, were) = (agreeing(rows.len(), "entry", "entries"), agreeing(rows.len(), "was", "were"));

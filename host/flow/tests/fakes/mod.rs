@@ -402,7 +402,7 @@ impl Operator for FakeOperator {
             Question::NewValues(former) => format!("new values {}?", former.len()),
             Question::Trash(rows) => format!("trash {}?", rows.len()),
             Question::Restore { entries, .. } => format!("restore {}?", entries.len()),
-            Question::Remove { entries, .. } => format!("remove {}?", entries.len()),
+            Question::Remove(entries, _) => format!("remove {}?", entries.len()),
         };
         self.note(text.clone());
         if let Some((_, act)) = self.at_question.borrow_mut().take_if(|(begin, _)| text.starts_with(begin.as_str())) {
