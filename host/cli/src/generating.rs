@@ -50,8 +50,8 @@ impl Generating {
     }
 
     /// Generates, or shows what would be generated.
-    pub fn generate(&self, run: &mut Run, chosen: &[Selector], change: &Generate) -> Report {
-        if self.dry_run { preview(run, chosen, change) } else { generate(run, chosen, change, self.jobs()) }
+    pub fn generate(&self, run: &mut Run, chosen: &[Selector], change: Generate) -> Report {
+        if self.dry_run { preview(run, chosen, &change) } else { generate(run, chosen, &change, self.jobs()) }
     }
 
     fn jobs(&self) -> NonZeroUsize {

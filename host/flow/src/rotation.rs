@@ -94,14 +94,18 @@ impl RotateReadable<'_> {
             values.retain(|value| chosen.contains(&value.name));
             failures.extend(unclear.iter().map(|error| self.unselected(error)));
             let in_full = run.named_in_full(self.selectors);
-            values.iter_mut().for_each(|value| value.is_manual &= !in_full.contains(&value.name));
+            for value in &mut values {
+                value.is_manual &= !in_full.contains(&value.name);
+            }
             failures.extend(values.iter().filter(|value| value.is_recipient).map(|value| self.still(value)));
         }
         if self.compares {
             let chosen = values.iter().filter(|value| value.is_replaceable).map(|value| &value.name);
             let versions = versions.into_iter().filter(|(name, _)| chosen.clone().any(|one| one == name)).collect();
             let (is_new, unread) = compare(&mut run.tools, &run.instances, versions);
-            values.iter_mut().for_each(|value| value.is_new = is_new.get(&value.name).copied());
+            for value in &mut values {
+                value.is_new = is_new.get(&value.name).copied();
+            }
             failures.extend(unread);
         }
         let shown = |key: &String| artifacts_age::fingerprint(key).unwrap_or_else(|| key.clone());

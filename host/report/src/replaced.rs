@@ -29,10 +29,10 @@ pub struct ReplacedValue {
 /// Returns a row for each of them, in their order; many that say the same are one.
 pub fn replaced_values(values: &[ReplacedValue], style: &Style) -> String {
     let line = |value: &ReplacedValue| {
-        let stale: Vec<String> = value.dependents.iter().map(|name| style.names.shorten(name)).collect();
-        let stale = (!stale.is_empty()).then(|| format!("makes stale: {}", listed_up_to(&stale, NAMED)));
+        let dependents: Vec<String> = value.dependents.iter().map(|name| style.names.shorten(name)).collect();
+        let dependents = (!dependents.is_empty()).then(|| format!("makes stale: {}", listed_up_to(&dependents, NAMED)));
         let reasons = value.reasons.iter().map(|reason| style.names.shorten_text(reason).into_owned());
-        let below = reasons.chain(stale).chain(unit_lines(&value.units));
+        let below = reasons.chain(dependents).chain(unit_lines(&value.units));
         let line = Line {
             word: "new value",
             paint: YELLOW,

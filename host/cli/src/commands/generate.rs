@@ -31,6 +31,6 @@ impl Options {
         let (_context, mut run) = self.generating.open(global, console, &chosen, self.yes)?;
         let Self { stale, regenerate, yes, .. } = *self;
         let change = Generate { stale, regenerate, yes, only_stored: false };
-        Ok(console.report(&self.generating.generate(&mut run, &chosen, &change)))
+        Ok(console.report(&self.generating.generate(&mut run, &chosen, change)))
     }
 }

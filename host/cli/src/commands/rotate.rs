@@ -40,6 +40,6 @@ impl Options {
         }
         let (_context, mut run) = self.generating.open(global, console, &chosen, yes)?;
         let change = Generate { stale, regenerate: !stale, yes, only_stored: true };
-        Ok(console.report(&self.generating.generate(&mut run, &chosen, &change)))
+        Ok(console.report(&self.generating.generate(&mut run, &chosen, change)))
     }
 }
