@@ -348,9 +348,8 @@ mod tests {
         let items = [("a".to_owned(), Secret::new(b"x".to_vec()))];
         let recipients = Recipients::from_iter([("a".parse().unwrap(), key.iter().cloned().collect())]);
         for (identities, plaintext, given) in [(true, true, true), (true, false, false), (false, true, false)] {
-            let grants = Grants { identities, plaintext };
-            let mut encrypting = Sealer::default();
-            let mut calls = HostCalls::new(Phase::Serialize(&decrypted), &grants, &mut encrypting, &items, &recipients);
+            let (grants, mut host) = (Grants { identities, plaintext }, Sealer::default());
+            let mut calls = HostCalls::new(Phase::Serialize(&decrypted), &grants, &mut host, &items, &recipients);
             let answer = calls.answer(Ask::Open { file: known.file.clone() });
             let HostReply::Opened { secret, size: 8 } = answer else {
                 assert!(!given && matches!(answer, HostReply::Denied(_)), "{answer:?}");

@@ -1,7 +1,7 @@
 //! The real sops reads what is written here, and what it writes is read.
 
 use crate::support::{NOW, Pair, Sops, binary, plain, recipients, seal, ssh_pair, values};
-use sops_format::{DataKey, Document, Error, Form, create, recipient_of_ssh, update};
+use sops_format::{DataKey, Document, Error, Form, NewKey, create, recipient_of_ssh, rewrite, update};
 
 /// Bytes of every kind.
 fn contents() -> Vec<(&'static str, Vec<u8>)> {
@@ -310,4 +310,69 @@ fn a_reader_of_another_key_service_is_one_who_leaves() {
     let document = Document::parse(Form::Json, &new).unwrap();
     assert!(document.decrypt(&key).is_err());
     assert_eq!(plain(&pair.read(Form::Json, &new).unwrap()), plain(&all));
+}
+
+/// A PGP key in the folder of a sops. The agent of `gpg` ends with this.
+struct Pgp<'a>(&'a Sops);
+
+impl Pgp<'_> {
+    fn run(&self, program: &str, arguments: &[&str]) -> Vec<u8> {
+        let mut command = std::process::Command::new(program);
+        let command = command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin");
+        let output = command.env("GNUPGHOME", self.0.folder.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn fingerprint(&self) -> String {
+        self.run("gpg", &["--batch", "--passphrase", "", "--quick-gen-key", "a@example.org", "default", "default"]);
+        let listed = String::from_utf8(self.run("gpg", &["--batch", "--with-colons", "--list-keys"])).unwrap();
+        listed.lines().find_map(|line| line.strip_prefix("fpr:::::::::")).unwrap().trim_end_matches(':').to_owned()
+    }
+}
+
+impl Drop for Pgp<'_> {
+    fn drop(&mut self) {
+        self.run("gpgconf", &["--kill", "gpg-agent"]);
+    }
+}
+
+#[test]
+fn who_has_a_pgp_key_decrypts_what_is_written_again() {
+    let [one, two] = [Pair::new(), Pair::new()];
+    let sops = Sops::with("");
+    let pgp = Pgp(&sops);
+    let fingerprint = pgp.fingerprint();
+    for (form, name) in [(Form::Json, "a.json"), (Form::Yaml, "a.yaml")] {
+        sops.put(
+            name,
+            if form == Form::Json { br#"{"b": "2", "a": "x: # \u00e9"}"# } else { b"b: '2'\na: 'x: # \xc3\xa9'\n" },
+        );
+        let with_pgp = |arguments: &[&str]| {
+            let output = sops.command(arguments).env("GNUPGHOME", sops.folder.path()).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            output.stdout
+        };
+        with_pgp(&["encrypt", "--in-place", "--age", &one.recipient, "--pgp", &fingerprint, name]);
+        let old = Document::parse(form, &std::fs::read(sops.path(name)).unwrap()).unwrap();
+        let claimed: Vec<String> = old.other_recipients().iter().map(ToString::to_string).collect();
+        assert_eq!(claimed, [format!("pgp {fingerprint}")]);
+        let (key, all) = (one.key(&old), values(&[("a", "x: # é".as_bytes()), ("b", b"2")]));
+        let both = [&one.recipient, &two.recipient];
+        let new = rewrite(&old, &key, &all, &both, NOW, seal).unwrap();
+        assert_eq!(plain(&two.read(form, &new).unwrap()), plain(&all));
+        sops.put(name, &new);
+        let json: serde_json::Value =
+            serde_json::from_slice(&with_pgp(&["decrypt", "--output-type", "json", name])).unwrap();
+        assert_eq!(json, serde_json::json!({"a": "x: # é", "b": "2"}));
+        // sops itself goes on with it.
+        with_pgp(&["rotate", "--in-place", name]);
+        let rotated = Document::parse(form, &std::fs::read(sops.path(name)).unwrap()).unwrap();
+        assert_eq!((rotated.stanzas().len(), rotated.other_recipients().len()), (2, 1));
+        // One who leaves, or a value that is new, takes another data key.
+        let refused = rewrite(&old, &key, &all, &[&two.recipient], NOW, seal).unwrap_err();
+        assert!(matches!(refused, Error::Kept { why: NewKey::Leaves { .. }, .. }), "{refused}");
+        let refused = rewrite(&old, &key, &values(&[("a", b"2")]), &both, NOW, seal).unwrap_err();
+        assert!(matches!(refused, Error::Kept { why: NewKey::Value, .. }), "{refused}");
+    }
 }
