@@ -175,6 +175,56 @@ fn where_one_branch_has_fewer_files_a_commit_is_named() -> Result<()> {
 }
 
 #[test]
+fn a_conflict_in_an_entry_that_is_no_longer_declared_is_named_before_rename_and_prune() -> Result<()> {
+    let mut fleet = Branches::begin()?;
+    git(&fleet.fleet, &["checkout", "-q", "-b", "theirs"]);
+    fleet.run("generate --regenerate ca")?.ends(0);
+    commit(&fleet.fleet, "theirs");
+    git(&fleet.fleet, &["checkout", "-q", "main"]);
+    fleet.run("generate --regenerate ca")?.ends(0);
+    let ours = fleet.value("web1")?;
+    commit(&fleet.fleet, "ours");
+    assert!(!try_git(fleet.fleet.path(), &["merge", "-q", "theirs"]));
+    fleet.fleet.of("web1")["artifacts"] = json!({"root": fleet.ca});
+    let (settle, add) = (format!("git checkout --ours -- {SHARED}"), format!("git add -- {SHARED}"));
+    let status = fleet.run("status")?.ends(3).says("orphaned").says(&settle).says(&format!("then `{add}`"));
+    status.never_says("artifacts prune").never_says("new value");
+    let before = fleet.fleet.stored()?;
+    for line in ["rename shared/ca shared/root", "prune --yes", "prune --yes shared/ca"] {
+        fleet.run(line)?.ends(1).says("unresolved merge conflict").says(&settle);
+        assert_eq!(fleet.fleet.stored()?, before, "{line}");
+    }
+    follow(&fleet.fleet, &settle);
+    follow(&fleet.fleet, &add);
+    fleet.run("status")?.ends(3).says("artifacts rename shared/ca shared/root").says("artifacts prune shared/ca");
+    fleet.run("rename shared/ca shared/root")?.ends(0);
+    assert_eq!(fleet.fleet.decrypt("web1", "secrets/shared/root/key.age")?, ours);
+    Ok(())
+}
+
+#[test]
+fn the_other_version_may_be_that_of_another_person_s_machine() -> Result<()> {
+    let fleet = Branches::begin()?;
+    let elsewhere = tempfile::tempdir()?;
+    git(&fleet.fleet, &["checkout", "-q", "-b", "theirs"]);
+    let mut theirs = fleet.fleet.command(["generate", "--accept-recipients", "--regenerate", "ca"])?;
+    theirs.env("XDG_STATE_HOME", elsewhere.path());
+    artifacts_tests::fleet::Ran::from(theirs.output()?).ends(0);
+    let value = fleet.value("web1")?;
+    commit(&fleet.fleet, "theirs");
+    git(&fleet.fleet, &["checkout", "-q", "main"]);
+    fleet.run("generate --regenerate ca")?.ends(0);
+    commit(&fleet.fleet, "ours");
+    assert!(!try_git(fleet.fleet.path(), &["merge", "-q", "theirs"]));
+    follow(&fleet.fleet, &format!("git checkout --theirs -- {SHARED}"));
+    follow(&fleet.fleet, &format!("git add -- {SHARED}"));
+    fleet.run("rekey shared/ca")?.ends(0);
+    fleet.run("status")?.ends(0);
+    assert_eq!(fleet.run("get shared/ca key")?.ends(0).stdout.into_bytes(), value);
+    Ok(())
+}
+
+#[test]
 fn marks_that_were_committed_are_neither_adopted_nor_replaced() -> Result<()> {
     let fleet = Branches::begin()?;
     let stored = fleet.fleet.stored()?;

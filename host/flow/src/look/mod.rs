@@ -4,6 +4,7 @@ pub(crate) mod adoptable;
 pub(crate) mod blocked;
 pub(crate) mod changes;
 pub(crate) mod configured;
+pub(crate) mod conflicts;
 pub(crate) mod dependents;
 pub(crate) mod elsewhere;
 pub(crate) mod encryptable;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
-use artifacts_report::{Hint, Orphaned, Report, Way, days};
+use artifacts_report::{Effect, Hint, Orphaned, Report, Way, days};
+use artifacts_store::Settlement;
 
+use super::conflicts::conflicts;
 use super::notes::add_hints;
 use super::orphans::Orphan;
 use super::steps::{GenerateScope, waiting};
@@ -50,23 +52,39 @@ fn add_orphans(run: &Run, selection: &Selection, survey: &Survey, report: &mut R
     let (chosen, _) =
         artifacts_plan::select(&orphans.iter().map(|orphan| &orphan.name).collect(), &selection.selectors);
     let meant = |orphan: &&Orphan| chosen.contains(&orphan.name);
+    let place = |orphan: &Orphan| (orphan.storage.clone(), orphan.name.clone());
+    let conflicts = conflicts(&run.tools, orphans.iter().filter(meant).map(place));
     // A second entry of what is declared is told of as an error.
     let unowned = orphans.iter().filter(|orphan| !run.instances.contains_key(&orphan.name));
     let orphaned = unowned.filter(meant).map(|orphan| {
         let new = new_name(orphan, survey, report);
-        Orphaned::new(orphan.name.to_string(), orphan.storage.clone(), orphan.backend.clone(), new.as_deref())
+        let (name, storage) = (orphan.name.to_string(), orphan.storage.clone());
+        let orphaned = Orphaned::new(name, storage, orphan.backend.clone(), new.as_deref());
+        // Neither command takes it before one version is chosen.
+        let settle = |settlement: &Settlement| {
+            vec![Hint::text(Effect::Keeps, format!("unresolved merge conflict: {}", settlement.choice()))]
+        };
+        Orphaned { hints: conflicts.get(&place(orphan)).map_or(orphaned.hints, settle), ..orphaned }
     });
     report.orphaned = orphaned.collect();
+    for (_, old) in conflicts.keys() {
+        let old = old.to_string();
+        for row in report.rows.values_mut().filter(|row| row.hints.iter().any(|hint| renames(hint, &old))) {
+            row.hints.clear();
+        }
+    }
+}
+
+/// Whether a hint keeps the value of an old name.
+fn renames(hint: &Hint, old: &str) -> bool {
+    let Way::Command(words) = &hint.way else { return false };
+    matches!(words.as_slice(), [_, command, first, _] if command == "rename" && first == old)
 }
 
 /// The instance that may have the value of an entry: the one that is told so, or the one that has it and did not trash the entry.
 fn new_name(orphan: &Orphan, survey: &Survey, report: &Report) -> Option<String> {
     let old = orphan.name.to_string();
-    let renames = |hint: &Hint| {
-        let Way::Command(words) = &hint.way else { return false };
-        matches!(words.as_slice(), [_, command, first, _] if command == "rename" && *first == old)
-    };
-    let told = report.rows.iter().find(|(_, row)| row.hints.iter().any(renames));
+    let told = report.rows.iter().find(|(_, row)| row.hints.iter().any(|hint| renames(hint, &old)));
     let begun = || {
         let has_it =
             |found: &SurveyedInstance| found.receipt.as_ref().is_some_and(|own| own.former.contains(&orphan.name));

@@ -11,6 +11,7 @@ use artifacts_text::agreeing;
 use crate::agree::{Ticket, Tickets, ask, refused};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
+use crate::look::conflicts::{conflicts, fault};
 use crate::look::orphans::{Orphan, orphans};
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
@@ -28,6 +29,7 @@ pub struct PrunePlan {
     /// Warnings and notes that are shown once.
     odd: Vec<String>,
     kept: usize,
+    /// Selectors that mean no entry, and entries that are left as they are.
     idle: Vec<Failure>,
     nothing_orphaned: bool,
 }
@@ -49,10 +51,14 @@ impl Planned for Prune {
         let (chosen, idle) =
             artifacts_plan::select_strictly(&found.found.iter().map(|orphan| &orphan.name).collect(), selectors);
         found.found.retain(|orphan| chosen.contains(&orphan.name));
-        let idle = idle.iter().map(unselected).collect();
+        let nothing_orphaned = found.found.is_empty() && found.kept.is_empty() && selectors.is_empty();
+        let place = |orphan: &Orphan| (orphan.storage.clone(), orphan.name.clone());
+        let conflicts = conflicts(&run.tools, found.found.iter().map(place));
+        found.found.retain(|orphan| !conflicts.contains_key(&place(orphan)));
+        let unresolved = conflicts.iter().map(|((_, name), settlement)| fault(name, settlement));
+        let idle = idle.iter().map(unselected).chain(unresolved).collect();
         let step = |orphan: &Orphan| Step { storage: orphan.storage.clone(), ..Step::again(orphan.name.clone()) };
         let steps = found.found.iter().map(step).collect();
-        let nothing_orphaned = found.found.is_empty() && found.kept.is_empty() && selectors.is_empty();
         let details =
             PrunePlan { orphans: found.found, odd: found.odd, kept: found.kept.len(), idle, nothing_orphaned };
         Plan { steps, failures: Vec::new(), details }

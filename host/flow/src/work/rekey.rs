@@ -7,6 +7,7 @@ use super::again::{ask_for_stored, preview_stored, show_stored_again, stored_rec
 use super::moving::{Counts, store_again};
 use crate::agree::Tickets;
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
+use crate::look::conflicts::{conflicts, fault};
 use crate::look::hints;
 use crate::look::rekeyable::{immovable, wants_rekey};
 use crate::look::steps::Step;
@@ -27,7 +28,17 @@ impl Planned for Rekey {
         let wants = |name: &&InstanceName| survey.found.get(*name).is_some_and(|it| wants_rekey(&it.state, self.all));
         let names: Vec<InstanceName> = selection.names.iter().filter(wants).cloned().collect();
         let (mut steps, mut failures) = (Vec::new(), Vec::new());
+        // Of its own place git was asked already.
+        let elsewhere = |name: &InstanceName| {
+            let place = survey.found.get(name)?.elsewhere.as_ref()?;
+            Some((place.storage.clone(), name.clone()))
+        };
+        let conflicts = conflicts(&run.tools, names.iter().filter_map(elsewhere));
         for name in names {
+            if let Some((_, settlement)) = conflicts.iter().find(|((_, of), _)| *of == name) {
+                failures.push(fault(&name, settlement));
+                continue;
+            }
             match foreseeable_error(run, survey, &name) {
                 Some(fault) => failures.push(fault),
                 None => steps.push(Step::again(name)),

@@ -12,6 +12,7 @@ use super::moving::{Counts, store_again};
 use crate::agree::Tickets;
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
+use crate::look::conflicts::{conflicts, fault};
 use crate::look::elsewhere::Storages;
 use crate::look::hints;
 use crate::look::rekeyable::immovable;
@@ -191,10 +192,20 @@ impl Planned for Rename {
     fn plan(&self, run: &mut Run, _: &Selection, survey: &mut Survey) -> Plan<Vec<RecipientChange>> {
         let storages = Storages::readable(&run.tools);
         let (mut steps, mut failures) = (Vec::new(), Vec::new());
+        let places = |old: &InstanceName| {
+            let found = entries(&storages, old).into_iter();
+            found.map(|FormerEntry { storage, .. }| (storage, old.clone())).collect::<Vec<_>>()
+        };
+        let conflicts = conflicts(&run.tools, self.pairs.values().flat_map(places));
         for (new, old) in &self.pairs {
+            let unresolved = conflicts.iter().find(|((_, name), _)| name == old);
+            if let Some((_, settlement)) = unresolved {
+                failures.push(fault(old, settlement));
+                continue;
+            }
             match plan_one(run, &storages, survey, new, old) {
                 Ok(()) => steps.push(Step::again(new.clone())),
-                Err(fault) => failures.push(fault),
+                Err(failure) => failures.push(failure),
             }
         }
         let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));

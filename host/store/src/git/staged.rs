@@ -64,15 +64,21 @@ impl Settlement {
         [Some(&self.ours), self.theirs.as_ref()].into_iter().flatten().take(most).collect()
     }
 
-    /// Returns what to do, for one instance by the name that commands take.
+    /// Returns what to do about a declared instance, by the name that commands take.
     pub fn sentence(&self, name: &str) -> String {
+        format!("{}, then {}", self.which(), self.rest(name))
+    }
+
+    /// Returns what to do about an entry that no declaration has recipients for.
+    pub fn choice(&self) -> String {
+        format!("{}, then `{}`", self.which(), self.add)
+    }
+
+    fn which(&self) -> String {
         let choices: Vec<String> = self.choices().into_iter().map(|command| format!("`{command}`")).collect();
-        let which = if self.same_value == Some(true) {
-            "both versions have the same value: run"
-        } else {
-            "choose one version with"
-        };
-        format!("{which} {}, then {}", choices.join(" or "), self.rest(name))
+        let is_same = self.same_value == Some(true);
+        let which = if is_same { "both versions have the same value: run" } else { "choose one version with" };
+        format!("{which} {}", choices.join(" or "))
     }
 
     /// Returns what is left to do once one version is chosen: every declared recipient gets the value that stays.
