@@ -27,7 +27,6 @@ use crate::tools::{FormerValue, Question, RunEvent};
 
 /// Generates what is absent.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub struct Generate {
     /// Which stored values are replaced.
     pub replaces: Replaces,
