@@ -244,6 +244,37 @@ fn a_value_gets_from_age_into_a_file_of_sops_and_into_no_other() -> Result<()> {
 }
 
 #[test]
+fn a_file_that_is_also_for_pgp_is_taken_as_that_and_loses_it_with_a_key() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let (web1, admin) = (checkout.key("web1")?, checkout.key("admin")?);
+    sops(&checkout, &[&web1, &admin], &[], &format!("token: {CANARY}\n"), "secrets/web1.yaml")?;
+    // As a file has it that is encrypted to a key of PGP as well; no one here has such a key.
+    let file = checkout.path().join("secrets/web1.yaml");
+    let pgp = "\n    pgp:\n        - created_at: \"2026-01-01T00:00:00Z\"\n          enc: x\n          fp: 85D77543B3D624B63CEA9E6DBC17301B491B3F21\n    version:";
+    let text = fs::read_to_string(&file)?;
+    ensure!(text.contains("\n    version:"), "{text}");
+    fs::write(&file, text.replace("\n    version:", pgp))?;
+    let settings = format!(
+        r#"sops.secrets.token.sopsFile = ./secrets/web1.yaml;
+           artifacts = {{ root = ./.; default.backend = "sops-nix"; hostKey = "{web1}"; recipients.admin = "{admin}"; }};
+           artifacts.config.sops-nix.format = "yaml"; artifacts.store.token.files.token = {{ }};"#
+    );
+    checkout.flake(&machine("web1", OURS, &settings))?;
+    let ran = checkout.run(&["import", "sops"])?.ends(3).says("unchanged");
+    ran.says("85D77543B3D624B63CEA9E6DBC17301B491B3F21");
+    assert_eq!(states(&checkout)?["per-machine/web1/token"], "stale (recipients)");
+    let stored = "secrets/per-machine/web1/token/secrets.sops.yaml";
+    assert_eq!(fs::read(checkout.path().join(stored))?, fs::read(&file)?);
+    // With a key it is encrypted to the declared recipients at once.
+    fs::remove_dir_all(checkout.path().join("secrets/per-machine"))?;
+    with_key(&checkout, "admin", &["import", "sops"])?.ends(0).says("encrypted to the declared recipients");
+    let text = fs::read_to_string(checkout.path().join(stored))?;
+    assert!(!text.contains("85D77543") && text.contains(&web1), "{text}");
+    checkout.run(&["status"])?.ends(0);
+    is_nowhere(&checkout)
+}
+
+#[test]
 fn an_import_that_is_killed_goes_on() -> Result<()> {
     let values: Vec<(String, String)> = ["a", "b", "c"].map(|name| (name.to_owned(), value(name))).into();
     let values: Vec<(&str, &[u8])> = values.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();

@@ -289,6 +289,19 @@ fn a_structured_file_is_taken_as_one_where_all_of_it_is_declared() {
 }
 
 #[test]
+fn a_value_under_the_key_of_another_file_is_not_taken_for_its_own() {
+    let desk = with_identity();
+    yaml(&desk, "old/all.yaml", &[ADMIN, HOST], &[("f", "one"), ("g", "two")]);
+    let fleet = fleet(SOPS_NIX, &["a"]).file("g");
+    let sources = [source(A, "f", "old/all.yaml", key("g")), source(A, "g", "old/all.yaml", key("f"))];
+    let report = imported(&desk, &fleet, &sources);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    for (file, value) in [("f", "two"), ("g", "one")] {
+        assert_eq!(read(&desk, &fleet, A, file), value);
+    }
+}
+
+#[test]
 fn a_structured_file_that_lists_others_is_of_unknown_recipients() {
     for recipients in [&[ADMIN, "age1other"][..], &[ADMIN], &[ADMIN, HOST, "age1other"]] {
         let desk = desk();
