@@ -17,9 +17,7 @@ const NESTED: &str = "xtask/tasks/src/bench/options/nested.nix";
 /// # Errors
 /// When Nix fails.
 pub fn measure() -> Result<Row> {
-    let inputs = Inputs::new()?;
-    let stubs = inputs.path("nixpkgs").parent().context("an input is in a directory")?.to_owned();
-    let fleet = Fleet { stubs };
+    let fleet = Fleet::new()?;
     let (count, _) = fleet.eval(Kind::Ours, "artifacts")?;
     println!("  {count} artifacts of a machine, a container, a user and a specialisation");
     let of = |kind| {
@@ -41,6 +39,11 @@ struct Fleet {
 }
 
 impl Fleet {
+    fn new() -> Result<Self> {
+        let stubs = Inputs::new()?.path("nixpkgs").parent().context("an input is in a directory")?.to_owned();
+        Ok(Self { stubs })
+    }
+
     /// Returns the bytes that Nix allocates for so many machines.
     fn bytes(&self, kind: Kind, machines: u32) -> Result<f64> {
         self.eval(kind, &format!("bytes {machines}")).map(|(_, bytes)| bytes)
@@ -66,5 +69,19 @@ impl Fleet {
         let value = serde_json::from_str(&run::output(&mut nix)?)?;
         let statistics: Value = serde_json::from_slice(&std::fs::read(statistics.path())?)?;
         Ok((value, statistics["gc"]["totalBytes"].as_f64().context("Nix does not say what it allocates")?))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{Fleet, Kind};
+
+    #[test]
+    fn the_row_says_how_many_artifacts_there_are_under_either_options() {
+        let fleet = Fleet::new().unwrap();
+        for kind in [Kind::Ours, Kind::Bare] {
+            assert_eq!(fleet.eval(kind, "artifacts").unwrap().0, 31);
+        }
     }
 }
