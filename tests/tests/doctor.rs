@@ -15,15 +15,7 @@ use serde_json::{Value, json};
 const ENTRY: &str = "secrets/per-machine/web1/own";
 
 fn git(dir: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("git")
-        .args(["-c", "user.name=t", "-c", "user.email=t@t"])
-        .args(arguments)
-        .current_dir(dir)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    nix::git(dir, arguments).unwrap()
 }
 
 /// A machine with one stored artifact, in a repository.

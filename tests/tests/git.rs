@@ -17,16 +17,7 @@ use serde_json::{Value, json};
 const ENTRY: &str = "secrets/per-machine/web1/own";
 
 fn git(dir: &Path, arguments: &[&str]) -> String {
-    let settings = ["user.name=t", "user.email=t@t", "protocol.file.allow=always"];
-    let output = Command::new("git")
-        .args(settings.into_iter().flat_map(|setting| ["-c", setting]))
-        .args(arguments)
-        .current_dir(dir)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    nix::git(dir, &[&["-c", "protocol.file.allow=always"], arguments].concat()).unwrap()
 }
 
 /// A command as a hint has it.

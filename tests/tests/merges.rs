@@ -2,28 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 use anyhow::Result;
 use artifacts_tests::fleet::Fleet;
+use artifacts_tests::nix;
 use serde_json::{Value, json};
 
 const SHARED: &str = "secrets/shared/ca";
 
-fn try_git(dir: &Path, arguments: &[&str]) -> bool {
-    let output = Command::new("git")
-        .args(["-c", "user.name=t", "-c", "user.email=t@t"])
-        .args(arguments)
-        .current_dir(dir)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .output()
-        .unwrap();
-    output.status.success()
+fn git(fleet: &Fleet, arguments: &[&str]) {
+    nix::git(fleet.path(), arguments).unwrap();
 }
 
-fn git(fleet: &Fleet, arguments: &[&str]) {
-    assert!(try_git(fleet.path(), arguments), "{arguments:?}");
+/// Merges the other branch, which leaves conflicts.
+fn merge_conflicting(fleet: &Fleet) {
+    nix::git(fleet.path(), &["merge", "-q", "theirs"]).unwrap_err();
 }
 
 fn commit(fleet: &Fleet, message: &str) {
@@ -91,7 +84,7 @@ fn two_branches_that_both_added_machines_keep_the_value_and_rekey_completes_it()
     let mut ours = theirs.with("web3")?;
     ours.run("rekey --accept-recipients")?.ends(0);
     commit(&ours.fleet, "web3");
-    assert!(!try_git(ours.fleet.path(), &["merge", "-q", "theirs"]), "both re-encrypted it");
+    merge_conflicting(&ours.fleet);
     ours.fleet.of("web2")["artifacts"] = web2;
     let both = ours;
 
@@ -134,7 +127,7 @@ fn two_branches_that_both_regenerated_have_two_values_and_a_person_chooses() -> 
         fleet.run("generate --accept-recipients --regenerate ca")?.ends(0);
         let ours = fleet.value("web1")?;
         commit(&fleet.fleet, "ours");
-        assert!(!try_git(fleet.fleet.path(), &["merge", "-q", "theirs"]));
+        merge_conflicting(&fleet.fleet);
         let (settle, add) = (format!("git checkout {side} -- {SHARED}"), format!("git add -- {SHARED}"));
         fleet.run("status")?.ends(3).says("the versions have different values").says(&settle).says(&add);
         follow(&fleet.fleet, &settle);
@@ -163,7 +156,7 @@ fn where_one_branch_has_fewer_files_a_commit_is_named() -> Result<()> {
     fleet.run("rekey")?.ends(0);
     let ours = fleet.fleet.stored()?;
     commit(&fleet.fleet, "ours");
-    assert!(!try_git(fleet.fleet.path(), &["merge", "-q", "theirs"]));
+    merge_conflicting(&fleet.fleet);
     let restore = format!("git restore --source=HEAD --staged --worktree -- {SHARED}");
     let settle = format!("git rm -rfq -- {SHARED} && {restore}");
     fleet.run("status")?.ends(3).says(&settle).says(&format!("git checkout --theirs -- {SHARED}"));
@@ -184,7 +177,7 @@ fn a_conflict_in_an_entry_that_is_no_longer_declared_is_named_before_rename_and_
     fleet.run("generate --regenerate ca")?.ends(0);
     let ours = fleet.value("web1")?;
     commit(&fleet.fleet, "ours");
-    assert!(!try_git(fleet.fleet.path(), &["merge", "-q", "theirs"]));
+    merge_conflicting(&fleet.fleet);
     fleet.fleet.of("web1")["artifacts"] = json!({"root": fleet.ca});
     let (settle, add) = (format!("git checkout --ours -- {SHARED}"), format!("git add -- {SHARED}"));
     let status = fleet.run("status")?.ends(3).says("orphaned").says(&settle).says(&format!("then `{add}`"));
@@ -215,7 +208,7 @@ fn the_other_version_may_be_that_of_another_person_s_machine() -> Result<()> {
     git(&fleet.fleet, &["checkout", "-q", "main"]);
     fleet.run("generate --regenerate ca")?.ends(0);
     commit(&fleet.fleet, "ours");
-    assert!(!try_git(fleet.fleet.path(), &["merge", "-q", "theirs"]));
+    merge_conflicting(&fleet.fleet);
     follow(&fleet.fleet, &format!("git checkout --theirs -- {SHARED}"));
     follow(&fleet.fleet, &format!("git add -- {SHARED}"));
     fleet.run("rekey shared/ca")?.ends(0);

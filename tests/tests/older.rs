@@ -2,22 +2,17 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
-use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use artifacts_tests::fleet::{Fleet, Ran};
+use artifacts_tests::nix;
 use serde_json::{Value, json};
 
 const NAME: &str = "per-machine/web1/own";
 const FILE: &str = "secrets/per-machine/web1/own/secret.age";
 
 fn git(fleet: &Fleet, words: &[&str]) -> Result<String> {
-    let settings = ["-c", "user.name=t", "-c", "user.email=t@t"];
-    let mut command = Command::new("git");
-    command.current_dir(fleet.path()).env("GIT_CONFIG_GLOBAL", "/dev/null").args(settings).args(words);
-    let output = command.output()?;
-    ensure!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    Ok(nix::git(fleet.path(), words)?.trim().to_owned())
 }
 
 fn commit(fleet: &Fleet, message: &str) -> Result<String> {

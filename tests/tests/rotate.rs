@@ -3,22 +3,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Result;
 use artifacts_tests::checkout::Checkout;
 use artifacts_tests::desk::Desk;
 use artifacts_tests::fleet::Fleet;
-use artifacts_tests::nix::UNITS;
+use artifacts_tests::nix::{self, UNITS};
 use serde_json::{Value, json};
 
 const RANDOM: &str = "#!/bin/bash\nhead -c 16 /dev/urandom | od -An -tx1 | tr -d ' \\n' > \"$out/secret\"\n";
 
 fn git(dir: &Path, arguments: &[&str]) {
-    let mut command = Command::new("git");
-    command.args(["-c", "user.name=t", "-c", "user.email=t@t"]).args(arguments).current_dir(dir);
-    let output = command.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    nix::git(dir, arguments).unwrap();
 }
 
 fn commit(fleet: &Fleet, message: &str) {
