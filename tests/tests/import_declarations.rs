@@ -114,12 +114,17 @@ fn secrets_of_agenix_are_declared_by_what_is_printed() -> Result<()> {
     let key = key.to_str().unwrap();
     checkout.run(&["import", "agenix", "--dry-run"])?.ends(3);
     assert!(!checkout.path().join("secrets/per-machine").exists());
-    checkout.run(&["-i", key, "--accept-recipients", "import", "agenix"])?.ends(0).says("imported");
+    let ran = checkout.run(&["-i", key, "--accept-recipients", "import", "agenix"])?.ends(0).says("imported");
+    ran.says("remove these before you deploy: age.secrets.attic age.secrets.ca");
     assert_eq!(checkout.run(&["-i", key, "get", "web1/attic"])?.ends(0).stdout, "as it was");
     assert_eq!(checkout.run(&["-i", key, "get", "ca"])?.ends(0).stdout, "as it was");
     checkout.run(&["status"])?.ends(0);
     let stored = fleet::stored(&checkout.path())?;
-    checkout.run(&["-i", key, "import", "agenix"])?.ends(0);
+    let json = checkout.run(&["--json", "-i", key, "import", "agenix"])?.ends(0).json();
+    assert_eq!(json["import"]["removable"], serde_json::json!(["age.secrets.attic", "age.secrets.ca"]));
+    assert_eq!(json["import"]["module"], serde_json::Value::Null);
+    let schema = checkout.run(&["schema", "report"])?.ends(0).json();
+    assert!(jsonschema::is_valid(&schema, &json), "{json:#}");
     assert_eq!(fleet::stored(&checkout.path())?, stored);
     assert_eq!(fs::read(checkout.path().join("secrets/attic.age"))?, before);
     Ok(())
@@ -249,7 +254,7 @@ fn what_is_no_file_of_the_checkout_is_named_and_left() -> Result<()> {
     assert!(ran.stdout.contains("files.a = { };") && !ran.stdout.contains("plain"), "{ran}");
     let json = checkout.run(&["--json", "import", "agenix"])?.ends(0).json();
     assert_eq!(json["import"]["module"].as_str().unwrap(), ran.stdout);
-    assert_eq!(json["import"]["remarks"].as_array().unwrap().len(), 8, "{json}");
+    assert_eq!(json["import"]["remarks"].as_array().unwrap().len(), 9, "{json}");
     Ok(())
 }
 

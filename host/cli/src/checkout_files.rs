@@ -8,7 +8,7 @@ use artifacts_import::{SourceText, Tree};
 use artifacts_nix::Flake;
 
 /// The largest file of another tool that is read, in bytes.
-const LARGEST: u64 = 32 << 20;
+const LARGEST: u64 = 16 << 20;
 /// The largest text that is searched for references, in bytes.
 const LARGEST_TEXT: u64 = 1 << 20;
 /// How many files and directories are looked at, and how deep.

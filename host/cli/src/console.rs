@@ -131,15 +131,6 @@ impl Console {
         Exit::from(report.exit_status())
     }
 
-    /// Ends a command that has more to say in JSON than what it did.
-    pub fn report_with(&self, report: &Report, name: &str, more: Value) -> Exit {
-        let mut object = report.json();
-        object[name] = more;
-        self.line(&object.to_string());
-        self.failures(&report.errors);
-        Exit::from(report.exit_status())
-    }
-
     /// Ends a command that shows what the instances are.
     pub fn status(&self, report: &Report, listing: RowFilter) -> Exit {
         self.end_with(report, &report.status_page(listing, &self.on_stdout()), &report.errors_without_row())

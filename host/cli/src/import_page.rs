@@ -1,5 +1,6 @@
 //! What an import shows.
 
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
@@ -40,7 +41,7 @@ pub fn show(console: &Console, search: &ImportSearch, written: Option<&Path>) {
     }
     let Some(module) = &search.module else { return };
     let artifacts = search.proposal.undeclared().map(|(artifact, target)| artifact.instance(target));
-    let count = counted(artifacts.collect::<std::collections::BTreeSet<_>>().len(), "artifact");
+    let count = counted(artifacts.collect::<BTreeSet<_>>().len(), "artifact");
     let next = match written {
         Some(file) => format!(
             "{count} declared in {}; import it, `git add` it, then run this again to take the values",
@@ -58,6 +59,15 @@ pub fn show(console: &Console, search: &ImportSearch, written: Option<&Path>) {
     console.message(&next);
 }
 
+/// Shows which old options have their values in storages now.
+pub fn show_removable(console: &Console, options: &BTreeSet<String>) {
+    if !options.is_empty() {
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let names = options.join("\n  ");
+        console.message(&format!("stored; once nothing refers to them, remove these before you deploy:\n  {names}"));
+    }
+}
+
 fn line(reference: &OldReference) -> String {
     let places: Vec<String> = reference.uses.iter().map(|one| format!("  {}:{}", one.path, one.line)).collect();
     let places = if places.is_empty() { String::new() } else { format!("\n{}", places.join("\n")) };
@@ -65,7 +75,7 @@ fn line(reference: &OldReference) -> String {
 }
 
 /// Returns the same for other programs.
-pub fn json(search: &ImportSearch, written: Option<&Path>) -> Value {
+pub fn json(search: &ImportSearch, written: Option<&Path>, removable: &BTreeSet<String>) -> Value {
     let reference = |one: &OldReference| {
         let uses: Vec<Value> = one.uses.iter().map(|at| json!({"file": at.path, "line": at.line})).collect();
         json!({"old": one.old, "new": one.new, "uses": uses})
@@ -76,5 +86,6 @@ pub fn json(search: &ImportSearch, written: Option<&Path>) -> Value {
         "file": written.map(|file| file.display().to_string()),
         "references": search.references.iter().map(reference).collect::<Vec<_>>(),
         "remarks": search.proposal.remarks.iter().map(remark).collect::<Vec<_>>(),
+        "removable": removable,
     })
 }

@@ -1,8 +1,11 @@
 //! The end of an import: the declarations, and the values of what is declared.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use artifacts_declared::InstanceName;
 use artifacts_flow::{Import, Run, Selection};
+use artifacts_plan::InstanceState;
 use artifacts_report::{Failure, Report};
 
 use crate::console::Console;
@@ -26,12 +29,15 @@ pub fn finish(
     if let Some(file) = file {
         import_page::write(search, file)?;
     }
-    let report = taken(context, search, dry_run)?;
+    let mut report = taken(context, search, dry_run)?;
+    let is_present = |name: &InstanceName| report.rows.get(name).is_some_and(|row| row.state == InstanceState::Present);
+    let removable = if dry_run { BTreeSet::new() } else { search.proposal.replaced(is_present) };
     if console.json() {
-        let import = import_page::json(search, file);
-        return Ok(console.report_with(&report, "import", import));
+        report.import = Some(import_page::json(search, file, &removable));
+        return Ok(console.report(&report));
     }
     import_page::show(console, search, file);
+    import_page::show_removable(console, &removable);
     let is_printed = search.module.is_some() && file.is_none();
     Ok(if is_printed { console.report_aside(&report) } else { console.report(&report) })
 }

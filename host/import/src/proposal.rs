@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use artifacts_declared::{InstanceName, Name, TargetId};
+use artifacts_text::listed_up_to;
 
 use crate::findings::Findings;
 use crate::found::Tool;
@@ -9,6 +10,9 @@ use crate::group::group;
 use crate::keys::{AdminKeys, KeyForms};
 use crate::proposed::{FoundValue, ProposedArtifact};
 use crate::{FileFacts, ForeignConfiguration, Remark, losses};
+
+/// So many targets are named in one sentence.
+const NAMED: usize = 5;
 
 /// Holds what is to be declared, and whose values are to be taken.
 #[derive(Debug, Clone)]
@@ -55,8 +59,8 @@ impl Proposal {
         let is_closed = |facts: &FileFacts| facts.recipients.is_empty() && !facts.other_keys.is_empty();
         let closed = facts.into_iter().filter(|(_, facts)| is_closed(facts)).map(|(path, _)| path).collect();
         let mut proposal = Self { tool, artifacts, keys, remarks, closed };
-        let keyless = proposal.keyless(configurations);
-        proposal.remarks.extend(keyless);
+        let preparations = proposal.preparations(configurations);
+        proposal.remarks.extend(preparations);
         proposal.remarks.sort();
         proposal.remarks.dedup();
         proposal
@@ -80,18 +84,39 @@ impl Proposal {
         sources
     }
 
-    /// Returns what is to be known of targets whose own key is not declared, and not found.
-    fn keyless(&self, configurations: &[ForeignConfiguration]) -> Vec<Remark> {
+    /// Returns the options of the other tool whose values are all stored in instances that are present.
+    pub fn replaced(&self, is_present: impl Fn(&InstanceName) -> bool) -> BTreeSet<String> {
+        let is_stored = |artifact: &&ProposedArtifact| {
+            artifact
+                .uses
+                .keys()
+                .all(|target| artifact.declared.contains(target) && is_present(&artifact.instance(target)))
+        };
+        let (stored, left): (Vec<_>, Vec<_>) = self.artifacts.iter().partition(is_stored);
+        let options = |artifacts: &[&ProposedArtifact]| -> BTreeSet<String> {
+            let used = artifacts.iter().flat_map(|artifact| artifact.uses.values()).flat_map(BTreeMap::values);
+            used.map(|file| self.tool.option(&file.old, &file.key)).collect()
+        };
+        &options(&stored) - &options(&left)
+    }
+
+    /// Returns what the targets still need that are to declare something.
+    fn preparations(&self, configurations: &[ForeignConfiguration]) -> Vec<Remark> {
         let new: BTreeSet<&TargetId> = self.undeclared().map(|(_, target)| target).collect();
-        let is_keyless = |one: &&ForeignConfiguration| {
-            new.contains(&one.id) && one.data.host_key.is_none() && !self.keys.host_keys.contains_key(&one.id)
+        let named = |is: &dyn Fn(&ForeignConfiguration) -> bool| -> Vec<String> {
+            let found = configurations.iter().filter(|one| new.contains(&one.id) && is(one));
+            found.map(|one| one.id.name.to_string()).collect()
         };
-        let remark = |one: &ForeignConfiguration| {
-            let action =
-                "declare `artifacts.hostKey`; if its key is among the printed `artifacts.recipients`, remove it there";
-            Remark::new(one.id.name.to_string(), "its own public key is not known", action)
-        };
-        configurations.iter().filter(is_keyless).map(remark).collect()
+        let is_keyless =
+            |one: &ForeignConfiguration| one.data.host_key.is_none() && !self.keys.host_keys.contains_key(&one.id);
+        let modules = "import `artifacts.nixosModules.default` or `artifacts.homeModules.default` there, and set `artifacts.root`";
+        let keys = "declare `artifacts.hostKey`; if it is among the printed `artifacts.recipients`, remove it there";
+        let all = [
+            (named(&|one| !one.data.has_artifacts), "the modules of artifacts are not imported", modules),
+            (named(&is_keyless), "the target's own public key is not known", keys),
+        ];
+        let needed = all.into_iter().filter(|(names, ..)| !names.is_empty());
+        needed.map(|(names, why, action)| Remark::new(listed_up_to(&names, NAMED), why, action)).collect()
     }
 
     /// Returns the targets, by artifact, that do not declare it yet.

@@ -67,6 +67,10 @@ struct ReportView<'a> {
     /// Number of instances that were written, or would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     written: Option<u64>,
+    /// What `import` found: `module`, the declarations in Nix, and the `file` that has them; `references`, old and new; `remarks`;
+    /// `removable`, old options whose values are stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    import: Option<&'a Value>,
 }
 
 /// An instance.
@@ -337,6 +341,7 @@ impl<'a> From<&'a Report> for ReportView<'a> {
             orphaned: report.orphaned.iter().map(OrphanedView::from).collect(),
             decrypted: report.counts.map(|(decrypted, _)| decrypted),
             written: report.counts.map(|(_, written)| written),
+            import: report.import.as_ref(),
         }
     }
 }

@@ -75,6 +75,8 @@ pub struct Report {
     pub orphaned: Vec<Orphaned>,
     /// How many instances were opened and how many written, where that counts.
     pub counts: Option<(u64, u64)>,
+    /// What an import found besides, for programs.
+    pub import: Option<serde_json::Value>,
     /// Stored instances that what was done made stale.
     pub now_stale: Vec<NowStale>,
     /// Whether nothing was to be written.
