@@ -88,9 +88,7 @@ fn written(proposal: &Proposal, targets: &Targets, recipients: &NixSet) -> Impor
     for (word, sets) in [("machines", machines), ("users", users)].iter().filter(|(_, sets)| !sets.is_empty()) {
         let lines: Vec<String> = sets.iter().map(|(name, set)| own_set(name, set)).collect();
         text.extend(["  ", word, " = {\n", &lines.concat(), "  };\n"]);
-        parts.extend(sets.iter().zip(&lines).map(|((name, set), lines)| {
-            ModulePart::new(lines, &NixSet::from([(name.clone(), NixValue::Set(set.clone()))]))
-        }));
+        parts.extend(sets.iter().flat_map(|(name, set)| parts_of(name, set)));
     }
     let sets = match (machines.is_empty(), users.is_empty()) {
         (_, true) => "machines",
@@ -109,6 +107,22 @@ fn written(proposal: &Proposal, targets: &Targets, recipients: &NixSet) -> Impor
     }
     text.push_str("  artifacts.store = own.store or { };\n}\n");
     ImportModule { text, parts }
+}
+
+/// Returns the parts of what one target has, none of them large: its name, and each artifact by itself.
+fn parts_of(name: &str, set: &NixSet) -> Vec<ModulePart> {
+    let mut pairs = vec![(name.to_owned(), NixValue::Set(NixSet::new()))];
+    for (option, value) in set {
+        match value {
+            NixValue::Set(store) => pairs.extend(store.clone()),
+            other => pairs.push((option.clone(), other.clone())),
+        }
+    }
+    let part = |pair| {
+        let data = NixSet::from([pair]);
+        ModulePart::new(bindings(&data, 8), &data)
+    };
+    pairs.into_iter().map(part).collect()
 }
 
 /// Writes what one target has, in a set of its own also if it is one line.

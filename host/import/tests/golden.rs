@@ -161,6 +161,25 @@ fn what_is_declared_is_not_printed_and_has_its_values_taken() {
     is_golden("agenix-declared", &page(&one, &configurations, &[]));
 }
 
+/// Nix is asked about parts, each short enough to be an argument; together they are the module.
+#[test]
+fn the_parts_of_a_module_are_short_and_in_its_text() {
+    let secrets: serde_json::Map<String, Value> =
+        (0..2000).map(|number| (format!("secret-{number}"), json!({ "file": format!("/src/{number}.age") }))).collect();
+    let files: Vec<(String, &str)> = (0..2000).map(|number| (format!("{number}.age"), AGE)).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+    let configurations = [machine("web 1", json!({ "agenix": secrets }))];
+    let module = proposal(Tool::Agenix, &configurations, &files, &[], "").module(&configurations).unwrap();
+    assert_eq!(module.parts.len(), 2001);
+    let declared = |name: &str| module.parts.iter().any(|part| part.value.get(name).is_some());
+    assert!(declared("web 1") && declared("secret-0") && declared("secret-1999"));
+    for part in &module.parts {
+        let lines = part.expression.trim_matches(['{', '}', '\n']);
+        assert!(part.expression.len() < 300, "{}", part.expression);
+        assert!(lines.contains("web 1") || module.text.contains(lines), "{lines}");
+    }
+}
+
 const YAML: &str = "attic: ENC[x]\nmail: ENC[x]\nunused: ENC[x]\nweb:\n    token: ENC[x]\nsops:\n    age:\n        - recipient: age1ofWEB1\n        - recipient: age1admin\n    lastmodified: x\n    pgp:\n        - created_at: x\n          fp: 85D77543\n";
 const BINARY: &str =
     r#"{"data": "ENC[x]", "sops": {"age": [{"recipient": "age1ofWEB1"}, {"recipient": "age1ofWEB2"}]}}"#;

@@ -205,7 +205,7 @@ impl Begun<'_> {
         let Self { instance, found, files: SourceFiles { documents, public }, paths, .. } = self;
         let unencryptable = encryptable::unencryptable(&tools.plugins, instance, found);
         let decrypts = match &adoption {
-            Some(adoption) if !adoption.unread => false,
+            Some(adoption) if !adoption.unread && adoption.other_recipients.is_empty() => false,
             Some(_) => unencryptable.is_none() && tools.identities.absence()?.is_none(),
             None => true,
         };
@@ -235,7 +235,7 @@ impl Begun<'_> {
         let mut receipt = making.receipt()?;
         let is_certain = |(file, declared): (&Name, &BTreeSet<String>)| {
             let document = documents.iter().find(|it| it.values.iter().any(|(_, name)| name == file));
-            others.is_empty() && document.is_some_and(|document| document.is_for(declared, &tools.keys))
+            document.is_some_and(|document| document.is_for(declared, &tools.keys))
         };
         let certain = |(file, declared): (&Name, &BTreeSet<String>)| {
             let known = if is_certain((file, declared)) { declared.clone() } else { BTreeSet::new() };

@@ -12,6 +12,7 @@ use artifacts_store::{Generation, Receipt};
 use super::commit::Storing;
 use super::receipt::{self, GenerationRecord};
 use crate::agree::Ticket;
+use crate::failure;
 use crate::look::adoptable::Adoption;
 use crate::look::import_document::SourceDocument;
 use crate::look::importable::Taking;
@@ -118,7 +119,7 @@ pub(super) fn store(
 fn not_text(failure: Failure, secrets: &[(String, Secret)]) -> Failure {
     let is_binary = |(_, secret): &&(String, Secret)| std::str::from_utf8(secret.expose()).is_err();
     let names: Vec<String> = secrets.iter().filter(is_binary).map(|(name, _)| format!("`{name}`")).collect();
-    if names.is_empty() {
+    if names.is_empty() || failure.message != failure::UNSHOWN {
         return failure;
     }
     let message = format!("{}; not UTF-8, which a structured file cannot hold: {}", failure.message, names.join(", "));
