@@ -284,7 +284,7 @@ mod tests {
         assert!(options.contains("--dry-run") && options.contains("--identity"), "{options}");
         assert!(!options.contains("--crash-at"), "{options}");
         assert_eq!(shown("rekey --al"), "--all");
-        assert_eq!(shown("rotate --re"), "--recipient");
+        assert_eq!(shown("rotate --rec"), "--recipient");
         assert!(!shown("generate --").contains("--regenerate"), "a hidden alias is not offered");
     }
 }

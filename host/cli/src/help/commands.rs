@@ -278,10 +278,15 @@ pub const TEXTS: &[CommandText] = &[
              and shows what is stale then and which units restart. The old values stay in the trash for at least 30 days.",
             "An artifact that is declared with `rotation = \"manual\"` is only listed, unless it is named in full (`web1/disk-key`): \
              more has to be done for it than to deploy a new value.",
+            "With `--recipient` it first lists what someone could read: by what is stored, the trash of this machine, all of git's history \
+             in this clone, and what this machine accepted. Nothing of it is selected: you answer for each value, or pass selectors. Whose \
+             a key is, is known by what was accepted here. What could not be searched is reported.",
         ],
         examples: &[
             ("artifacts rotate web1/attic", "one value"),
             ("artifacts rotate --stale", "all that are outdated"),
+            ("artifacts rotate --recipient alice", "what alice could read; asks about each"),
+            ("artifacts rotate --recipient alice --yes 'web1/*'", "what of it is on one machine"),
             ("artifacts rotate --dry-run '*/tls'", "show it, write nothing"),
             ("artifacts rotate --yes --no-input web1/attic", "without a terminal"),
         ],
