@@ -115,6 +115,33 @@ fn the_help_of_every_command() -> Result<()> {
 }
 
 #[test]
+fn the_merge_of_two_branches() -> Result<()> {
+    let mut story = Story::begin()?;
+    let git = |story: &Story, line: &str| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=t", "-c", "user.email=t@t"]).args(line.split(' ')).current_dir(story.fleet.path());
+        git.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap().status.success()
+    };
+    let make = "generate --accept-recipients --accept-reading --regenerate ca";
+    fs::write(story.fleet.path().join(".gitignore"), ".keys/\nspec.json\n")?;
+    assert!(git(&story, "init -q -b main"));
+    story.fleet.run(make.split(' '))?.ends(0);
+    assert!(git(&story, "add .") && git(&story, "commit -qm base") && git(&story, "checkout -q -b theirs"));
+    story.fleet.run(make.split(' '))?.ends(0);
+    assert!(git(&story, "commit -qam theirs") && git(&story, "checkout -q main"));
+    story.fleet.run(make.split(' '))?.ends(0);
+    assert!(git(&story, "commit -qam ours") && !git(&story, "merge -q theirs"));
+    story.transcript.tell("both branches regenerated it");
+    story.runs(&["status ca", "rekey --all ca", "doctor git"])?;
+    for line in ["checkout --theirs -- secrets/shared/ca", "add -- secrets/shared/ca"] {
+        story.transcript.tell(&format!("git {line}"));
+        assert!(git(&story, line));
+    }
+    story.runs(&["rekey ca", "status ca"])?;
+    story.transcript.is_kept_as("merges.txt")
+}
+
+#[test]
 fn the_setup_of_a_machine() -> Result<()> {
     let mut story = Story::begin()?;
     fs::write(story.fleet.path().join("answers.toml"), "[\"per-machine/web1/attic\"]\ntoken = \"xyzzy\"\n")?;
