@@ -503,7 +503,7 @@ fn secrets_are_replaced_after_a_yes_alone_whether_all_are_meant_or_one_is_named(
     let before = fleet.stored()?;
     for command in [&["rotate", "ca"][..], &["rotate", "--stale", "ca"], &["generate", "--regenerate", "ca"]] {
         let is_stale = command.contains(&"--stale");
-        let ran = fleet.run(command)?.ends(if is_stale { 0 } else { 1 });
+        let ran = fleet.run(command)?.ends(i32::from(!is_stale));
         assert_eq!(fleet.stored()?, before, "{ran}");
     }
     fleet.run(["rotate", "--yes", "ca"])?.ends(0).says("1 regenerated");
