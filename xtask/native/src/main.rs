@@ -4,6 +4,7 @@
 //! `native sops DIR ROUNDS COUNT RECIPIENT…`: the same as files of sops, by the code that the component is made of.
 //! `native rekey DIR ROUNDS COUNT IDENTITY FILE RECIPIENT…`: opens the file as often and seals it for others, each into a
 //! file that is written aside and renamed.
+//! `native move DIR ROUNDS COUNT IDENTITY FILE RECIPIENT…`: the same, sealed as a file of sops.
 //! `native replace DIR ROUNDS COUNT full|no-sync`: as many files, each written aside, synced and renamed.
 
 use std::fs::{self, File};
@@ -36,7 +37,20 @@ fn main() -> Result<()> {
             let recipients = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>()?;
             let sealed = fs::read(file)?;
             let count: usize = count.parse()?;
-            measured(rounds.parse()?, || rekey_all(Path::new(dir), count, &sealed, &identities, &recipients))
+            measured(rounds.parse()?, || {
+                rekey_all(Path::new(dir), count, (&sealed, &identities), |plain| {
+                    self::sealed(plain, recipients.iter().map(AsRef::as_ref))
+                })
+            })
+        }
+        ["move", dir, rounds, count, identity, file, recipients @ ..] => {
+            let identities = IdentityFile::from_file((*identity).to_owned())?.into_identities()?;
+            let parsed = recipients.iter().map(|text| recipient(text)).collect::<Result<Vec<_>>>()?;
+            let sealed = fs::read(file)?;
+            let count: usize = count.parse()?;
+            measured(rounds.parse()?, || {
+                rekey_all(Path::new(dir), count, (&sealed, &identities), |plain| encrypted(plain, recipients, &parsed))
+            })
         }
         ["replace", dir, rounds, count, how] => {
             let (count, sync) = (count.parse()?, *how == "full");
@@ -77,9 +91,8 @@ fn seal_all(dir: &Path, count: usize, recipients: &[Box<dyn Recipient>]) -> Resu
 fn rekey_all(
     dir: &Path,
     count: usize,
-    stored: &[u8],
-    identities: &[Box<dyn age::Identity + Send + Sync>],
-    recipients: &[Box<dyn Recipient>],
+    (stored, identities): (&[u8], &[Box<dyn age::Identity + Send + Sync>]),
+    seal: impl Fn(&[u8]) -> Result<Vec<u8>>,
 ) -> Result<()> {
     for number in 0..count {
         let mut plain = Vec::new();
@@ -88,7 +101,7 @@ fn rekey_all(
             .decrypt(identities.iter().map(|identity| &**identity as &dyn age::Identity))?
             .read_to_end(&mut plain)?;
         let aside = dir.join("aside");
-        fs::write(&aside, sealed(&plain, recipients.iter().map(AsRef::as_ref))?)?;
+        fs::write(&aside, seal(&plain)?)?;
         fs::rename(&aside, dir.join(format!("{number}.age")))?;
     }
     Ok(())
@@ -103,18 +116,21 @@ fn sealed<'a>(plain: &[u8], recipients: impl Iterator<Item = &'a dyn Recipient>)
     Ok(sealed)
 }
 
-/// As the component does: a data key for each file, an age file for each reader.
 fn encrypt_all(dir: &Path, count: usize, names: &[&str], recipients: &[Box<dyn Recipient>]) -> Result<()> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs().try_into()?;
     for number in 0..count {
-        let value = [LeafValue::new("data", [b'x'; 100])];
-        let file = create(Form::Binary, &DataKey::generate()?, &value, names, now, |key, reader| {
-            let recipient = names.iter().position(|name| *name == reader).map(|at| recipients[at].as_ref());
-            Ok::<_, anyhow::Error>(String::from_utf8(sealed(key, recipient.into_iter())?)?)
-        })?;
-        fs::write(dir.join(format!("{number}.sops")), &file)?;
+        fs::write(dir.join(format!("{number}.sops")), encrypted(&[b'x'; 100], names, recipients)?)?;
     }
     Ok(())
+}
+
+/// As the component does: a data key for each file, an age file for each reader.
+fn encrypted(plain: &[u8], names: &[&str], recipients: &[Box<dyn Recipient>]) -> Result<Vec<u8>> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs().try_into()?;
+    let value = [LeafValue::new("data", plain)];
+    create(Form::Binary, &DataKey::generate()?, &value, names, now, |key, reader| {
+        let recipient = names.iter().position(|name| *name == reader).map(|at| recipients[at].as_ref());
+        Ok(String::from_utf8(sealed(key, recipient.into_iter())?)?)
+    })
 }
 
 fn replace_all(dir: &Path, count: usize, sync: bool) -> Result<()> {

@@ -41,7 +41,21 @@ impl<'a> Fixture<'a> {
     /// # Errors
     /// When it cannot be written.
     pub fn declare(&self, machines: usize, artifacts: usize, recipients: &[String; 3]) -> Result<()> {
-        self.write("spec.json", &self.spec(machines, artifacts, recipients))
+        self.declare_for("agenix", machines, artifacts, recipients)
+    }
+
+    /// Declares another backend for all from now on; where sops-nix has a choice, a file for each secret.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn declare_for(
+        &self,
+        backend: &str,
+        machines: usize,
+        artifacts: usize,
+        recipients: &[String; 3],
+    ) -> Result<()> {
+        self.write("spec.json", &self.spec(backend, machines, artifacts, recipients))
     }
 
     /// The private key of the second recipient.
@@ -62,18 +76,31 @@ impl<'a> Fixture<'a> {
         command
     }
 
-    fn spec(&self, machines: usize, artifacts: usize, [host, one, two]: &[String; 3]) -> Value {
+    /// How many entries are stored, of whatever backend.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn entries(&self) -> Result<usize> {
+        let machines = fs::read_dir(self.path("secrets/per-machine"))?;
+        machines.map(|machine| Ok(fs::read_dir(machine?.path())?.count())).sum()
+    }
+
+    fn spec(&self, backend: &str, machines: usize, artifacts: usize, [host, one, two]: &[String; 3]) -> Value {
         let artifact = json!({
-            "backend": "agenix",
+            "backend": backend,
             "files": { "one": {}, "two": {} },
             "generator": { "path": self.path("generator") },
         });
+        let mut config = json!({ "publicHostKey": host, "publicUserKeys": [one, two] });
+        if backend == "sops-nix" {
+            config["format"] = json!("binary");
+        }
         let artifacts: Value = (0..artifacts).map(|number| (artifact_name(number), artifact.clone())).collect();
         let targets = (0..machines).map(|number| {
             json!({
                 "kind": "nixos",
                 "name": machine_name(number),
-                "config": { "agenix": { "publicHostKey": host, "publicUserKeys": [one, two] } },
+                "config": { backend: config },
                 "artifacts": artifacts,
             })
         });

@@ -6,6 +6,7 @@ mod commit;
 mod evaluate;
 mod fixture;
 mod many;
+mod moving;
 mod options;
 mod rekey;
 mod row;
@@ -36,6 +37,7 @@ const MEASURES: &[(&str, Measure)] = &[
     ("options", options::measure),
     ("walls", walls::measure),
     ("rekey", rekey::measure),
+    ("moving", moving::measure),
 ];
 
 /// Measures all rows, or those that are named, and prints the table. A missed row is printed as missed, and no error.
