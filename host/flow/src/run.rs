@@ -305,6 +305,12 @@ impl Run {
         orphans.found.into_iter().chain(orphans.strange).collect()
     }
 
+    /// The rows of what is selected as it was found, and what could not be told.
+    pub(crate) fn found(&self, selection: &Selection, survey: &Survey) -> Report {
+        let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
+        Report { errors, ..self.rows(&selection.names, survey) }
+    }
+
     /// The rows of these instances as they were found.
     pub(crate) fn rows(&self, names: &BTreeSet<InstanceName>, survey: &Survey) -> Report {
         let row = |instance: &Instance| {

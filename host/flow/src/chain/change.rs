@@ -34,8 +34,10 @@ pub(crate) mod sealed {
         /// Returns the steps, and the failures that are foreseeable. Asks no one and writes nothing.
         fn plan(&self, run: &mut Run, selection: &Selection, survey: &mut Survey) -> Plan<Self::Details>;
 
-        /// Begins the report: with rows as they were found, or without.
-        fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, plan: &Plan<Self::Details>) -> Report;
+        /// Begins the report: with rows as they were found, unless the change wants others or none.
+        fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, _: &Plan<Self::Details>) -> Report {
+            run.found(selection, survey)
+        }
 
         /// Adds to the report of a dry run what would be written and asked.
         ///

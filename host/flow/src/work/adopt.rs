@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
-use artifacts_report::{Failure, FileChange, Report, RowAction};
+use artifacts_report::{Failure, FileChange, RowAction};
 
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
@@ -42,11 +42,6 @@ impl Planned for Adopt {
         let steps = adoptions.iter().map(|adoption| Step::again(adoption.name.clone())).collect();
         let details = adoptions.into_iter().map(|adoption| (adoption.name.clone(), adoption)).collect();
         Plan { steps, failures, details }
-    }
-
-    fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, _: &Plan<Self::Details>) -> Report {
-        let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
-        Report { errors, ..run.rows(&selection.names, survey) }
     }
 
     fn describe(&self, base: &mut Base<'_>, adoptions: &mut Self::Details) -> Result<(), Failure> {
@@ -94,8 +89,7 @@ impl<'r> Agreed<'r, Adopt> {
 /// Reports what the adopted instances are now.
 fn show_adopted(base: &mut Base<'_>, mut files: BTreeMap<InstanceName, Vec<FileChange>>) {
     let survey = base.look_again(&base.run.with_dependencies(&base.selection.names));
-    let errors = base.selection.errors.iter().chain(&survey.errors).cloned().collect();
-    base.report = Report { errors, ..base.run.rows(&base.selection.names, &survey) };
+    base.report = base.run.found(&base.selection, &survey);
     let done = base.progress.done().clone();
     base.report.mark(&done, RowAction::Adopted);
     for name in &done {

@@ -70,9 +70,9 @@ impl Planned for Generate {
 
     fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, plan: &Plan<GeneratePlan>) -> Report {
         let names = selection.names.union(&plan.details.sought).cloned().collect();
-        let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
         let is_complete = selection.selectors.is_empty();
-        let mut report = Report { errors, is_complete, ..run.rows(&names, survey) };
+        let sought = Selection { names, ..selection.clone() };
+        let mut report = Report { is_complete, ..run.found(&sought, survey) };
         blocked::mark(run, &plan.details.waiting, &mut report);
         if self.stale {
             add_hints(run, survey, &mut report);

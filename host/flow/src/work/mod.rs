@@ -1,6 +1,7 @@
 //! What each change writes.
 
 pub(crate) mod adopt;
+mod again;
 pub(crate) mod commit;
 pub(crate) mod empty;
 pub(crate) mod generate;

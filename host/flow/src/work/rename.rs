@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::{Instance, Selector, SelectorError, SelectorKind, SelectorMeaning};
-use artifacts_report::{Failure, RecipientChange, Report, RowAction};
+use artifacts_report::{Failure, RecipientChange, RowAction};
 use artifacts_text::{Explain, listed, nix_attribute};
 
+use super::again::{ask_for_stored, preview_stored, show_stored_again, stored_recipients};
 use super::moving::{Counts, store_again};
-use super::rekey::{ask_for_stored, preview_stored, show_stored_again, stored_recipients};
 use crate::agree::Tickets;
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
@@ -200,11 +200,6 @@ impl Planned for Rename {
         let instances = steps.iter().filter_map(|step| run.instances.get(&step.name));
         let details = stored_recipients(instances, survey);
         Plan { steps, failures, details }
-    }
-
-    fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, _: &Plan<Vec<RecipientChange>>) -> Report {
-        let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
-        Report { errors, ..run.rows(&selection.names, survey) }
     }
 
     fn describe(&self, base: &mut Base<'_>, changes: &mut Vec<RecipientChange>) -> Result<(), Failure> {
