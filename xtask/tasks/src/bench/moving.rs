@@ -11,9 +11,9 @@ const FILES: u16 = 2000;
 const COUNTED: &str = "1000 decrypted, 1000 re-encrypted";
 const ROUNDS: usize = 3;
 
-/// The same of the run that is killed, and the change of the storage at which it is: some twenty are made for an instance.
+/// The same of the run that is killed, and the change of the storage at which it is: some ten are made for an instance.
 const MANY: (usize, usize) = (100, 100);
-const KILLED_AT: &str = "100000";
+const KILLED_AT: &str = "40000";
 
 /// `rekey` of a thousand instances from agenix to sops-nix, which decrypts what it wrote as well, against the same crates native, which
 /// decrypt and encrypt as many files; and of ten thousand with a kill, against one without. Nothing syncs.
