@@ -302,7 +302,7 @@ let
   # In another form, of which nothing is stored: what it makes is the form's own.
   isTrial = node: node.isInForm && node.config.artifacts.testMachine or false;
 
-  # Where a file is on the target, and whose, is each form's own: nothing of it is stored.
+  # Where a file is on the target, whose, and what notices it, is each form's own: nothing of it is stored.
   unplaced =
     declared:
     declared
@@ -314,6 +314,8 @@ let
           "mode"
           "owner"
           "group"
+          "restartUnits"
+          "reloadUnits"
         ]
       ) declared.files;
     };

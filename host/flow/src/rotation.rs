@@ -33,11 +33,10 @@ pub struct RotateReadable<'a> {
 impl RotateReadable<'_> {
     /// Lists what the recipient could read, and what would be generated again of it.
     pub fn preview(self, run: &mut Run) -> Report {
-        let (mut exposure, failures) = match self.find(run) {
+        let (exposure, failures) = match self.find(run) {
             Ok(found) => found,
             Err(failure) => return failed(failure),
         };
-        exposure.is_shown = false;
         let chosen = if self.selectors.is_empty() { Vec::new() } else { named(&exposure) };
         let mut report = match chosen.as_slice() {
             [] => Report { is_preview: true, ..Report::default() },

@@ -14,6 +14,9 @@ use fakes::{
     A, B, C, Desk, Fleet, generated, generated_with, messages, name, ran, read, rekeyed, run, selectors, state,
 };
 
+/// Replaced by hand.
+const D: &str = "per-machine/web1/d";
+
 const ROTATE: Generate = Generate { replaces: Replaces::All, only_stored: true, yes: false };
 const STALE: Generate = Generate { replaces: Replaces::Outdated, only_stored: true, yes: false };
 
@@ -53,7 +56,7 @@ fn it_asks_once_however_few_are_named_and_a_no_or_no_one_changes_nothing() {
     let report = generated_with(&desk, &three(), &[], ROTATE);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
     assert_eq!(ran(&desk), [A, B, C], "dependencies first");
-    assert_eq!(desk.take_said().into_iter().filter(|said| is_question(said)).count(), 1);
+    assert_eq!(desk.take_said().iter().filter(|said| is_question(said)).count(), 1);
     assert!(desk.entries().iter().all(|(path, value)| before[path] != *value));
 }
 
@@ -96,7 +99,6 @@ fn outdated_ones_are_replaced_in_order_with_what_depends_on_them() {
 
 #[test]
 fn what_is_replaced_by_hand_is_listed_and_replaced_only_where_it_is_named_in_full() {
-    const D: &str = "per-machine/web1/d";
     let fleet = || three().secret("d").manual();
     let desk = present(&fleet());
     let value = || read(&desk, &fleet(), D, "f");
@@ -331,7 +333,7 @@ fn a_preview_shows_what_would_be_replaced_and_its_units() {
     let row = &report.rows[&name(A)];
     assert_eq!(row.done, Some(RowAction::WouldRegenerate));
     assert_eq!(row.units[0].restarted.iter().collect::<Vec<_>>(), ["a.service"]);
-    assert_eq!((desk.entries(), desk.take_said().into_iter().filter(|said| is_question(said)).count()), (before, 0));
+    assert_eq!((desk.entries(), desk.take_said().iter().filter(|said| is_question(said)).count()), (before, 0));
 }
 
 #[test]

@@ -188,6 +188,7 @@ fn one_name_in_two_forms_is_one_declaration() {
         ("dependencies", "artifacts.store.a.dependencies = [ \"ca\" ];"),
         ("shared", "artifacts.store.a.shared = true;"),
         ("backend", "artifacts.store.a.backend = \"dummy\";"),
+        ("rotation", "artifacts.store.a.rotation = \"manual\";"),
         ("timeout", "artifacts.store.a.timeout = \"1min\";"),
     ] {
         let found = form(change);
