@@ -57,7 +57,7 @@ pub fn git(found: &Result<Option<GitFacts>, Failure>) -> Vec<HealthFinding> {
     let filtered = alike(facts, |one| if let Staged::Filtered { command } = one { Some(command) } else { None });
     findings.extend(filtered.map(|alike| alike.finding("a git filter has to run for:")));
     if findings.is_empty() {
-        let known = facts.index.entries.values().filter(|staged| staged.is_yes()).count();
+        let known = facts.index.entries.values().fold(0, |known, staged| known + u64::from(staged.is_yes()));
         findings.push(HealthFinding::ok(area, format!("git has {} as stored", super::entries(known))));
     }
     findings
