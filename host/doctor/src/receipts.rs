@@ -69,10 +69,12 @@ pub fn receipts(found: Result<Option<&ReceiptFacts>, &Failure>) -> Vec<HealthFin
         let what = format!("not entries, and left as they are: {}", listed_up_to(&facts.strays, LISTED));
         findings.push(HealthFinding::work(area, what).advice("review them, and move them out of the storage"));
     }
-    if intact > 0 || findings.is_empty() {
+    if intact > 0 {
         let is = agreeing(intact, "is as its receipt says", "are as their receipts say");
         let what = format!("{} {is}: sizes and SHA-256", super::entries(intact));
         findings.insert(0, HealthFinding::ok(area, what));
+    } else if findings.is_empty() {
+        findings.push(HealthFinding::ok(area, "nothing is stored"));
     }
     findings
 }
@@ -150,6 +152,7 @@ mod tests {
         let found = judged(vec![Vec::new(), Vec::new()]);
         let message = "2 entries are as their receipts say: sizes and SHA-256";
         assert_eq!(found, [HealthFinding::ok(Area::Receipts, message)]);
+        assert_eq!(judged(Vec::new()), [HealthFinding::ok(Area::Receipts, "nothing is stored")]);
         assert!(receipts(Ok(None)).is_empty());
     }
 
