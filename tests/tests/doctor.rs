@@ -98,7 +98,7 @@ fn every_area_answers_and_nothing_is_changed() -> Result<()> {
         .run(["doctor", "--all", "git", "receipts"])?
         .ends(0)
         .says("ok git git has 1 entry as stored")
-        .says("ok receipts 1 entry has the sizes and SHA-256 of their receipts");
+        .says("ok receipts 1 entry is as its receipt says: sizes and SHA-256");
     fleet.run(["doctor", "disk"])?.ends(2).says("workers").says("audit");
     Ok(())
 }

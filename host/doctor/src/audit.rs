@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use artifacts_audit::Chain;
 use artifacts_report::{Area, Failure, HealthFinding};
-use artifacts_text::listed_up_to;
+use artifacts_text::{counted, listed_up_to};
 
 /// So many findings of a chain are listed.
 const LISTED: usize = 3;
@@ -49,7 +49,7 @@ pub fn audit(found: &Result<AuditFacts, Failure>) -> Vec<HealthFinding> {
         findings.push(HealthFinding::ok(area, format!("{log} has no records yet")));
     } else {
         let damaged = if others > 0 { "; writing it was interrupted before" } else { "" };
-        let what = format!("{log}: {} records, the chain is intact{damaged}", chain.linked);
+        let what = format!("{log}: {}, the chain is intact{damaged}", counted(chain.linked, "record"));
         findings.push(HealthFinding::ok(area, what));
     }
     findings

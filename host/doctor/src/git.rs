@@ -57,8 +57,13 @@ pub fn git(found: &Result<Option<GitFacts>, Failure>) -> Vec<HealthFinding> {
     let filtered = alike(facts, |one| if let Staged::Filtered { command } = one { Some(command) } else { None });
     findings.extend(filtered.map(|alike| alike.finding("a git filter has to run for:")));
     if findings.is_empty() {
-        let known = facts.index.entries.values().filter(|staged| staged.is_yes()).count();
-        findings.push(HealthFinding::ok(area, format!("git has {} as stored", super::entries(known))));
+        let known = facts.index.entries.values().fold(0, |known, staged| known + u64::from(staged.is_yes()));
+        let what = if known == 0 {
+            "nothing is stored".to_owned()
+        } else {
+            format!("git has {} as stored", super::entries(known))
+        };
+        findings.push(HealthFinding::ok(area, what));
     }
     findings
 }
@@ -136,6 +141,7 @@ mod tests {
     fn what_git_has_as_stored_is_counted() {
         let found = git(&Ok(Some(facts(&[("shared/a", Staged::Yes), ("shared/b", Staged::Yes)]))));
         assert_eq!(found, [HealthFinding::ok(Area::Git, "git has 2 entries as stored")]);
+        assert_eq!(git(&Ok(Some(facts(&[])))), [HealthFinding::ok(Area::Git, "nothing is stored")]);
         let outside = GitFacts { is_repository: false, ..facts(&[]) };
         assert_eq!(git(&Ok(Some(outside)))[0].verdict, Verdict::Ok);
     }

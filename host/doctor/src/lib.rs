@@ -41,6 +41,6 @@ fn unknown(area: Area, what: &str, failure: &Failure) -> HealthFinding {
 }
 
 /// Returns a number of entries as a text.
-fn entries(count: usize) -> String {
-    format!("{count} {}", artifacts_text::agreeing(u64::try_from(count).unwrap_or(u64::MAX), "entry", "entries"))
+fn entries(count: u64) -> String {
+    format!("{count} {}", artifacts_text::agreeing(count, "entry", "entries"))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifacts_report::{Area, Failure, HealthFinding};
 use artifacts_store::Difference;
-use artifacts_text::{listed_up_to, shell_word};
+use artifacts_text::{agreeing, listed_up_to, shell_word};
 
 /// So many names are listed.
 const LISTED: usize = 5;
@@ -51,7 +51,7 @@ pub fn receipts(found: Result<Option<&ReceiptFacts>, &Failure>) -> Vec<HealthFin
     };
     let mut by_kind: BTreeMap<Kind, Vec<&EntryFacts>> = BTreeMap::new();
     let mut findings = Vec::new();
-    let mut intact = 0;
+    let mut intact = 0_u64;
     for entry in &facts.entries {
         match &entry.differences {
             Ok(differences) if differences.is_empty() => intact += 1,
@@ -69,9 +69,12 @@ pub fn receipts(found: Result<Option<&ReceiptFacts>, &Failure>) -> Vec<HealthFin
         let what = format!("not entries, and left as they are: {}", listed_up_to(&facts.strays, LISTED));
         findings.push(HealthFinding::work(area, what).advice("review them, and move them out of the storage"));
     }
-    if intact > 0 || findings.is_empty() {
-        let what = format!("{} have the sizes and SHA-256 of their receipts", super::entries(intact));
-        findings.insert(0, HealthFinding::ok(area, if intact == 1 { what.replace("have", "has") } else { what }));
+    if intact > 0 {
+        let is = agreeing(intact, "is as its receipt says", "are as their receipts say");
+        let what = format!("{} {is}: sizes and SHA-256", super::entries(intact));
+        findings.insert(0, HealthFinding::ok(area, what));
+    } else if findings.is_empty() {
+        findings.push(HealthFinding::ok(area, "nothing is stored"));
     }
     findings
 }
@@ -147,8 +150,9 @@ mod tests {
     #[test]
     fn intact_entries_are_counted() {
         let found = judged(vec![Vec::new(), Vec::new()]);
-        let message = "2 entries have the sizes and SHA-256 of their receipts";
+        let message = "2 entries are as their receipts say: sizes and SHA-256";
         assert_eq!(found, [HealthFinding::ok(Area::Receipts, message)]);
+        assert_eq!(judged(Vec::new()), [HealthFinding::ok(Area::Receipts, "nothing is stored")]);
         assert!(receipts(Ok(None)).is_empty());
     }
 
