@@ -96,7 +96,7 @@ fn two_branches_that_both_added_machines_keep_the_value_and_rekey_completes_it()
     status.never_says("new value");
     let sentence =
         format!("both versions have the same value: run `{settle}`, then `{add}` and `artifacts rekey shared/ca`");
-    for line in ["rekey --accept-recipients", "generate --accept-recipients --regenerate ca", "set ca key"] {
+    for line in ["rekey --accept-recipients", "rotate --yes --accept-recipients ca", "set ca key"] {
         let before = both.fleet.stored()?;
         let refused = both.run(line)?.ends(1);
         refused.says("unresolved merge conflict").says(&sentence);
@@ -120,11 +120,11 @@ fn two_branches_that_both_regenerated_have_two_values_and_a_person_chooses() -> 
     for side in ["--ours", "--theirs"] {
         let fleet = Branches::begin()?;
         git(&fleet.fleet, &["checkout", "-q", "-b", "theirs"]);
-        fleet.run("generate --accept-recipients --regenerate ca")?.ends(0);
+        fleet.run("rotate --yes --accept-recipients ca")?.ends(0);
         let theirs = fleet.value("web1")?;
         commit(&fleet.fleet, "theirs");
         git(&fleet.fleet, &["checkout", "-q", "main"]);
-        fleet.run("generate --accept-recipients --regenerate ca")?.ends(0);
+        fleet.run("rotate --yes --accept-recipients ca")?.ends(0);
         let ours = fleet.value("web1")?;
         commit(&fleet.fleet, "ours");
         merge_conflicting(&fleet.fleet);
@@ -146,10 +146,10 @@ fn where_one_branch_has_fewer_files_a_commit_is_named() -> Result<()> {
     fleet.ca["generator"] = fleet.fleet.generator("both", script)?;
     fleet.ca["files"]["more"] = json!({});
     fleet.fleet.of("web1")["artifacts"]["ca"] = fleet.ca.clone();
-    fleet.run("generate --regenerate ca")?.ends(0);
+    fleet.run("rotate --yes ca")?.ends(0);
     commit(&fleet.fleet, "two files");
     git(&fleet.fleet, &["checkout", "-q", "-b", "theirs"]);
-    fleet.run("generate --regenerate ca")?.ends(0);
+    fleet.run("rotate --yes ca")?.ends(0);
     commit(&fleet.fleet, "theirs");
     git(&fleet.fleet, &["checkout", "-q", "main"]);
     fleet.fleet.of("web1")["artifacts"]["ca"]["files"] = json!({"key": {}});
@@ -171,10 +171,10 @@ fn where_one_branch_has_fewer_files_a_commit_is_named() -> Result<()> {
 fn a_conflict_in_an_entry_that_is_no_longer_declared_is_named_before_rename_and_prune() -> Result<()> {
     let mut fleet = Branches::begin()?;
     git(&fleet.fleet, &["checkout", "-q", "-b", "theirs"]);
-    fleet.run("generate --regenerate ca")?.ends(0);
+    fleet.run("rotate --yes ca")?.ends(0);
     commit(&fleet.fleet, "theirs");
     git(&fleet.fleet, &["checkout", "-q", "main"]);
-    fleet.run("generate --regenerate ca")?.ends(0);
+    fleet.run("rotate --yes ca")?.ends(0);
     let ours = fleet.value("web1")?;
     commit(&fleet.fleet, "ours");
     merge_conflicting(&fleet.fleet);
@@ -200,13 +200,13 @@ fn the_other_version_may_be_that_of_another_person_s_machine() -> Result<()> {
     let fleet = Branches::begin()?;
     let elsewhere = tempfile::tempdir()?;
     git(&fleet.fleet, &["checkout", "-q", "-b", "theirs"]);
-    let mut theirs = fleet.fleet.command(["generate", "--accept-recipients", "--regenerate", "ca"])?;
+    let mut theirs = fleet.fleet.command(["rotate", "--yes", "--accept-recipients", "ca"])?;
     theirs.env("XDG_STATE_HOME", elsewhere.path());
     artifacts_tests::fleet::Ran::from(theirs.output()?).ends(0);
     let value = fleet.value("web1")?;
     commit(&fleet.fleet, "theirs");
     git(&fleet.fleet, &["checkout", "-q", "main"]);
-    fleet.run("generate --regenerate ca")?.ends(0);
+    fleet.run("rotate --yes ca")?.ends(0);
     commit(&fleet.fleet, "ours");
     merge_conflicting(&fleet.fleet);
     follow(&fleet.fleet, &format!("git checkout --theirs -- {SHARED}"));
