@@ -107,7 +107,7 @@ pub fn unretrievable(tools: &mut Tools, instance: &Instance, backend: &Name) -> 
     }
     let name = failure::quoted_name(&instance.name);
     let hint = format!(
-        "declare the recipients and the backend as before; new value: `artifacts generate --regenerate {name}` makes one, \
+        "declare the recipients and the backend as before; new value: `artifacts rotate {name}` makes one, \
          `artifacts set {name} FILE` takes yours"
     );
     Some(failure::for_instance(instance, format!("backend `{backend}` cannot decrypt")).hint(Some(hint)))
