@@ -46,10 +46,9 @@ let
       defaultText = literalExpression "config.artifacts.default.backend";
       apply = backend: if cfg.testMachine then "dummy" else backend;
       description = ''
-        Backend that stores the artifact: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. A stored value
-        does not move to another backend: it becomes stale, and only its old backend can read it. Before the change, save each file
-        with `artifacts get`; afterwards, store it with `artifacts set`. For several files, run
-        `artifacts rotate` first.
+        Backend that stores the artifact: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. After a change, a
+        stored value is stale until `artifacts rekey` moves it: the old backend decrypts it in memory, with an identity of yours, and the
+        new one stores it. Keep the old backend's settings until then.
       '';
       example = "sops-nix";
     };

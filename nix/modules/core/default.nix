@@ -100,8 +100,8 @@ in
       {
         type = types.str;
         description = ''
-          Default backend: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. Stored values do not move when it
-          changes: see `artifacts.store.<name>.backend`.
+          Default backend: a bundled one (`agenix`, `sops-nix`, `dummy`) or one of `artifacts.backends`. After a change, `artifacts rekey` moves
+          the stored values: see `artifacts.store.<name>.backend`.
         '';
         example = "agenix";
       }
