@@ -244,7 +244,7 @@ fn a_value_gets_from_age_into_a_file_of_sops_and_into_no_other() -> Result<()> {
 }
 
 #[test]
-fn a_file_that_is_also_for_pgp_is_taken_as_that_and_loses_it_with_a_key() -> Result<()> {
+fn a_file_that_is_also_for_pgp_is_taken_as_that_and_rekey_asks_about_it() -> Result<()> {
     let checkout = Checkout::new()?;
     let (web1, admin) = (checkout.key("web1")?, checkout.key("admin")?);
     sops(&checkout, &[&web1, &admin], &[], &format!("token: {CANARY}\n"), "secrets/web1.yaml")?;
@@ -265,11 +265,14 @@ fn a_file_that_is_also_for_pgp_is_taken_as_that_and_loses_it_with_a_key() -> Res
     assert_eq!(states(&checkout)?["per-machine/web1/token"], "stale (recipients)");
     let stored = "secrets/per-machine/web1/token/secrets.sops.yaml";
     assert_eq!(fs::read(checkout.path().join(stored))?, fs::read(&file)?);
-    // With a key it is encrypted to the declared recipients at once.
-    fs::remove_dir_all(checkout.path().join("secrets/per-machine"))?;
-    with_key(&checkout, "admin", &["import", "sops"])?.ends(0).says("encrypted to the declared recipients");
+    // Nobody accepted what the file claims, so it is asked about before anything is stored for it again.
+    let key = checkout.key_file("admin");
+    let rekey = ["-i", key.to_str().unwrap(), "rekey"];
+    checkout.run(&rekey)?.ends(1).says("pgp 85D77543B3D624B63CEA9E6DBC17301B491B3F21");
+    assert_eq!(fs::read(checkout.path().join(stored))?, fs::read(&file)?);
+    checkout.run(&[&rekey[..], &["--accept-recipients"]].concat())?.ends(0);
     let text = fs::read_to_string(checkout.path().join(stored))?;
-    assert!(!text.contains("85D77543") && text.contains(&web1), "{text}");
+    assert!(text.contains("85D77543") && text.contains(&web1), "{text}");
     checkout.run(&["status"])?.ends(0);
     is_nowhere(&checkout)
 }

@@ -85,8 +85,8 @@ fn of_file(path: &Path, facts: &FileFacts, keys: &[String], used: Option<&BTreeS
             let why = format!("it has no age recipient, only {kinds}");
             Remark::new(&subject, why, "decrypt it with sops and `artifacts set` the value")
         } else {
-            let why = format!("it is encrypted for {kinds} as well, which is not kept");
-            Remark::new(&subject, why, "declare an age or SSH key of each of these people in `artifacts.recipients`")
+            let why = format!("it is encrypted for {kinds} as well, as it claims");
+            Remark::new(&subject, why, "`artifacts rekey` asks about that and keeps it; `sops rotate` removes it")
         });
     }
     let has_plugin_key = keys.iter().any(|key| key.starts_with("age1") && key[4..].contains('1'));
