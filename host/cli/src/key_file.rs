@@ -1,8 +1,8 @@
 //! The file of a new key: it is there before the key is, and only with it for longer.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Error, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use artifacts_report::Failure;
@@ -17,8 +17,12 @@ pub struct KeyFile {
 }
 
 impl KeyFile {
-    /// Creates it. Nothing that exists is replaced.
+    /// Creates it, and the directories above it. Nothing that exists is replaced.
     pub fn create(path: &Path) -> Result<Self, Failure> {
+        if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(above);
+            made.map_err(|error| failed(path, &error))?;
+        }
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         match file {
             Ok(file) => Ok(Self { path: path.to_owned(), file, written: false }),
@@ -90,6 +94,16 @@ mod tests {
         let file = KeyFile { path: path.clone(), file: full, written: false };
         assert!(file.write(&identity("one")).unwrap_err().message.contains("cannot write the identity"));
         assert!(!path.exists(), "nothing is left that is cut");
-        assert!(KeyFile::create(&dir.path().join("no/such")).unwrap_err().message.contains("cannot write"));
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert!(KeyFile::create(&dir.path().join("file/key")).unwrap_err().message.contains("cannot write"));
+    }
+
+    #[test]
+    fn directories_above_it_are_made_for_its_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        KeyFile::create(&dir.path().join("sops/age/keys.txt")).unwrap().write(&identity("one")).unwrap();
+        for made in ["sops", "sops/age"] {
+            assert_eq!(std::fs::metadata(dir.path().join(made)).unwrap().permissions().mode() & 0o777, 0o700, "{made}");
+        }
     }
 }

@@ -141,8 +141,7 @@ impl Operator for TerminalOperator {
                 if self.flags.yes {
                     return Ok(Answer::Yes { by: "--yes" });
                 }
-                let (count, noun) = (entries.len(), agreeing(entries.len(), "entry", "entries"));
-                self.ask(&format!("Restore {count} {noun}?"))
+                self.ask(&format!("Restore {}?", entries_in_all(entries.len())))
             }
             Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) | Question::Remove(..)
                 if self.flags.yes =>
@@ -163,13 +162,11 @@ impl Operator for TerminalOperator {
             }
             Question::Trash(rows) => {
                 self.console.trashed(rows);
-                let (count, entries) = (rows.len(), agreeing(rows.len(), "entry", "entries"));
-                self.ask(&format!("Move {count} {entries} to the trash?"))
+                self.ask(&format!("Move {} to the trash?", entries_in_all(rows.len())))
             }
             Question::Remove(entries, names) => {
                 self.console.restorable(entries, names);
-                let (count, noun) = (entries.len(), agreeing(entries.len(), "entry", "entries"));
-                self.ask(&format!("Remove {count} {noun} for good?"))
+                self.ask(&format!("Remove {} for good?", entries_in_all(entries.len())))
             }
         }
     }
@@ -350,6 +347,10 @@ fn show_adoption(console: Console, adoption: &Adoption) {
     for line in differences.iter().chain([&keys]).chain(&recipients).chain(other_recipients) {
         console.message(&format!("  {line}"));
     }
+}
+
+fn entries_in_all(count: usize) -> String {
+    format!("{count} {}", agreeing(count, "entry", "entries"))
 }
 
 /// Shows what a generator printed to a person who asks for it, and nowhere else: it may hold a secret.

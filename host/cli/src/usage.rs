@@ -193,7 +193,8 @@ fn plain(argument: &str) -> String {
 
 /// The name of an option alone.
 fn option(argument: &str) -> String {
-    let name = argument.split([' ', '=', '[']).next().unwrap_or_default();
+    // clap writes `--jobs <N>`, `<DIR>` or `[AREA]...`.
+    let name = argument.trim_start_matches(['[', '<']).split([' ', '=', '[', ']', '>']).next().unwrap_or_default();
     plain(name)
 }
 
@@ -255,6 +256,7 @@ mod tests {
                 "artifacts graph --format dto",
                 "graph: invalid value `dto` for `--format` | dot, mermaid | did you mean `dot`?",
             ),
+            ("artifacts doctor gti", "doctor: invalid value `gti` for `AREA` | AREAS | did you mean `git`?"),
             ("artifacts graph --format", "graph: no value for `--format FORMAT` | dot, mermaid"),
             ("artifacts generate --jobs x", "generate: invalid value `x` for `--jobs` | a number"),
             ("artifacts run --env x -- true", "run: invalid value `x` for `--env` | VAR=INSTANCE/FILE"),

@@ -4,6 +4,8 @@ use artifacts_declared::{comment, without_comment};
 
 /// Beginnings of public keys.
 const KEYS: [&str; 3] = ["ssh-ed25519 ", "ssh-rsa ", "age1"];
+/// Options of ours and of others that hold a key of whatever machine: their names are no one's.
+const NO_NAMES: [&str; 4] = ["hostKey", "publicHostKey", "hostPubkey", "key"];
 /// What a file with a private key has in it.
 const PRIVATE: [&str; 2] = ["PRIVATE KEY-----", "AGE-SECRET-KEY-"];
 
@@ -13,7 +15,7 @@ pub fn private_key(text: &str) -> Option<usize> {
 }
 
 /// Finds names for the public keys in a text: of a binding in Nix (`alice = "age1…"`), of an anchor in YAML (`&alice age1…`), or the
-/// comment of an SSH key. The first one counts.
+/// comment of an SSH key. The first one counts. An option such as `hostKey` is the name of no one.
 pub fn key_labels(text: &str, labels: &mut BTreeMap<String, String>) {
     for line in text.lines() {
         let Some(at) = KEYS.iter().filter_map(|begin| line.find(begin)).min() else { continue };
@@ -33,7 +35,7 @@ fn before(text: &str) -> Option<&str> {
         Some(binding) => binding.trim_end().rsplit([' ', '\t', '{', ';', '.']).next()?.trim_matches('"'),
         None => text.rsplit(' ').next()?.strip_prefix('&')?,
     };
-    (!name.is_empty()).then_some(name)
+    (!name.is_empty() && !NO_NAMES.contains(&name)).then_some(name)
 }
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ mod tests {
         let mut labels = BTreeMap::new();
         key_labels(
             "let\n  alice = \"ssh-ed25519 AAAA alice@laptop\";\n  \"web 1\" = \"age1web\"; # x\n  hosts.web2=\"ssh-rsa BBBB\";\n\
+             artifacts.hostKey = \"ssh-ed25519 DDDD root@web5\";\n\
              in { \"a.age\".publicKeys = [ alice \"ssh-ed25519 CCCC root@web3\" ]; }\n\
              keys:\n  - &bob age1bob\n  - age1nobody\n  - &server_web4 'age1four'\n",
             &mut labels,
@@ -56,6 +59,7 @@ mod tests {
             ("age1web", "1"),
             ("ssh-ed25519 AAAA", "alice"),
             ("ssh-ed25519 CCCC", "root@web3"),
+            ("ssh-ed25519 DDDD", "root@web5"),
             ("ssh-rsa BBBB", "web2"),
         ];
         assert_eq!(found, expected);
