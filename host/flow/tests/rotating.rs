@@ -325,14 +325,15 @@ fn versions_in_gits_history_count_also_under_a_former_name() {
 }
 
 #[test]
-fn a_preview_shows_what_would_be_replaced_and_its_units() {
-    let fleet = Fleet::new().machine("web1").secret("a").restarts("a.service");
+fn a_preview_shows_what_would_be_replaced_what_becomes_stale_and_its_units() {
+    let fleet = Fleet::new().machine("web1").secret("a").restarts("a.service").secret("c").depends_on("a");
     let desk = present(&fleet);
     let before = desk.entries();
-    let report = preview(&mut run(&desk, &fleet), &[], &ROTATE);
+    let report = preview(&mut run(&desk, &fleet), &[Selector::new("web1/a")], &ROTATE);
     let row = &report.rows[&name(A)];
     assert_eq!(row.done, Some(RowAction::WouldRegenerate));
     assert_eq!(row.units[0].restarted.iter().collect::<Vec<_>>(), ["a.service"]);
+    assert_eq!(row.notes, ["makes stale: per-machine/web1/c"]);
     assert_eq!((desk.entries(), desk.take_said().iter().filter(|said| is_question(said)).count()), (before, 0));
 }
 

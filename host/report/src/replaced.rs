@@ -26,13 +26,19 @@ pub struct ReplacedValue {
     pub dependents: Vec<InstanceName>,
 }
 
+impl ReplacedValue {
+    /// Says what becomes stale with it, if anything, with names as `shorten` gives them.
+    pub fn made_stale(&self, shorten: impl Fn(&InstanceName) -> String) -> Option<String> {
+        let dependents: Vec<String> = self.dependents.iter().map(shorten).collect();
+        (!dependents.is_empty()).then(|| format!("makes stale: {}", listed_up_to(&dependents, NAMED)))
+    }
+}
+
 /// Returns a row for each of them, in their order; many that say the same are one.
 pub fn replaced_values(values: &[ReplacedValue], style: &Style) -> String {
     let line = |value: &ReplacedValue| {
-        let dependents: Vec<String> = value.dependents.iter().map(|name| style.names.shorten(name)).collect();
-        let outdated = (!dependents.is_empty()).then(|| format!("makes stale: {}", listed_up_to(&dependents, NAMED)));
         let reasons = value.reasons.iter().map(|reason| style.names.shorten_text(reason).into_owned());
-        let below = reasons.chain(outdated).chain(unit_lines(&value.units));
+        let below = reasons.chain(value.made_stale(|name| style.names.shorten(name))).chain(unit_lines(&value.units));
         let line = Line {
             word: "new value",
             paint: YELLOW,

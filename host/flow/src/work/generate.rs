@@ -102,6 +102,7 @@ impl Planned for Generate {
             _ => RowAction::WouldGenerate,
         };
         preview::describe(base, Writing::All, done);
+        replace::preview(base);
         ask::preview_recipients(base, WriteKind::New, &[])?;
         prompts::note(base);
         base.run.tools.operator.notify(&RunEvent::Preview(&base.report));

@@ -79,6 +79,16 @@ fn values(base: &Base<'_>) -> Vec<ReplacedValue> {
     steps.iter().filter(|step| !run.state.replaced.contains(&step.name)).filter_map(value).collect()
 }
 
+/// Notes in the rows of a preview what would become stale with a value.
+pub(super) fn preview(base: &mut Base<'_>) {
+    for value in values(base) {
+        let row = base.report.rows.get_mut(&value.name);
+        if let Some((row, stale)) = row.zip(value.made_stale(ToString::to_string)) {
+            row.notes.push(stale);
+        }
+    }
+}
+
 /// Notes in the rows of what is replaced which units take notice, and in others that they are replaced by hand.
 pub(super) fn note(run: &Run, steps: &[Step], manual: &BTreeSet<InstanceName>, report: &mut Report) {
     for step in steps.iter().filter(|step| step.again) {
