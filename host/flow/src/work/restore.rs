@@ -251,6 +251,8 @@ fn show_restored(base: &mut Base<'_>, rows: BTreeMap<InstanceName, RestorableEnt
     base.report.mark(&declared, RowAction::Restored);
     for (name, entry) in rows {
         if let Some(row) = base.report.rows.get_mut(&name) {
+            // Those that it has, and not those that are declared.
+            row.recipients = entry.recipients.as_ref().map(BTreeSet::len);
             row.notes.extend(entry.notes.iter().cloned());
         } else {
             let orphaned = Orphaned::new(name.to_string(), entry.storage.clone(), entry.backend.clone(), None);
