@@ -1019,6 +1019,24 @@ fn what_a_later_commit_calls_a_receipt_hides_none() {
 }
 
 #[test]
+fn what_is_no_receipt_outside_of_a_storage_leaves_the_search_whole() {
+    let checkout = repository(&["--object-format", "sha256"]);
+    commit_for(&checkout, "shared/a", "k1");
+    fs::create_dir_all(checkout.path("a/receipt.json")).unwrap();
+    fs::write(checkout.path("a/receipt.json/file"), "of another program").unwrap();
+    fs::create_dir_all(checkout.path("b")).unwrap();
+    // Larger than any receipt.
+    fs::File::create(checkout.path("b/receipt.json")).unwrap().set_len((128 << 20) + 1).unwrap();
+    git(checkout.dir.path(), &["add", "."]);
+    git(checkout.dir.path(), &["commit", "-qm", "other"]);
+    let (found, gaps) = past(&checkout);
+    assert_eq!((found.len(), gaps), (1, Vec::new()));
+    git(checkout.dir.path(), &["mv", "b", "secrets/b"]);
+    git(checkout.dir.path(), &["commit", "-qm", "moved"]);
+    assert_eq!(past(&checkout).1, ["`secrets/b/receipt.json` cannot be read in one of its versions"]);
+}
+
+#[test]
 fn a_history_that_is_not_whole_says_so() {
     let none = Checkout::new();
     fs::create_dir_all(none.path("secrets")).unwrap();
