@@ -13,6 +13,8 @@ use crate::{MAX_RECEIPT, Receipt, Repository, Root};
 
 /// So many receipts of one repository are read.
 const MOST: usize = 500_000;
+/// Reference to the newest stash.
+const STASH: &str = "refs/stash";
 /// What is missing where git lacks an object.
 const LACKS: &str = "this clone lacks objects of its history (a partial clone?), which were not searched";
 
@@ -69,7 +71,7 @@ impl Git {
         gaps: &mut HistoryGaps,
     ) -> Result<(), Warning> {
         let view = View::open(self, &group.repository)?;
-        let tips = tips(self, &group.repository)?;
+        let tips = tips(self, &group.repository, gaps)?;
         if group.repository.common_dir.join("shallow").metadata().is_ok_and(|file| file.len() > 0) {
             gaps.add("this is a shallow clone: older commits were not searched; `git fetch --unshallow` gets them");
         }
@@ -184,14 +186,34 @@ fn stored(
     Ok(found)
 }
 
-/// Returns the objects that references and the commit that is checked out lead to, a line each. That reads references alone.
-fn tips(git: &Git, repository: &Repository) -> Result<String, Warning> {
-    let mut all = git.over(repository);
-    let mut tips = run_to(all.args(["for-each-ref", "--format=%(objectname)"]), b"", 0)?;
+/// Returns the objects that references, stashes and the commit that is checked out lead to, a line each. That reads references and
+/// their log alone.
+fn tips(git: &Git, repository: &Repository, gaps: &mut HistoryGaps) -> Result<String, Warning> {
+    let listed = run(git.over(repository).args(["for-each-ref", "--format=%(objectname) %(refname)"]), b"")?;
+    let listed = String::from_utf8_lossy(&listed);
+    let mut tips = String::new();
+    for (object, name) in listed.lines().filter_map(|line| line.split_once(' ')) {
+        tips.extend([object, "\n"]);
+        if name == STASH {
+            // The reference is the newest one, and its log has the others.
+            let stashes = run(git.over(repository).args(["rev-list", "--walk-reflogs", STASH]), b"");
+            let stashes = stashes.map(|stashes| String::from_utf8_lossy(&stashes).into_owned()).unwrap_or_default();
+            tips.push_str(&stashes);
+            // Git passes over those that it lost.
+            let log = std::fs::read(repository.common_dir.join("logs").join(STASH)).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            if stashes.is_empty()
+                || log.lines().any(|line| line.split(' ').nth(1).is_none_or(|name| !stashes.contains(name)))
+            {
+                gaps.add("git does not have some of the older stashes, which were not searched");
+            }
+        }
+    }
     let mut head = git.over(repository);
     // Status 1: nothing is committed yet.
-    tips.extend(run_to(head.args(["rev-parse", "--verify", "--quiet", "HEAD"]), b"", 1)?);
-    Ok(String::from_utf8_lossy(&tips).into_owned())
+    let head = run_to(head.args(["rev-parse", "--verify", "--quiet", "HEAD"]), b"", 1)?;
+    tips.push_str(&String::from_utf8_lossy(&head));
+    Ok(tips)
 }
 
 /// Runs git, and shows what it prints line by line until `each` has seen enough.

@@ -1037,6 +1037,29 @@ fn what_is_no_receipt_outside_of_a_storage_leaves_the_search_whole() {
 }
 
 #[test]
+fn every_stash_is_searched() {
+    let checkout = repository(&[]);
+    let top = checkout.dir.path();
+    assert_eq!(past(&checkout), (Vec::new(), Vec::new()));
+    for key in ["k1", "k2", "k3"] {
+        commit_for(&checkout, "shared/a", key);
+        git(top, &["reset", "-q", "--soft", "HEAD~1"]);
+        git(top, &["stash", "push", "-q"]);
+    }
+    git(top, &["reflog", "expire", "--expire=now", "HEAD"]);
+    let (found, gaps) = past(&checkout);
+    let keys: Vec<&str> = found.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!((keys, gaps), (vec!["k1", "k2", "k3"], Vec::new()));
+    // One whose commit is lost cannot be searched, and the others still are.
+    let lost = git(top, &["rev-parse", "stash@{1}"]);
+    let (start, end) = lost.trim().split_at(2);
+    fs::remove_file(checkout.path(&format!(".git/objects/{start}/{end}"))).unwrap();
+    let (found, gaps) = past(&checkout);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(gaps, ["git does not have some of the older stashes, which were not searched"]);
+}
+
+#[test]
 fn a_history_that_is_not_whole_says_so() {
     let none = Checkout::new();
     fs::create_dir_all(none.path("secrets")).unwrap();
@@ -1072,6 +1095,8 @@ fn a_history_that_is_not_whole_says_so() {
 fn no_program_of_a_repository_runs_while_its_history_is_read() {
     let checkout = repository(&[]);
     commit_for(&checkout, "shared/a", "k1");
+    fs::write(checkout.path("flake.nix"), "{ a = 1; }").unwrap();
+    git(checkout.dir.path(), &["stash", "push", "-q"]);
     let canary = checkout.path("canary");
     let program = checkout.path("program");
     fs::write(&program, format!("#!/bin/sh\ntouch {}\n", canary.display())).unwrap();
