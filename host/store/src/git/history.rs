@@ -4,15 +4,19 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
-use super::objects::{Blob, Objects};
+use super::objects::Objects;
 use super::tree::{self, Group};
 use super::view::View;
-use super::{Git, Warning, run_to};
+use super::{Git, Warning, run, run_to};
 use crate::names::RECEIPT;
 use crate::{MAX_RECEIPT, Receipt, Repository, Root};
 
 /// So many receipts of one repository are read.
 const MOST: usize = 500_000;
+/// Reference to the newest stash.
+const STASH: &str = "refs/stash";
+/// What is missing where git lacks an object.
+const LACKS: &str = "this clone lacks objects of its history (a partial clone?), which were not searched";
 
 /// Names what is missing from a history that was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,59 +71,149 @@ impl Git {
         gaps: &mut HistoryGaps,
     ) -> Result<(), Warning> {
         let view = View::open(self, &group.repository)?;
-        let tips = tips(self, &group.repository)?;
+        let tips = tips(self, &group.repository, gaps)?;
         if group.repository.common_dir.join("shallow").metadata().is_ok_and(|file| file.len() > 0) {
             gaps.add("this is a shallow clone: older commits were not searched; `git fetch --unshallow` gets them");
         }
-        let mut receipts: Vec<(String, String)> = Vec::new();
-        let mut command = view.command();
-        command.args(["rev-list", "--objects", "--missing=print", "--stdin"]);
-        each_line(&mut command, tips.as_bytes(), |line| {
-            let line = String::from_utf8_lossy(line);
-            if line.starts_with('?') {
-                gaps.add("this clone lacks objects of its history (a partial clone?), which were not searched");
-            } else if let Some((name, path)) = line.split_once(' ')
-                && path.rsplit('/').next() == Some(RECEIPT)
-            {
-                if receipts.len() == MOST {
-                    gaps.add(format!("only the newest {MOST} receipts in git's history were searched"));
-                    return false;
-                }
-                receipts.push((name.to_owned(), path.to_owned()));
-            }
-            if is_cancelled() {
-                gaps.add("interrupted before all of git's history was searched");
-            }
-            !is_cancelled()
-        })?;
-        let storages: Vec<String> = group.pathspecs(storages);
-        let is_ours = |path: &str| storages.iter().any(|storage| storage == "." || tree::is_below(path, storage));
         let mut objects = Objects::open(&view)?;
-        for (name, path) in receipts.iter().take_while(|_| !is_cancelled()) {
-            match read(&mut objects, name)?.map(|text| Receipt::parse(&text)) {
-                Some(Ok(receipt)) => visit(path, receipt),
-                // Other programs have files of this name, too.
-                Some(Err(_)) if !is_ours(path) => {}
-                Some(Err(_)) | None => gaps.add(format!("`{path}` cannot be read in one of its versions")),
+        let mut called = Called::default();
+        // What was found until git failed still counts.
+        let walked = called.find(&view, &tips, &mut objects, is_cancelled, gaps);
+        let mut damaged = BTreeSet::new();
+        for (name, path) in called.receipts.iter().take_while(|_| !is_cancelled()) {
+            match objects.named(name)? {
+                None => gaps.add(LACKS),
+                Some(blob) if blob.size > MAX_RECEIPT => _ = damaged.insert(name.as_str()),
+                Some(blob) => match Receipt::parse(&objects.content(&blob)?) {
+                    Ok(receipt) => visit(path, receipt),
+                    Err(_) => _ = damaged.insert(name.as_str()),
+                },
             }
         }
-        Ok(())
+        // Other programs have files of this name, too.
+        if !damaged.is_empty() {
+            for path in stored(&view, &tips, &group.pathspecs(storages), &damaged, is_cancelled)? {
+                gaps.add(format!("`{path}` cannot be read in one of its versions"));
+            }
+        }
+        if is_cancelled() {
+            gaps.add("interrupted before all of git's history was searched");
+        }
+        walked
     }
 }
 
-fn read(objects: &mut Objects, name: &str) -> Result<Option<Vec<u8>>, Warning> {
-    let Some(blob) = objects.named(name)?.filter(|blob: &Blob| blob.size <= MAX_RECEIPT) else { return Ok(None) };
-    objects.content(&blob).map(Some)
+/// The files that some directory of a history calls a receipt.
+#[derive(Default)]
+struct Called {
+    /// Names of the objects.
+    seen: BTreeSet<String>,
+    /// The same with one path of each, the newest first.
+    receipts: Vec<(String, String)>,
 }
 
-/// Returns the objects that references and the commit that is checked out lead to, a line each. That reads references alone.
-fn tips(git: &Git, repository: &Repository) -> Result<String, Warning> {
-    let mut all = git.over(repository);
-    let mut tips = run_to(all.args(["for-each-ref", "--format=%(objectname)"]), b"", 0)?;
+impl Called {
+    /// Looks into every directory. Git names each object once, by the first of its paths, and whoever can push decides which one
+    /// that is: what a file is called says only the directory that holds it.
+    fn find(
+        &mut self,
+        view: &View<'_>,
+        tips: &str,
+        objects: &mut Objects,
+        is_cancelled: &dyn Fn() -> bool,
+        gaps: &mut HistoryGaps,
+    ) -> Result<(), Warning> {
+        let mut failed = None;
+        let mut command = view.command();
+        command.args(["rev-list", "--objects", "--filter=blob:none", "--missing=print", "--stdin"]);
+        each_line(&mut command, tips.as_bytes(), |line| {
+            let line = String::from_utf8_lossy(line);
+            if line.starts_with('?') {
+                gaps.add(LACKS);
+            } else if let Some((tree, dir)) = line.split_once(' ') {
+                match objects.called(tree, RECEIPT) {
+                    Ok(Some(names)) => names.into_iter().for_each(|name| self.add(name, dir)),
+                    Ok(None) => {
+                        gaps.add(format!("the directory `{dir}/` is too large in one of its versions to be searched"));
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+            if self.receipts.len() > MOST {
+                gaps.add(format!("only the newest {MOST} receipts in git's history were searched"));
+                self.receipts.truncate(MOST);
+                return false;
+            }
+            failed.is_none() && !is_cancelled()
+        })?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn add(&mut self, name: String, dir: &str) {
+        let path = if dir.is_empty() { RECEIPT.to_owned() } else { format!("{dir}/{RECEIPT}") };
+        if self.seen.insert(name.clone()) {
+            self.receipts.push((name, path));
+        }
+    }
+}
+
+/// Returns a path of each of these objects that was in a storage in any commit. Git is asked about nothing but storages, so
+/// that no other place of the same bytes counts.
+fn stored(
+    view: &View<'_>,
+    tips: &str,
+    storages: &[String],
+    objects: &BTreeSet<&str>,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<BTreeSet<String>, Warning> {
+    let commits = run(view.command().args(["rev-list", "--stdin"]), tips.as_bytes())?;
+    let commits = String::from_utf8_lossy(&commits).into_owned();
+    let storages: Vec<&str> = storages.iter().map(|storage| if storage == "." { "" } else { storage }).collect();
+    let versions =
+        commits.lines().flat_map(|commit| storages.iter().map(move |storage| format!("{commit}:{storage}\n")));
+    let mut found = BTreeSet::new();
+    let mut command = view.command();
+    // Not every commit has every storage.
+    command.args(["rev-list", "--objects", "--missing=print", "--ignore-missing", "--stdin"]);
+    each_line(&mut command, versions.collect::<String>().as_bytes(), |line| {
+        if let Some((name, path)) = String::from_utf8_lossy(line).split_once(' ')
+            && objects.contains(name)
+        {
+            found.insert(path.to_owned());
+        }
+        !is_cancelled()
+    })?;
+    Ok(found)
+}
+
+/// Returns the objects that references, stashes and the commit that is checked out lead to, a line each. That reads references and
+/// their log alone.
+fn tips(git: &Git, repository: &Repository, gaps: &mut HistoryGaps) -> Result<String, Warning> {
+    let listed = run(git.over(repository).args(["for-each-ref", "--format=%(objectname) %(refname)"]), b"")?;
+    let listed = String::from_utf8_lossy(&listed);
+    let mut tips = String::new();
+    for (object, name) in listed.lines().filter_map(|line| line.split_once(' ')) {
+        tips.extend([object, "\n"]);
+        if name == STASH {
+            // The reference is the newest one, and its log has the others.
+            let stashes = run(git.over(repository).args(["rev-list", "--walk-reflogs", STASH]), b"");
+            let stashes = stashes.map(|stashes| String::from_utf8_lossy(&stashes).into_owned()).unwrap_or_default();
+            tips.push_str(&stashes);
+            // Git passes over those that it lost.
+            let log = std::fs::read(repository.common_dir.join("logs").join(STASH)).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            if stashes.is_empty()
+                || log.lines().any(|line| line.split(' ').nth(1).is_none_or(|name| !stashes.contains(name)))
+            {
+                gaps.add("git does not have some of the older stashes, which were not searched");
+            }
+        }
+    }
     let mut head = git.over(repository);
     // Status 1: nothing is committed yet.
-    tips.extend(run_to(head.args(["rev-parse", "--verify", "--quiet", "HEAD"]), b"", 1)?);
-    Ok(String::from_utf8_lossy(&tips).into_owned())
+    let head = run_to(head.args(["rev-parse", "--verify", "--quiet", "HEAD"]), b"", 1)?;
+    tips.push_str(&String::from_utf8_lossy(&head));
+    Ok(tips)
 }
 
 /// Runs git, and shows what it prints line by line until `each` has seen enough.

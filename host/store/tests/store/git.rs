@@ -976,6 +976,90 @@ fn every_receipt_of_every_branch_is_found_under_whatever_path_it_had() {
 }
 
 #[test]
+fn what_a_later_commit_calls_a_receipt_hides_none() {
+    for format in ["sha1", "sha256"] {
+        let checkout = repository(&["--object-format", format]);
+        let top = checkout.dir.path();
+        commit_for(&checkout, "shared/a", "k1");
+        fs::create_dir_all(checkout.path("secrets/shared/x")).unwrap();
+        fs::write(checkout.path("secrets/shared/x/receipt.json"), "{").unwrap();
+        commit_for(&checkout, "shared/b", "k2");
+        let old = git(top, &["rev-parse", "HEAD"]);
+        fs::remove_dir_all(checkout.path("secrets/shared/x")).unwrap();
+        commit_for(&checkout, "shared/a", "k3");
+        let honest = past(&checkout);
+        assert_eq!(honest.0.len(), 3, "{honest:?}");
+        assert_eq!(honest.1, ["`secrets/shared/x/receipt.json` cannot be read in one of its versions"]);
+        // Copies of old receipts, of the directories that hold them, and of the storage as a whole, where git meets them first.
+        let old = old.trim();
+        for (number, what) in
+            ["shared/a/receipt.json", "shared/b/receipt.json", "shared/x/receipt.json"].iter().enumerate()
+        {
+            let text = git(top, &["show", &format!("{old}:secrets/{what}")]);
+            fs::create_dir_all(checkout.path("0")).unwrap();
+            fs::write(checkout.path(&format!("0/{number}.txt")), text).unwrap();
+        }
+        git(top, &["add", "."]);
+        git(top, &["commit", "-qm", "copies"]);
+        let sorted = |(found, gaps): (Vec<String>, Vec<String>)| {
+            let keys: BTreeSet<String> =
+                found.iter().filter_map(|line| Some(line.split_once(": ")?.1.to_owned())).collect();
+            (keys, gaps)
+        };
+        assert_eq!(sorted(past(&checkout)), sorted(honest.clone()), "{format}: files");
+        git(top, &["read-tree", "--prefix=0/t/", &format!("{old}:secrets")]);
+        git(top, &["commit", "-qm", "trees"]);
+        let root = git(top, &["commit-tree", "-m", "root", &format!("{old}:secrets")]);
+        git(top, &["branch", "root", root.trim()]);
+        // References need not lead to commits.
+        git(top, &["tag", "directory", &format!("{old}:secrets/shared/a")]);
+        git(top, &["tag", "-a", "-m", "of a file", "file", "HEAD:flake.nix"]);
+        assert_eq!(sorted(past(&checkout)), sorted(honest), "{format}: directories");
+    }
+}
+
+#[test]
+fn what_is_no_receipt_outside_of_a_storage_leaves_the_search_whole() {
+    let checkout = repository(&["--object-format", "sha256"]);
+    commit_for(&checkout, "shared/a", "k1");
+    fs::create_dir_all(checkout.path("a/receipt.json")).unwrap();
+    fs::write(checkout.path("a/receipt.json/file"), "of another program").unwrap();
+    fs::create_dir_all(checkout.path("b")).unwrap();
+    // Larger than any receipt.
+    fs::File::create(checkout.path("b/receipt.json")).unwrap().set_len((128 << 20) + 1).unwrap();
+    git(checkout.dir.path(), &["add", "."]);
+    git(checkout.dir.path(), &["commit", "-qm", "other"]);
+    let (found, gaps) = past(&checkout);
+    assert_eq!((found.len(), gaps), (1, Vec::new()));
+    git(checkout.dir.path(), &["mv", "b", "secrets/b"]);
+    git(checkout.dir.path(), &["commit", "-qm", "moved"]);
+    assert_eq!(past(&checkout).1, ["`secrets/b/receipt.json` cannot be read in one of its versions"]);
+}
+
+#[test]
+fn every_stash_is_searched() {
+    let checkout = repository(&[]);
+    let top = checkout.dir.path();
+    assert_eq!(past(&checkout), (Vec::new(), Vec::new()));
+    for key in ["k1", "k2", "k3"] {
+        commit_for(&checkout, "shared/a", key);
+        git(top, &["reset", "-q", "--soft", "HEAD~1"]);
+        git(top, &["stash", "push", "-q"]);
+    }
+    git(top, &["reflog", "expire", "--expire=now", "HEAD"]);
+    let (found, gaps) = past(&checkout);
+    let keys: Vec<&str> = found.iter().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!((keys, gaps), (vec!["k1", "k2", "k3"], Vec::new()));
+    // One whose commit is lost cannot be searched, and the others still are.
+    let lost = git(top, &["rev-parse", "stash@{1}"]);
+    let (start, end) = lost.trim().split_at(2);
+    fs::remove_file(checkout.path(&format!(".git/objects/{start}/{end}"))).unwrap();
+    let (found, gaps) = past(&checkout);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(gaps, ["git does not have some of the older stashes, which were not searched"]);
+}
+
+#[test]
 fn a_history_that_is_not_whole_says_so() {
     let none = Checkout::new();
     fs::create_dir_all(none.path("secrets")).unwrap();
@@ -993,10 +1077,13 @@ fn a_history_that_is_not_whole_says_so() {
     assert!(gaps.len() == 1 && gaps[0].contains("git fetch --unshallow"), "{gaps:?}");
 
     git(full.dir.path(), &["config", "uploadpack.allowFilter", "true"]);
-    let partial = Checkout::new();
-    git(partial.dir.path(), &["clone", "-q", "--filter=blob:none", "--no-checkout", &from, "."]);
-    let (found, gaps) = past(&partial);
-    assert!(found.is_empty() && gaps[0].starts_with("this clone lacks objects"), "{found:?} {gaps:?}");
+    for filter in ["--filter=blob:none", "--filter=tree:0"] {
+        let partial = Checkout::new();
+        git(partial.dir.path(), &["clone", "-q", filter, "--no-checkout", &from, "."]);
+        let (found, gaps) = past(&partial);
+        assert!(found.is_empty() && gaps[0].starts_with("this clone lacks objects"), "{found:?} {gaps:?}");
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+    }
 
     // Of an empty repository there is nothing to be searched.
     let empty = Checkout::new();
@@ -1008,6 +1095,8 @@ fn a_history_that_is_not_whole_says_so() {
 fn no_program_of_a_repository_runs_while_its_history_is_read() {
     let checkout = repository(&[]);
     commit_for(&checkout, "shared/a", "k1");
+    fs::write(checkout.path("flake.nix"), "{ a = 1; }").unwrap();
+    git(checkout.dir.path(), &["stash", "push", "-q"]);
     let canary = checkout.path("canary");
     let program = checkout.path("program");
     fs::write(&program, format!("#!/bin/sh\ntouch {}\n", canary.display())).unwrap();
