@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use artifacts_flow::{Generate, Replaces, Report};
+use artifacts_flow::{Generate, Replaces, Report, Set};
 use artifacts_plan::{Cause, InstanceState, Selector};
 use fakes::{
     A, B, Desk, Fleet, TWIN, VAULT, adopted, generated, generated_with, messages, name, read, reasons, rekeyed, run,
-    state, status,
+    set, setting, state, status,
 };
 
 const OLDER: &str = "generated 2027-01-15T08:00:00Z: older than the last value that this machine stored, \
@@ -177,6 +177,35 @@ fn what_is_older_is_not_taken_from_another_storage() {
     assert_eq!(desk.entries(), before);
     adopted(&desk, &of("fake"), &["a"]);
     assert!(is_present(&rekeyed(&desk, &of(VAULT), false).0));
+}
+
+#[test]
+fn one_of_several_files_is_not_replaced_in_what_is_older() {
+    let fleet = || Fleet::new().machine("web1").secret("a").file("two").secret("b").public("p").secret("c");
+    let (desk, old, _) = desk_of(&fleet());
+    copied(&old, &desk.entry("per-machine"));
+    let before = desk.entries();
+    for (instance, file) in [(A, "f"), (A, "two"), (B, "f"), (B, "p")] {
+        let report = set(&desk, &fleet(), instance, file, "mine");
+        assert_eq!(messages(&report), [OLDER], "{instance} {file}");
+        let hint = report.errors[0].hint.as_deref().unwrap_or_default();
+        assert!(hint.starts_with(&format!("keep: `artifacts adopt {instance}`; undo: ")), "{hint}");
+        assert_eq!(desk.entries(), before);
+    }
+    // One that is all of its artifact takes the place of the older value, unless it is made from that.
+    let c = "per-machine/web1/c";
+    let opens = Set { opens: true, ..setting(c, "f") };
+    let mut edited = run(&desk, &fleet());
+    let selection = edited.select_one(&name(c));
+    let agreed = edited.survey(&selection).lock(opens).agree();
+    assert!(!agreed.is_open());
+    assert_eq!(messages(&agreed.give_up()), [OLDER]);
+    drop(edited);
+    assert_eq!(desk.entries(), before);
+    let report = set(&desk, &fleet(), c, "f", "mine");
+    assert!(report.errors.is_empty() && state(&report, c) == InstanceState::Present, "{:?}", report.errors);
+    adopted(&desk, &fleet(), &["a", "b"]);
+    assert!(is_present(&set(&desk, &fleet(), A, "two", "mine")));
 }
 
 #[test]
