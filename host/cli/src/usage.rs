@@ -6,7 +6,7 @@ use std::num::ParseIntError;
 
 use artifacts_plan::suggestion;
 use artifacts_report::Failure;
-use artifacts_text::{Comparison, shell_word};
+use artifacts_text::{Comparison, listed, shell_word};
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 use clap::{Arg, Command};
 
@@ -108,16 +108,13 @@ impl<'a> CommandLine<'a> {
         let known = self.command.get_arguments().chain(self.root.get_arguments().filter(|one| one.is_global_set()));
         let known = known.filter(|one| !one.is_hide_set()).filter_map(Arg::get_long);
         let name = word.trim_start_matches('-');
-        let has_it = |command: &&Command| {
-            let mut shown = command.get_arguments().filter(|one| !one.is_hide_set());
-            shown.any(|one| one.get_long() == Some(name))
-        };
+        let others = with_option(self.root, "artifacts", name);
         let hint = if let Some(meant) = meant(name, known) {
             format!("did you mean `--{meant}`?")
-        } else if let Some(other) = self.root.get_subcommands().filter(|one| !one.is_hide_set()).find(has_it) {
-            format!("`{word}` is an option of `artifacts {}`", other.get_name())
-        } else {
+        } else if others.is_empty() {
             self.help("lists its options")
+        } else {
+            format!("`{word}` is an option of {}", listed(&others))
         };
         self.fails(format!("unknown option `{word}`")).hint(Some(hint))
     }
@@ -211,6 +208,15 @@ fn texts(error: &Error, kind: ContextKind) -> Vec<String> {
     }
 }
 
+/// The commands that show an option of this name, of a command with these words and those below it.
+fn with_option(command: &Command, words: &str, name: &str) -> Vec<String> {
+    let mut shown = command.get_arguments().filter(|one| !one.is_hide_set());
+    let has_it = shown.any(|one| one.get_long() == Some(name));
+    let below = command.get_subcommands().filter(|one| !one.is_hide_set());
+    let below = below.flat_map(|one| with_option(one, &format!("{words} {}", one.get_name()), name));
+    has_it.then(|| format!("`{words}`")).into_iter().chain(below).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -246,6 +252,15 @@ mod tests {
             (
                 "artifacts rekey --stale",
                 "rekey: unknown option `--stale` | `--stale` is an option of `artifacts rotate`",
+            ),
+            (
+                "artifacts rekey --yes",
+                "rekey: unknown option `--yes` | `--yes` is an option of `artifacts generate`, `artifacts prune`, \
+                 `artifacts restore`, `artifacts rotate`",
+            ),
+            (
+                "artifacts status --manifest x",
+                "status: unknown option `--manifest` | `--manifest` is an option of `artifacts backend annotate`",
             ),
             ("artifacts rekey -q", "rekey: unknown option `-q` | `artifacts rekey --help` lists its options"),
             ("artifacts get a b c", "get: unexpected argument `c` | artifacts get INSTANCE [FILE] [OPTIONS]"),

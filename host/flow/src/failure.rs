@@ -33,6 +33,10 @@ pub fn quoted_name(name: &InstanceName) -> String {
 /// In place of what a backend says once it was given plaintext.
 pub const UNSHOWN: &str = "the backend failed; its messages are hidden because it had access to plaintext";
 
+/// How an older value is kept that is not declared as it is stored.
+pub const ADOPT_AS_STORED: &str =
+    "declare it as it was when it was stored, adopt it by its name, and change the declaration then";
+
 /// What is not stored yet.
 pub fn absent(instance: &Instance) -> Failure {
     let what = if instance.artifact.is_typed() { "not stored yet" } else { "not generated yet" };

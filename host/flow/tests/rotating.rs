@@ -11,7 +11,8 @@ use artifacts_flow::{Answer, Generate, Replaces, Report, RotateReadable, preview
 use artifacts_plan::{InstanceState, Selector};
 use artifacts_report::{ExposedValue, RowAction};
 use fakes::{
-    A, B, C, Desk, Fleet, generated, generated_with, messages, name, ran, read, rekeyed, run, selectors, state,
+    A, B, C, Desk, Fleet, Misbehavior, generated, generated_with, messages, name, ran, read, rekeyed, run, selectors,
+    set, state,
 };
 
 /// Replaced by hand.
@@ -355,6 +356,46 @@ fn that_a_value_is_new_is_known_where_all_that_they_could_read_and_the_current_o
     assert_eq!(compared(&desk), (vec![Some(true), Some(true)], 0), "nothing is left");
     // Without a look inside it is not known.
     assert_eq!(values(&listed(&desk, &fleet(), "bob"))[0].is_new, None);
+}
+
+#[test]
+fn what_they_could_read_is_compared_with_every_file_of_now_whatever_that_was_called() {
+    let old = Fleet::new().machine("web1").secret("a").file("secret");
+    let now = Fleet::new().machine("web1").secret("a");
+    for (new, file) in [(now.clone().file("token"), "token"), (now.public("secret"), "secret")] {
+        let mut desk = left(&old);
+        let value = read(&desk, &old, A, "secret");
+        generated_with(&desk, &new, &[], ROTATE);
+        desk.now += Duration::from_secs(1);
+        let compared = || {
+            let rotation = RotateReadable { who: "bob", selectors: &[], compares: true, yes: false };
+            let report = rotation.preview(&mut run(&desk, &new));
+            assert!(report.errors.is_empty(), "{file}: {:?}", report.errors);
+            values(&report)[0].is_new
+        };
+        assert_eq!(compared(), Some(true), "{file}");
+        assert!(set(&desk, &new, A, file, &value).errors.is_empty());
+        assert_eq!(compared(), Some(false), "{file}: the same value is in another file");
+    }
+}
+
+#[test]
+fn why_an_old_version_cannot_be_compared_is_said_of_that_version() {
+    let fleet = Fleet::new().machine("web1").secret("a");
+    let desk = left(&fleet);
+    generated_with(&desk, &fleet, &[], ROTATE);
+    let compared = || {
+        let rotation = RotateReadable { who: "bob", selectors: &[], compares: true, yes: false };
+        rotation.preview(&mut run(&desk, &fleet))
+    };
+    let before = desk.world.borrow().calls.len();
+    compared();
+    let last = desk.world.borrow().calls.len();
+    desk.world.borrow_mut().misbehave.insert(2 * last - before, Misbehavior::Fail);
+    let report = compared();
+    let [failure] = report.errors.as_slice() else { panic!("{:?}", report.errors) };
+    assert!(failure.message.starts_with("an old version in the trash cannot be compared: "), "{}", failure.message);
+    assert_eq!((failure.hint.as_ref(), values(&report)[0].is_new), (None, None));
 }
 
 #[test]

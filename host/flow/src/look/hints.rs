@@ -18,6 +18,7 @@ use super::settable::unsettable;
 use super::steps::{GenerateScope, Replaces, steps};
 use super::survey::{Survey, SurveyedInstance, survey};
 use super::undo::{newest, restoring};
+use crate::failure;
 use crate::naming::bears;
 use crate::tools::Tools;
 use crate::tools::header_owners::HeaderOwners;
@@ -205,13 +206,12 @@ impl About<'_> {
             return vec![moved];
         }
         if is_older(self.found) {
-            let how = "declare it as it was when it was stored, adopt it by its name, and change the declaration then";
             return self
                 .undo
                 .get(&self.instance.name)
                 .cloned()
                 .into_iter()
-                .chain([Hint::text(Effect::Keeps, how)])
+                .chain([Hint::text(Effect::Keeps, failure::ADOPT_AS_STORED)])
                 .collect();
         }
         if let Some(hint) = self.other_name(tools, &place) {

@@ -4,7 +4,7 @@ use artifacts_declared::Name;
 use artifacts_plan::{Cause, Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::Failure;
 
-use super::source::Source;
+use super::source::{Source, StoredValue};
 use super::survey::SurveyedInstance;
 use crate::failure;
 use crate::tools::Tools;
@@ -73,6 +73,9 @@ pub fn immovable(tools: &mut Tools, instance: &Instance, found: &SurveyedInstanc
         Ok(None) => return Some(failure::for_instance(instance, "the entry was removed during this run")),
         Err(failure) => return Some(failure),
     };
+    if let Some(older) = older(tools, instance, &value) {
+        return Some(older);
+    }
     // It is written by the declared backend, and read back from it.
     let declared = instance.artifact.backend.clone();
     let backends = [Some(value.backend), declared].into_iter().flatten();
@@ -80,6 +83,14 @@ pub fn immovable(tools: &mut Tools, instance: &Instance, found: &SurveyedInstanc
         let mut faults = backends.filter_map(|backend| unretrievable(tools, instance, &backend));
         faults.next()
     })
+}
+
+/// A value that moves, and that is an older generation than the last that this machine stored: only its own name and place adopt it.
+fn older(tools: &mut Tools, instance: &Instance, value: &StoredValue) -> Option<Failure> {
+    match tools.headers.older_value(instance, value.receipt.as_ref()?) {
+        Ok(older) => Some(failure::for_instance(&value.instance, older?).hint(Some(failure::ADOPT_AS_STORED))),
+        Err(failure) => Some(failure),
+    }
 }
 
 /// All that is stored would go: that is no way to keep a value.

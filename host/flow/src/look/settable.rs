@@ -1,13 +1,13 @@
 //! Which file could be set, and what becomes of the others.
 
 use artifacts_declared::Name;
-use artifacts_plan::{Instance, InstanceState, ReasonKind};
+use artifacts_plan::{Instance, InstanceState, Reason, ReasonKind};
 use artifacts_report::Failure;
 
 use super::survey::SurveyedInstance;
 use crate::failure;
 
-/// Why an instance's file cannot be set, however it is given.
+/// Why an instance's file cannot be set, if a person gives it as a whole.
 pub fn unsettable(instance: &Instance, found: &SurveyedInstance, file: &str) -> Option<Failure> {
     let fail = |message: &str, hint: String| Some(failure::for_instance(instance, message).hint(Some(hint)));
     match &found.state {
@@ -18,10 +18,22 @@ pub fn unsettable(instance: &Instance, found: &SurveyedInstance, file: &str) -> 
         InstanceState::Stale(reasons) => match &found.elsewhere {
             // One that is all of its artifact takes the place of the old entry.
             Some(place) if instance.artifact.files.len() > 1 => Some(failure::elsewhere(instance, place)),
-            Some(_) | None => failure::stale(instance, reasons).or_else(|| of_another(instance, found)),
+            Some(_) | None => failure::stale(instance, reasons)
+                .or_else(|| keeps_older(instance, reasons))
+                .or_else(|| of_another(instance, found)),
         },
         InstanceState::Present => None,
     }
+}
+
+/// Why an instance's file cannot be edited: what is made from an older value would be taken for a new one.
+pub fn uneditable(instance: &Instance, found: &SurveyedInstance, file: &str) -> Option<Failure> {
+    unsettable(instance, found, file).or_else(|| failure::older(instance, found.state.reasons()))
+}
+
+/// The other files of an older value would be kept, and be taken for current ones.
+fn keeps_older(instance: &Instance, reasons: &[Reason]) -> Option<Failure> {
+    failure::older(instance, reasons).filter(|_| instance.artifact.files.len() > 1)
 }
 
 /// Why one file is not all that an absent artifact needs.

@@ -1,5 +1,6 @@
 //! Which generation of each instance this machine stored last: nothing in a checkout makes an older one the last.
 
+use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{Entry, Generation, Receipt, Time};
@@ -54,19 +55,34 @@ impl HeaderMemory {
         &mut self,
         instance: &Instance,
     ) -> Result<Option<&LastGeneration>, artifacts_trust::Error> {
+        self.last_of(&instance.name)
+    }
+
+    fn last_of(&mut self, name: &InstanceName) -> Result<Option<&LastGeneration>, artifacts_trust::Error> {
         let Some(here) = self.id()? else { return Ok(None) };
-        self.known.last_generation(&here, &instance.name.to_string())
+        self.known.last_generation(&here, &name.to_string())
     }
 
     /// Says that what is stored is an older generation than the last that this machine stored; nothing where it is not.
     pub(crate) fn older(&mut self, instance: &Instance, entry: &Entry) -> Result<Option<String>, Failure> {
         let receipt = entry.receipt.valid().filter(|receipt| receipt.instance == instance.name);
-        let Some(receipt) = receipt else { return Ok(None) };
-        let last = self.last_generation(instance).map_err(|error| failure::about(instance, error))?;
+        receipt.map_or(Ok(None), |receipt| self.older_value(instance, receipt))
+    }
+
+    /// Says the same of a value that an instance is to get, by its receipt. One that has another name is compared with the last
+    /// generation of that name, and is older as well where the instance had and replaced it.
+    pub(crate) fn older_value(&mut self, instance: &Instance, receipt: &Receipt) -> Result<Option<String>, Failure> {
+        let failed = |error: artifacts_trust::Error| failure::about(instance, error);
         let generated = receipt.generated;
-        let last = last.filter(|last| last.is_after(&receipt.generation, seconds(generated.system())));
+        let is_after = |last: &&LastGeneration| last.is_after(&receipt.generation, seconds(generated.system()));
+        let mut last = self.last_of(&receipt.instance).map_err(failed)?.filter(is_after).map(|last| last.generated);
+        if last.is_none() && receipt.instance != instance.name {
+            // When another value of this name was generated says nothing of this one.
+            let has_replaced = |last: &&LastGeneration| last.has_replaced(&receipt.generation);
+            last = self.last_generation(instance).map_err(failed)?.filter(has_replaced).map(|last| last.generated);
+        }
         Ok(last.map(|last| {
-            let at = Time::from(std::time::UNIX_EPOCH + std::time::Duration::from_secs(last.generated));
+            let at = Time::from(std::time::UNIX_EPOCH + std::time::Duration::from_secs(last));
             format!("generated {generated}: older than the last value that this machine stored, generated {at}")
         }))
     }

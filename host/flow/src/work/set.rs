@@ -16,7 +16,7 @@ use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::failure;
 use crate::look::changes::{Writing, public_changes};
 use crate::look::notes::{note_dependents, note_elsewhere, note_strays};
-use crate::look::settable::{left_empty, others, recipients_changed, unsettable};
+use crate::look::settable::{left_empty, others, recipients_changed, uneditable, unsettable};
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::look::{hints, preview};
@@ -55,7 +55,8 @@ impl Planned for Set {
         let Some((instance, found)) = pair else {
             return refused(Failure::new(self.instance.to_string(), "its state is unknown"));
         };
-        if let Some(fault) = unsettable(instance, found, self.file.as_str()) {
+        let fault = if self.opens { uneditable } else { unsettable };
+        if let Some(fault) = fault(instance, found, self.file.as_str()) {
             let fault = survey.errors.first().cloned().unwrap_or(fault);
             return refused(hints::with_hint(tools, instance, fault));
         }

@@ -22,7 +22,12 @@ pub struct LastGeneration {
 impl LastGeneration {
     /// Returns whether another generation, of this time, is older: it was replaced, or was generated before.
     pub fn is_after(&self, generation: &Generation, generated: u64) -> bool {
-        *generation != self.generation && (self.earlier.contains(generation) || generated < self.generated)
+        *generation != self.generation && (self.has_replaced(generation) || generated < self.generated)
+    }
+
+    /// Returns whether it or an earlier one replaced another generation.
+    pub fn has_replaced(&self, generation: &Generation) -> bool {
+        self.earlier.contains(generation)
     }
 }
 
