@@ -127,6 +127,13 @@ fn secrets_of_agenix_are_declared_by_what_is_printed() -> Result<()> {
     assert!(jsonschema::is_valid(&schema, &json), "{json:#}");
     assert_eq!(fleet::stored(&checkout.path())?, stored);
     assert_eq!(fs::read(checkout.path().join("secrets/attic.age"))?, before);
+
+    // What has another value by now is not said to be stored.
+    age(&checkout, &[&web1, &alice], "secrets/attic.age")?;
+    let json = checkout.run(&["--json", "-i", key, "import", "agenix"])?.ends(0).json();
+    assert_eq!(json["import"]["removable"], serde_json::json!(["age.secrets.ca"]));
+    assert_eq!(json["import"]["uncompared"], serde_json::json!(["age.secrets.attic"]));
+    checkout.run(&["import", "agenix"])?.ends(0).says("not compared");
     Ok(())
 }
 

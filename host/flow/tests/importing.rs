@@ -504,6 +504,35 @@ fn what_is_stored_is_never_replaced() {
     assert_eq!(tree(&desk), before);
 }
 
+/// The files of a value that another one was stored over are not named as removable.
+#[test]
+fn only_what_is_stored_as_the_other_tool_has_it_holds_its_value() {
+    let desk = with_identity();
+    age(&desk, "old/a.age", 2);
+    age(&desk, "old/b.age", 2);
+    write(&desk, "old/p.pub", b"in plain");
+    let fleet = fleet(AGENIX, &["a", "b", "c"]).public("p");
+    let sources = [
+        of_age(A, "old/a.age"),
+        of_age(B, "old/b.age"),
+        of_age(C, "old/c.age"),
+        source(C, "p", "old/p.pub", SourceForm::Plain),
+    ];
+    age(&desk, "old/c.age", 2);
+    let held = || {
+        let run = run(&desk, &fleet);
+        let (_, import) = selected(&run, &sources).unwrap();
+        run.holds(&import)
+    };
+    assert_eq!(held(), BTreeSet::new(), "nothing is stored");
+    fakes::generated_with(&desk, &fleet, &["web1/b"], artifacts_flow::Generate::default());
+    assert!(imported(&desk, &fleet, &sources).errors.is_empty());
+    assert_eq!(held(), BTreeSet::from([name(A), name(C)]), "b was generated");
+    age(&desk, "old/a.age", 3);
+    write(&desk, "old/p.pub", b"another");
+    assert_eq!(held(), BTreeSet::new(), "the old files have other values by now");
+}
+
 #[test]
 fn an_entry_that_appears_meanwhile_is_kept() {
     let desk = with_identity();

@@ -84,13 +84,13 @@ impl Proposal {
         sources
     }
 
-    /// Returns the options of the other tool whose values are all stored in instances that are present.
-    pub fn replaced(&self, is_present: impl Fn(&InstanceName) -> bool) -> BTreeSet<String> {
+    /// Returns the options of the other tool all of whose artifacts are declared and are so in every instance: as they are stored.
+    pub fn replaced(&self, is_so: impl Fn(&InstanceName) -> bool) -> BTreeSet<String> {
         let is_stored = |artifact: &&ProposedArtifact| {
             artifact
                 .uses
                 .keys()
-                .all(|target| artifact.declared.contains(target) && is_present(&artifact.instance(target)))
+                .all(|target| artifact.declared.contains(target) && is_so(&artifact.instance(target)))
         };
         let (stored, left): (Vec<_>, Vec<_>) = self.artifacts.iter().partition(is_stored);
         let options = |artifacts: &[&ProposedArtifact]| -> BTreeSet<String> {
