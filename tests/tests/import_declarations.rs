@@ -138,6 +138,22 @@ fn secrets_of_agenix_are_declared_by_what_is_printed() -> Result<()> {
 }
 
 #[test]
+fn nothing_of_a_data_file_becomes_code_in_what_is_printed() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let odd = "age1x\\u001b${builtins.readFile /etc/hostname}";
+    let sops =
+        format!(r#"{{"data": "ENC[x]", "sops": {{"age": [{{"recipient": "{odd}"}}, {{"recipient": "age1fine"}}]}}}}"#);
+    checkout.write("tls.json", &sops)?;
+    let tls =
+        r#"sops.secrets.tls = { sopsFile = ./tls.json; format = "binary"; restartUnits = [ "a\u{1b}${"$"}{x}" ]; };"#;
+    checkout.flake(&machine("web1", THEIRS, &tls.replace("\\u{1b}", "\u{1b}")))?;
+    let ran = checkout.run(&["import", "sops"])?.ends(0).says("hidden character").says("restartUnits");
+    assert!(!ran.stdout.contains("${builtins") && !ran.stdout.contains("${x}"), "{ran}");
+    assert!(ran.stdout.contains("age1fine") && !ran.stdout.contains("hostname"), "{ran}");
+    Ok(())
+}
+
+#[test]
 fn a_file_of_sops_with_several_keys_is_one_artifact() -> Result<()> {
     let checkout = Checkout::new()?;
     let (web1, admin) = (checkout.key("web1")?, checkout.key("admin")?);

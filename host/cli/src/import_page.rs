@@ -54,7 +54,7 @@ pub fn show(console: &Console, search: &ImportSearch, written: Option<&Path>) {
     };
     console.gap();
     if written.is_none() {
-        console.line(module.text.trim_end());
+        console.exact(&module.text);
         console.gap();
     }
     console.message(&next);

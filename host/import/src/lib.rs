@@ -21,6 +21,7 @@ mod nix_value;
 mod nixos_artifacts;
 mod proposal;
 mod proposed;
+mod public_key;
 mod references;
 mod remark;
 mod sops;

@@ -180,6 +180,53 @@ fn the_parts_of_a_module_are_short_and_in_its_text() {
     }
 }
 
+/// Remarks that have this subject.
+fn remarks_of<'a>(proposal: &'a Proposal, subject: &str) -> Vec<&'a str> {
+    proposal.remarks.iter().filter(|one| one.subject == subject).map(|one| one.why.as_str()).collect()
+}
+
+#[test]
+fn what_has_a_hidden_character_is_left_out_and_named() {
+    let odd = "x\u{1b}${builtins.readFile \"/etc/hostname\"}";
+    let json =
+        json!({"data": "ENC[x]", "sops": {"age": [{"recipient": format!("age1{odd}")}, {"recipient": "age1fine"}]}});
+    let web1 = json!({ "hostKey": "age1web1", "recipients": { "theirs": format!("age1y{odd}") }, "sops": { "tls": {
+        "sopsFile": "/src/tls", "format": "binary", "path": format!("/{odd}"), "owner": odd, "group": odd,
+        "restartUnits": [odd, "a.service"], "reloadUnits": ["\u{202e}b.service"] } } });
+    let mut web2 = web1.clone();
+    web2["recipients"] = json!({});
+    let configurations = [machine("web1", web1), machine("web2", web2)];
+    let proposal = proposal(Tool::Sops, &configurations, &[("tls", &json.to_string())], &[], "");
+    let module = proposal.module(&configurations).unwrap();
+    let hidden = |c: char| c != '\n' && artifacts_text::is_hidden(c);
+    assert!(!module.text.contains(hidden) && !module.text.contains("readFile"), "{}", module.text);
+    assert!(module.text.contains("a.service") && module.text.contains("age1fine"), "{}", module.text);
+    for (subject, why) in [
+        ("tls", "not a public key"),
+        ("web1: artifacts.recipients.theirs", "not a public key"),
+        ("web1: sops.secrets.tls", "path, owner, group, restartUnits, reloadUnits"),
+    ] {
+        let found = remarks_of(&proposal, subject);
+        assert!(found.iter().any(|one| one.contains(why)), "{subject}: {:?}", proposal.remarks);
+    }
+}
+
+#[test]
+fn a_private_key_in_place_of_a_public_one_is_not_printed() {
+    for private in ["AGE-SECRET-KEY-1CANARY", "age-secret-key-1canary", "age1x AGE-SECRET-KEY-1CANARY", "canary"] {
+        let of_host = json!({ "hostKey": private, "masters": [private, "age1master"], "others": [private] });
+        let web1 = json!({ "rekey": of_host, "agenix": { "a": { "rekeyFile": "/src/a.age" } } });
+        let configurations = [machine("web1", web1)];
+        for (tool, rules) in [(Tool::AgenixRekey, &[][..]), (Tool::AgenixRekey, &[("a.age", &[private][..])][..])] {
+            let proposal = proposal(tool, &configurations, &[("a.age", AGE)], rules, "");
+            let page = page(&proposal, &configurations, &[]);
+            assert!(!page.to_lowercase().contains("canary"), "{page}");
+            let subject = if rules.is_empty() { "web1: age.rekey" } else { "a.age" };
+            assert_eq!(remarks_of(&proposal, subject).len(), 1, "{page}");
+        }
+    }
+}
+
 const YAML: &str = "attic: ENC[x]\nmail: ENC[x]\nunused: ENC[x]\nweb:\n    token: ENC[x]\nsops:\n    age:\n        - recipient: age1ofWEB1\n        - recipient: age1admin\n    lastmodified: x\n    pgp:\n        - created_at: x\n          fp: 85D77543\n";
 const BINARY: &str =
     r#"{"data": "ENC[x]", "sops": {"age": [{"recipient": "age1ofWEB1"}, {"recipient": "age1ofWEB2"}]}}"#;
