@@ -29,7 +29,8 @@ pub struct AdminKeys {
 
 impl AdminKeys {
     /// Sorts keys. A machine's is one that is declared as it, or has its name: `web1`, `host_web1`, `root@web1`. All others are those of
-    /// admins, so that no one loses access whose key is not known. What is not a public key is left out.
+    /// admins, so that no one loses access whose key is not known: also a second one that has a machine's name. What is not a public key
+    /// is left out.
     pub fn new<'a>(
         configurations: &[ForeignConfiguration],
         keys: impl IntoIterator<Item = &'a String>,
@@ -95,15 +96,18 @@ impl AdminKeys {
         let comment = comment(key);
         let label = label.or(comment.as_ref());
         let machine = label.and_then(|label| machine(configurations, label));
-        if let Some(configuration) = machine {
-            if configuration.data.host_key.is_none() {
-                self.host_keys.entry(configuration.id.clone()).or_insert_with(|| key.trim().to_owned());
-            }
+        let is_keyless =
+            |one: &&ForeignConfiguration| one.data.host_key.is_none() && !self.host_keys.contains_key(&one.id);
+        if let Some(configuration) = machine.filter(is_keyless) {
+            self.host_keys.insert(configuration.id.clone(), key.trim().to_owned());
             let name = &configuration.id.name;
             self.hosts.extend(all.iter().map(|form| (form.clone(), name.clone())));
             return;
         }
         let name = self.free_name(configurations, label);
+        if let Some(configuration) = machine {
+            self.remarks.push(second(configuration, &name));
+        }
         self.recipients.insert(name.clone(), key.trim().to_owned());
         self.names.extend(all.iter().map(|form| (form.clone(), name.clone())));
     }
@@ -128,6 +132,15 @@ impl AdminKeys {
     pub fn machines(&self, keys: &[String]) -> BTreeSet<Name> {
         keys.iter().filter_map(|key| self.hosts.get(&without_comment(key)).cloned()).collect()
     }
+}
+
+/// Says of a key with a machine's name that it is not the machine's.
+fn second(configuration: &ForeignConfiguration, name: &str) -> Remark {
+    let why = format!(
+        "another key than its `artifacts.hostKey` has its name: it is the recipient `{name}`, to lose no access"
+    );
+    let action = "if it is the current one, declare it as `artifacts.hostKey`; if it is an older one, remove it, then `artifacts rekey`";
+    Remark::new(configuration.id.name.as_str(), why, action)
 }
 
 /// Returns a key in both its forms.

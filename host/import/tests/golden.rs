@@ -227,6 +227,25 @@ fn a_private_key_in_place_of_a_public_one_is_not_printed() {
     }
 }
 
+#[test]
+fn a_second_key_with_the_name_of_a_machine_keeps_its_access_and_is_named() {
+    let configurations = [machine("web1", json!({ "agenix": { "a": { "file": "/src/a.age" } } }))];
+    let keys: &[&str] = &["ssh-ed25519 OLD root@web1", "age1ofOLD", "ssh-ed25519 NEW root@web1", "age1alice"];
+    let proposal = proposal(Tool::Agenix, &configurations, &[("a.age", AGE)], &[("a.age", keys)], "");
+    let text = proposal.module(&configurations).unwrap().text;
+    assert!(text.contains("hostKey = \"ssh-ed25519 OLD root@web1\""), "{text}");
+    let recipients: Vec<&str> = proposal.keys.recipients.values().map(String::as_str).collect();
+    assert_eq!(recipients, ["age1alice", "ssh-ed25519 NEW root@web1"], "{text}");
+    let found = remarks_of(&proposal, "web1");
+    assert!(found.iter().any(|why| why.contains("`root@web1`")), "{:?}", proposal.remarks);
+    // Where the machine's own key is declared, no other becomes it.
+    let known = json!({ "hostKey": "age1ofNEW", "agenix": { "a": { "file": "/src/a.age" } } });
+    let configurations = [machine("web1", known)];
+    let proposal = self::proposal(Tool::Agenix, &configurations, &[("a.age", AGE)], &[("a.age", keys)], "");
+    let recipients: Vec<&str> = proposal.keys.recipients.values().map(String::as_str).collect();
+    assert_eq!(recipients, ["age1alice", "ssh-ed25519 OLD root@web1"]);
+}
+
 const YAML: &str = "attic: ENC[x]\nmail: ENC[x]\nunused: ENC[x]\nweb:\n    token: ENC[x]\nsops:\n    age:\n        - recipient: age1ofWEB1\n        - recipient: age1admin\n    lastmodified: x\n    pgp:\n        - created_at: x\n          fp: 85D77543\n";
 const BINARY: &str =
     r#"{"data": "ENC[x]", "sops": {"age": [{"recipient": "age1ofWEB1"}, {"recipient": "age1ofWEB2"}]}}"#;
