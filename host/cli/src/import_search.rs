@@ -3,12 +3,12 @@
 use artifacts_declared::{Name, TargetId};
 use artifacts_flow::{ImportSource, SopsFormat, SourceForm};
 use artifacts_import::{
-    ForeignConfiguration, FoundForm, ImportModule, KeyedFormat, OldReference, Proposal, Tool, find,
+    ForeignConfiguration, FoundForm, ImportModule, KeyedFormat, LARGEST_PART, OldReference, Proposal, Tool, find,
     private_key, references,
 };
 use artifacts_nix::{Flake, ForeignTarget, Nix};
 use artifacts_report::Failure;
-use artifacts_text::{has_hidden, terminal};
+use artifacts_text::{has_hidden, size, terminal};
 
 use crate::checkout_files::CheckoutFiles;
 use crate::console::Console;
@@ -16,8 +16,8 @@ use crate::declarations::unevaluated;
 use crate::global::Global;
 use crate::import_keys;
 
-/// How much of a module is checked at once, in bytes: what a program may be given as one argument is limited.
-const AT_ONCE: usize = 64 << 10;
+/// What a program may be given as one argument, in bytes: Linux has this limit.
+const ARGUMENT: usize = 128 << 10;
 
 /// Holds what was found.
 pub struct ImportSearch {
@@ -138,12 +138,18 @@ fn check(nix: &Nix, module: &ImportModule) -> Result<(), Failure> {
         let mut bytes = 0;
         let fits = rest.iter().take_while(|part| {
             bytes += part.expression.len();
-            bytes <= AT_ONCE
+            bytes <= LARGEST_PART
         });
         let (now, later) = rest.split_at(fits.count().max(1));
         let list: Vec<String> = now.iter().map(|part| format!("({})", part.expression)).collect();
+        let list = format!("[ {} ]", list.join(" "));
+        if list.len() >= ARGUMENT {
+            let why =
+                format!("an option in it has {}, more than Nix can be given to read back", size(list.len() as u64));
+            return Err(wrong(why).hint(Some("make its values shorter there, then import again")));
+        }
         let expected: serde_json::Value = now.iter().map(|part| part.value.clone()).collect();
-        let found = nix.evaluate_text("reading the module back", &format!("[ {} ]", list.join(" ")));
+        let found = nix.evaluate_text("reading the module back", &list);
         let found = found.map_err(|error| wrong(error.to_string()))?;
         if found != expected {
             return Err(wrong("Nix reads other values in it".to_owned()));

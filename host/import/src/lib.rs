@@ -36,7 +36,7 @@ pub use findings::Findings;
 pub use found::{FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement, Tool};
 pub use keys::{AdminKeys, KeyForms};
 pub use labels::{key_labels, private_key};
-pub use module::{ImportModule, ModulePart};
+pub use module::{ImportModule, LARGEST_PART, ModulePart};
 pub use proposal::Proposal;
 pub use proposed::{FoundValue, ProposedArtifact, ProposedFile};
 pub use references::{OldReference, ReferenceUse, SourceText, references};

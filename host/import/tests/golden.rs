@@ -180,6 +180,27 @@ fn the_parts_of_a_module_are_short_and_in_its_text() {
     }
 }
 
+/// Also an artifact of very many files is in parts that are short enough.
+#[test]
+fn a_large_artifact_is_in_several_parts() {
+    let keys: Vec<String> = (0..3000).map(|number| format!("key-{number}")).collect();
+    let option = |key: &String| {
+        let path = format!("/var/lib/of-a-service-with-a-long-name/{key}");
+        (key.clone(), json!({ "sopsFile": "/src/a.yaml", "key": key, "format": "yaml", "path": path }))
+    };
+    let options: serde_json::Map<String, Value> = keys.iter().map(option).collect();
+    let lines: String = keys.iter().map(|key| format!("{key}: ENC[x]\n")).collect();
+    let yaml = format!("{lines}sops:\n    age: []\n");
+    let configurations = [machine("web1", json!({ "sops": options }))];
+    let module = proposal(Tool::Sops, &configurations, &[("a.yaml", yaml.as_str())], &[], "").module(&configurations);
+    let module = module.unwrap();
+    assert!(module.text.len() > 200_000, "{}", module.text.len());
+    let largest = module.parts.iter().map(|part| part.expression.len()).max();
+    assert!(largest <= Some(64 << 10), "{largest:?}");
+    let all: String = module.parts.iter().map(|part| part.value.to_string()).collect();
+    assert_eq!(all.matches("/var/lib/of-a-service-with-a-long-name/key-").count(), keys.len(), "each file is in one");
+}
+
 /// Remarks that have this subject.
 fn remarks_of<'a>(proposal: &'a Proposal, subject: &str) -> Vec<&'a str> {
     proposal.remarks.iter().filter(|one| one.subject == subject).map(|one| one.why.as_str()).collect()
