@@ -127,6 +127,29 @@ fn secrets_of_agenix_are_declared_by_what_is_printed() -> Result<()> {
     assert!(jsonschema::is_valid(&schema, &json), "{json:#}");
     assert_eq!(fleet::stored(&checkout.path())?, stored);
     assert_eq!(fs::read(checkout.path().join("secrets/attic.age"))?, before);
+
+    // What has another value by now is not said to be stored.
+    age(&checkout, &[&web1, &alice], "secrets/attic.age")?;
+    let json = checkout.run(&["--json", "-i", key, "import", "agenix"])?.ends(0).json();
+    assert_eq!(json["import"]["removable"], serde_json::json!(["age.secrets.ca"]));
+    assert_eq!(json["import"]["uncompared"], serde_json::json!(["age.secrets.attic"]));
+    checkout.run(&["import", "agenix"])?.ends(0).says("not compared");
+    Ok(())
+}
+
+#[test]
+fn nothing_of_a_data_file_becomes_code_in_what_is_printed() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let odd = "age1x\\u001b${builtins.readFile /etc/hostname}";
+    let sops =
+        format!(r#"{{"data": "ENC[x]", "sops": {{"age": [{{"recipient": "{odd}"}}, {{"recipient": "age1fine"}}]}}}}"#);
+    checkout.write("tls.json", &sops)?;
+    let tls =
+        r#"sops.secrets.tls = { sopsFile = ./tls.json; format = "binary"; restartUnits = [ "a\u{1b}${"$"}{x}" ]; };"#;
+    checkout.flake(&machine("web1", THEIRS, &tls.replace("\\u{1b}", "\u{1b}")))?;
+    let ran = checkout.run(&["import", "sops"])?.ends(0).says("hidden character").says("restartUnits");
+    assert!(!ran.stdout.contains("${builtins") && !ran.stdout.contains("${x}"), "{ran}");
+    assert!(ran.stdout.contains("age1fine") && !ran.stdout.contains("hostname"), "{ran}");
     Ok(())
 }
 

@@ -224,6 +224,11 @@ impl Console {
         print_stdout(&format_args!("{text}\n"));
     }
 
+    /// A text that other programs read, exactly as it is: nothing in it is taken for a terminal's escape sequence.
+    pub fn exact(&self, text: &str) {
+        told(progress::aside(|| std::io::stdout().write_all(text.as_bytes())));
+    }
+
     /// A line of a command's own answer about one thing, its name padded to so many columns.
     pub fn field(&self, name: &str, columns: usize, value: &str) -> String {
         let style = self.on_stdout();
@@ -374,7 +379,11 @@ fn print_stderr(text: &dyn Display) {
 }
 
 fn print_stdout(text: &dyn Display) {
-    match progress::aside(|| write!(anstream::stdout(), "{text}")) {
+    told(progress::aside(|| write!(anstream::stdout(), "{text}")));
+}
+
+fn told(written: std::io::Result<()>) {
+    match written {
         // A closed pipe is the reader's choice.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(LOST.set(error)),
         Err(_) | Ok(()) => {}

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::import_search::ImportSearch;
+use crate::import_values::StoredOptions;
 
 /// Writes the module into a new file, which is a person's from then on.
 ///
@@ -53,18 +54,22 @@ pub fn show(console: &Console, search: &ImportSearch, written: Option<&Path>) {
     };
     console.gap();
     if written.is_none() {
-        console.line(module.text.trim_end());
+        console.exact(&module.text);
         console.gap();
     }
     console.message(&next);
 }
 
-/// Shows which old options have their values in storages now.
-pub fn show_removable(console: &Console, options: &BTreeSet<String>) {
-    if !options.is_empty() {
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        let names = options.join("\n  ");
-        console.message(&format!("stored; once nothing refers to them, remove these before you deploy:\n  {names}"));
+/// Shows which old options have their values in storages now, and which of them have perhaps another one there.
+pub fn show_stored(console: &Console, stored: &StoredOptions) {
+    for (options, what) in [
+        (&stored.removable, "stored; once nothing refers to them, remove these before you deploy"),
+        (&stored.uncompared, "stored before, with values that were not compared; look at these before you remove them"),
+    ] {
+        if !options.is_empty() {
+            let names: Vec<&str> = options.iter().map(String::as_str).collect();
+            console.message(&format!("{what}:\n  {}", names.join("\n  ")));
+        }
     }
 }
 
@@ -75,7 +80,7 @@ fn line(reference: &OldReference) -> String {
 }
 
 /// Returns the same for other programs.
-pub fn json(search: &ImportSearch, written: Option<&Path>, removable: &BTreeSet<String>) -> Value {
+pub fn json(search: &ImportSearch, written: Option<&Path>, stored: &StoredOptions) -> Value {
     let reference = |one: &OldReference| {
         let uses: Vec<Value> = one.uses.iter().map(|at| json!({"file": at.path, "line": at.line})).collect();
         json!({"old": one.old, "new": one.new, "uses": uses})
@@ -86,6 +91,7 @@ pub fn json(search: &ImportSearch, written: Option<&Path>, removable: &BTreeSet<
         "file": written.map(|file| file.display().to_string()),
         "references": search.references.iter().map(reference).collect::<Vec<_>>(),
         "remarks": search.proposal.remarks.iter().map(remark).collect::<Vec<_>>(),
-        "removable": removable,
+        "removable": stored.removable,
+        "uncompared": stored.uncompared,
     })
 }

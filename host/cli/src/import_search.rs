@@ -3,10 +3,12 @@
 use artifacts_declared::{Name, TargetId};
 use artifacts_flow::{ImportSource, SopsFormat, SourceForm};
 use artifacts_import::{
-    ForeignConfiguration, FoundForm, ImportModule, KeyedFormat, OldReference, Proposal, Tool, find, references,
+    ForeignConfiguration, FoundForm, ImportModule, KeyedFormat, LARGEST_PART, OldReference, Proposal, Tool, find,
+    private_key, references,
 };
 use artifacts_nix::{Flake, ForeignTarget, Nix};
 use artifacts_report::Failure;
+use artifacts_text::{has_hidden, size, terminal};
 
 use crate::checkout_files::CheckoutFiles;
 use crate::console::Console;
@@ -14,8 +16,8 @@ use crate::declarations::unevaluated;
 use crate::global::Global;
 use crate::import_keys;
 
-/// How much of a module is checked at once, in bytes: what a program may be given as one argument is limited.
-const AT_ONCE: usize = 64 << 10;
+/// What a program may be given as one argument, in bytes: Linux has this limit.
+const ARGUMENT: usize = 128 << 10;
 
 /// Holds what was found.
 pub struct ImportSearch {
@@ -119,20 +121,35 @@ fn checkout<'a>(
     CheckoutFiles::new(flake, &top, &root).map_err(|why| Failure::new(root.display().to_string(), why.to_string()))
 }
 
+/// A module has nothing that a person cannot see, or that is of no one else.
+fn check_text(text: &str) -> Result<(), String> {
+    if let Some(line) = text.split('\n').find(|line| has_hidden(line)) {
+        return Err(format!("there is a hidden character in `{}`", terminal(line.trim())));
+    }
+    private_key(text).map_or(Ok(()), |line| Err(format!("a private key would be in its line {line}")))
+}
+
 /// Has Nix read the module back: it says what is meant, whatever names another tool has.
 fn check(nix: &Nix, module: &ImportModule) -> Result<(), Failure> {
     let wrong = |why: String| Failure::new("import", format!("the module would not say what it should: {why}"));
+    check_text(&module.text).map_err(wrong)?;
     let mut rest = module.parts.as_slice();
     while !rest.is_empty() {
         let mut bytes = 0;
         let fits = rest.iter().take_while(|part| {
             bytes += part.expression.len();
-            bytes <= AT_ONCE
+            bytes <= LARGEST_PART
         });
         let (now, later) = rest.split_at(fits.count().max(1));
         let list: Vec<String> = now.iter().map(|part| format!("({})", part.expression)).collect();
+        let list = format!("[ {} ]", list.join(" "));
+        if list.len() >= ARGUMENT {
+            let why =
+                format!("an option in it has {}, more than Nix can be given to read back", size(list.len() as u64));
+            return Err(wrong(why).hint(Some("make its values shorter there, then import again")));
+        }
         let expected: serde_json::Value = now.iter().map(|part| part.value.clone()).collect();
-        let found = nix.evaluate_text("reading the module back", &format!("[ {} ]", list.join(" ")));
+        let found = nix.evaluate_text("reading the module back", &list);
         let found = found.map_err(|error| wrong(error.to_string()))?;
         if found != expected {
             return Err(wrong("Nix reads other values in it".to_owned()));
@@ -140,4 +157,19 @@ fn check(nix: &Nix, module: &ImportModule) -> Result<(), Failure> {
         rest = later;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::check_text;
+
+    #[test]
+    fn nothing_hidden_and_nothing_private_is_printed() {
+        assert_eq!(check_text("{\n  owner = \"é\";\n}\n"), Ok(()));
+        for text in ["a\u{1b}\\${x}\n", "a\r\n", "a\tb", "\u{202e}", "k = \"AGE-SECRET-KEY-1X\";"] {
+            let why = check_text(text).unwrap_err();
+            assert!(!why.contains('\u{1b}') && !why.contains("AGE-SECRET"), "{why}");
+        }
+    }
 }

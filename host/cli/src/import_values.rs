@@ -5,14 +5,24 @@ use std::path::Path;
 
 use artifacts_declared::InstanceName;
 use artifacts_flow::{Import, Run, Selection};
+use artifacts_import::Proposal;
 use artifacts_plan::InstanceState;
-use artifacts_report::{Failure, Report};
+use artifacts_report::{Failure, InstanceRow, Report, RowAction};
 
 use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::import_page;
 use crate::import_search::ImportSearch;
+
+/// Holds old options whose artifacts are all present.
+#[derive(Default)]
+pub struct StoredOptions {
+    /// Those whose values are stored.
+    pub removable: BTreeSet<String>,
+    /// Those of which another value may be stored.
+    pub uncompared: BTreeSet<String>,
+}
 
 /// Writes or prints what is not declared, and takes the values of what is declared and absent.
 ///
@@ -29,33 +39,45 @@ pub fn finish(
     if let Some(file) = file {
         import_page::write(search, file)?;
     }
-    let mut report = taken(context, search, dry_run)?;
-    let is_present = |name: &InstanceName| report.rows.get(name).is_some_and(|row| row.state == InstanceState::Present);
-    let removable = if dry_run { BTreeSet::new() } else { search.proposal.replaced(is_present) };
+    let (mut report, held) = taken(context, search, dry_run)?;
+    let stored = if dry_run { StoredOptions::default() } else { StoredOptions::new(&search.proposal, &report, &held) };
     if console.json() {
-        report.import = Some(import_page::json(search, file, &removable));
+        report.import = Some(import_page::json(search, file, &stored));
         return Ok(console.report(&report));
     }
     import_page::show(console, search, file);
-    import_page::show_removable(console, &removable);
+    import_page::show_stored(console, &stored);
     let is_printed = search.module.is_some() && file.is_none();
     Ok(if is_printed { console.report_aside(&report) } else { console.report(&report) })
 }
 
-/// Takes the values of what is declared. Nothing is opened where nothing is.
-fn taken(context: &Context, search: &ImportSearch, dry_run: bool) -> Result<Report, Failure> {
+impl StoredOptions {
+    /// Finds them: a value is that of the old file if it was taken just now, or if the entry has the file as it is.
+    fn new(proposal: &Proposal, report: &Report, held: &BTreeSet<InstanceName>) -> Self {
+        let row = |name: &InstanceName| report.rows.get(name).filter(|row| row.state == InstanceState::Present);
+        let is_taken = |row: &InstanceRow| row.done == Some(RowAction::Imported);
+        let removable = proposal.replaced(|name| row(name).is_some_and(|row| is_taken(row) || held.contains(name)));
+        let uncompared = &proposal.replaced(|name| row(name).is_some()) - &removable;
+        Self { removable, uncompared }
+    }
+}
+
+/// Takes the values of what is declared, and returns the instances that have old files as they are. Nothing is opened where nothing is.
+fn taken(context: &Context, search: &ImportSearch, dry_run: bool) -> Result<(Report, BTreeSet<InstanceName>), Failure> {
     let sources = search.sources();
     let mut report = Report { is_preview: dry_run, ..Report::default() };
+    let mut held = BTreeSet::new();
     if !sources.is_empty() {
         let mut run = context.open(&[])?;
         let (selection, import) = run.select_import(sources)?;
-        report = values(&mut run, &selection, import, dry_run);
+        report = values(&mut run, &selection, import.clone(), dry_run);
+        held = run.holds(&import);
     }
     // One that does not evaluate is known to the run as well.
     let unknown =
         search.failures.iter().filter(|failure| !report.errors.contains(failure)).cloned().collect::<Vec<_>>();
     report.errors.extend(unknown);
-    Ok(report)
+    Ok((report, held))
 }
 
 fn values(run: &mut Run, selection: &Selection, import: Import, dry_run: bool) -> Report {

@@ -214,6 +214,24 @@ fn with_an_identity_such_a_file_is_encrypted_to_the_declared_recipients_after_a_
     assert_eq!(status(&desk, &fleet).exit_status(), 0);
 }
 
+/// What is decrypted was stored before, for others: that a target's recipients were accepted for a value of its own says nothing of it.
+#[test]
+fn who_was_accepted_for_another_value_is_asked_about_before_a_stored_one_is_decrypted() {
+    let desk = with_identity();
+    let fleet = fleet(AGENIX, &["a", "b"]);
+    desk.answer([Answer::Yes { by: "test" }]);
+    fakes::generated_with(&desk, &fleet, &["web1/b"], artifacts_flow::Generate::default());
+    desk.take_said();
+    age(&desk, "old/a.age", 1);
+    desk.answer([Answer::No, Answer::Yes { by: "test" }]);
+    let report = imported(&desk, &fleet, &[of_age(A, "old/a.age")]);
+    assert_eq!(desk.take_said(), ["recipients +age1admin (1), +age1host (1)?"]);
+    assert_eq!((done(&report, A), report.errors.len()), (None, 1), "{:?}", report.errors);
+    assert_eq!(desk.world.borrow().count("retrieve"), 0);
+    let report = imported(&desk, &fleet, &[of_age(A, "old/a.age")]);
+    assert_eq!((done(&report, A), report.errors.len()), (Some(RowAction::Imported), 0), "{:?}", report.errors);
+}
+
 #[test]
 fn what_no_identity_decrypts_is_taken_as_it_is_where_its_backend_takes_it() {
     let desk = with_identity();
@@ -484,6 +502,35 @@ fn what_is_stored_is_never_replaced() {
     let report = imported(&desk, &fleet, &[of_age(A, "old/a.age"), of_age(B, "old/b.age")]);
     assert!(report.errors.is_empty() && report.rows.values().all(|row| row.done.is_none()), "{:?}", report.errors);
     assert_eq!(tree(&desk), before);
+}
+
+/// The files of a value that another one was stored over are not named as removable.
+#[test]
+fn only_what_is_stored_as_the_other_tool_has_it_holds_its_value() {
+    let desk = with_identity();
+    age(&desk, "old/a.age", 2);
+    age(&desk, "old/b.age", 2);
+    write(&desk, "old/p.pub", b"in plain");
+    let fleet = fleet(AGENIX, &["a", "b", "c"]).public("p");
+    let sources = [
+        of_age(A, "old/a.age"),
+        of_age(B, "old/b.age"),
+        of_age(C, "old/c.age"),
+        source(C, "p", "old/p.pub", SourceForm::Plain),
+    ];
+    age(&desk, "old/c.age", 2);
+    let held = || {
+        let run = run(&desk, &fleet);
+        let (_, import) = selected(&run, &sources).unwrap();
+        run.holds(&import)
+    };
+    assert_eq!(held(), BTreeSet::new(), "nothing is stored");
+    fakes::generated_with(&desk, &fleet, &["web1/b"], artifacts_flow::Generate::default());
+    assert!(imported(&desk, &fleet, &sources).errors.is_empty());
+    assert_eq!(held(), BTreeSet::from([name(A), name(C)]), "b was generated");
+    age(&desk, "old/a.age", 3);
+    write(&desk, "old/p.pub", b"another");
+    assert_eq!(held(), BTreeSet::new(), "the old files have other values by now");
 }
 
 #[test]

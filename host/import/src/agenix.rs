@@ -6,6 +6,7 @@ use crate::configuration::{AgenixOption, ForeignConfiguration};
 use crate::findings::Findings;
 use crate::found::{FoundForm, FoundGroup, FoundSecret, Placement};
 use crate::mode::octal;
+use crate::public_key::{is_public_key, not_public};
 use crate::{Remark, Tree};
 
 /// Directories that the tools replace: nothing of ours can be in them.
@@ -57,7 +58,11 @@ fn add(
     };
     if option.rekey_file.is_some() {
         let rekey = &configuration.data.rekey;
-        let keys = rekey.host_key.iter().chain(&rekey.masters).chain(&rekey.others).cloned();
+        let declared = rekey.host_key.iter().chain(&rekey.masters).chain(&rekey.others).cloned();
+        let (keys, others): (Vec<String>, Vec<String>) = declared.partition(|key| is_public_key(key));
+        if !others.is_empty() {
+            findings.remarks.push(not_public(format!("{}: age.rekey", configuration.id.name)));
+        }
         findings.recipients.entry(path.clone()).or_default().extend(keys);
     }
     findings.secrets.push(FoundSecret {

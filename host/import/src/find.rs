@@ -27,7 +27,13 @@ pub fn find(tool: Tool, configurations: &[ForeignConfiguration], tree: &dyn Tree
 fn check_files(tool: Tool, tree: &dyn Tree, findings: &mut Findings) {
     let mut read: BTreeMap<PathBuf, Result<(), String>> = BTreeMap::new();
     let secrets = std::mem::take(&mut findings.secrets);
-    for secret in secrets {
+    for mut secret in secrets {
+        let hidden = secret.placement.leave_hidden();
+        if !hidden.is_empty() {
+            let why = format!("not declared, as there is a hidden character in it: {}", hidden.join(", "));
+            let action = "declare it by hand in the imported file";
+            findings.remarks.push(Remark::new(subject(tool, &secret), why, action));
+        }
         let facts = &mut findings.facts;
         let result = read.entry(secret.path.clone()).or_insert_with(|| {
             let bytes = tree.read(&secret.path)?;

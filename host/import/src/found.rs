@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use artifacts_declared::TargetId;
-use artifacts_text::nix_attribute;
+use artifacts_text::{has_hidden, nix_attribute};
 
 /// Names a tool whose secrets are imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,4 +137,24 @@ pub struct Placement {
     pub is_kept_back: bool,
     /// Whether it is public.
     pub is_public: bool,
+}
+
+impl Placement {
+    /// Leaves out what has a hidden character, and returns the options that had one: what a person cannot see is not declared.
+    pub(crate) fn leave_hidden(&mut self) -> Vec<String> {
+        let Self { path, mode, owner, group, restart_units, reload_units, .. } = self;
+        let texts = [("path", path), ("mode", mode), ("owner", owner), ("group", group)];
+        let mut left: Vec<String> = Vec::new();
+        for (option, text) in texts {
+            if text.take_if(|text| has_hidden(text)).is_some() {
+                left.push(option.to_owned());
+            }
+        }
+        for (option, units) in [("restartUnits", restart_units), ("reloadUnits", reload_units)] {
+            if units.extract_if(.., |unit| has_hidden(unit)).count() > 0 {
+                left.push(option.to_owned());
+            }
+        }
+        left
+    }
 }

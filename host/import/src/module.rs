@@ -100,14 +100,15 @@ fn written(proposal: &Proposal, targets: &Targets, recipients: &NixSet) -> Impor
         text.push_str("  artifacts.hostKey = lib.mkIf (own ? hostKey) own.hostKey;\n");
     }
     if !recipients.is_empty() {
-        let lines = format!("  artifacts.recipients = {{\n{}  }};\n", bindings(recipients, 4));
-        let recipients = NixSet::from([("recipients".to_owned(), NixValue::Set(recipients.clone()))]);
-        text.push_str(&lines);
-        parts.push(ModulePart::new(&lines, &NixSet::from([("artifacts".to_owned(), NixValue::Set(recipients))])));
+        text.extend(["  artifacts.recipients = {\n", &bindings(recipients, 4), "  };\n"]);
+        parts.extend(short_parts("recipients".to_owned(), NixValue::Set(recipients.clone()), 2));
     }
     text.push_str("  artifacts.store = own.store or { };\n}\n");
     ImportModule { text, parts }
 }
+
+/// Bytes that a part has at most, unless one option has more: what a program may be given as one argument is limited.
+pub const LARGEST_PART: usize = 64 << 10;
 
 /// Returns the parts of what one target has, none of them large: its name, and each artifact by itself.
 fn parts_of(name: &str, set: &NixSet) -> Vec<ModulePart> {
@@ -118,11 +119,17 @@ fn parts_of(name: &str, set: &NixSet) -> Vec<ModulePart> {
             other => pairs.push((option.clone(), other.clone())),
         }
     }
-    let part = |pair| {
-        let data = NixSet::from([pair]);
-        ModulePart::new(bindings(&data, 8), &data)
-    };
-    pairs.into_iter().map(part).collect()
+    pairs.into_iter().flat_map(|(name, value)| short_parts(name, value, 8)).collect()
+}
+
+/// Returns one binding as one part, or, where that is large, its name and what is in it.
+fn short_parts(name: String, value: NixValue, indent: usize) -> Vec<ModulePart> {
+    let data = NixSet::from([(name.clone(), value)]);
+    let part = ModulePart::new(bindings(&data, indent), &data);
+    let inner = data.into_values().next();
+    let Some(NixValue::Set(inner)) = inner.filter(|_| part.expression.len() > LARGEST_PART) else { return vec![part] };
+    let own = short_parts(name, NixValue::Set(NixSet::new()), indent);
+    own.into_iter().chain(inner.into_iter().flat_map(|(name, value)| short_parts(name, value, indent + 2))).collect()
 }
 
 /// Writes what one target has, in a set of its own also if it is one line.

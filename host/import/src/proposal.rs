@@ -9,6 +9,7 @@ use crate::found::Tool;
 use crate::group::group;
 use crate::keys::{AdminKeys, KeyForms};
 use crate::proposed::{FoundValue, ProposedArtifact};
+use crate::public_key::{is_public_key, not_public};
 use crate::{FileFacts, ForeignConfiguration, Remark, losses};
 
 /// So many targets are named in one sentence.
@@ -38,7 +39,13 @@ impl Proposal {
         labels: &BTreeMap<String, String>,
         forms: KeyForms<'_>,
     ) -> Self {
-        let Findings { secrets, mut remarks, facts, recipients } = findings;
+        let Findings { secrets, mut remarks, mut facts, mut recipients } = findings;
+        let of_facts = facts.iter_mut().map(|(path, facts)| (path, &mut facts.recipients));
+        for (path, keys) in recipients.iter_mut().chain(of_facts) {
+            if keys.extract_if(.., |key| !is_public_key(key)).count() > 0 {
+                remarks.push(not_public(path.display().to_string()));
+            }
+        }
         let mut artifacts = group(tool, &secrets, &mut remarks);
         let of_file = |path: &PathBuf| -> Vec<String> {
             let declared = recipients.get(path).into_iter().flatten();
@@ -47,6 +54,7 @@ impl Proposal {
         let paths = artifacts.iter().flat_map(|artifact| artifact.values.values()).map(|value| &value.path);
         let all: Vec<String> = paths.flat_map(&of_file).collect();
         let keys = AdminKeys::new(configurations, &all, labels, forms);
+        remarks.extend(keys.remarks.iter().cloned());
         let everyone: BTreeSet<String> = keys.recipients.keys().cloned().collect();
         let used = losses::used_keys(&artifacts);
         for artifact in &mut artifacts {
@@ -84,13 +92,10 @@ impl Proposal {
         sources
     }
 
-    /// Returns the options of the other tool whose values are all stored in instances that are present.
-    pub fn replaced(&self, is_present: impl Fn(&InstanceName) -> bool) -> BTreeSet<String> {
+    /// Returns the options of the other tool all of whose artifacts are declared and are so in every instance: as they are stored.
+    pub fn replaced(&self, is_so: impl Fn(&InstanceName) -> bool) -> BTreeSet<String> {
         let is_stored = |artifact: &&ProposedArtifact| {
-            artifact
-                .uses
-                .keys()
-                .all(|target| artifact.declared.contains(target) && is_present(&artifact.instance(target)))
+            artifact.uses.keys().all(|target| artifact.declared.contains(target) && is_so(&artifact.instance(target)))
         };
         let (stored, left): (Vec<_>, Vec<_>) = self.artifacts.iter().partition(is_stored);
         let options = |artifacts: &[&ProposedArtifact]| -> BTreeSet<String> {

@@ -180,6 +180,93 @@ fn the_parts_of_a_module_are_short_and_in_its_text() {
     }
 }
 
+/// Also an artifact of very many files is in parts that are short enough.
+#[test]
+fn a_large_artifact_is_in_several_parts() {
+    let keys: Vec<String> = (0..3000).map(|number| format!("key-{number}")).collect();
+    let option = |key: &String| {
+        let path = format!("/var/lib/of-a-service-with-a-long-name/{key}");
+        (key.clone(), json!({ "sopsFile": "/src/a.yaml", "key": key, "format": "yaml", "path": path }))
+    };
+    let options: serde_json::Map<String, Value> = keys.iter().map(option).collect();
+    let lines: String = keys.iter().map(|key| format!("{key}: ENC[x]\n")).collect();
+    let yaml = format!("{lines}sops:\n    age: []\n");
+    let configurations = [machine("web1", json!({ "sops": options }))];
+    let module = proposal(Tool::Sops, &configurations, &[("a.yaml", yaml.as_str())], &[], "").module(&configurations);
+    let module = module.unwrap();
+    assert!(module.text.len() > 200_000, "{}", module.text.len());
+    let largest = module.parts.iter().map(|part| part.expression.len()).max();
+    assert!(largest <= Some(64 << 10), "{largest:?}");
+    let all: String = module.parts.iter().map(|part| part.value.to_string()).collect();
+    assert_eq!(all.matches("/var/lib/of-a-service-with-a-long-name/key-").count(), keys.len(), "each file is in one");
+}
+
+/// Remarks that have this subject.
+fn remarks_of<'a>(proposal: &'a Proposal, subject: &str) -> Vec<&'a str> {
+    proposal.remarks.iter().filter(|one| one.subject == subject).map(|one| one.why.as_str()).collect()
+}
+
+#[test]
+fn what_has_a_hidden_character_is_left_out_and_named() {
+    let odd = "x\u{1b}${builtins.readFile \"/etc/hostname\"}";
+    let json =
+        json!({"data": "ENC[x]", "sops": {"age": [{"recipient": format!("age1{odd}")}, {"recipient": "age1fine"}]}});
+    let web1 = json!({ "hostKey": "age1web1", "recipients": { "theirs": format!("age1y{odd}") }, "sops": { "tls": {
+        "sopsFile": "/src/tls", "format": "binary", "path": format!("/{odd}"), "owner": odd, "group": odd,
+        "restartUnits": [odd, "a.service"], "reloadUnits": ["\u{202e}b.service"] } } });
+    let mut web2 = web1.clone();
+    web2["recipients"] = json!({});
+    let configurations = [machine("web1", web1), machine("web2", web2)];
+    let proposal = proposal(Tool::Sops, &configurations, &[("tls", &json.to_string())], &[], "");
+    let module = proposal.module(&configurations).unwrap();
+    let hidden = |c: char| c != '\n' && artifacts_text::is_hidden(c);
+    assert!(!module.text.contains(hidden) && !module.text.contains("readFile"), "{}", module.text);
+    assert!(module.text.contains("a.service") && module.text.contains("age1fine"), "{}", module.text);
+    for (subject, why) in [
+        ("tls", "not a public key"),
+        ("web1: artifacts.recipients.theirs", "not a public key"),
+        ("web1: sops.secrets.tls", "path, owner, group, restartUnits, reloadUnits"),
+    ] {
+        let found = remarks_of(&proposal, subject);
+        assert!(found.iter().any(|one| one.contains(why)), "{subject}: {:?}", proposal.remarks);
+    }
+}
+
+#[test]
+fn a_private_key_in_place_of_a_public_one_is_not_printed() {
+    for private in ["AGE-SECRET-KEY-1CANARY", "age-secret-key-1canary", "age1x AGE-SECRET-KEY-1CANARY", "canary"] {
+        let of_host = json!({ "hostKey": private, "masters": [private, "age1master"], "others": [private] });
+        let web1 = json!({ "rekey": of_host, "agenix": { "a": { "rekeyFile": "/src/a.age" } } });
+        let configurations = [machine("web1", web1)];
+        for (tool, rules) in [(Tool::AgenixRekey, &[][..]), (Tool::AgenixRekey, &[("a.age", &[private][..])][..])] {
+            let proposal = proposal(tool, &configurations, &[("a.age", AGE)], rules, "");
+            let page = page(&proposal, &configurations, &[]);
+            assert!(!page.to_lowercase().contains("canary"), "{page}");
+            let subject = if rules.is_empty() { "web1: age.rekey" } else { "a.age" };
+            assert_eq!(remarks_of(&proposal, subject).len(), 1, "{page}");
+        }
+    }
+}
+
+#[test]
+fn a_second_key_with_the_name_of_a_machine_keeps_its_access_and_is_named() {
+    let configurations = [machine("web1", json!({ "agenix": { "a": { "file": "/src/a.age" } } }))];
+    let keys: &[&str] = &["ssh-ed25519 OLD root@web1", "age1ofOLD", "ssh-ed25519 NEW root@web1", "age1alice"];
+    let proposal = proposal(Tool::Agenix, &configurations, &[("a.age", AGE)], &[("a.age", keys)], "");
+    let text = proposal.module(&configurations).unwrap().text;
+    assert!(text.contains("hostKey = \"ssh-ed25519 OLD root@web1\""), "{text}");
+    let recipients: Vec<&str> = proposal.keys.recipients.values().map(String::as_str).collect();
+    assert_eq!(recipients, ["age1alice", "ssh-ed25519 NEW root@web1"], "{text}");
+    let found = remarks_of(&proposal, "web1");
+    assert!(found.iter().any(|why| why.contains("`root@web1`")), "{:?}", proposal.remarks);
+    // Where the machine's own key is declared, no other becomes it.
+    let known = json!({ "hostKey": "age1ofNEW", "agenix": { "a": { "file": "/src/a.age" } } });
+    let configurations = [machine("web1", known)];
+    let proposal = self::proposal(Tool::Agenix, &configurations, &[("a.age", AGE)], &[("a.age", keys)], "");
+    let recipients: Vec<&str> = proposal.keys.recipients.values().map(String::as_str).collect();
+    assert_eq!(recipients, ["age1alice", "ssh-ed25519 OLD root@web1"]);
+}
+
 const YAML: &str = "attic: ENC[x]\nmail: ENC[x]\nunused: ENC[x]\nweb:\n    token: ENC[x]\nsops:\n    age:\n        - recipient: age1ofWEB1\n        - recipient: age1admin\n    lastmodified: x\n    pgp:\n        - created_at: x\n          fp: 85D77543\n";
 const BINARY: &str =
     r#"{"data": "ENC[x]", "sops": {"age": [{"recipient": "age1ofWEB1"}, {"recipient": "age1ofWEB2"}]}}"#;

@@ -75,7 +75,7 @@ struct ReportView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     written: Option<u64>,
     /// What `import` found: `module`, the declarations in Nix, and the `file` that has them; `references`, old and new; `remarks`;
-    /// `removable`, old options whose values are stored.
+    /// `removable`, old options whose values are stored; `uncompared`, those of which another value may be stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     import: Option<&'a Value>,
 }

@@ -56,7 +56,7 @@ pub struct ImportKind {
 enum PlaintextOrigin {
     /// From a generator or a person, now.
     New,
-    /// Some of it was stored before.
+    /// Some of it was stored before, here or by another tool.
     Stored,
 }
 
@@ -66,7 +66,8 @@ impl WriteKind<'_> {
         match self {
             Self::New => Some(PlaintextOrigin::New),
             Self::Imported(all) => {
-                all.get(&instance.name).is_some_and(|it| it.encrypts).then_some(PlaintextOrigin::New)
+                // Others stored it, for whom they chose.
+                all.get(&instance.name).is_some_and(|it| it.encrypts).then_some(PlaintextOrigin::Stored)
             }
             Self::Stored => (!is_moved(found)).then_some(PlaintextOrigin::Stored),
             Self::Given { file, .. } if instance.public_files().any(|public| public == file) => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
+use artifacts_plan::Instance;
 use artifacts_report::{Failure, Report, RowAction};
 use artifacts_seam::Secret;
 use artifacts_text::listed;
@@ -13,12 +14,14 @@ use crate::agree::recipients::{ImportKind, WriteKind};
 use crate::agree::{Ticket, Tickets, ask};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
 use crate::look::changes::{Writing, changes};
+use crate::look::import_document::SourceFiles;
 use crate::look::import_source::ImportSource;
 use crate::look::importable::{Sources, Taking, takings};
+use crate::look::source::Source;
 use crate::look::steps::Step;
 use crate::look::survey::Survey;
 use crate::run::{Run, Selection};
-use crate::tools::{Phase, RunEvent};
+use crate::tools::{Phase, RunEvent, Tools};
 
 /// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
 const AT_ONCE: usize = 1000;
@@ -58,6 +61,23 @@ impl Run {
         let selection = Selection { selectors: Vec::new(), names, errors: undeclared.collect() };
         Ok((selection, import))
     }
+
+    /// Returns the instances that are stored exactly as these files have their values. Of what was encrypted again that does not show.
+    pub fn holds(&self, import: &Import) -> BTreeSet<InstanceName> {
+        let is_held = |(name, sources): &(&InstanceName, &Sources)| {
+            self.instances.get(*name).is_some_and(|instance| is_stored(&self.tools, instance, sources))
+        };
+        import.sources.iter().filter(is_held).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// What cannot be read is no proof.
+fn is_stored(tools: &Tools, instance: &Instance, sources: &Sources) -> bool {
+    let stored = Source::own(tools, instance).and_then(|source| source.read(tools, instance));
+    let (Ok(Some(stored)), Ok(files)) = (stored, SourceFiles::read(&tools.root, instance, sources)) else {
+        return false;
+    };
+    files.unchanged().is_some_and(|unchanged| unchanged == stored.files) && files.public == stored.public
 }
 
 impl Planned for Import {
