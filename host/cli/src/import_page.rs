@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::console::Console;
 use crate::import_search::ImportSearch;
-use crate::import_values::StoredOptions;
+use crate::stored_options::StoredOptions;
 
 /// Writes the module into a new file, which is a person's from then on.
 ///

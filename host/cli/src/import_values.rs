@@ -5,24 +5,14 @@ use std::path::Path;
 
 use artifacts_declared::InstanceName;
 use artifacts_flow::{Import, Run, Selection};
-use artifacts_import::Proposal;
-use artifacts_plan::InstanceState;
-use artifacts_report::{Failure, InstanceRow, Report, RowAction};
+use artifacts_report::{Failure, Report};
 
 use crate::console::Console;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::import_page;
 use crate::import_search::ImportSearch;
-
-/// Holds old options whose artifacts are all present.
-#[derive(Default)]
-pub struct StoredOptions {
-    /// Those whose values are stored.
-    pub removable: BTreeSet<String>,
-    /// Those of which another value may be stored.
-    pub uncompared: BTreeSet<String>,
-}
+use crate::stored_options::StoredOptions;
 
 /// Writes or prints what is not declared, and takes the values of what is declared and absent.
 ///
@@ -49,17 +39,6 @@ pub fn finish(
     import_page::show_stored(console, &stored);
     let is_printed = search.module.is_some() && file.is_none();
     Ok(if is_printed { console.report_aside(&report) } else { console.report(&report) })
-}
-
-impl StoredOptions {
-    /// Finds them: a value is that of the old file if it was taken just now, or if the entry has the file as it is.
-    fn new(proposal: &Proposal, report: &Report, held: &BTreeSet<InstanceName>) -> Self {
-        let row = |name: &InstanceName| report.rows.get(name).filter(|row| row.state == InstanceState::Present);
-        let is_taken = |row: &InstanceRow| row.done == Some(RowAction::Imported);
-        let removable = proposal.replaced(|name| row(name).is_some_and(|row| is_taken(row) || held.contains(name)));
-        let uncompared = &proposal.replaced(|name| row(name).is_some()) - &removable;
-        Self { removable, uncompared }
-    }
 }
 
 /// Takes the values of what is declared, and returns the instances that have old files as they are. Nothing is opened where nothing is.

@@ -57,6 +57,7 @@ mod selectors;
 mod signals;
 mod sops_file;
 mod standard_input;
+mod stored_options;
 mod terminal;
 mod usage;
 mod width;
