@@ -189,8 +189,8 @@ fn a_large_artifact_is_in_several_parts() {
         (key.clone(), json!({ "sopsFile": "/src/a.yaml", "key": key, "format": "yaml", "path": path }))
     };
     let options: serde_json::Map<String, Value> = keys.iter().map(option).collect();
-    let lines: String = keys.iter().map(|key| format!("{key}: ENC[x]\n")).collect();
-    let yaml = format!("{lines}sops:\n    age: []\n");
+    let lines: Vec<String> = keys.iter().map(|key| format!("{key}: ENC[x]\n")).collect();
+    let yaml = format!("{}sops:\n    age: []\n", lines.concat());
     let configurations = [machine("web1", json!({ "sops": options }))];
     let module = proposal(Tool::Sops, &configurations, &[("a.yaml", yaml.as_str())], &[], "").module(&configurations);
     let module = module.unwrap();
