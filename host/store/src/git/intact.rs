@@ -112,7 +112,7 @@ fn tips(git: &Git, repository: &Repository) -> Vec<String> {
 }
 
 /// Returns what references name.
-fn references(git: &Git, repository: &Repository, arguments: &[&str]) -> Result<String, Warning> {
+pub fn references(git: &Git, repository: &Repository, arguments: &[&str]) -> Result<String, Warning> {
     let said = run(git.over(repository).arg("rev-parse").args(arguments), b"")?;
     Ok(String::from_utf8_lossy(&said).into_owned())
 }

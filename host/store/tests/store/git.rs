@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use artifacts_declared::{InstanceName, Recipients};
 use artifacts_store::{Git, Hex, Receipt, Root, Settlement, Staged, Storage, Warning, Writer, WriterOptions};
-use artifacts_text::Explain;
+use artifacts_text::{Explain, command_words};
 
 use crate::support::*;
 
@@ -541,33 +541,69 @@ fn a_merge_conflict_is_told_and_survives_the_comparison() {
 /// The commands of a hint, as a person runs them.
 fn follow(checkout: &Checkout, commands: &str) {
     for command in commands.split(" && ") {
-        git(checkout.dir.path(), &command.split(' ').skip(1).collect::<Vec<_>>());
+        let words = command_words(&format!("`{command}`")).unwrap();
+        git(checkout.dir.path(), &words.iter().map(String::as_str).skip(1).collect::<Vec<_>>());
     }
 }
 
-/// A merge in which both branches stored an entry: with these files, and this first byte of the generation.
-fn merged(ours: (&[(&str, &str)], u8), theirs: (&[(&str, &str)], u8)) -> (Checkout, Settlement) {
+/// Files of an entry with their content.
+type Content<'c> = &'c [(&'c str, &'c str)];
+
+/// A repository on the branch `main`.
+fn on_main() -> Checkout {
     let checkout = repository(&[]);
+    git(checkout.dir.path(), &["checkout", "-q", "-b", "main"]);
+    checkout
+}
+
+/// Stores the entry with these files, and this first byte of the generation, and commits it. Without files it is removed.
+fn store(checkout: &Checkout, files: Content<'_>, generation: u8) {
     let top = checkout.dir.path();
-    git(top, &["checkout", "-q", "-b", "main"]);
-    let writer = checkout.writer();
-    let store = |files: &[(&str, &str)], generation: u8, message: &str| {
-        let committed = put(&writer, WEB, files, &[]).unwrap();
+    if files.is_empty() {
+        fs::remove_dir_all(checkout.path(&format!("secrets/{WEB}"))).unwrap();
+    } else {
+        let committed = put(&checkout.writer(), WEB, files, &[]).unwrap();
         let path = checkout.path(&format!("{}/receipt.json", committed.path));
         let mut receipt = Receipt::parse(&fs::read(&path).unwrap()).unwrap();
         receipt.generation = Hex([generation; 16]);
         fs::write(path, receipt.render()).unwrap();
-        git(top, &["add", "--all", "secrets"]);
-        git(top, &["commit", "-qm", message]);
-    };
-    store(&[("env.age", "0"), ("more.age", "0")], 0, "base");
+    }
+    git(top, &["add", "--all", "."]);
+    git(top, &["commit", "-qm", "stored"]);
+}
+
+/// Runs git, which leaves conflicts.
+fn conflicting(checkout: &Checkout, arguments: &[&str]) -> Settlement {
+    let ended = Command::new("git").args(arguments).current_dir(checkout.dir.path()).output().unwrap();
+    assert!(!ended.status.success(), "{arguments:?}");
+    let Some(Staged::Conflict(settlement)) = known(checkout, &git_program(), WEB) else { panic!() };
+    settlement
+}
+
+/// Two branches that stored an entry: with these files, and this first byte of the generation.
+fn branches(ours: (Content<'_>, u8), theirs: (Content<'_>, u8)) -> Checkout {
+    let checkout = on_main();
+    let top = checkout.dir.path();
+    store(&checkout, &[("env.age", "0"), ("more.age", "0")], 0);
     git(top, &["checkout", "-q", "-b", "theirs"]);
-    store(theirs.0, theirs.1, "theirs");
+    store(&checkout, theirs.0, theirs.1);
     git(top, &["checkout", "-q", "main"]);
-    store(ours.0, ours.1, "ours");
-    assert!(!Command::new("git").args(["merge", "-q", "theirs"]).current_dir(top).output().unwrap().status.success());
-    let Some(Staged::Conflict(settlement)) = known(&checkout, &git_program(), WEB) else { panic!() };
+    store(&checkout, ours.0, ours.1);
+    checkout
+}
+
+/// A merge of them.
+fn merged(ours: (Content<'_>, u8), theirs: (Content<'_>, u8)) -> (Checkout, Settlement) {
+    let checkout = branches(ours, theirs);
+    let settlement = conflicting(&checkout, &["merge", "-q", "theirs"]);
     (checkout, settlement)
+}
+
+/// Asserts that the entry is that of a commit, as a whole, in the index and in the working tree.
+fn is_of(checkout: &Checkout, commit: &str) {
+    let entry = format!("secrets/{WEB}");
+    assert_eq!(git(checkout.dir.path(), &["diff", "--cached", "--stat", commit, "--", &entry]), "", "index");
+    assert_eq!(git(checkout.dir.path(), &["diff", "--stat", commit, "--", &entry]), "", "working tree");
 }
 
 #[test]
@@ -602,6 +638,39 @@ fn what_one_branch_does_not_have_is_settled_by_its_commit() {
     follow(&checkout, &theirs);
     assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes), "as a whole");
     assert_eq!(fs::read(checkout.path(&format!("secrets/{WEB}/env.age"))).unwrap(), b"2");
+}
+
+#[test]
+fn the_other_version_of_a_revert_is_the_one_before_what_is_reverted() {
+    let both = |value: &'static str| [("env.age", value), ("more.age", value)];
+    let checkout = on_main();
+    let top = checkout.dir.path();
+    store(&checkout, &[("env.age", "0")], 0);
+    git(top, &["branch", "before"]);
+    store(&checkout, &both("1"), 1);
+    store(&checkout, &both("2"), 2);
+    let theirs = conflicting(&checkout, &["revert", "HEAD~1"]).theirs.unwrap();
+    assert!(theirs.contains(" --source='REVERT_HEAD^' "), "{theirs}");
+    follow(&checkout, &theirs);
+    is_of(&checkout, "before");
+}
+
+#[test]
+fn a_merge_is_reverted_to_the_parent_that_was_named() {
+    let both = |value: &'static str| [("env.age", value), ("more.age", value)];
+    let checkout = on_main();
+    let top = checkout.dir.path();
+    store(&checkout, &[("env.age", "0")], 0);
+    git(top, &["checkout", "-q", "-b", "side"]);
+    git(top, &["commit", "-qm", "other", "--allow-empty"]);
+    git(top, &["checkout", "-q", "main"]);
+    store(&checkout, &both("1"), 1);
+    git(top, &["merge", "-q", "--no-ff", "-m", "merged", "side"]);
+    store(&checkout, &both("2"), 2);
+    let theirs = conflicting(&checkout, &["revert", "-m", "2", "HEAD~1"]).theirs.unwrap();
+    assert!(theirs.contains(" --source='REVERT_HEAD^2' "), "{theirs}");
+    follow(&checkout, &theirs);
+    is_of(&checkout, "side");
 }
 
 #[test]
