@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use artifacts_text::shell_word;
 
 use super::index::{FileVersion, Index, Versions};
-use super::intact::references;
+use super::intact::{has_files, receipt, references};
+use super::objects::Objects;
 use super::staged::Settlement;
 use super::tree::Group;
 use super::view::View;
@@ -14,11 +15,17 @@ use crate::names::RECEIPT;
 use crate::receipt::MAX_RECEIPT;
 use crate::{Generation, Receipt};
 
+/// Files by git's paths.
+type Files = BTreeMap<String, FileVersion>;
+
+/// A reference, and the commits that it tells of.
+type Reference = (&'static str, &'static [&'static str]);
+
 /// The commit of this branch.
-const OURS: (&str, &[&str]) = ("HEAD", &["HEAD"]);
+const OURS: Reference = ("HEAD", &["HEAD"]);
 /// References that git keeps while it merges, rebases, picks or reverts, and the commits whose version the other one may be: what a
 /// revert brings back is a parent of what it reverts, and of a merge any of them.
-const THEIRS: [(&str, &[&str]); 4] = [
+const THEIRS: [Reference; 4] = [
     ("MERGE_HEAD", &["MERGE_HEAD"]),
     ("REBASE_HEAD", &["REBASE_HEAD"]),
     ("CHERRY_PICK_HEAD", &["CHERRY_PICK_HEAD"]),
@@ -27,7 +34,7 @@ const THEIRS: [(&str, &[&str]); 4] = [
 
 /// Finds out how the conflict in an entry is settled. Of the entry it reads both receipts, and the names of files.
 pub fn settlement(view: &View<'_>, group: &Group, index: &Index, entry: &str) -> Settlement {
-    let conflict = Conflict { view, group, entry, versions: index.versions(group, entry) };
+    let conflict = Conflict { view, group, index, entry, versions: index.versions(group, entry) };
     let same_value = conflict.receipts().and_then(|receipts| {
         let [ours, theirs] = [0, 1].map(|side| generation(view, receipts, side));
         Some(ours? == theirs?)
@@ -41,20 +48,25 @@ pub fn settlement(view: &View<'_>, group: &Group, index: &Index, entry: &str) ->
 struct Conflict<'a> {
     view: &'a View<'a>,
     group: &'a Group,
+    index: &'a Index,
     entry: &'a str,
     versions: BTreeMap<&'a String, &'a Versions>,
 }
 
 impl Conflict<'_> {
-    /// Returns the command that chooses the version of one branch.
-    fn choice(&self, side: usize, checkout: &str, references: &[(&str, &[&str])]) -> Option<String> {
-        let commits = references.iter().filter(|(name, _)| self.view.repository.git_dir.join(name).is_file());
-        let found = commits.flat_map(|(_, commits)| *commits).find(|commit| self.is_of(side, commit));
-        let has_all = self.versions.values().all(|versions| versions[side].is_some());
-        if has_all {
-            return Some(self.group.command(checkout, [self.entry]));
-        }
-        found.map(|commit| self.of_commit(commit))
+    /// Returns the command that chooses the version of one branch, as a whole: git may have merged a part of the entry, which `checkout`
+    /// leaves as it is. Where no commit is known, a receipt tells whether it is whole.
+    fn choice(&self, side: usize, checkout: &str, references: &[Reference]) -> Option<String> {
+        let checked_out = self.index.checked_out(self.group, self.entry, side);
+        let named = references.iter().filter(|(name, _)| self.view.repository.git_dir.join(name).is_file());
+        let files = |commit: &&'static str| Some((*commit, self.files(commit).ok()?));
+        let mut commits = named.flat_map(|(_, commits)| *commits).filter_map(files);
+        let Some((commit, files)) = commits.find(|(_, files)| self.is_of(side, files)) else {
+            let is_whole = self.is_whole(&checked_out?).unwrap_or(false);
+            return is_whole.then(|| self.group.command(checkout, [self.entry]));
+        };
+        let is_whole = checked_out.is_some_and(|checked_out| checked_out == files);
+        Some(if is_whole { self.group.command(checkout, [self.entry]) } else { self.of_commit(commit) })
     }
 
     /// Returns the commands that bring back the version of a commit as a whole. What git left in the index and beside it goes first: both
@@ -65,14 +77,13 @@ impl Conflict<'_> {
         format!("{remove} && {}", self.group.command(&restore, [self.entry]))
     }
 
-    /// Returns whether a commit is that of one branch: of each file that git did not merge, it has the version of that branch.
-    fn is_of(&self, side: usize, commit: &str) -> bool {
-        let Ok(files) = self.files(commit) else { return false };
+    /// Returns whether the files of a commit are those of one branch: of each file that git did not merge, its version.
+    fn is_of(&self, side: usize, files: &Files) -> bool {
         self.versions.iter().all(|(path, versions)| files.get(*path) == versions[side].as_ref())
     }
 
     /// Returns the files that a commit has of the entry, by git's paths.
-    fn files(&self, commit: &str) -> Result<BTreeMap<String, FileVersion>, Warning> {
+    fn files(&self, commit: &str) -> Result<Files, Warning> {
         let name = references(self.view.git, &self.view.repository, &["--verify", "--quiet", commit])?;
         let path = self.group.in_git(self.entry).unwrap_or_default();
         let mut list = self.view.command();
@@ -83,6 +94,18 @@ impl Conflict<'_> {
             Some((path.to_owned(), FileVersion { mode: mode.to_owned(), object: object.to_owned() }))
         };
         Ok(words(&list).filter_map(file).collect())
+    }
+
+    /// Returns whether these are the files that their receipt lists, with these very bytes.
+    fn is_whole(&self, files: &Files) -> Result<bool, Warning> {
+        let Some(path) = self.group.in_git(self.entry) else { return Ok(false) };
+        let mut objects = Objects::open(self.view)?;
+        let mut find = |objects: &mut Objects, path: &str| match files.get(path) {
+            Some(file) if file.mode.starts_with("100") => objects.named(&file.object),
+            _ => Ok(None),
+        };
+        let Some(receipt) = receipt(&mut objects, &path, &mut find)? else { return Ok(false) };
+        has_files(&mut objects, &receipt, &path, &mut find)
     }
 
     /// Returns both versions of the receipt, if git did not merge it.

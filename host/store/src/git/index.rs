@@ -95,6 +95,16 @@ impl Index {
         unmerged.filter_map(|(path, _)| Some((path, self.versions.get(path)?))).collect()
     }
 
+    /// Returns the files that the working tree has of an entry once the version of one branch is checked out of the index; none if
+    /// git refuses, since that branch does not have a file.
+    pub fn checked_out(&self, group: &Group, entry: &str, side: usize) -> Option<BTreeMap<String, FileVersion>> {
+        let version = |(path, tracked): (&String, &Tracked)| {
+            let version = if tracked.is_unmerged { self.versions.get(path)?[side].as_ref()? } else { &tracked.version };
+            Some((path.clone(), version.clone()))
+        };
+        self.below(group, entry).map(version).collect()
+    }
+
     /// Returns whether a file is tracked as it is stored.
     pub fn has_file(&self, view: &View<'_>, group: &Group, file: &EntryFile, hashes: &Hashes) -> bool {
         let Some(tracked) = group.in_git(&file.path).and_then(|path| self.files.get(&path)) else { return false };

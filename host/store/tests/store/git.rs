@@ -674,6 +674,40 @@ fn a_merge_is_reverted_to_the_parent_that_was_named() {
 }
 
 #[test]
+fn what_git_merged_alone_is_settled_as_well() {
+    let both = |one: &'static str, two: &'static str| [("env.age", one), ("more.age", two)];
+    let one = |value: &'static str| [("env.age", value)];
+    let cases: [(Content<'_>, Content<'_>); 4] = [
+        // One branch dropped a file, and the other one left its bytes alone: git removed it.
+        (&both("1", "0"), &one("2")),
+        (&one("1"), &both("2", "0")),
+        // Only one branch changed a file: git took that.
+        (&both("1", "1"), &both("2", "0")),
+        (&both("1", "0"), &both("2", "2")),
+    ];
+    for (ours, theirs) in cases {
+        for side in ["main", "theirs"] {
+            let (checkout, settlement) = merged((ours, 7), (theirs, 8));
+            follow(&checkout, if side == "main" { &settlement.ours } else { settlement.theirs.as_ref().unwrap() });
+            follow(&checkout, &settlement.add);
+            is_of(&checkout, side);
+        }
+    }
+}
+
+#[test]
+fn where_git_names_no_other_commit_its_version_is_offered_if_it_is_there_as_a_whole() {
+    let both = |one: &'static str, two: &'static str| [("env.age", one), ("more.age", two)];
+    let squash = ["merge", "-q", "--squash", "theirs"];
+    let checkout = branches((&both("1", "1"), 7), (&both("2", "2"), 8));
+    follow(&checkout, &conflicting(&checkout, &squash).theirs.unwrap());
+    follow(&checkout, &format!("git add -- secrets/{WEB}"));
+    is_of(&checkout, "theirs");
+    let checkout = branches((&both("1", "1"), 7), (&both("2", "0"), 8));
+    assert_eq!(conflicting(&checkout, &squash).theirs, None);
+}
+
+#[test]
 fn a_sparse_checkout_is_right_in_every_form() {
     for form in [&["--no-cone"][..], &["--cone", "--no-sparse-index"], &["--cone", "--sparse-index"]] {
         let checkout = repository(&[]);
