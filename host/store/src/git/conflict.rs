@@ -7,7 +7,7 @@ use artifacts_text::shell_word;
 use super::index::{FileVersion, Index, Versions};
 use super::intact::{has_files, receipt, references};
 use super::objects::Objects;
-use super::staged::Settlement;
+use super::staged::{Choice, Settlement};
 use super::tree::Group;
 use super::view::View;
 use super::{Warning, run, words};
@@ -39,7 +39,7 @@ pub fn settlement(view: &View<'_>, group: &Group, index: &Index, entry: &str) ->
         let [ours, theirs] = [0, 1].map(|side| generation(view, receipts, side));
         Some(ours? == theirs?)
     });
-    let ours = conflict.choice(0, "checkout --ours", &[OURS]).unwrap_or_else(|| conflict.of_commit("HEAD"));
+    let ours = conflict.choice(0, "checkout --ours", &[OURS]);
     let theirs = conflict.choice(1, "checkout --theirs", &THEIRS);
     Settlement { ours, theirs, add: group.command("add", [entry]), same_value }
 }
@@ -54,19 +54,24 @@ struct Conflict<'a> {
 }
 
 impl Conflict<'_> {
-    /// Returns the command that chooses the version of one branch, as a whole: git may have merged a part of the entry, which `checkout`
+    /// Returns what chooses the version of one branch, as a whole: git may have merged a part of the entry, which `checkout`
     /// leaves as it is. Where no commit is known, a receipt tells whether it is whole.
-    fn choice(&self, side: usize, checkout: &str, references: &[Reference]) -> Option<String> {
+    fn choice(&self, side: usize, checkout: &str, references: &[Reference]) -> Option<Choice> {
         let checked_out = self.index.checked_out(self.group, self.entry, side);
         let named = references.iter().filter(|(name, _)| self.view.repository.git_dir.join(name).is_file());
         let files = |commit: &&'static str| Some((*commit, self.files(commit).ok()?));
         let mut commits = named.flat_map(|(_, commits)| *commits).filter_map(files);
         let Some((commit, files)) = commits.find(|(_, files)| self.is_of(side, files)) else {
             let is_whole = self.is_whole(&checked_out?).unwrap_or(false);
-            return is_whole.then(|| self.group.command(checkout, [self.entry]));
+            return is_whole.then(|| Choice::Keeps(self.group.command(checkout, [self.entry])));
         };
+        // There is nothing to restore.
+        if files.is_empty() {
+            return Some(Choice::Removes(self.group.command("rm -rf", [self.entry])));
+        }
         let is_whole = checked_out.is_some_and(|checked_out| checked_out == files);
-        Some(if is_whole { self.group.command(checkout, [self.entry]) } else { self.of_commit(commit) })
+        let command = if is_whole { self.group.command(checkout, [self.entry]) } else { self.of_commit(commit) };
+        Some(Choice::Keeps(command))
     }
 
     /// Returns the commands that bring back the version of a commit as a whole. What git left in the index and beside it goes first: both
