@@ -168,6 +168,46 @@ fn where_one_branch_has_fewer_files_a_commit_is_named() -> Result<()> {
 }
 
 #[test]
+fn what_one_branch_pruned_is_kept_as_a_whole_or_removed_and_each_says_what_it_is() -> Result<()> {
+    for is_removed in [false, true] {
+        let mut fleet = Branches::begin()?;
+        git(&fleet.fleet, &["checkout", "-q", "-b", "theirs"]);
+        fleet.run("rotate --yes ca")?.ends(0);
+        let theirs = fleet.value("web1")?;
+        commit(&fleet.fleet, "theirs");
+        git(&fleet.fleet, &["checkout", "-q", "main"]);
+        fleet.fleet.of("web1")["artifacts"] = json!({});
+        fleet.run("prune --yes shared/ca")?.ends(0);
+        commit(&fleet.fleet, "ours");
+        merge_conflicting(&fleet.fleet);
+
+        let (settle, add) = (format!("git checkout --theirs -- {SHARED}"), format!("git add -- {SHARED}"));
+        let remove = format!("git rm -rf -- {SHARED}");
+        fleet.run("status")?.ends(3).says("orphaned, remove").says(&settle).says(&remove);
+        fleet.fleet.of("web1")["artifacts"] = json!({"ca": fleet.ca});
+        let status = fleet.run("status")?.ends(3).says("one branch removed it").says("unstaged, remove").says(&remove);
+        status.says(&settle).never_says("restore --source");
+        let sentence =
+            format!("`{settle}`, then `{add}` and `artifacts rekey shared/ca`; or remove it, as one branch did");
+        fleet.run("rotate --yes ca")?.ends(1).says(&sentence).says(&remove);
+        // The files that are gone from the working tree alone are not replaced either.
+        fs::remove_dir_all(fleet.fleet.path().join(SHARED))?;
+        fleet.run("generate --yes")?.ends(1).says("unresolved merge conflict").says(&sentence);
+        if is_removed {
+            follow(&fleet.fleet, &remove);
+            fleet.run("status")?.ends(3).says("absent").never_says("conflict");
+        } else {
+            follow(&fleet.fleet, &settle);
+            follow(&fleet.fleet, &add);
+            fleet.run("rekey shared/ca")?.ends(0);
+            assert_eq!(fleet.value("web1")?, theirs);
+            fleet.run("status")?.ends(0);
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_conflict_in_an_entry_that_is_no_longer_declared_is_named_before_rename_and_prune() -> Result<()> {
     let mut fleet = Branches::begin()?;
     git(&fleet.fleet, &["checkout", "-q", "-b", "theirs"]);

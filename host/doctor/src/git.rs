@@ -119,7 +119,7 @@ impl Alike<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use artifacts_report::{Verdict, Way};
-    use artifacts_store::Settlement;
+    use artifacts_store::{Choice, Settlement};
 
     use super::*;
 
@@ -161,8 +161,8 @@ mod tests {
     #[test]
     fn a_conflict_names_what_settles_it_and_what_to_run_then() {
         let conflict = Staged::Conflict(Settlement {
-            ours: "git checkout --ours -- secrets/shared/a".to_owned(),
-            theirs: Some("git checkout --theirs -- secrets/shared/a".to_owned()),
+            ours: Some(Choice::Keeps("git checkout --ours -- secrets/shared/a".to_owned())),
+            theirs: Some(Choice::Keeps("git checkout --theirs -- secrets/shared/a".to_owned())),
             add: "git add -- secrets/shared/a".to_owned(),
             same_value: Some(false),
         });

@@ -18,14 +18,21 @@ pub enum Effect {
     Reviews,
     /// The value goes to the trash.
     Trashes,
+    /// The value goes; git's history keeps it.
+    Removes,
     /// The value is replaced.
     Replaces,
 }
 
 impl Effect {
     /// Every effect, in order.
-    pub const ALL: [Self; 6] =
-        [Self::Generates, Self::Keeps, Self::Undoes, Self::Reviews, Self::Trashes, Self::Replaces];
+    pub const ALL: [Self; 7] =
+        [Self::Generates, Self::Keeps, Self::Undoes, Self::Reviews, Self::Trashes, Self::Removes, Self::Replaces];
+
+    /// Returns whether it stands neither first nor alone.
+    fn is_last(self) -> bool {
+        matches!(self, Self::Removes | Self::Replaces)
+    }
 
     /// Returns what stands behind a cause in the list of what to do next.
     pub(crate) fn suffix(self) -> &'static str {
@@ -35,6 +42,7 @@ impl Effect {
             Self::Undoes => ", undo",
             Self::Reviews => ", review",
             Self::Trashes => ", trash",
+            Self::Removes => ", remove",
             Self::Replaces => ", new value",
         }
     }
@@ -46,6 +54,7 @@ impl Effect {
             Self::Undoes => "undo: ",
             Self::Reviews => "review: ",
             Self::Trashes => "trash: ",
+            Self::Removes => "remove: ",
             Self::Replaces => "new value: ",
         }
     }
@@ -58,6 +67,7 @@ impl Effect {
             Self::Undoes => "undo",
             Self::Reviews => "review",
             Self::Trashes => "trash",
+            Self::Removes => "remove",
             Self::Replaces => "new value",
         }
     }
@@ -128,14 +138,14 @@ pub(crate) fn split_name<'w>(word: &'w str, name: &str) -> (&'w str, bool) {
     }
 }
 
-/// Returns at most so many hints, the one that replaces a value never alone and never first.
+/// Returns at most so many hints, the one that replaces or removes a value never alone and never first.
 pub(crate) fn shown(hints: &[Hint], most: usize) -> Vec<&Hint> {
     let mut hints: Vec<&Hint> = hints.iter().collect();
-    hints.sort_by_key(|hint| hint.effect == Effect::Replaces);
-    if hints.first().is_none_or(|hint| hint.effect == Effect::Replaces) {
+    hints.sort_by_key(|hint| hint.effect.is_last());
+    if hints.first().is_none_or(|hint| hint.effect.is_last()) {
         return Vec::new();
     }
-    // What replaces a value comes last, and is left out rather than what keeps it.
+    // Such a one comes last, and is left out rather than what keeps it.
     hints.truncate(most);
     hints
 }

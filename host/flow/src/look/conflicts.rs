@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_report::Failure;
+use artifacts_report::{Effect, Failure, Hint};
 use artifacts_store::{Settlement, Staged};
+use artifacts_text::command_words;
 
 use crate::tools::Tools;
 
@@ -29,6 +30,20 @@ pub(crate) fn conflicts(tools: &Tools, places: impl IntoIterator<Item = Place>) 
         Some((paths.get(&path)?.clone(), settlement))
     };
     found.into_iter().filter_map(conflict).collect()
+}
+
+/// Commands of git as a hint.
+pub(crate) fn git_hint(effect: Effect, command: &str) -> Hint {
+    let text = format!("`{command}`");
+    match command_words(&text) {
+        Some(words) => Hint::command(effect, words),
+        None => Hint::text(effect, text),
+    }
+}
+
+/// What removes such an entry, where one branch has nothing of it.
+pub(crate) fn removal(settlement: &Settlement) -> Option<Hint> {
+    settlement.removal().map(|command| git_hint(Effect::Removes, command))
 }
 
 /// Why nothing is done to such an entry.

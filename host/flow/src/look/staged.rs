@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
 use artifacts_report::{Effect, Hint, Report, Unstaged};
-use artifacts_store::Staged;
-use artifacts_text::{Explain, command_words};
+use artifacts_store::{Settlement, Staged};
+use artifacts_text::Explain;
 
+use super::conflicts::{git_hint, removal};
 use super::index::{Indexed, compare_index, index_fault, is_stageable};
 use crate::run::Run;
 use crate::tools::RunEvent;
@@ -72,10 +73,7 @@ fn add_sentences(run: &Run, report: &mut Report, indexed: &Indexed) {
 
 /// Why git does not know an entry as it is stored, and what to do about it.
 fn unstaged(name: &InstanceName, staged: &Staged) -> Option<Unstaged> {
-    let hint = |command: &String| match command_words(&format!("`{command}`")) {
-        Some(words) => Hint::command(Effect::Keeps, words),
-        None => Hint::text(Effect::Keeps, format!("`{command}`")),
-    };
+    let hint = |command: &String| git_hint(Effect::Keeps, command);
     let (why, hints) = match staged {
         Staged::Yes | Staged::Sparse | Staged::Submodule { .. } | Staged::Deleted { .. } => return None,
         // A run that writes stages what an earlier one could not.
@@ -89,13 +87,18 @@ fn unstaged(name: &InstanceName, staged: &Staged) -> Option<Unstaged> {
         Staged::Filtered { command } => ("its git filter has to run".to_owned(), vec![hint(command)]),
         Staged::Conflict(settlement) => {
             let which = match settlement.same_value {
+                _ if settlement.removal().is_some() => "one branch removed it",
                 Some(true) => "both versions have the same value",
                 Some(false) => "the versions have different values",
                 None => "choose one version",
             };
             let rest = Hint::text(Effect::Keeps, format!("then {}", settlement.rest(&name.to_string())));
-            let hints = settlement.choices().into_iter().map(hint).chain([rest]);
-            (format!("unresolved merge conflict: {which}"), hints.collect())
+            let mut hints: Vec<Hint> = settlement.choices().into_iter().map(hint).collect();
+            if hints.is_empty() {
+                hints.push(Hint::text(Effect::Keeps, Settlement::UNKNOWN));
+            }
+            hints.extend([Some(rest), removal(settlement)].into_iter().flatten());
+            (format!("unresolved merge conflict: {which}"), hints)
         }
     };
     Some(Unstaged { why, hints })

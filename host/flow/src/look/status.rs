@@ -8,7 +8,7 @@ use artifacts_plan::InstanceState;
 use artifacts_report::{Effect, Hint, Orphaned, Report, Way, days};
 use artifacts_store::Settlement;
 
-use super::conflicts::conflicts;
+use super::conflicts::{conflicts, removal};
 use super::notes::add_hints;
 use super::orphans::Orphan;
 use super::steps::{GenerateScope, waiting};
@@ -62,7 +62,8 @@ fn add_orphans(run: &Run, selection: &Selection, survey: &Survey, report: &mut R
         let orphaned = Orphaned::new(name, storage, orphan.backend.clone(), new.as_deref());
         // Neither command takes it before one version is chosen.
         let settle = |settlement: &Settlement| {
-            vec![Hint::text(Effect::Keeps, format!("unresolved merge conflict: {}", settlement.choice()))]
+            let keep = Hint::text(Effect::Keeps, format!("unresolved merge conflict: {}", settlement.keeping()));
+            [Some(keep), removal(settlement)].into_iter().flatten().collect()
         };
         Orphaned { hints: conflicts.get(&place(orphan)).map_or(orphaned.hints, settle), ..orphaned }
     });

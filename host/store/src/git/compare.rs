@@ -123,8 +123,10 @@ impl<'a> Comparison<'a> {
         if index.below(group, entry).any(|(_, tracked)| tracked.is_sparse) {
             return Some(Staged::Sparse);
         }
-        let verb = if index.is_unmerged(group, entry) { "restore --ours" } else { "restore" };
-        index.knows(group, entry).then(|| Staged::Deleted { command: group.command(verb, [entry]) })
+        if index.is_unmerged(group, entry) {
+            return Some(Staged::Conflict(settlement(&self.view, group, index, entry)));
+        }
+        index.knows(group, entry).then(|| Staged::Deleted { command: group.command("restore", [entry]) })
     }
 
     /// Hashes all files. An entry that cannot be read does not keep the others from being compared.

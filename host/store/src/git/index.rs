@@ -10,17 +10,23 @@ use super::{Git, Warning, run, words};
 /// Holds what git tracks below the storages, by git's paths.
 pub struct Index {
     files: BTreeMap<String, Tracked>,
-    /// The objects of this branch and of the other one, of each file that a merge left in two versions.
+    /// What this branch and the other one have of each file that a merge left in two versions.
     versions: BTreeMap<String, Versions>,
 }
 
-/// The objects of this branch and of the other one; none where that branch does not have the file.
-pub type Versions = [Option<String>; 2];
+/// Describes one version of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileVersion {
+    pub mode: String,
+    pub object: String,
+}
+
+/// What this branch and the other one have of a file; none where that branch does not have it.
+pub type Versions = [Option<FileVersion>; 2];
 
 /// Describes a file in the index.
 pub struct Tracked {
-    mode: String,
-    object: String,
+    version: FileVersion,
     is_unmerged: bool,
     /// Whether git is told to ignore the working tree for it (skip-worktree).
     pub is_sparse: bool,
@@ -40,16 +46,15 @@ impl Index {
                 return Err(Warning::Refused { said: format!("`{head}` in its list of files is not understood") });
             };
             let one = Tracked {
-                mode: mode.to_owned(),
-                object: object.to_owned(),
+                version: FileVersion { mode: mode.to_owned(), object: object.to_owned() },
                 is_unmerged: stage != "0",
                 is_sparse: tag.eq_ignore_ascii_case("S"),
             };
             if one.is_unmerged {
                 let [ours, theirs] = versions.entry(path.to_owned()).or_default();
                 match stage {
-                    "2" => *ours = Some(one.object.clone()),
-                    "3" => *theirs = Some(one.object.clone()),
+                    "2" => *ours = Some(one.version.clone()),
+                    "3" => *theirs = Some(one.version.clone()),
                     _ => {}
                 }
             }
@@ -90,12 +95,23 @@ impl Index {
         unmerged.filter_map(|(path, _)| Some((path, self.versions.get(path)?))).collect()
     }
 
+    /// Returns the files that the working tree has of an entry once the version of one branch is checked out of the index; none if
+    /// git refuses, since that branch does not have a file.
+    pub fn checked_out(&self, group: &Group, entry: &str, side: usize) -> Option<BTreeMap<String, FileVersion>> {
+        let version = |(path, tracked): (&String, &Tracked)| {
+            let version = if tracked.is_unmerged { self.versions.get(path)?[side].as_ref()? } else { &tracked.version };
+            Some((path.clone(), version.clone()))
+        };
+        self.below(group, entry).map(version).collect()
+    }
+
     /// Returns whether a file is tracked as it is stored.
     pub fn has_file(&self, view: &View<'_>, group: &Group, file: &EntryFile, hashes: &Hashes) -> bool {
         let Some(tracked) = group.in_git(&file.path).and_then(|path| self.files.get(&path)) else { return false };
-        let is_executable = tracked.mode == "100755";
-        let mode = if view.file_mode { is_executable == file.executable } else { tracked.mode.starts_with("100") };
-        mode && !tracked.is_unmerged && hashes.get(&file.path) == Some(&tracked.object)
+        let FileVersion { mode, object } = &tracked.version;
+        let is_executable = mode == "100755";
+        let mode = if view.file_mode { is_executable == file.executable } else { mode.starts_with("100") };
+        mode && !tracked.is_unmerged && hashes.get(&file.path) == Some(object)
     }
 
     /// Returns whether an entry is tracked as it is stored: these files, and none that does not exist.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifacts_declared::InstanceName;
 
-use super::objects::Objects;
+use super::objects::{Blob, Objects};
 use super::tree::{self, Group};
 use super::view::View;
 use super::{Git, Warning, run};
@@ -112,7 +112,7 @@ fn tips(git: &Git, repository: &Repository) -> Vec<String> {
 }
 
 /// Returns what references name.
-fn references(git: &Git, repository: &Repository, arguments: &[&str]) -> Result<String, Warning> {
+pub fn references(git: &Git, repository: &Repository, arguments: &[&str]) -> Result<String, Warning> {
     let said = run(git.over(repository).arg("rev-parse").args(arguments), b"")?;
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
@@ -159,24 +159,38 @@ impl Versions<'_> {
 
     /// Whether a version is the wanted one, and has all files that its receipt lists, with these very bytes.
     fn is_intact(&mut self, version: &str, path: &str, wanted: Wanted<'_>) -> Result<bool, Warning> {
-        let note = self.objects.find(version, &format!("{path}/{RECEIPT}"))?;
-        let Some(note) = note.filter(|note| note.size <= MAX_RECEIPT) else { return Ok(false) };
-        let receipt = Receipt::parse(&self.objects.content(&note)?);
+        let mut find = |objects: &mut Objects, file: &str| objects.find(version, file);
+        let receipt = receipt(&mut self.objects, path, &mut find)?;
         let is_wanted = |receipt: &Receipt| {
             receipt.instance == *wanted.name && wanted.generation.is_none_or(|one| one == receipt.generation)
         };
-        let Some(receipt) = receipt.ok().filter(is_wanted) else { return Ok(false) };
-        let public = receipt.public.iter().map(|(file, stored)| (format!("{path}/{PUBLIC}/{file}"), stored));
-        let files = receipt.files.iter().map(|(file, stored)| (format!("{path}/{file}"), stored));
-        for (file, stored) in files.chain(public) {
-            let found = self.objects.find(version, &file)?;
-            let Some(found) = found.filter(|found| found.size == stored.size && found.size <= MAX_TOTAL) else {
-                return Ok(false);
-            };
-            if self.objects.stored(&found)? != *stored {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let Some(receipt) = receipt.filter(is_wanted) else { return Ok(false) };
+        has_files(&mut self.objects, &receipt, path, &mut find)
     }
+}
+
+/// Finds a file of a version by git's path.
+type Find<'f> = dyn FnMut(&mut Objects, &str) -> Result<Option<Blob>, Warning> + 'f;
+
+/// Reads the receipt of an entry, at git's path of it; none if it is not valid.
+pub fn receipt(objects: &mut Objects, path: &str, find: &mut Find<'_>) -> Result<Option<Receipt>, Warning> {
+    let note = find(objects, &format!("{path}/{RECEIPT}"))?;
+    let Some(note) = note.filter(|note| note.size <= MAX_RECEIPT) else { return Ok(None) };
+    Ok(Receipt::parse(&objects.content(&note)?).ok())
+}
+
+/// Returns whether a version of an entry, at git's path of it, has all files that its receipt lists, with these very bytes.
+pub fn has_files(objects: &mut Objects, receipt: &Receipt, path: &str, find: &mut Find<'_>) -> Result<bool, Warning> {
+    let public = receipt.public.iter().map(|(file, stored)| (format!("{path}/{PUBLIC}/{file}"), stored));
+    let files = receipt.files.iter().map(|(file, stored)| (format!("{path}/{file}"), stored));
+    for (file, stored) in files.chain(public) {
+        let found = find(objects, &file)?;
+        let Some(found) = found.filter(|found| found.size == stored.size && found.size <= MAX_TOTAL) else {
+            return Ok(false);
+        };
+        if objects.stored(&found)? != *stored {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -47,35 +47,82 @@ pub enum Staged {
 /// Says how a merge conflict in an entry is settled: one version as a whole, and the declared recipients after that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// Command that chooses the version of this branch.
-    pub ours: String,
-    /// Command that chooses the version of the other branch; none if no command does.
-    pub theirs: Option<String>,
+    /// What chooses the version of this branch; none if no command does.
+    pub ours: Option<Choice>,
+    /// What chooses the version of the other branch; none if no command does.
+    pub theirs: Option<Choice>,
     /// Command that tells git that it is settled.
     pub add: String,
     /// Whether both versions have the same value, as their receipts claim; none if one has no valid receipt.
     pub same_value: Option<bool>,
 }
 
+/// Says what chooses the version of one branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// That branch has the entry, and this command brings its version back.
+    Keeps(String),
+    /// That branch has nothing of the entry, and this command removes it.
+    Removes(String),
+}
+
+impl Choice {
+    fn keeps(&self) -> Option<&String> {
+        if let Self::Keeps(command) = self { Some(command) } else { None }
+    }
+
+    fn removes(&self) -> Option<&String> {
+        if let Self::Removes(command) = self { Some(command) } else { None }
+    }
+}
+
 impl Settlement {
-    /// Returns the commands of which one is enough: with one value, either does.
+    /// What to do where no command is known that chooses a version.
+    pub const UNKNOWN: &str = "bring back one version as a whole with git";
+
+    /// Returns the commands that keep a version, of which one is enough: with one value, either does.
     pub fn choices(&self) -> Vec<&String> {
         let most = if self.same_value == Some(true) { 1 } else { 2 };
-        [Some(&self.ours), self.theirs.as_ref()].into_iter().flatten().take(most).collect()
+        self.known().filter_map(Choice::keeps).take(most).collect()
+    }
+
+    /// Returns the command that removes the entry, as one branch did. Nothing is left to do after it.
+    pub fn removal(&self) -> Option<&String> {
+        self.known().find_map(Choice::removes)
+    }
+
+    fn known(&self) -> impl Iterator<Item = &Choice> {
+        [&self.ours, &self.theirs].into_iter().flatten()
     }
 
     /// Returns what to do about a declared instance, by the name that commands take.
     pub fn sentence(&self, name: &str) -> String {
-        format!("{}, then {}", self.which(), self.rest(name))
+        self.or_remove(format!("{}, then {}", self.which(), self.rest(name)))
     }
 
     /// Returns what to do about an entry that no declaration has recipients for.
     pub fn choice(&self) -> String {
+        self.or_remove(self.keeping())
+    }
+
+    /// Returns what keeps an entry that no declaration has recipients for.
+    pub fn keeping(&self) -> String {
         format!("{}, then `{}`", self.which(), self.add)
     }
 
+    fn or_remove(&self, keeping: String) -> String {
+        match self.removal() {
+            None => keeping,
+            Some(command) => format!("{keeping}; or remove it, as one branch did: `{command}`"),
+        }
+    }
+
+    /// Returns what chooses a version that is kept.
     fn which(&self) -> String {
         let choices: Vec<String> = self.choices().into_iter().map(|command| format!("`{command}`")).collect();
+        if choices.is_empty() {
+            return Self::UNKNOWN.to_owned();
+        }
         let is_same = self.same_value == Some(true);
         let which = if is_same { "both versions have the same value: run" } else { "choose one version with" };
         format!("{which} {}", choices.join(" or "))

@@ -57,7 +57,7 @@ static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Represents a repository, and the directory that git gets in place of it, which has only what is listed here.
 pub struct View<'a> {
-    git: &'a Git,
+    pub git: &'a Git,
     pub repository: Repository,
     own: PathBuf,
     settings: BTreeMap<String, OsString>,

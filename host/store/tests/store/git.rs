@@ -8,8 +8,8 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use artifacts_declared::{InstanceName, Recipients};
-use artifacts_store::{Git, Hex, Receipt, Root, Settlement, Staged, Storage, Warning, Writer, WriterOptions};
-use artifacts_text::Explain;
+use artifacts_store::{Choice, Git, Hex, Receipt, Root, Settlement, Staged, Storage, Warning, Writer, WriterOptions};
+use artifacts_text::{Explain, command_words};
 
 use crate::support::*;
 
@@ -528,46 +528,88 @@ fn a_merge_conflict_is_told_and_survives_the_comparison() {
     assert_eq!(fs::read(checkout.path(&format!("secrets/{WEB}/env.age"))).unwrap(), b"2\n");
     match known(&checkout, &git_program(), WEB) {
         Some(Staged::Conflict(settlement)) => {
-            assert_eq!(settlement.ours, format!("git checkout --ours -- secrets/{WEB}"));
-            assert_eq!(settlement.theirs, Some(format!("git checkout --theirs -- secrets/{WEB}")));
+            assert_eq!(kept(settlement.ours.as_ref()), format!("git checkout --ours -- secrets/{WEB}"));
+            assert_eq!(kept(settlement.theirs.as_ref()), format!("git checkout --theirs -- secrets/{WEB}"));
             assert_eq!(settlement.same_value, None, "its receipts did not change");
-            git(top, &settlement.ours.split(' ').skip(1).collect::<Vec<_>>());
+            follow(&checkout, kept(settlement.ours.as_ref()));
         }
         other => panic!("{other:?}"),
     }
     assert!(!git(top, &["ls-files", "--unmerged"]).is_empty());
 }
 
+/// The commands that keep a version.
+fn kept(choice: Option<&Choice>) -> &str {
+    let Some(Choice::Keeps(command)) = choice else { panic!("{choice:?}") };
+    command
+}
+
 /// The commands of a hint, as a person runs them.
 fn follow(checkout: &Checkout, commands: &str) {
     for command in commands.split(" && ") {
-        git(checkout.dir.path(), &command.split(' ').skip(1).collect::<Vec<_>>());
+        let words = command_words(&format!("`{command}`")).unwrap();
+        git(checkout.dir.path(), &words.iter().map(String::as_str).skip(1).collect::<Vec<_>>());
     }
 }
 
-/// A merge in which both branches stored an entry: with these files, and this first byte of the generation.
-fn merged(ours: (&[(&str, &str)], u8), theirs: (&[(&str, &str)], u8)) -> (Checkout, Settlement) {
+/// Files of an entry with their content.
+type Content<'c> = &'c [(&'c str, &'c str)];
+
+/// A repository on the branch `main`.
+fn on_main() -> Checkout {
     let checkout = repository(&[]);
+    git(checkout.dir.path(), &["checkout", "-q", "-b", "main"]);
+    checkout
+}
+
+/// Stores the entry with these files, and this first byte of the generation, and commits it. Without files it is removed.
+fn store(checkout: &Checkout, files: Content<'_>, generation: u8) {
     let top = checkout.dir.path();
-    git(top, &["checkout", "-q", "-b", "main"]);
-    let writer = checkout.writer();
-    let store = |files: &[(&str, &str)], generation: u8, message: &str| {
-        let committed = put(&writer, WEB, files, &[]).unwrap();
+    if files.is_empty() {
+        fs::remove_dir_all(checkout.path(&format!("secrets/{WEB}"))).unwrap();
+    } else {
+        let committed = put(&checkout.writer(), WEB, files, &[]).unwrap();
         let path = checkout.path(&format!("{}/receipt.json", committed.path));
         let mut receipt = Receipt::parse(&fs::read(&path).unwrap()).unwrap();
         receipt.generation = Hex([generation; 16]);
         fs::write(path, receipt.render()).unwrap();
-        git(top, &["add", "--all", "secrets"]);
-        git(top, &["commit", "-qm", message]);
-    };
-    store(&[("env.age", "0"), ("more.age", "0")], 0, "base");
+    }
+    git(top, &["add", "--all", "."]);
+    git(top, &["commit", "-qm", "stored"]);
+}
+
+/// Runs git, which leaves conflicts.
+fn conflicting(checkout: &Checkout, arguments: &[&str]) -> Settlement {
+    let ended = Command::new("git").args(arguments).current_dir(checkout.dir.path()).output().unwrap();
+    assert!(!ended.status.success(), "{arguments:?}");
+    let Some(Staged::Conflict(settlement)) = known(checkout, &git_program(), WEB) else { panic!() };
+    settlement
+}
+
+/// Two branches that stored an entry: with these files, and this first byte of the generation.
+fn branches(ours: (Content<'_>, u8), theirs: (Content<'_>, u8)) -> Checkout {
+    let checkout = on_main();
+    let top = checkout.dir.path();
+    store(&checkout, &[("env.age", "0"), ("more.age", "0")], 0);
     git(top, &["checkout", "-q", "-b", "theirs"]);
-    store(theirs.0, theirs.1, "theirs");
+    store(&checkout, theirs.0, theirs.1);
     git(top, &["checkout", "-q", "main"]);
-    store(ours.0, ours.1, "ours");
-    assert!(!Command::new("git").args(["merge", "-q", "theirs"]).current_dir(top).output().unwrap().status.success());
-    let Some(Staged::Conflict(settlement)) = known(&checkout, &git_program(), WEB) else { panic!() };
+    store(&checkout, ours.0, ours.1);
+    checkout
+}
+
+/// A merge of them.
+fn merged(ours: (Content<'_>, u8), theirs: (Content<'_>, u8)) -> (Checkout, Settlement) {
+    let checkout = branches(ours, theirs);
+    let settlement = conflicting(&checkout, &["merge", "-q", "theirs"]);
     (checkout, settlement)
+}
+
+/// Asserts that the entry is that of a commit, as a whole, in the index and in the working tree.
+fn is_of(checkout: &Checkout, commit: &str) {
+    let entry = format!("secrets/{WEB}");
+    assert_eq!(git(checkout.dir.path(), &["diff", "--cached", "--stat", commit, "--", &entry]), "", "index");
+    assert_eq!(git(checkout.dir.path(), &["diff", "--stat", commit, "--", &entry]), "", "working tree");
 }
 
 #[test]
@@ -575,7 +617,7 @@ fn receipts_say_whether_a_conflict_is_about_the_value() {
     let files = |value: &'static str| [("env.age", value), ("more.age", value)];
     let (_checkout, same) = merged((&files("1"), 7), (&files("2"), 7));
     assert_eq!(same.same_value, Some(true));
-    assert_eq!(same.choices(), [&same.ours]);
+    assert_eq!(same.choices(), [kept(same.ours.as_ref())]);
     let sentence = format!(
         "both versions have the same value: run `git checkout --ours -- secrets/{WEB}`, then `git add -- secrets/{WEB}` and \
          `artifacts rekey {WEB}`"
@@ -590,18 +632,119 @@ fn what_one_branch_does_not_have_is_settled_by_its_commit() {
     let both = [("env.age", "1"), ("more.age", "1")];
     let (checkout, settlement) = merged((&[("env.age", "1")], 7), (&[("env.age", "2"), ("more.age", "2")], 8));
     let restore = format!("git restore --source=HEAD --staged --worktree -- secrets/{WEB}");
-    assert_eq!(settlement.ours, format!("git rm -rfq -- secrets/{WEB} && {restore}"));
-    assert_eq!(settlement.theirs, Some(format!("git checkout --theirs -- secrets/{WEB}")));
-    follow(&checkout, &settlement.ours);
+    assert_eq!(kept(settlement.ours.as_ref()), format!("git rm -rfq -- secrets/{WEB} && {restore}"));
+    assert_eq!(kept(settlement.theirs.as_ref()), format!("git checkout --theirs -- secrets/{WEB}"));
+    follow(&checkout, kept(settlement.ours.as_ref()));
     assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes), "as a whole");
     assert!(!checkout.path(&format!("secrets/{WEB}/more.age")).exists());
 
     let (checkout, settlement) = merged((&both, 7), (&[("env.age", "2")], 8));
-    let theirs = settlement.theirs.unwrap();
+    let theirs = kept(settlement.theirs.as_ref());
     assert!(theirs.ends_with(&format!("git restore --source=MERGE_HEAD --staged --worktree -- secrets/{WEB}")));
-    follow(&checkout, &theirs);
+    follow(&checkout, theirs);
     assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Yes), "as a whole");
     assert_eq!(fs::read(checkout.path(&format!("secrets/{WEB}/env.age"))).unwrap(), b"2");
+}
+
+#[test]
+fn the_other_version_of_a_revert_is_the_one_before_what_is_reverted() {
+    let both = |value: &'static str| [("env.age", value), ("more.age", value)];
+    let checkout = on_main();
+    let top = checkout.dir.path();
+    store(&checkout, &[("env.age", "0")], 0);
+    git(top, &["branch", "before"]);
+    store(&checkout, &both("1"), 1);
+    store(&checkout, &both("2"), 2);
+    let settlement = conflicting(&checkout, &["revert", "HEAD~1"]);
+    let theirs = kept(settlement.theirs.as_ref());
+    assert!(theirs.contains(" --source='REVERT_HEAD^' "), "{theirs}");
+    follow(&checkout, theirs);
+    is_of(&checkout, "before");
+}
+
+#[test]
+fn a_merge_is_reverted_to_the_parent_that_was_named() {
+    let both = |value: &'static str| [("env.age", value), ("more.age", value)];
+    let checkout = on_main();
+    let top = checkout.dir.path();
+    store(&checkout, &[("env.age", "0")], 0);
+    git(top, &["checkout", "-q", "-b", "side"]);
+    git(top, &["commit", "-qm", "other", "--allow-empty"]);
+    git(top, &["checkout", "-q", "main"]);
+    store(&checkout, &both("1"), 1);
+    git(top, &["merge", "-q", "--no-ff", "-m", "merged", "side"]);
+    store(&checkout, &both("2"), 2);
+    let settlement = conflicting(&checkout, &["revert", "-m", "2", "HEAD~1"]);
+    let theirs = kept(settlement.theirs.as_ref());
+    assert!(theirs.contains(" --source='REVERT_HEAD^2' "), "{theirs}");
+    follow(&checkout, theirs);
+    is_of(&checkout, "side");
+}
+
+#[test]
+fn what_git_merged_alone_is_settled_as_well() {
+    let both = |one: &'static str, two: &'static str| [("env.age", one), ("more.age", two)];
+    let one = |value: &'static str| [("env.age", value)];
+    let cases: [(Content<'_>, Content<'_>); 4] = [
+        // One branch dropped a file, and the other one left its bytes alone: git removed it.
+        (&both("1", "0"), &one("2")),
+        (&one("1"), &both("2", "0")),
+        // Only one branch changed a file: git took that.
+        (&both("1", "1"), &both("2", "0")),
+        (&both("1", "0"), &both("2", "2")),
+    ];
+    for (ours, theirs) in cases {
+        for side in ["main", "theirs"] {
+            let (checkout, settlement) = merged((ours, 7), (theirs, 8));
+            follow(&checkout, kept(if side == "main" { settlement.ours.as_ref() } else { settlement.theirs.as_ref() }));
+            follow(&checkout, &settlement.add);
+            is_of(&checkout, side);
+        }
+    }
+}
+
+#[test]
+fn where_git_names_no_other_commit_its_version_is_offered_if_it_is_there_as_a_whole() {
+    let both = |one: &'static str, two: &'static str| [("env.age", one), ("more.age", two)];
+    let squash = ["merge", "-q", "--squash", "theirs"];
+    let checkout = branches((&both("1", "1"), 7), (&both("2", "2"), 8));
+    follow(&checkout, kept(conflicting(&checkout, &squash).theirs.as_ref()));
+    follow(&checkout, &format!("git add -- secrets/{WEB}"));
+    is_of(&checkout, "theirs");
+    let checkout = branches((&both("1", "1"), 7), (&both("2", "0"), 8));
+    assert_eq!(conflicting(&checkout, &squash).theirs, None);
+}
+
+#[test]
+fn what_one_branch_removed_is_removed_or_kept_as_a_whole() {
+    let both = |one: &'static str, two: &'static str| [("env.age", one), ("more.age", two)];
+    for (ours, theirs) in [(&[][..], &both("2", "0")[..]), (&both("1", "0"), &[])] {
+        let is_ours = ours.is_empty();
+        for is_removed in [true, false] {
+            let (checkout, settlement) = merged((ours, 7), (theirs, 8));
+            let (removes, keeps) = (&settlement.ours, &settlement.theirs);
+            let (removes, keeps) = if is_ours { (removes, keeps) } else { (keeps, removes) };
+            let removal = format!("git rm -rf -- secrets/{WEB}");
+            assert_eq!(removes, &Some(Choice::Removes(removal.clone())));
+            let sentence = settlement.choice();
+            assert!(sentence.ends_with(&format!("; or remove it, as one branch did: `{removal}`")), "{sentence}");
+            assert_eq!(settlement.choices(), [kept(keeps.as_ref())]);
+            follow(&checkout, if is_removed { &removal } else { kept(keeps.as_ref()) });
+            is_of(&checkout, if is_removed == is_ours { "main" } else { "theirs" });
+            assert_eq!(git(checkout.dir.path(), &["ls-files", "--unmerged"]), "");
+            assert_eq!(known(&checkout, &git_program(), WEB), (!is_removed).then_some(Staged::Yes));
+        }
+    }
+}
+
+#[test]
+fn a_conflict_stays_one_where_the_working_tree_lost_the_entry() {
+    let (checkout, settlement) = merged((&[("env.age", "1")], 7), (&[("env.age", "2")], 8));
+    fs::remove_dir_all(checkout.path(&format!("secrets/{WEB}"))).unwrap();
+    assert_eq!(known(&checkout, &git_program(), WEB), Some(Staged::Conflict(settlement.clone())));
+    follow(&checkout, kept(settlement.ours.as_ref()));
+    follow(&checkout, &settlement.add);
+    is_of(&checkout, "main");
 }
 
 #[test]
