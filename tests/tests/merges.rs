@@ -132,7 +132,7 @@ fn two_branches_that_both_regenerated_have_two_values_and_a_person_chooses() -> 
         fleet.run("status")?.ends(3).says("the versions have different values").says(&settle).says(&add);
         follow(&fleet.fleet, &settle);
         follow(&fleet.fleet, &add);
-        fleet.run("rekey shared/ca")?.ends(0);
+        fleet.run("adopt shared/ca")?.ends(0);
         assert_eq!(fleet.value("web1")?, if side == "--ours" { ours } else { theirs });
         fleet.run("status")?.ends(0);
     }
@@ -152,6 +152,8 @@ fn where_one_branch_has_fewer_files_a_commit_is_named() -> Result<()> {
     fleet.run("rotate --yes ca")?.ends(0);
     commit(&fleet.fleet, "theirs");
     git(&fleet.fleet, &["checkout", "-q", "main"]);
+    // This machine stored the value of the other branch last.
+    fleet.run("adopt shared/ca")?.ends(0);
     fleet.fleet.of("web1")["artifacts"]["ca"]["files"] = json!({"key": {}});
     fleet.run("rekey")?.ends(0);
     let ours = fleet.fleet.stored()?;
@@ -162,7 +164,7 @@ fn where_one_branch_has_fewer_files_a_commit_is_named() -> Result<()> {
     fleet.run("status")?.ends(3).says(&settle).says(&format!("git checkout --theirs -- {SHARED}"));
     follow(&fleet.fleet, &settle);
     assert_eq!(fleet.fleet.stored()?, ours, "as a whole");
-    fleet.run("rekey shared/ca")?.ends(0);
+    fleet.run("adopt shared/ca")?.ends(0);
     fleet.run("status")?.ends(0);
     Ok(())
 }
@@ -188,7 +190,7 @@ fn what_one_branch_pruned_is_kept_as_a_whole_or_removed_and_each_says_what_it_is
         let status = fleet.run("status")?.ends(3).says("one branch removed it").says("unstaged, remove").says(&remove);
         status.says(&settle).never_says("restore --source");
         let sentence =
-            format!("`{settle}`, then `{add}` and `artifacts rekey shared/ca`; or remove it, as one branch did");
+            format!("`{settle}`, then `{add}` and `artifacts adopt shared/ca`; or remove it, as one branch did");
         fleet.run("rotate --yes ca")?.ends(1).says(&sentence).says(&remove);
         // The files that are gone from the working tree alone are not replaced either.
         fs::remove_dir_all(fleet.fleet.path().join(SHARED))?;
@@ -199,7 +201,7 @@ fn what_one_branch_pruned_is_kept_as_a_whole_or_removed_and_each_says_what_it_is
         } else {
             follow(&fleet.fleet, &settle);
             follow(&fleet.fleet, &add);
-            fleet.run("rekey shared/ca")?.ends(0);
+            fleet.run("adopt shared/ca")?.ends(0);
             assert_eq!(fleet.value("web1")?, theirs);
             fleet.run("status")?.ends(0);
         }
@@ -251,7 +253,7 @@ fn the_other_version_may_be_that_of_another_person_s_machine() -> Result<()> {
     merge_conflicting(&fleet.fleet);
     follow(&fleet.fleet, &format!("git checkout --theirs -- {SHARED}"));
     follow(&fleet.fleet, &format!("git add -- {SHARED}"));
-    fleet.run("rekey shared/ca")?.ends(0);
+    fleet.run("adopt shared/ca")?.ends(0);
     fleet.run("status")?.ends(0);
     assert_eq!(fleet.run("get shared/ca key")?.ends(0).stdout.into_bytes(), value);
     Ok(())

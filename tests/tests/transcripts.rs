@@ -122,7 +122,7 @@ fn the_merge_of_two_branches() -> Result<()> {
         git.args(["-c", "user.name=t", "-c", "user.email=t@t"]).args(line.split(' ')).current_dir(story.fleet.path());
         git.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap().status.success()
     };
-    let make = "generate --accept-recipients --accept-reading --regenerate ca";
+    let make = "generate --accept-recipients --accept-reading --regenerate --yes ca";
     fs::write(story.fleet.path().join(".gitignore"), ".keys/\nspec.json\n")?;
     assert!(git(&story, "init -q -b main"));
     story.fleet.run(make.split(' '))?.ends(0);
@@ -137,7 +137,7 @@ fn the_merge_of_two_branches() -> Result<()> {
         story.transcript.tell(&format!("git {line}"));
         assert!(git(&story, line));
     }
-    story.runs(&["rekey ca", "status ca"])?;
+    story.runs(&["adopt ca", "status ca"])?;
     story.transcript.is_kept_as("merges.txt")
 }
 

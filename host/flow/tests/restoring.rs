@@ -149,7 +149,11 @@ fn that_someone_who_left_can_decrypt_it_is_shown_and_asked() {
         let row = &report.restorable[0];
         assert_eq!(row.unaccepted.iter().collect::<Vec<_>>(), ["gone"]);
         assert_eq!(row.newer, None, "it is the same value");
-        assert_eq!(report.rows[&A.parse().unwrap()].recipients, Some(2), "those that it has, not those that are declared");
+        assert_eq!(
+            report.rows[&A.parse().unwrap()].recipients,
+            Some(2),
+            "those that it has, not those that are declared"
+        );
         // It was no consent to encrypt to them: they are asked about the next time as well.
         assert_eq!(desk.take_said(), ["restore 1?", "recipients +gone (1)?"]);
         assert_eq!(reasons(&report, A), ["recipients"]);

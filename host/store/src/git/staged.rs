@@ -128,9 +128,11 @@ impl Settlement {
         format!("{which} {}", choices.join(" or "))
     }
 
-    /// Returns what is left to do once one version is chosen: every declared recipient gets the value that stays.
+    /// Returns what is left to do once one version is chosen. Of one value, every declared recipient gets it; of two, the person says that
+    /// the one that stays is the current one, also if it is the older.
     pub fn rest(&self, name: &str) -> String {
-        format!("`{}` and `artifacts rekey {}`", self.add, artifacts_text::shell_word(name))
+        let command = if self.same_value == Some(true) { "rekey" } else { "adopt" };
+        format!("`{}` and `artifacts {command} {}`", self.add, artifacts_text::shell_word(name))
     }
 }
 
