@@ -133,7 +133,7 @@ fn the_merge_of_two_branches() -> Result<()> {
     assert!(git(&story, "commit -qam ours") && !git(&story, "merge -q theirs"));
     story.transcript.tell("both branches regenerated it");
     story.runs(&["status ca", "rekey --all ca", "doctor git"])?;
-    for line in ["checkout --theirs -- secrets/shared/ca", "add -- secrets/shared/ca"] {
+    for line in ["checkout --ours -- secrets/shared/ca", "add -- secrets/shared/ca"] {
         story.transcript.tell(&format!("git {line}"));
         assert!(git(&story, line));
     }
