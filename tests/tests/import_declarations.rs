@@ -424,5 +424,11 @@ fn a_configuration_that_does_not_evaluate_stops_no_other() -> Result<()> {
     checkout.flake(&(machine("web1", THEIRS, "age.secrets.a.file = ./secrets/a.age;") + &broken))?;
     let ran = checkout.run(&["import", "agenix"])?.ends(1).says("this one is broken");
     assert!(ran.stdout.contains("files.a = { };"), "{ran}");
+    // The key of the one that is broken would be an admin's there.
+    checkout
+        .run(&["import", "agenix", "--write", "imported.nix"])?
+        .ends(1)
+        .says("imported.nix: not written, only printed");
+    assert!(!checkout.path().join("imported.nix").exists());
     Ok(())
 }

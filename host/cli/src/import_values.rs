@@ -25,11 +25,13 @@ pub fn finish(
     file: Option<&Path>,
     dry_run: bool,
 ) -> Result<Exit, Failure> {
-    let file = file.filter(|_| search.module.is_some());
+    let wanted = file.filter(|_| search.module.is_some());
+    let file = wanted.filter(|_| search.failures.is_empty());
     if let Some(file) = file {
         import_page::write(search, file)?;
     }
     let (mut report, held) = taken(context, search, dry_run)?;
+    report.errors.extend(wanted.filter(|_| file.is_none()).map(unwritten));
     let stored = if dry_run { StoredOptions::default() } else { StoredOptions::new(&search.proposal, &report, &held) };
     if console.json() {
         report.import = Some(import_page::json(search, file, &stored));
@@ -39,6 +41,13 @@ pub fn finish(
     import_page::show_stored(console, &stored);
     let is_printed = search.module.is_some() && file.is_none();
     Ok(if is_printed { console.report_aside(&report) } else { console.report(&report) })
+}
+
+/// Why a module is printed and not written: whose key a key is cannot be told while a target is unknown.
+fn unwritten(file: &Path) -> Failure {
+    let why =
+        "not written, only printed: what could not be evaluated or read may change whose keys and secrets these are";
+    Failure::new(file.display().to_string(), why).hint(Some("run the command again once the other errors are mended"))
 }
 
 /// Takes the values of what is declared, and returns the instances that have old files as they are. Nothing is opened where nothing is.
