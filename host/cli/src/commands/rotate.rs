@@ -18,7 +18,7 @@ pub struct Options {
     /// Only values that WHO could read: a name under which this machine accepted a recipient, or a public key
     #[arg(long, value_name = "WHO", conflicts_with = "stale")]
     recipient: Option<String>,
-    /// Decrypt old and current values, and say which of them are new since
+    /// Decrypt old and current values, and say which are new since WHO could read them
     #[arg(long, requires = "recipient")]
     compare: bool,
     /// Do not ask for confirmation

@@ -92,13 +92,13 @@ fn of_command(command: &Command, path: &[String], console: &Console) -> String {
     help + &format!("{global}{}{manual}\n", if is_wide { "     " } else { "\n" })
 }
 
-/// Command lines, with what each is for beside it, or below it if it is long.
+/// Command lines, with what each is for beside it, or below it if either is long.
 fn examples(examples: &[(&str, &str)]) -> String {
     let lengths = || examples.iter().map(|(line, _)| line.len());
     let most = EXAMPLE.min(of_help().saturating_sub(BESIDE));
     let columns = lengths().filter(|length| *length <= most).max().unwrap_or_default();
     let line = |(line, what): &(&str, &str)| {
-        if line.len() <= columns {
+        if line.len() <= columns && columns + what.len() + 4 <= of_help() {
             format!("  {line:<columns$}  {what}\n")
         } else {
             format!("  {line}\n      {what}\n")

@@ -130,7 +130,10 @@ fn the_help_fits_on_a_screen() {
         let path: Vec<String> = name.split_whitespace().map(str::to_owned).collect();
         let help = about(&root, &path, &console).unwrap();
         assert!(!help.contains("--nix-arg") && !help.contains("--help "), "{name}: {help}");
-        help.lines().for_each(|line| assert!(line.chars().count() <= 100, "{name}: {line}"));
+        // A command stands on one line, however long.
+        let is_command = |line: &str| line.starts_with("  artifacts ") && !line.trim().contains("  ");
+        let most = |line: &str| if is_command(line) { 100 } else { 80 };
+        help.lines().for_each(|line| assert!(line.chars().count() <= most(line), "{name}: {line}"));
     }
     assert!(GROUPS.iter().any(|(_, names)| names.contains(&"provision")));
 }
