@@ -413,7 +413,7 @@ pub const TEXTS: &[CommandText] = &[
         command: "sops-config",
         description: &["The file lets `sops updatekeys` and `sops edit` find the recipients that are declared."],
         examples: &[
-            ("artifacts sops-config --write", "for all artifacts of sops-nix; your own rules stay"),
+            ("artifacts sops-config --write", "for all artifacts of sops-nix; own rules stay"),
             ("artifacts sops-config web1", "only print those of a machine"),
         ],
         exit: DONE,
