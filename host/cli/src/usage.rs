@@ -271,7 +271,11 @@ mod tests {
                 "artifacts graph --format dto",
                 "graph: invalid value `dto` for `--format` | dot, mermaid | did you mean `dot`?",
             ),
-            ("artifacts doctor gti", "doctor: invalid value `gti` for `AREA` | AREAS | did you mean `git`?"),
+            (
+                "artifacts doctor gti",
+                "doctor: invalid value `gti` for `AREA` | workers, generators, ram, swap, nix, git, receipts, identities, \
+                 plugins, state, audit | did you mean `git`?",
+            ),
             ("artifacts graph --format", "graph: no value for `--format FORMAT` | dot, mermaid"),
             ("artifacts generate --jobs x", "generate: invalid value `x` for `--jobs` | a number"),
             ("artifacts run --env x -- true", "run: invalid value `x` for `--env` | VAR=INSTANCE/FILE"),

@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(
             text,
             "choose one version with `git checkout --ours -- secrets/shared/a` or `git checkout --theirs -- secrets/shared/a`, \
-             then `git add -- secrets/shared/a` and `artifacts rekey shared/a`"
+             then `git add -- secrets/shared/a` and `artifacts adopt shared/a`"
         );
     }
 
