@@ -342,7 +342,7 @@ fn a_plugin_is_started_once_for_all_that_a_run_writes_and_once_for_all_that_it_r
     let started = age_plugin::runs(dir.path());
     let again = with_plugin(&["keygen", "--plugin", "tester", "-o", new.to_str().unwrap()])?;
     assert!(!again.status.success(), "{}", said(&again));
-    let nowhere = with_plugin(&["keygen", "--plugin", "tester", "-o", dir.path().join("no/such").to_str().unwrap()])?;
+    let nowhere = with_plugin(&["keygen", "--plugin", "tester", "-o", dir.path().join("new/such").to_str().unwrap()])?;
     assert!(!nowhere.status.success(), "{}", said(&nowhere));
     assert_eq!(age_plugin::runs(dir.path()), started, "no key in hardware is generated in vain");
     let checkout = tempfile::tempdir()?;
