@@ -360,7 +360,7 @@ fn recipients_of_other_services_are_named() {
 /// Adds a PGP recipient to a stored file, in its form.
 fn add_pgp(case: &Case, name: &str) {
     let text = String::from_utf8(case.get(name)).unwrap();
-    let text = if name.ends_with(".yaml") {
+    let text = if std::path::Path::new(name).extension().is_some_and(|form| form == "yaml") {
         text.replace("sops:\n", "sops:\n    pgp:\n        - created_at: \"2024-01-01T00:00:00Z\"\n          enc: |\n            -----BEGIN PGP MESSAGE-----\n            x\n          fp: 85D77543\n")
     } else {
         let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
