@@ -7,6 +7,7 @@ mod absolute;
 mod artifact;
 mod dependencies;
 mod instance;
+mod join;
 mod label;
 mod name;
 mod parse;
@@ -21,6 +22,7 @@ mod types;
 pub use artifact::Disagreement;
 pub use dependencies::Dependencies;
 pub use instance::InstanceName;
+pub use join::{Conflict, ConflictSubject, join};
 pub use label::{Label, bare_or_quoted};
 pub use name::{Name, NameError};
 pub use parse::{Error, backends_from_value, from_value, parse};
@@ -30,5 +32,5 @@ pub use recipients::Recipients;
 pub use schema::schema;
 pub use types::{
     Artifact, ComponentSource, DEFAULT_STORAGE, DeclaredFile, Generator, Prompt, PromptKind, Registration, Rotation,
-    SCHEMA, Seconds, Spec, Target, TargetId, TargetKind,
+    SCHEMA, Seconds, Spec, Target, TargetId, TargetKind, UnevaluatedTarget,
 };

@@ -34,16 +34,16 @@ pub enum Error {
     #[error("duplicate key `{}` in the spec: at {} and at {}", shortened(&.0.path, PLACE), .0.first, .0.second)]
     Twice(Twice),
     /// Two targets of one kind and name.
-    #[error("the spec has two {kind} targets named `{name}`: `targets[{first}]` and `targets[{second}]`")]
+    #[error("the spec has two {kind} targets named `{name}`: `{first}` and `{second}`")]
     TargetTwice {
         /// Their kind.
         kind: &'static str,
         /// Their name.
         name: Name,
-        /// Which target is the first.
-        first: usize,
-        /// Which target has its name again.
-        second: usize,
+        /// The place of the first, as in `targets[0]`.
+        first: String,
+        /// The place where its name is again.
+        second: String,
     },
 }
 
@@ -94,9 +94,15 @@ fn check_schema(schema: Option<&Value>) -> Result<(), Error> {
 
 fn check_targets(spec: Spec) -> Result<Spec, Error> {
     let mut seen = BTreeMap::new();
-    for (second, target) in spec.targets.iter().enumerate() {
-        if let Some(first) = seen.insert((target.kind, &target.name), second) {
-            return Err(Error::TargetTwice { kind: target.kind.as_str(), name: target.name.clone(), first, second });
+    let evaluated = spec.targets.iter().map(|target| (target.kind, &target.name)).enumerate();
+    let evaluated = evaluated.map(|(index, id)| (id, ("targets", index)));
+    let failed = spec.unevaluated.iter().map(|target| (target.kind, &target.name)).enumerate();
+    let failed = failed.map(|(index, id)| (id, ("unevaluated", index)));
+    for ((kind, name), second) in evaluated.chain(failed) {
+        if let Some(first) = seen.insert((kind, name), second) {
+            let place = |(list, index): (&str, usize)| format!("{list}[{index}]");
+            let (first, second) = (place(first), place(second));
+            return Err(Error::TargetTwice { kind: kind.as_str(), name: name.clone(), first, second });
         }
     }
     Ok(spec)
@@ -267,6 +273,9 @@ mod tests {
         let text = r#"{"schema":1,"targets":[{"kind":"nixos","name":"a"},{"kind":"nixos","name":"a"}]}"#;
         assert_eq!(refusal(text), "the spec has two nixos targets named `a`: `targets[0]` and `targets[1]`");
         parse(&text.replacen("nixos", "home-manager", 1)).unwrap();
+        let text = r#"{"schema":1,"targets":[{"kind":"nixos","name":"a"}],
+            "unevaluated":[{"kind":"darwin","name":"a","error":"e"},{"kind":"nixos","name":"a","error":"e"}]}"#;
+        assert_eq!(refusal(text), "the spec has two nixos targets named `a`: `targets[0]` and `unevaluated[1]`");
     }
 
     proptest::proptest! {

@@ -27,6 +27,31 @@ pub struct Spec {
     pub backends: BTreeMap<Name, Registration>,
     /// Machines and users.
     pub targets: Vec<Target>,
+    /// Machines and users that failed to evaluate: what they declare is unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unevaluated: Vec<UnevaluatedTarget>,
+}
+
+impl Spec {
+    /// Creates one that declares nothing.
+    pub fn empty() -> Self {
+        Self { schema: SCHEMA, root: None, backends: BTreeMap::new(), targets: Vec::new(), unevaluated: Vec::new() }
+    }
+}
+
+/// A target that failed to evaluate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnevaluatedTarget {
+    /// Machine or user.
+    pub kind: TargetKind,
+    /// The flake's attribute.
+    pub name: Name,
+    /// What its configuration says that it is called, where that differs; it may have stored entries under this name as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes_itself_for: Option<Name>,
+    /// The evaluator's message.
+    pub error: String,
 }
 
 /// An entry of the registry.
@@ -152,6 +177,9 @@ pub enum TargetKind {
 }
 
 impl TargetKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Nixos, Self::HomeManager, Self::Darwin];
+
     /// Its word in the spec.
     pub fn as_str(self) -> &'static str {
         match self {

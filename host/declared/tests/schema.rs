@@ -16,7 +16,8 @@ fn whole() -> Value {
           "files": {"f": {"secret": true, "deploy": true, "path": "/p", "mode": "0400", "owner": "root", "group": "root"}},
           "prompts": {"p": {"description": "d", "type": "hidden", "testValue": null, "required": null}},
           "dependencies": [], "validation": null, "maxAge": null, "timeout": null, "network": false,
-          "generator": {"path": "/nix/store/x", "drv": null, "system": null}}}}]})
+          "generator": {"path": "/nix/store/x", "drv": null, "system": null}}}}],
+      "unevaluated": [{"kind": "nixos", "name": "web2", "takesItselfFor": "web3", "error": "error: x"}]})
 }
 
 #[test]
@@ -68,10 +69,16 @@ fn what_one_refuses_the_other_refuses() {
         added("/targets/0/artifacts/a", "colour"),
         added("/targets/0/artifacts/a/files/f", "colour"),
         added("", "colour"),
+        added("/unevaluated/0", "colour"),
+        place("/unevaluated/0/name", json!("..")),
+        place("/unevaluated/0/takesItselfFor", json!("..")),
+        place("/unevaluated/0/error", json!(1)),
     ] {
         assert_eq!(both(&spec), (false, false), "{spec}");
     }
-    for place in ["", "/backends/mine", "/backends/mine/component", "/targets/0", "/targets/0/artifacts/a"] {
+    for place in
+        ["", "/backends/mine", "/backends/mine/component", "/targets/0", "/targets/0/artifacts/a", "/unevaluated/0"]
+    {
         assert_eq!(both(&added(place, "x-colour")), (true, true), "{place}");
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use artifacts_declared::{ComponentSource, Name, SCHEMA, Spec, Target, TargetId, TargetKind};
+use artifacts_declared::{ComponentSource, Conflict, ConflictSubject, Name, Spec, Target, TargetId, TargetKind, join};
 use artifacts_text::{nix_attribute, nix_string};
 use serde::Deserialize;
 use serde_json::Value;
@@ -176,7 +176,7 @@ impl Flake<'_> {
     /// When Nix cannot be run at all, when no target declares artifacts, or when targets contradict each other.
     pub fn evaluate(&self, targets: &[TargetRef]) -> Result<Evaluation, Error> {
         let mut evaluation = Evaluation {
-            spec: empty(),
+            spec: Spec::empty(),
             exported: BTreeMap::new(),
             failures: Vec::new(),
             problems: Vec::new(),
@@ -372,90 +372,53 @@ fn part(target: &TargetRef, value: &Value) -> Result<TargetSpec, Error> {
     Ok(TargetSpec { exported: target.clone(), from, spec, problems })
 }
 
-fn empty() -> Spec {
-    Spec { schema: SCHEMA, root: None, backends: BTreeMap::new(), targets: Vec::new() }
-}
-
 /// Merges specs into one. A target that does not set the root, or a backend that it does not use, agrees with the
 /// others.
 fn merge(parts: Vec<TargetSpec>) -> Result<Spec, Error> {
-    agree_on_root(&parts)?;
-    agree_on_backends(&parts)?;
-    differ_in_name(&parts)?;
-    let mut whole = empty();
-    for TargetSpec { spec, .. } in parts {
-        whole.root = whole.root.or(spec.root);
-        whole.backends.extend(spec.backends);
-        whole.targets.extend(spec.targets);
-    }
-    whole.targets.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
-    Ok(whole)
+    let (places, specs): (Vec<Place>, Vec<Spec>) =
+        parts.into_iter().map(|part| (Place { exported: part.exported, from: part.from }, part.spec)).unzip();
+    join(specs).map_err(|conflict| contradiction(conflict, &places))
 }
 
-fn agree_on_root(parts: &[TargetSpec]) -> Result<(), Error> {
-    let mut roots = parts.iter().filter_map(|part| part.spec.root.as_ref().map(|root| (part, root)));
-    let Some((first, root)) = roots.next() else { return Ok(()) };
-    match roots.find(|(_, other)| *other != root) {
-        None => Ok(()),
-        Some((second, other)) => Err(Error::Disagree {
-            option: "artifacts.root".to_owned(),
-            first: first.from.clone(),
-            first_value: Some(root.display().to_string()),
-            second: second.from.clone(),
-            second_value: Some(other.display().to_string()),
-        }),
-    }
+/// Holds where a spec is from.
+struct Place {
+    exported: TargetRef,
+    from: String,
 }
 
-fn agree_on_backends(parts: &[TargetSpec]) -> Result<(), Error> {
-    let mut registered = BTreeMap::new();
-    for part in parts {
-        for (name, entry) in &part.spec.backends {
-            registered.entry(name).or_insert((part, entry));
+fn contradiction(Conflict { first, second, subject }: Conflict, places: &[Place]) -> Error {
+    let from = |index: usize| places.get(index).map(|place| place.from.clone()).unwrap_or_default();
+    let disagree = |option, first_value, second_value| Error::Disagree {
+        option,
+        first: from(first),
+        first_value,
+        second: from(second),
+        second_value,
+    };
+    match subject {
+        ConflictSubject::Root(one, other) => {
+            let shown = |root: PathBuf| Some(root.display().to_string());
+            disagree("artifacts.root".to_owned(), shown(one), shown(other))
         }
-    }
-    for (name, (first, entry)) in registered {
-        for second in parts {
-            let other = second.spec.backends.get(name);
-            let concerned = other.is_some() || second.spec.targets.iter().any(|target| uses(target, name));
-            if concerned && other != Some(entry) {
-                return Err(Error::Disagree {
-                    option: format!("artifacts.backends.{}", nix_attribute(name.as_str())),
-                    first: first.from.clone(),
-                    first_value: serde_json::to_string(entry).ok(),
-                    second: second.from.clone(),
-                    second_value: other.and_then(|other| serde_json::to_string(other).ok()),
-                });
-            }
+        ConflictSubject::Backend(name, one, other) => {
+            let option = format!("artifacts.backends.{}", nix_attribute(name.as_str()));
+            let other = other.and_then(|other| serde_json::to_string(&other).ok());
+            disagree(option, serde_json::to_string(&one).ok(), other)
         }
+        ConflictSubject::Target(kind, name) => Error::Twice {
+            kind: kind.as_str(),
+            first: from(first),
+            second: from(second),
+            remedy: [second, first].into_iter().find_map(|index| places.get(index)?.names_itself(kind, &name)),
+            name,
+        },
     }
-    Ok(())
 }
 
-fn uses(target: &Target, backend: &Name) -> bool {
-    target.artifacts.values().any(|artifact| artifact.backend.as_ref() == Some(backend))
-}
-
-fn differ_in_name(parts: &[TargetSpec]) -> Result<(), Error> {
-    let mut seen = BTreeMap::new();
-    for part in parts {
-        for target in &part.spec.targets {
-            if let Some(first) = seen.insert((target.kind, &target.name), part) {
-                return Err(Error::Twice {
-                    kind: target.kind.as_str(),
-                    name: target.name.clone(),
-                    first: first.from.clone(),
-                    second: part.from.clone(),
-                    remedy: [part, first].into_iter().find_map(|part| names_itself(part, target)),
-                });
-            }
-        }
+impl Place {
+    /// Returns the option that gives a configuration another name, and its place; none for one that a flake or a user names.
+    fn names_itself(&self, kind: TargetKind, name: &Name) -> Option<String> {
+        let can = kind != TargetKind::HomeManager && self.from != self.exported.to_string();
+        can.then(|| format!("set artifacts.target = \"{}-{name}\"; in {}", self.exported.name, self.from))
     }
-    Ok(())
-}
-
-/// Returns the option that gives a configuration another name, and its place; none for one that a flake or a user names.
-fn names_itself(part: &TargetSpec, target: &Target) -> Option<String> {
-    let can = target.kind != TargetKind::HomeManager && part.from != part.exported.to_string();
-    can.then(|| format!("set artifacts.target = \"{}-{}\"; in {}", part.exported.name, target.name, part.from))
 }
