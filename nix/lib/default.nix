@@ -35,31 +35,23 @@ let
       said first
     else
       throw "artifacts: ${label first} and ${label (head others)} disagree on ${what}: ${toJSON (said first)}, ${toJSON (said (head others))}";
-in
-{
-  # The spec of a whole flake, for `artifacts --spec` and for other front ends. The command itself evaluates each target in a
-  # process of its own instead.
-  mkArtifacts =
+
+  # The specs of one configuration and of those inside it. One that names itself otherwise has `takesItselfFor` in their place.
+  specsOf =
     {
       self,
-      system ? null, # the admin's, for generators
+      system ? null,
     }:
+    kind: name:
+    import ./collect.nix { inherit kind name system; } (self.${outputs.${kind}} or { });
+
+  # What a target is to be called, where it names itself otherwise.
+  misnamed =
+    one: "artifacts.target is `${one.takesItselfFor}`; set artifacts.target = \"${one.name}\";";
+
+  joined =
+    specs:
     let
-      specsOf =
-        kind:
-        let
-          set = self.${outputs.${kind}} or { };
-        in
-        map refused (
-          concatMap (name: import ./collect.nix { inherit kind name system; } set) (attrNames set)
-        );
-      refused =
-        one:
-        if one ? takesItselfFor then
-          throw "artifacts: ${one.kind} ${one.name}: artifacts.target is `${one.takesItselfFor}`; set artifacts.target = \"${one.name}\";"
-        else
-          one;
-      specs = concatLists (map specsOf (attrNames outputs));
       names = foldl' (all: spec: all // spec.backends) { } specs;
     in
     {
@@ -70,6 +62,50 @@ in
       ) names;
       targets = concatMap (spec: spec.targets) specs;
     };
+in
+{
+  # The spec of a whole flake, for `artifacts --spec` and for other front ends. The command itself evaluates each target in a
+  # process of its own instead.
+  mkArtifacts =
+    {
+      self,
+      system ? null, # the admin's, for generators
+    }@flake:
+    let
+      ofKind =
+        kind:
+        map refused (concatMap (specsOf flake kind) (attrNames (self.${outputs.${kind}} or { })));
+      refused =
+        one:
+        if one ? takesItselfFor then
+          throw "artifacts: ${one.kind} ${one.name}: ${misnamed one}"
+        else
+          one;
+    in
+    joined (concatLists (map ofKind (attrNames outputs)));
+
+  # The spec of each target of a flake, by kind and name, for evaluators that spread targets over processes and machines: what
+  # they print of each is a line of `artifacts --spec`. A machine's line has the users and containers inside it.
+  mkTargets =
+    {
+      self,
+      system ? null, # the admin's, for generators
+    }@flake:
+    let
+      unevaluated = one: {
+        inherit (one) kind name takesItselfFor;
+        error = misnamed one;
+      };
+      ofTarget =
+        kind: name: _:
+        let
+          found = specsOf flake kind name;
+          others = filter (one: one ? takesItselfFor) found;
+          spec = joined (filter (one: !(one ? takesItselfFor)) found);
+        in
+        if others == [ ] then spec else spec // { unevaluated = map unevaluated others; };
+    in
+    mapAttrs (kind: output: mapAttrs (ofTarget kind) (self.${output} or { })) outputs;
 
   # The text of a public file of any target, read from the stored copy: that target is not evaluated, so two machines may read
   # each other's. Until it is generated, `default` takes its place; without one, reading it fails with the command to run, as
