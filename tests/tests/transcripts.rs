@@ -68,6 +68,18 @@ impl Story {
         self.transcript.given(&format!("artifacts {line}"), &mut command, input)
     }
 
+    /// Runs the program with a spec in a file of the fleet.
+    fn of_file(&mut self, file: &str, line: &str) -> Result<()> {
+        let whole = self.fleet.command(line.split(' '))?;
+        let words = whole.get_args().skip(2).map(std::ffi::OsStr::to_owned);
+        let mut command = Command::new(program()?);
+        command.arg("--spec").arg(self.path(file)).args(words);
+        whole.get_envs().filter_map(|(name, value)| Some((name, value?))).for_each(|(name, value)| {
+            command.env(name, value);
+        });
+        self.transcript.run(&format!("artifacts --spec /fleet/{file} {line}"), &mut command)
+    }
+
     fn runs(&mut self, lines: &[&str]) -> Result<()> {
         lines.iter().try_for_each(|line| self.run(line))
     }
@@ -219,6 +231,51 @@ fn the_life_of_a_secret() -> Result<()> {
     story.transcript.tell("web2 has no tls any more");
     story.runs(&["status", "prune --dry-run", "prune", "prune --yes", "prune"])?;
     story.transcript.is_kept_as("life.txt")
+}
+
+/// What an evaluator printed, line by line, and with what is wrong with it.
+#[test]
+fn a_spec_in_lines() -> Result<()> {
+    let mut story = Story::begin()?;
+    story.fleet.run(["generate", "--accept-recipients", "--accept-reading", "ca", "tls", "test"])?.ends(0);
+    let spec = story.fleet.spec();
+    let line = |index: usize| json!({"schema": 1, "targets": [spec["targets"][index]]}).to_string();
+    let failed = |attribute: &str| {
+        let path: Vec<&str> = attribute.split('.').collect();
+        json!({"attr": attribute, "attrPath": path, "error": "error: undefined variable 'x'\n\n       at flake.nix:3:1"})
+            .to_string()
+    };
+    let root = |index: usize, root: &str| line(index).replacen('{', &format!("{{\"root\":\"{root}\","), 1);
+    let backends = |index: usize, component: &str| {
+        line(index).replacen('{', &format!("{{\"backends\":{{\"vault\":{{\"component\":\"{component}\"}}}},"), 1)
+    };
+    let truncated = line(1).split_at(100).0.to_owned();
+    for (what, lines, commands) in [
+        ("a line for each target", vec![line(1), line(0)], &["status"] as &[&str]),
+        (
+            "web2 failed to evaluate",
+            vec![line(0), failed("nixos.web2")],
+            &["status", "prune --dry-run", "rotate --yes ca"],
+        ),
+        ("the evaluator failed as a whole", vec![line(0), failed("")], &["status"]),
+        ("the evaluator was interrupted", vec![line(0), String::new(), truncated], &["status"]),
+        ("two commits", vec![root(0, "/a"), root(1, "/b")], &["status"]),
+        ("two registrations", vec![backends(0, "/a"), backends(1, "/b")], &["status"]),
+        ("a target twice", vec![line(0), line(1), failed("nixos.web1")], &["status"]),
+        (
+            "a job that is not a target",
+            vec![line(0), json!({"attr": "hello", "drvPath": "/x.drv"}).to_string()],
+            &["status"],
+        ),
+        ("an invalid name", vec![line(0), line(1).replace("\"web2\"", "\"..\"")], &["status"]),
+    ] {
+        fs::write(story.fleet.path().join("targets.jsonl"), lines.join("\n"))?;
+        story.transcript.tell(what);
+        for command in commands {
+            story.of_file("targets.jsonl", command)?;
+        }
+    }
+    story.transcript.is_kept_as("lines.txt")
 }
 
 #[test]

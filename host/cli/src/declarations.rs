@@ -1,10 +1,10 @@
 //! Where the spec comes from: a flake that Nix evaluates, or a file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use artifacts_declared::{ComponentSource, InstanceName, Spec, Target, TargetId};
+use artifacts_declared::{ComponentSource, InstanceName, LinesError, Spec, Target, TargetId, UnevaluatedTarget};
 use artifacts_flow::Declared;
 use artifacts_nix::{Evaluation, EvaluationError, Flake, Nix, TargetFailure, TargetRef};
 use artifacts_plan::{Resolved, Selector, ShortNames, TargetName};
@@ -106,16 +106,51 @@ impl Declarations {
             Failure::new(name.clone(), format!("cannot read the spec: {e}"))
                 .hint(Some("pass a spec file, or `-` for standard input"))
         })?;
-        let spec = artifacts_declared::parse(&text).map_err(|e| {
-            Failure::new(name, e.to_string()).hint(Some("`artifacts schema` prints the JSON Schema of the spec"))
-        })?;
+        let mut spec = artifacts_declared::from_text(&text).map_err(|e| refused(name, e))?;
+        let failed = std::mem::take(&mut spec.unevaluated);
         let dir = match file.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
         let root = root.map(Path::to_owned).or_else(|| spec.root.clone()).unwrap_or(dir);
-        Ok(Self::new(spec, root))
+        let failures = failed.iter().map(|target| (Vec::new(), unevaluated_in_spec(target))).collect();
+        let unevaluated = failed.iter().flat_map(names).collect();
+        Ok(Self { failures, unevaluated, ..Self::new(spec, root) })
     }
+}
+
+/// Why a text is not a spec, and what to do.
+fn refused(file: String, error: LinesError) -> Failure {
+    let hint = match &error {
+        LinesError::Truncated { .. } => "check the exit status of the evaluator, and evaluate again",
+        LinesError::NotATarget { .. } => "evaluate the outputs of `lib.mkTargets`: KIND.NAME, such as nixos.web1",
+        LinesError::TargetTwice { .. } => "pass one line for each target",
+        LinesError::Root { .. } => "evaluate all targets from the same commit",
+        LinesError::Backend { .. } => {
+            "register it in a module that all targets import, and evaluate them from the same commit"
+        }
+        _ => "`artifacts schema` prints the JSON Schema of the spec",
+    };
+    let error = match error {
+        LinesError::NotATarget { number, attribute, error } => {
+            LinesError::NotATarget { number, attribute, error: artifacts_nix::trim_message(&error) }
+        }
+        error => error,
+    };
+    Failure::new(file, error.to_string()).hint(Some(hint))
+}
+
+/// The names under which a target that did not evaluate may have stored entries.
+fn names(target: &UnevaluatedTarget) -> Vec<TargetName> {
+    let names = std::iter::once(&target.name).chain(&target.takes_itself_for);
+    names.map(|name| (target.kind, name.to_string())).collect()
+}
+
+/// Why a target did not evaluate, as a spec has it from its evaluator.
+fn unevaluated_in_spec(target: &UnevaluatedTarget) -> Failure {
+    let why = format!("cannot evaluate: {}", artifacts_nix::trim_message(&target.error));
+    let failure = Failure::new(format!("{} {}", target.kind.as_str(), target.name), why);
+    Failure { kind: Some("nix"), ..failure }.hint(Some("fix the configuration of that target, and evaluate it again"))
 }
 
 /// The flake that is meant when none is named.
@@ -156,11 +191,19 @@ fn register(spec: &mut Spec, file: &Path) -> Result<(), Failure> {
 }
 
 fn read(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
     if file.as_os_str() == "-" {
-        std::io::stdin().take(LARGEST).read_to_string(&mut text)?;
+        limited(std::io::stdin(), LARGEST)
     } else {
-        std::fs::File::open(file)?.take(LARGEST).read_to_string(&mut text)?;
+        limited(std::fs::File::open(file)?, LARGEST)
+    }
+}
+
+/// Reads a text. One that is cut at the limit could be complete lines, and others would be missing.
+fn limited(from: impl std::io::Read, most: u64) -> std::io::Result<String> {
+    let mut text = String::new();
+    from.take(most + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > most {
+        return Err(std::io::Error::new(ErrorKind::FileTooLarge, format!("exceeds {}", artifacts_text::size(most))));
     }
     Ok(text)
 }
@@ -267,4 +310,16 @@ fn about(spec: &Spec, fault: &EvaluationError) -> Vec<InstanceName> {
 fn problem(problem: &EvaluationError) -> Failure {
     let target = format!("{} {}", problem.kind.as_str(), problem.target);
     Failure::new(target, problem.message.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::limited;
+
+    #[test]
+    fn a_text_over_the_limit_is_refused_and_not_cut() {
+        assert_eq!(limited("a\nb\n".as_bytes(), 4).unwrap(), "a\nb\n");
+        assert_eq!(limited("a\nb\nc\n".as_bytes(), 4).unwrap_err().to_string(), "exceeds 4 B");
+    }
 }

@@ -24,5 +24,6 @@ pub use evaluate::{Evaluation, EvaluationError, TargetFailure};
 pub use flake::{Flake, TargetRef};
 pub use foreign::{ForeignSecrets, ForeignTarget};
 pub use known_names::KnownNames;
+pub use message::trim as trim_message;
 pub use nix::{EvaluationObserver, EvaluationStep, Nix, NixOptions};
 pub use real_store::StoreDirs;
