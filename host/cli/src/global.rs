@@ -41,7 +41,7 @@ pub struct Global {
     /// Flake that declares the artifacts
     #[arg(long, global = true, value_name = "REF", default_value = ".", conflicts_with = "spec")]
     pub flake: String,
-    /// Read a JSON spec instead of a flake; `-` reads standard input
+    /// Read a spec, JSON or JSON lines, instead of a flake; `-` reads standard input
     #[arg(long, global = true, value_name = "FILE")]
     pub spec: Option<PathBuf>,
     /// Checkout to read and write secrets in [default: the flake's own]
