@@ -1,9 +1,9 @@
-//! The figures, measured by a program of its own.
+//! The figures, measured by a program of its own, and what is counted in their place where a machine is busy.
 
 use anyhow::Result;
 
 use crate::build::{self, Profile};
-use crate::{project, run};
+use crate::{project, run, test};
 
 /// Builds what is measured and measures all rows, or those that are named.
 ///
@@ -13,4 +13,16 @@ pub fn run(rows: &[String]) -> Result<()> {
     build::run(Profile::Release)?;
     build::measured()?;
     run::done(run::command(project::released().join("artifacts-bench")).args(rows))
+}
+
+/// Counts calls, system calls and instructions with the programs of the tests, which do so as well.
+///
+/// # Errors
+/// When something does not build, or there is more of it than allowed.
+pub fn quick() -> Result<()> {
+    build::run(Profile::Quick)?;
+    let mut counted = run::cargo();
+    counted.args(["build", "--locked", "--workspace", "--example", "planned"]).current_dir(project::root());
+    run::done(&mut counted)?;
+    run::done(test::cargo_test().args(["--test", "counts", "--", "--nocapture", "--test-threads=1"]))
 }

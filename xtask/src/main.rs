@@ -36,7 +36,8 @@ cargo xtask TASK
   other-nixes
            of that, what runs under newer versions of Nix; with the program of `build --quick`
   demo     the main job from a flake to files that age decrypts
-  bench    the figures; `bench ROW…` measures some rows only
+  bench    the figures; `bench ROW…` measures some rows only. `bench --quick` counts calls, system calls and instructions, with
+           the program of `build --quick`; `test` does so as well
   cold     what the demo costs from a clean clone; `cold REVISION` compares it with that of another revision
   aarch64  the worker's tests on the other architecture, emulated; takes an hour, and is no part of `test`
   setup    only what the others need: installs it where that is possible, says what is missing elsewhere";
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         "test" => Ok(test::run(rest == ["--no-run"])),
         "other-nixes" => other_nixes::run().map(done),
         "demo" => demo::run().map(done),
+        "bench" if rest == ["--quick"] => bench::quick().map(done),
         "bench" => bench::run(&rest).map(done),
         "cold" => cold::run(rest.first().map(String::as_str)).map(done),
         word if cold::is_compiler(word) => cold::record(word, &rest),

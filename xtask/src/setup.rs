@@ -79,6 +79,12 @@ const TOOLS: &[Tool] = &[
         elsewhere: "nix profile install nixpkgs#strace",
     },
     Tool {
+        program: "valgrind",
+        package: "valgrind",
+        what_for: "counts the instructions of planning",
+        elsewhere: "nix profile install nixpkgs#valgrind",
+    },
+    Tool {
         program: "pgrep",
         package: "procps",
         what_for: "finds the processes that a test ends",
