@@ -7,7 +7,7 @@ const LINES: usize = 1000;
 pub(crate) const FOREIGN: &str = "| ";
 
 /// Cleans Nix's standard error after a failure of colors, progress and stack frames: first the line that begins the
-/// error, then, each behind [`FOREIGN`], the lines after it and those before it, such as the output of a program that
+/// error, then, each behind `| `, the lines after it and those before it, such as the output of a program that
 /// Nix ran.
 pub fn trim(stderr: &str) -> String {
     let clean = without_colours(stderr);
