@@ -20,7 +20,7 @@ const GIVEN: &str = "ARTIFACTS_TEST_NIXES";
 const TESTS: &[&str] = &["checkout", "nix_program", "pitfalls", "flake"];
 
 /// What the newest Nix does besides.
-const TESTS_OF_NEWEST: &[&str] = &["evaluation", "golden", "real_modules", "target_nix"];
+const TESTS_OF_NEWEST: &[&str] = &["evaluation", "golden", "lines", "real_modules", "target_nix"];
 
 /// Runs the tests under each Nix; the last line counts.
 ///
