@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifacts_report::{Area, Failure, HealthFinding};
 use artifacts_store::{IndexReport, Staged};
-use artifacts_text::{Explain as _, listed_up_to};
+use artifacts_text::{Explain as _, counted, listed_up_to};
 
 /// So many names are listed.
 const LISTED: usize = 5;
@@ -61,7 +61,7 @@ pub fn git(found: &Result<Option<GitFacts>, Failure>) -> Vec<HealthFinding> {
         let what = if known == 0 {
             "nothing is stored".to_owned()
         } else {
-            format!("git has {} as stored", super::entries(known))
+            format!("git has {} as stored", counted(known, "entry"))
         };
         findings.push(HealthFinding::ok(area, what));
     }

@@ -39,8 +39,3 @@ fn failed(area: Area, what: &str, failure: &Failure) -> HealthFinding {
 fn unknown(area: Area, what: &str, failure: &Failure) -> HealthFinding {
     HealthFinding { verdict: artifacts_report::Verdict::Work, ..failed(area, what, failure) }
 }
-
-/// Returns a number of entries as a text.
-fn entries(count: u64) -> String {
-    format!("{count} {}", artifacts_text::agreeing(count, "entry", "entries"))
-}

@@ -109,8 +109,7 @@ impl Report {
         if staged == 0 || self.is_preview {
             return String::new();
         }
-        let (entries, them) = (agreeing(staged, "entry", "entries"), agreeing(staged, "it", "them"));
-        format!("staged {staged} {entries}; commit {them}\n")
+        format!("staged {}; commit {}\n", counted(staged, "entry"), agreeing(staged, "it", "them"))
     }
 
     /// `alice could read 2 of these values; to replace them: …`.
