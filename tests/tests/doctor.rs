@@ -180,6 +180,27 @@ fn identities_are_found_by_their_place_and_not_used() -> Result<()> {
 }
 
 #[test]
+fn an_identity_that_commands_reject_is_rejected_in_their_words() -> Result<()> {
+    let fleet = fleet()?;
+    let dir = tempfile::tempdir()?;
+    for form in ["PEM", "PKCS8"] {
+        let key = dir.path().join(form);
+        let keygen = Command::new("ssh-keygen")
+            .args(["-q", "-t", "rsa", "-b", "2048", "-N", "correct horse", "-m", form, "-f"])
+            .arg(&key)
+            .status()?;
+        assert!(keygen.success());
+        let key = key.to_str().unwrap();
+        let checks = doctor(&fleet, &["-i", key, "identities"])?.ends(1).json()["checks"].clone();
+        assert_eq!(checks[0]["verdict"], "broken", "{checks}");
+        let message = checks[0]["message"].as_str().unwrap();
+        assert!(message.contains("ssh-keygen -p -f FILE"), "{message}");
+        fleet.run(["-i", key, "get", "web1/own", "secret"])?.ends(1).says(message);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_plugin_that_is_enabled_has_to_be_installed() -> Result<()> {
     let fleet = fleet()?;
     doctor(&fleet, &["plugins"])?.ends(0);
