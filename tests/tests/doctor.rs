@@ -164,6 +164,10 @@ fn identities_are_found_by_their_place_and_not_used() -> Result<()> {
     let ran = fleet.run(["--json", "-i", key, "doctor", "identities"])?.ends(3);
     let found = finding(&ran, "work");
     assert_eq!(found["remedies"], json!([{"command": ["chmod", "600", "--", key]}]));
+    let mut command = fleet.command(["--json", "doctor", "identities"])?;
+    command.env("SOPS_AGE_KEY_FILE", key);
+    let found = finding(&Ran::from(command.output()?).ends(3), "work");
+    assert_eq!(found["remedies"], json!([{"command": ["chmod", "600", "--", key]}]));
     let secret = fs::read_to_string(key)?;
     let secret = secret.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).unwrap();
     ran.never_says(&secret[16..]);

@@ -1,5 +1,7 @@
 //! The files and variables that give private keys.
 
+use std::path::PathBuf;
+
 use artifacts_report::{Area, HealthFinding};
 
 /// Describes a place at which an identity is looked for. Nothing of its content is here.
@@ -35,9 +37,18 @@ pub enum IdentitySource {
         kind: String,
         /// Age plugin that it needs.
         plugin: Option<String>,
-        /// Permission bits with which other users can read or write it, where it is a file.
-        open_mode: Option<u32>,
+        /// The file, where other users can read or write it.
+        open: Option<OpenFile>,
     },
+}
+
+/// Describes a file that other users can read or write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
 }
 
 /// Judges the places of identities. They are neither used nor read beyond what tells their kind.
@@ -79,11 +90,15 @@ fn judge(IdentityPlace { name, is_named, source }: &IdentityPlace) -> Vec<Health
             let finding = if *is_named { HealthFinding::broken(area, why) } else { HealthFinding::work(area, why) };
             vec![finding.hint(hint.clone())]
         }
-        IdentitySource::Found { kind, open_mode, .. } => {
+        IdentitySource::Found { kind, open, .. } => {
             let mut findings = vec![HealthFinding::ok(area, format!("{name}: {kind}"))];
-            if let Some(mode) = open_mode {
+            if let Some(OpenFile { path, mode }) = open {
                 let what = format!("{name}: other users have access to it (mode {mode:04o})");
-                findings.push(HealthFinding::work(area, what).command(["chmod", "600", "--", name]));
+                let finding = HealthFinding::work(area, what);
+                findings.push(match path.to_str() {
+                    Some(path) => finding.command(["chmod", "600", "--", path]),
+                    None => finding.advice("let its owner alone read it (`chmod 600`)"),
+                });
             }
             findings
         }
@@ -97,8 +112,8 @@ mod tests {
 
     use super::*;
 
-    fn found(open_mode: Option<u32>) -> IdentitySource {
-        IdentitySource::Found { kind: "age identity".to_owned(), plugin: None, open_mode }
+    fn found(open: Option<OpenFile>) -> IdentitySource {
+        IdentitySource::Found { kind: "age identity".to_owned(), plugin: None, open }
     }
 
     fn judged(places: &[(bool, IdentitySource)]) -> Vec<Verdict> {
@@ -134,7 +149,9 @@ mod tests {
 
     #[test]
     fn a_file_that_others_can_read_has_the_command_that_ends_it() {
-        let place = IdentityPlace { name: "/k 1".to_owned(), is_named: false, source: found(Some(0o644)) };
+        let open = OpenFile { path: "/k 1".into(), mode: 0o644 };
+        let place =
+            IdentityPlace { name: "SOPS_AGE_KEY_FILE (/k 1)".to_owned(), is_named: true, source: found(Some(open)) };
         let findings = identities(&[place]);
         assert_eq!(findings[1].verdict, Verdict::Work);
         assert!(findings[1].message.ends_with("(mode 0644)"));

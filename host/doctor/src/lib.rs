@@ -20,7 +20,7 @@ use artifacts_report::{Area, Failure, HealthFinding};
 pub use audit::{AuditFacts, audit};
 pub use generators::{GeneratorTrial, TrialOutcome, generators};
 pub use git::{GitFacts, git};
-pub use identities::{IdentityPlace, IdentitySource, identities};
+pub use identities::{IdentityPlace, IdentitySource, OpenFile, identities};
 pub use nix::{NixFacts, nix};
 pub use plugins::{PluginFacts, plugins};
 pub use ram::ram;

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use artifacts_age::{IdentityError, IdentityKind};
-use artifacts_doctor::{IdentityPlace, IdentitySource};
+use artifacts_doctor::{IdentityPlace, IdentitySource, OpenFile};
 use artifacts_text::Explain as _;
 
 use crate::identities::{IdentityOptions, KeyPlace};
@@ -53,20 +53,18 @@ fn of_file(name: &str, file: &Path) -> IdentitySource {
         return IdentitySource::NotRead("a pipe or device; it was not read".to_owned());
     }
     let mode = found.permissions().mode() & 0o7777;
-    let open = (mode & OTHERS != 0).then_some(mode);
+    let open = (mode & OTHERS != 0).then(|| OpenFile { path: file.to_owned(), mode });
     match File::open(file) {
         Ok(opened) => kind(IdentityKind::read(name, opened), open),
         Err(error) => IdentitySource::Unreadable(error.to_string()),
     }
 }
 
-fn kind(read: std::io::Result<Result<IdentityKind, IdentityError>>, open_mode: Option<u32>) -> IdentitySource {
+fn kind(read: std::io::Result<Result<IdentityKind, IdentityError>>, open: Option<OpenFile>) -> IdentitySource {
     match read {
-        Ok(Ok(kind)) => IdentitySource::Found {
-            kind: kind.to_string(),
-            plugin: kind.plugin().map(str::to_owned),
-            open_mode,
-        },
+        Ok(Ok(kind)) => {
+            IdentitySource::Found { kind: kind.to_string(), plugin: kind.plugin().map(str::to_owned), open }
+        }
         Ok(Err(error)) => IdentitySource::Unusable { why: error.to_string(), hint: error.hint() },
         Err(error) => IdentitySource::Unreadable(error.to_string()),
     }
@@ -87,10 +85,10 @@ mod tests {
         assert_eq!(of_file("k", &dir.path().join("none")), IdentitySource::Absent);
         assert!(matches!(of_file("k", dir.path()), IdentitySource::Unreadable(_)));
         std::fs::write(&key, "AGE-PLUGIN-TPM-1QQ\n").unwrap();
-        for (mode, open) in [(0o600, None), (0o640, Some(0o640))] {
+        for (mode, open) in [(0o600, None), (0o640, Some(OpenFile { path: key.clone(), mode: 0o640 }))] {
             std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
-            let IdentitySource::Found { plugin, open_mode, .. } = of_file("k", &key) else { panic!() };
-            assert_eq!((plugin.as_deref(), open_mode), (Some("tpm"), open));
+            let IdentitySource::Found { plugin, open: found, .. } = of_file("k", &key) else { panic!() };
+            assert_eq!((plugin.as_deref(), found), (Some("tpm"), open));
         }
     }
 }
