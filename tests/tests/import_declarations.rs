@@ -187,9 +187,9 @@ fn a_file_of_sops_with_several_keys_is_one_artifact() -> Result<()> {
     let key = key.to_str().unwrap();
     let ran = checkout.run(&["-i", key, "--accept-recipients", "import", "sops"])?;
     let extract =
-        "sops -d --extract '[\"web\"][\"token\"]' secrets/web1.yaml | artifacts set per-machine/web1/web-token";
+        "sops decrypt --extract '[\"web\"][\"token\"]' secrets/web1.yaml | artifacts set per-machine/web1/web-token";
     ran.ends(0).says(extract);
-    let words = ["-d", "--extract", "[\"web\"][\"token\"]", "secrets/web1.yaml"];
+    let words = ["decrypt", "--extract", "[\"web\"][\"token\"]", "secrets/web1.yaml"];
     checkout.write(
         "token",
         std::str::from_utf8(&done(sops_in(&checkout.path(), &checkout.key_file("admin"), &words)?)?)?,

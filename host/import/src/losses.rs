@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_text::{listed, shell_word};
+use artifacts_text::{listed, shell_word, sops_extract};
 
 use crate::found::FoundForm;
 use crate::keys::AdminKeys;
@@ -63,17 +63,14 @@ pub fn of_artifact(
 fn nested(artifact: &ProposedArtifact, value: &FoundValue) -> Option<Remark> {
     let FoundForm::SopsKey { key, .. } = &value.form else { return None };
     let instance = artifact.instance(artifact.uses.keys().next()?);
-    let path = shell_word(&value.path.display().to_string());
-    let steps: Vec<String> = key.split('/').map(|step| format!("[\"{step}\"]")).collect();
-    let command = format!(
-        "sops -d --extract {} {path} | artifacts set {}",
-        shell_word(&steps.concat()),
-        shell_word(&instance.to_string())
-    );
+    let path = value.path.display().to_string();
+    let set = format!("artifacts set {}", shell_word(&instance.to_string()));
+    let action = match sops_extract(key, &path) {
+        Some(extract) => format!("once it is declared: `{extract} | {set}`"),
+        None => format!("once it is declared, decrypt it with sops and pass the value to `{set}`"),
+    };
     let why = format!("`{key}` is below another key, and is not taken by itself");
-    value
-        .is_nested()
-        .then(|| Remark::new(value.path.display().to_string(), why, format!("once it is declared: `{command}`")))
+    value.is_nested().then(|| Remark::new(path, why, action))
 }
 
 fn of_file(path: &Path, facts: &FileFacts, keys: &[String], used: Option<&BTreeSet<String>>) -> Vec<Remark> {
