@@ -605,6 +605,46 @@ fn merged(ours: (Content<'_>, u8), theirs: (Content<'_>, u8)) -> (Checkout, Sett
     (checkout, settlement)
 }
 
+#[test]
+fn many_conflicts_are_compared_by_as_many_processes_as_one() {
+    let started = |number: usize| {
+        let checkout = on_main();
+        let top = checkout.dir.path();
+        let names: Vec<String> = (0..number).map(|number| format!("shared/s{number}")).collect();
+        let store = |value: &str| {
+            let writer = checkout.writer();
+            for name in &names {
+                put(&writer, name, &[("env.age", value), ("more.age", value)], &[]).unwrap();
+            }
+            git(top, &["add", "--all", "."]);
+            git(top, &["commit", "-qm", value]);
+        };
+        store("0");
+        git(top, &["checkout", "-q", "-b", "theirs"]);
+        store("2");
+        git(top, &["checkout", "-q", "main"]);
+        store("1");
+        assert!(!Command::new("git").args(["merge", "theirs"]).current_dir(top).output().unwrap().status.success());
+        let log = checkout.path(".git/started");
+        let counting = checkout.path(".git/counting");
+        let path = std::env::var("PATH").unwrap();
+        let script = format!("#!/bin/sh\necho \"$*\" >> {}\nPATH={path} exec git \"$@\"\n", log.display());
+        fs::write(&counting, script).unwrap();
+        fs::set_permissions(&counting, fs::Permissions::from_mode(0o755)).unwrap();
+        let program = Git { program: counting.into(), ..git_program() };
+        let paths: Vec<String> = names.iter().map(|name| format!("secrets/{name}")).collect();
+        let report = program.compare(checkout.storage().root(), &["secrets".to_owned()], &paths);
+        assert!(report.entries.len() == number && report.warnings.is_empty(), "{report:?}");
+        for staged in report.entries.values() {
+            let Staged::Conflict(settlement) = staged else { panic!("{staged:?}") };
+            assert_eq!((settlement.choices().len(), settlement.same_value), (2, Some(false)));
+        }
+        fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (one, many) = (started(1), started(7));
+    assert_eq!(one.len(), many.len(), "{one:#?}\n{many:#?}");
+}
+
 /// Asserts that the entry is that of a commit, as a whole, in the index and in the working tree.
 fn is_of(checkout: &Checkout, commit: &str) {
     let entry = format!("secrets/{WEB}");
