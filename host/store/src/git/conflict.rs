@@ -1,5 +1,6 @@
 //! How merge conflicts in entries are settled.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use artifacts_text::shell_word;
@@ -7,13 +8,13 @@ use artifacts_text::shell_word;
 use super::index::{FileVersion, Index, Versions};
 use super::intact::{has_files, receipt, references};
 use super::objects::Objects;
-use super::staged::{Choice, Settlement};
+use super::staged::{Choice, MergeSide, Settlement};
 use super::tree::{Group, is_below};
 use super::view::View;
 use super::{Warning, run, words};
 use crate::names::RECEIPT;
 use crate::receipt::MAX_RECEIPT;
-use crate::{Generation, Receipt};
+use crate::Receipt;
 
 /// Files by git's paths.
 type Files = BTreeMap<String, FileVersion>;
@@ -91,12 +92,16 @@ struct Conflicts<'a> {
 impl Conflicts<'_> {
     fn settlement(&mut self, entry: &str) -> Settlement {
         let versions = self.index.versions(self.group, entry);
-        let receipts = self.receipt(entry).and_then(|path| versions.get(&path).copied());
-        let same_value =
-            receipts.and_then(|receipts| Some(self.generation(receipts, 0)? == self.generation(receipts, 1)?));
+        let receipts = self.receipts(entry, &versions);
+        let same_value = receipts.as_ref().map(|[ours, theirs]| ours.generation == theirs.generation);
+        let newer = receipts.and_then(|[ours, theirs]| match ours.generated.cmp(&theirs.generated) {
+            Ordering::Greater => Some(MergeSide::Ours),
+            Ordering::Less => Some(MergeSide::Theirs),
+            Ordering::Equal => None,
+        });
         let ours = self.choice(entry, &versions, 0, "checkout --ours");
         let theirs = self.choice(entry, &versions, 1, "checkout --theirs");
-        Settlement { ours, theirs, add: self.group.command("add", [entry]), same_value }
+        Settlement { ours, theirs, add: self.group.command("add", [entry]), same_value, newer }
     }
 
     /// Returns what chooses the version of one branch, as a whole: git may have merged a part of the entry, which `checkout`
@@ -152,19 +157,18 @@ impl Conflicts<'_> {
         has_files(objects, &receipt, &path, &mut find)
     }
 
-    /// Returns git's path of a receipt.
-    fn receipt(&self, entry: &str) -> Option<String> {
-        self.group.in_git(&format!("{entry}/{RECEIPT}"))
-    }
-
-    /// Returns the generation in one version of a receipt.
-    fn generation(&mut self, versions: &Versions, side: usize) -> Option<Generation> {
+    /// Returns both versions of the receipt, if git did not merge it and both are valid.
+    fn receipts(&mut self, entry: &str, versions: &BTreeMap<&String, &Versions>) -> Option<[Receipt; 2]> {
+        let path = self.group.in_git(&format!("{entry}/{RECEIPT}"))?;
+        let [ours, theirs] = versions.get(&path)?;
         let objects = self.objects.as_mut()?;
-        let receipt = objects.named(&versions[side].as_ref()?.object).ok()??;
-        if receipt.size > MAX_RECEIPT {
-            return None;
-        }
-        let bytes = objects.content(&receipt).ok()?;
-        Some(Receipt::parse(&bytes).ok()?.generation)
+        let mut read = |version: &Option<FileVersion>| {
+            let receipt = objects.named(&version.as_ref()?.object).ok()??;
+            if receipt.size > MAX_RECEIPT {
+                return None;
+            }
+            Receipt::parse(&objects.content(&receipt).ok()?).ok()
+        };
+        Some([read(ours)?, read(theirs)?])
     }
 }

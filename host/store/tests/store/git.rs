@@ -8,7 +8,9 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use artifacts_declared::{InstanceName, Recipients};
-use artifacts_store::{Choice, Git, Hex, Receipt, Root, Settlement, Staged, Storage, Warning, Writer, WriterOptions};
+use artifacts_store::{
+    Choice, Git, Hex, MergeSide, Receipt, Root, Settlement, Staged, Storage, Warning, Writer, WriterOptions,
+};
 use artifacts_text::{Explain, command_words};
 
 use crate::support::*;
@@ -657,7 +659,7 @@ fn receipts_say_whether_a_conflict_is_about_the_value() {
     let files = |value: &'static str| [("env.age", value), ("more.age", value)];
     let (_checkout, same) = merged((&files("1"), 7), (&files("2"), 7));
     assert_eq!(same.same_value, Some(true));
-    assert_eq!(same.choices(), [kept(same.ours.as_ref())]);
+    assert_eq!(same.choices(), [(MergeSide::Ours, &kept(same.ours.as_ref()).to_owned())]);
     let sentence = format!(
         "both versions have the same value: run `git checkout --ours -- secrets/{WEB}`, then `git add -- secrets/{WEB}` and \
          `artifacts rekey {WEB}`"
@@ -768,7 +770,8 @@ fn what_one_branch_removed_is_removed_or_kept_as_a_whole() {
             assert_eq!(removes, &Some(Choice::Removes(removal.clone())));
             let sentence = settlement.choice();
             assert!(sentence.ends_with(&format!("; or remove it, as one branch did: `{removal}`")), "{sentence}");
-            assert_eq!(settlement.choices(), [kept(keeps.as_ref())]);
+            let side = if is_ours { MergeSide::Theirs } else { MergeSide::Ours };
+            assert_eq!(settlement.choices(), [(side, &kept(keeps.as_ref()).to_owned())]);
             follow(&checkout, if is_removed { &removal } else { kept(keeps.as_ref()) });
             is_of(&checkout, if is_removed == is_ours { "main" } else { "theirs" });
             assert_eq!(git(checkout.dir.path(), &["ls-files", "--unmerged"]), "");
