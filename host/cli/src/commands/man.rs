@@ -5,6 +5,7 @@ use clap::{Args, Command};
 
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::help;
 use crate::manual::Manual;
 
 #[derive(Debug, Args)]
@@ -22,7 +23,11 @@ impl Options {
         let manual = Manual::new(root);
         match &self.dir {
             Some(dir) => manual.write(dir)?,
-            None => console.line(manual.page(&self.page)?.trim_end()),
+            None => {
+                let page = manual.page(&self.page)?;
+                let text = if console.has_reader() { help::plain(page, console) } else { help::roff(page) };
+                console.line(text.trim_end());
+            }
         }
         Ok(Exit::DONE)
     }
