@@ -97,7 +97,7 @@ fn of_age(instance: &str, path: &str) -> ImportSource {
 }
 
 fn selected(run: &Run, sources: &[ImportSource]) -> Result<(Selection, Import), Failure> {
-    run.select_import(sources.to_vec())
+    run.select_import(sources.to_vec(), BTreeMap::new())
 }
 
 fn imported(desk: &Desk, fleet: &Fleet, sources: &[ImportSource]) -> Report {

@@ -81,9 +81,15 @@ fn page(proposal: &Proposal, configurations: &[ForeignConfiguration], sources: &
     for remark in &proposal.remarks {
         writeln!(page, "{}: {}; {}", remark.subject, remark.why, remark.action).unwrap();
     }
+    for remark in &proposal.settled {
+        writeln!(page, "(settled) {}: {}; {}", remark.subject, remark.why, remark.action).unwrap();
+    }
     page.push_str("\n--- sources\n");
     for (instance, file, value) in proposal.sources() {
         writeln!(page, "{instance} {file} = {} {:?}", value.path.display(), value.form).unwrap();
+    }
+    for (instance, how) in proposal.by_hand() {
+        writeln!(page, "{instance}: {how}").unwrap();
     }
     page
 }
