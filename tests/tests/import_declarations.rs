@@ -138,6 +138,25 @@ fn secrets_of_agenix_are_declared_by_what_is_printed() -> Result<()> {
 }
 
 #[test]
+fn a_secret_of_a_specialisation_alone_is_declared_for_its_machine() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let web1 = checkout.key("web1")?;
+    for name in ["own", "dark"] {
+        age(&checkout, &[&web1], &format!("secrets/{name}.age"))?;
+    }
+    let settings = r#"age.secrets.own.file = ./secrets/own.age;
+        specialisation.dark.configuration.age.secrets.dark.file = ./secrets/dark.age;
+        specialisation.broken.configuration = throw "it is broken";"#;
+    checkout.flake(&machine("web1", THEIRS, settings))?;
+    let ran = checkout.run(&["import", "agenix", "--write", "imported.nix"])?.ends(0);
+    let ran = ran.says("web1: age.secrets.dark: only nixosConfigurations.web1, its specialisation dark has it");
+    ran.says("nixosConfigurations.web1, its specialisation broken: it does not evaluate");
+    let module = fs::read_to_string(checkout.path().join("imported.nix"))?;
+    assert!(module.contains("dark.files.dark") && module.contains("own.files.own"), "{module}");
+    Ok(())
+}
+
+#[test]
 fn nothing_of_a_data_file_becomes_code_in_what_is_printed() -> Result<()> {
     let checkout = Checkout::new()?;
     let odd = "age1x\\u001b${builtins.readFile /etc/hostname}";

@@ -10,7 +10,7 @@ use crate::group::group;
 use crate::keys::{AdminKeys, KeyForms};
 use crate::proposed::{FoundValue, ProposedArtifact};
 use crate::public_key::{is_public_key, not_public};
-use crate::{FileFacts, ForeignConfiguration, Remark, losses};
+use crate::{FileFacts, ForeignConfiguration, FormRemark, Remark, losses};
 
 /// So many targets are named in one sentence.
 const NAMED: usize = 5;
@@ -41,7 +41,7 @@ impl Proposal {
         labels: &BTreeMap<String, String>,
         forms: KeyForms<'_>,
     ) -> Self {
-        let Findings { secrets, mut remarks, mut facts, mut recipients } = findings;
+        let Findings { secrets, mut remarks, forms: in_forms, mut facts, mut recipients } = findings;
         let of_facts = facts.iter_mut().map(|(path, facts)| (path, &mut facts.recipients));
         for (path, keys) in recipients.iter_mut().chain(of_facts) {
             if keys.extract_if(.., |key| !is_public_key(key)).count() > 0 {
@@ -67,6 +67,11 @@ impl Proposal {
             artifact.compare(configurations);
             let losses = losses::of_artifact(artifact, &own, &keys, (&facts, &used));
             if artifact.is_declared() { settled.extend(losses) } else { remarks.extend(losses) }
+        }
+        for FormRemark { target, name, remark } in in_forms {
+            let is_it = |artifact: &&ProposedArtifact| name.as_ref().is_some_and(|name| artifact.has(&target, name));
+            let of = artifacts.iter().find(is_it);
+            if of.is_some_and(ProposedArtifact::is_declared) { settled.push(remark) } else { remarks.push(remark) }
         }
         let is_closed = |facts: &FileFacts| facts.recipients.is_empty() && !facts.other_keys.is_empty();
         let closed = facts.into_iter().filter(|(_, facts)| is_closed(facts)).map(|(path, _)| path).collect();

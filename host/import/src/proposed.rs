@@ -99,6 +99,11 @@ impl ProposedArtifact {
         self.uses.keys().all(|target| self.declared.contains(target))
     }
 
+    /// Returns whether it takes the place of a target's secret of this name.
+    pub(crate) fn has(&self, target: &TargetId, old: &str) -> bool {
+        self.uses.get(target).is_some_and(|files| files.values().any(|file| file.old == old))
+    }
+
     /// Finds the targets that declare it, and those where something else has its name.
     pub(crate) fn compare(&mut self, configurations: &[ForeignConfiguration]) {
         for configuration in configurations.iter().filter(|one| self.uses.contains_key(&one.id)) {
