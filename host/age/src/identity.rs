@@ -6,14 +6,14 @@ use age_core::secrecy::ExposeSecret as _;
 use artifacts_digest::sha512;
 use artifacts_seam::Secret;
 use bech32::Hrp;
-use ssh_key::{Algorithm, LineEnding, PrivateKey};
+use ssh_key::{LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
 use crate::hybrid::HybridIdentity;
 use crate::identity_error::IdentityError;
 use crate::pkcs8::{self, Converted};
 use crate::plugin::PluginIdentity;
-use crate::private_form::{PrivateForm, empty, label, legacy_passphrase, not_an_identity};
+use crate::private_form::{PrivateForm, damaged, empty, is_used, label, legacy_passphrase, not_an_identity};
 
 /// Holds an identity that decrypts without asking anyone.
 pub(crate) struct UnlockedIdentity {
@@ -132,7 +132,7 @@ impl IdentityFile {
             Some(Converted::Rsa(pem)) => vec![old_rsa(name, &pem)?],
             Some(Converted::Ed25519(key)) => unlocked(&key).map_err(none)?,
             Some(Converted::Other) => return Err(IdentityError::Kind { name: name.to_owned() }),
-            None => return Err(none("it is damaged".to_owned())),
+            None => return Err(damaged(name)),
         };
         self.keys.extend(keys);
         Ok(())
@@ -145,9 +145,8 @@ impl IdentityFile {
             ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => kind(),
             other => none(other.to_string()),
         })?;
-        match key.algorithm() {
-            Algorithm::Ed25519 | Algorithm::Rsa { .. } => {}
-            _ => return Err(kind()),
+        if !is_used(key.algorithm().as_str()) {
+            return Err(kind());
         }
         if key.is_encrypted() {
             self.locked_ssh.push(key);
@@ -208,6 +207,6 @@ fn old_rsa(name: &str, text: &str) -> Result<UnlockedIdentity, IdentityError> {
     match age::ssh::Identity::from_buffer(text.as_bytes(), None) {
         Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(UnlockedIdentity::new("ssh-rsa", key)),
         Ok(_) => Err(legacy_passphrase(name)),
-        Err(_) => Err(IdentityError::None { name: name.to_owned(), why: "it is damaged".to_owned() }),
+        Err(_) => Err(damaged(name)),
     }
 }

@@ -7,16 +7,18 @@ use artifacts_text::size;
 use zeroize::Zeroizing;
 
 use crate::identity_error::IdentityError;
+use crate::pem_body::PemBody;
+use crate::pkcs8;
 use crate::private_form::{
-    LEGACY_PASSPHRASE, PUBLIC, PrivateForm, empty, label, legacy_passphrase, not_an_identity,
+    LEGACY_PASSPHRASE, PUBLIC, PrivateForm, damaged, empty, is_used, label, legacy_passphrase, not_an_identity,
 };
 
 /// Most bytes that are read in search of an identity: comments may come first.
 const MOST: usize = 1 << 16;
 /// Longest line that tells a kind, in bytes.
 const LONGEST: usize = 80;
-/// How an SSH private key begins that is under no passphrase: the name of its cipher is `none`.
-const SSH_UNLOCKED: &[u8] = b"b3BlbnNzaC1rZXktdjEAAAAABG5vbm";
+/// The cipher of an SSH private key that is under no passphrase.
+const UNLOCKED: &[u8] = b"none";
 
 /// How a byte-order mark goes on, with which a text may begin.
 const AFTER_0XEF: [Option<u8>; 2] = [Some(0xbb), Some(0xbf)];
@@ -41,7 +43,7 @@ pub enum IdentityKind {
 
 impl IdentityKind {
     /// Reads what a file of identities begins with, byte by byte, and no further than tells the kind: nothing of an age identity but
-    /// its prefix, and of an SSH key its first line and the name of its cipher. `name` is for messages.
+    /// its prefix, and of an SSH key its first line, the name of its cipher and its type. `name` is for messages.
     ///
     /// # Errors
     /// When it cannot be read. The inner error is what commands report of a file that begins like this and has nothing else.
@@ -182,26 +184,47 @@ impl<R: Read> Head<'_, R> {
             Err(error) => return Ok(Err(error)),
         };
         Ok(match form {
-            PrivateForm::OpenSsh => Ok(IdentityKind::Ssh { locked: self.cipher()?.as_slice() != SSH_UNLOCKED }),
-            PrivateForm::OldRsa if self.cipher()?.starts_with(LEGACY_PASSPHRASE.as_bytes()) => {
-                Err(legacy_passphrase(self.name))
-            }
-            PrivateForm::OldRsa | PrivateForm::Pkcs8 => Ok(IdentityKind::Ssh { locked: false }),
+            PrivateForm::OpenSsh => self.openssh()?,
+            PrivateForm::OldRsa if self.has_passphrase()? => Err(legacy_passphrase(self.name)),
+            PrivateForm::OldRsa => Ok(IdentityKind::Ssh { locked: false }),
+            PrivateForm::Pkcs8 => self.pkcs8()?,
             PrivateForm::AgeFile => Ok(IdentityKind::LockedAge),
         })
     }
 
-    /// Reads as many bytes as tell whether an SSH key is under a passphrase.
-    fn cipher(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(SSH_UNLOCKED.len()));
-        while bytes.len() < SSH_UNLOCKED.len() {
-            let Some(byte) = self.byte()? else { break };
-            if !bytes.is_empty() || !byte.is_ascii_whitespace() {
-                bytes.push(byte);
+    fn openssh(&mut self) -> io::Result<Decision> {
+        let name = self.name;
+        let found = PemBody::new(|| self.byte()).of_openssh()?;
+        let Some((cipher, kind)) = found else { return Ok(Err(damaged(name))) };
+        let is_used = std::str::from_utf8(&kind).is_ok_and(is_used);
+        Ok(if is_used { Ok(IdentityKind::Ssh { locked: *cipher != UNLOCKED }) } else { Err(unsupported(name)) })
+    }
+
+    fn pkcs8(&mut self) -> io::Result<Decision> {
+        let name = self.name;
+        let found = PemBody::new(|| self.byte()).of_pkcs8()?;
+        let Some(algorithm) = found else { return Ok(Err(damaged(name))) };
+        let is_used = pkcs8::is_used(&algorithm);
+        Ok(if is_used { Ok(IdentityKind::Ssh { locked: false }) } else { Err(unsupported(name)) })
+    }
+
+    /// Returns whether a block goes on as one that is under a passphrase.
+    fn has_passphrase(&mut self) -> io::Result<bool> {
+        let mut expected = LEGACY_PASSPHRASE.bytes().peekable();
+        while let Some(next) = expected.peek() {
+            match self.byte()? {
+                Some(byte) if byte == *next => drop(expected.next()),
+                Some(byte) if byte.is_ascii_whitespace() => {}
+                _ => return Ok(false),
             }
         }
-        Ok(bytes)
+        Ok(true)
     }
+}
+
+/// Why a key is not used whose type is not.
+fn unsupported(name: &str) -> IdentityError {
+    IdentityError::Kind { name: name.to_owned() }
 }
 
 #[cfg(test)]
@@ -251,14 +274,38 @@ mod tests {
     }
 
     #[test]
-    fn of_an_ssh_key_the_cipher_is_read_and_no_key() {
+    fn of_an_ssh_key_the_cipher_and_the_type_are_read_and_no_key() {
         let begin = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
-        let plain = format!("{begin}b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n");
-        assert_eq!(kind(&plain), (IdentityKind::Ssh { locked: false }, begin.len() + SSH_UNLOCKED.len()));
+        let head = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAA";
+        let plain = format!("{begin}{head}ACBSECRETSECRETSECRETSECRET\n");
+        assert_eq!(kind(&plain), (IdentityKind::Ssh { locked: false }, begin.len() + head.len()));
         let indented = format!("  {}", plain.replace('\n', "\r\n  "));
         assert_eq!(kind(&indented).0, IdentityKind::Ssh { locked: false });
-        let locked = format!("{begin}b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABBNkTPKNR\n");
+        let locked = format!(
+            "{begin}b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABAAAAAAAAAAAAAA\n\
+             AAAAAAAAAAAAGAAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIA==\n"
+        );
         assert_eq!(kind(&locked).0, IdentityKind::Ssh { locked: true });
+        // RFC 8410, section 7: what stands before the key takes 12 bytes.
+        let begin = "-----BEGIN PRIVATE KEY-----\n";
+        let plain = format!("{begin}MC4CAQAwBQYDK2VwBCIEIFNFQ1JFVFNFQ1JFVFNFQ1JFVFNFQ1JFVFNFQ1JF\n");
+        assert_eq!(kind(&plain), (IdentityKind::Ssh { locked: false }, begin.len() + 16));
+    }
+
+    #[test]
+    fn a_key_of_a_type_that_is_not_used_is_rejected_as_by_commands() {
+        let dir = tempfile::tempdir().unwrap();
+        for (passphrase, form) in [("", "RFC4716"), ("correct horse", "RFC4716"), ("", "PKCS8"), ("", "PEM")] {
+            let file = dir.path().join("key");
+            let _ = std::fs::remove_file(&file);
+            let mut keygen = std::process::Command::new("ssh-keygen");
+            keygen.args(["-q", "-t", "ecdsa", "-N", passphrase, "-m", form, "-f"]).arg(&file);
+            assert!(keygen.status().unwrap().success());
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert_eq!(why(&text), "key: unsupported SSH key type; expected ssh-ed25519 or ssh-rsa", "{form}");
+            let Err(of_commands) = crate::identity::read("key", &Secret::new(text.into_bytes())) else { panic!("{form}") };
+            assert_eq!(of_commands, unsupported("key"));
+        }
     }
 
     #[test]

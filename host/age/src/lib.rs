@@ -13,6 +13,7 @@ mod keyring;
 mod new_key;
 mod open;
 mod passphrase_identity;
+mod pem_body;
 mod pkcs8;
 mod plugin;
 mod plugin_process;

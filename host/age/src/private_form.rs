@@ -48,6 +48,16 @@ pub(crate) fn label<'a>(line: &'a str, edge: &str) -> Option<&'a str> {
     line.strip_prefix("-----")?.strip_suffix("-----")?.strip_prefix(edge)?.strip_prefix(' ')
 }
 
+/// Returns whether age uses SSH keys of this type.
+pub(crate) fn is_used(kind: &str) -> bool {
+    matches!(kind, "ssh-ed25519" | "ssh-rsa")
+}
+
+/// Why the body of a block is not used.
+pub(crate) fn damaged(name: &str) -> IdentityError {
+    IdentityError::None { name: name.to_owned(), why: "it is damaged".to_owned() }
+}
+
 /// Why an RSA key in the form of PKCS#1 is not used that is under a passphrase.
 pub(crate) fn legacy_passphrase(name: &str) -> IdentityError {
     let why = "encrypted in a legacy format; convert it with `ssh-keygen -p -f FILE`".to_owned();
