@@ -87,7 +87,7 @@ fn tracked(found: &BTreeMap<String, String>) -> Vec<HealthFinding> {
 
 /// A few conflicts with what settles each, and many as one finding.
 fn conflicts(facts: &GitFacts) -> Vec<HealthFinding> {
-    let conflict = |(path, staged): (&'_ String, &'_ Staged)| {
+    let conflict = |(path, staged): (&String, &Staged)| {
         let Staged::Conflict(settlement) = staged else { return None };
         Some((facts.names.get(path).unwrap_or(path).clone(), settlement.clone()))
     };
