@@ -303,7 +303,9 @@ mod tests {
             assert!(keygen.status().unwrap().success());
             let text = std::fs::read_to_string(&file).unwrap();
             assert_eq!(why(&text), "key: unsupported SSH key type; expected ssh-ed25519 or ssh-rsa", "{form}");
-            let Err(of_commands) = crate::identity::read("key", &Secret::new(text.into_bytes())) else { panic!("{form}") };
+            let Err(of_commands) = crate::identity::read("key", &Secret::new(text.into_bytes())) else {
+                panic!("{form}")
+            };
             assert_eq!(of_commands, unsupported("key"));
         }
     }
@@ -339,7 +341,9 @@ mod tests {
         ] {
             let told = why(text);
             assert!(told.contains(word), "{told}");
-            let Err(of_commands) = crate::identity::read("key", &Secret::new(text.as_bytes().to_vec())) else { panic!("{text}") };
+            let Err(of_commands) = crate::identity::read("key", &Secret::new(text.as_bytes().to_vec())) else {
+                panic!("{text}")
+            };
             assert_eq!(told, of_commands.to_string());
         }
     }

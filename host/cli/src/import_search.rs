@@ -3,8 +3,8 @@
 use artifacts_declared::{Name, TargetId};
 use artifacts_flow::{ImportSource, SopsFormat, SourceForm};
 use artifacts_import::{
-    ForeignConfiguration, ForeignForm, FoundForm, ImportModule, KeyedFormat, LARGEST_PART, OldReference, Proposal, Tool,
-    add_forms, find, private_key, references,
+    ForeignConfiguration, ForeignForm, FoundForm, ImportModule, KeyedFormat, LARGEST_PART, OldReference, Proposal,
+    Tool, add_forms, find, private_key, references,
 };
 use artifacts_nix::{Flake, ForeignTarget, Nix};
 use artifacts_report::Failure;

@@ -136,10 +136,7 @@ mod tests {
 
     #[test]
     fn what_was_named_has_to_be_an_identity() {
-        assert_eq!(
-            judged(&[(true, IdentitySource::Absent), (true, found(None))]),
-            [Verdict::Broken, Verdict::Ok]
-        );
+        assert_eq!(judged(&[(true, IdentitySource::Absent), (true, found(None))]), [Verdict::Broken, Verdict::Ok]);
         let unusable = || IdentitySource::Unusable { why: "it is a public key".to_owned(), hint: None };
         assert_eq!(judged(&[(true, unusable())]), [Verdict::Broken, Verdict::Work]);
         assert_eq!(judged(&[(false, unusable()), (false, found(None))]), [Verdict::Work, Verdict::Ok]);

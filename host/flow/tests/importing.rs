@@ -415,7 +415,12 @@ fn what_has_no_place_is_left_and_named_with_what_to_do() {
             "is below another key",
             "--extract '[\"k\"][\"l\"m\"]' old/x.yaml | artifacts set",
         ),
-        (one(), vec![yaml_of("k/l[m")], "is below another key", "pass the value to `artifacts set per-machine/web1/a f`"),
+        (
+            one(),
+            vec![yaml_of("k/l[m")],
+            "is below another key",
+            "pass the value to `artifacts set per-machine/web1/a f`",
+        ),
         (
             one(),
             vec![source(A, "f", "old/pgp.yaml", key("k"))],

@@ -34,7 +34,7 @@ pub use configuration::{
 pub use file_facts::{FileFacts, file_facts};
 pub use find::find;
 pub use findings::Findings;
-pub use forms::{FormRemark, ForeignForm, add_forms};
+pub use forms::{ForeignForm, FormRemark, add_forms};
 pub use found::{FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement, Tool};
 pub use keys::{AdminKeys, KeyForms};
 pub use labels::{key_labels, private_key};

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use artifacts_declared::{TargetId, TargetKind};
 use artifacts_import::{
-    Findings, ForeignConfiguration, ForeignForm, Proposal, SourceText, Tool, Tree, add_forms, find, key_labels, references,
+    Findings, ForeignConfiguration, ForeignForm, Proposal, SourceText, Tool, Tree, add_forms, find, key_labels,
+    references,
 };
 use serde_json::{Value, json};
 
@@ -278,7 +279,8 @@ fn what_only_another_form_of_a_target_has_is_declared_for_all_of_it_and_named() 
     let secret = |file: &str| json!({ "file": format!("/src/{file}.age") });
     let data = |secrets: Value| json!({ "hasArtifacts": true, "hostKey": "age1web", "agenix": secrets });
     let own = data(json!({ "a": secret("a"), "b": secret("b") }));
-    let other = json!({ "a": secret("a"), "b": secret("other"), "c": secret("c"), "source": { "rekeyFile": "/src/x" } });
+    let other =
+        json!({ "a": secret("a"), "b": secret("other"), "c": secret("c"), "source": { "rekeyFile": "/src/x" } });
     let place = "nixosConfigurations.web1, its specialisation dark";
     let id = |name: &str| TargetId { kind: TargetKind::Nixos, name: name.parse().unwrap() };
     let form = |name: &str, data: Option<Value>| ForeignForm {

@@ -124,7 +124,9 @@ fn notes(run: &Run, trash: &Trash, details: &EmptyPlan, selection: &Selection) -
     }
     let unknown = trash.unrecorded(&run.tools).into_iter().map(|(storage, count)| {
         let (entries, were) = (counted(count, "entry"), agreeing(count, "was", "were"));
-        format!("{entries} in `{storage}/.artifacts/trash` {were} not moved there by this machine; left until 30 days old")
+        format!(
+            "{entries} in `{storage}/.artifacts/trash` {were} not moved there by this machine; left until 30 days old"
+        )
     });
     let mut notes: Vec<String> = unknown.collect();
     if notes.is_empty() && details.entries.is_empty() && trash.changed.is_empty() {

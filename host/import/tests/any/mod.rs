@@ -18,9 +18,38 @@ use nix::Reader;
 
 /// What texts are made of.
 const PIECES: [&str; 32] = [
-    "a", "b", "web1", "attic", "/", "-", ".", " ", "${", "}", "\"", "\\", "'", "''", "\n", "\r", "\t", "\u{202e}", "\u{1b}",
-    "é", "$", "rec", "sops", "data", "age1abc", "age1yubikey1q", "ssh-ed25519 AAAA root@web1", "AGE-SECRET-KEY-1X", ": ",
-    "# ", "= ", "0400",
+    "a",
+    "b",
+    "web1",
+    "attic",
+    "/",
+    "-",
+    ".",
+    " ",
+    "${",
+    "}",
+    "\"",
+    "\\",
+    "'",
+    "''",
+    "\n",
+    "\r",
+    "\t",
+    "\u{202e}",
+    "\u{1b}",
+    "é",
+    "$",
+    "rec",
+    "sops",
+    "data",
+    "age1abc",
+    "age1yubikey1q",
+    "ssh-ed25519 AAAA root@web1",
+    "AGE-SECRET-KEY-1X",
+    ": ",
+    "# ",
+    "= ",
+    "0400",
 ];
 
 /// Where files are.
@@ -221,12 +250,8 @@ fn says_what_was_found(proposal: &Proposal, module: &ImportModule) {
         assert!(files.keys().all(|name| names.contains(&name.as_str())) && files.len() == names.len(), "{text}");
         for (name, file) in artifact.uses.get(id).into_iter().flatten() {
             let (found, meant) = (&files[name.as_str()], &file.placement);
-            let texts = [
-                ("path", &meant.path),
-                ("mode", &meant.mode),
-                ("owner", &meant.owner),
-                ("group", &meant.group),
-            ];
+            let texts =
+                [("path", &meant.path), ("mode", &meant.mode), ("owner", &meant.owner), ("group", &meant.group)];
             for (option, value) in texts {
                 assert_eq!(found[option].as_str(), value.as_deref(), "{option}\n{text}");
             }

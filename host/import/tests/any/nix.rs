@@ -43,7 +43,8 @@ impl<'a> Reader<'a> {
     fn is_word(&mut self, word: &str) -> bool {
         self.blanks();
         let mut ahead = self.rest.clone();
-        let is_it = word.chars().all(|c| ahead.next() == Some(c)) && !ahead.peek().is_some_and(char::is_ascii_alphanumeric);
+        let is_it =
+            word.chars().all(|c| ahead.next() == Some(c)) && !ahead.peek().is_some_and(char::is_ascii_alphanumeric);
         if is_it {
             self.rest = ahead;
         }

@@ -12,9 +12,9 @@ use super::staged::{Choice, MergeSide, Settlement};
 use super::tree::{Group, is_below};
 use super::view::View;
 use super::{Warning, run, words};
+use crate::Receipt;
 use crate::names::RECEIPT;
 use crate::receipt::MAX_RECEIPT;
-use crate::Receipt;
 
 /// Files by git's paths.
 type Files = BTreeMap<String, FileVersion>;
@@ -35,12 +35,7 @@ const THEIRS: [Reference; 4] = [
 
 /// Finds out how the conflicts in entries are settled, by path relative to the root. Of each entry it reads both receipts,
 /// and the names of files. The number of processes does not depend on the number of entries.
-pub fn settlements(
-    view: &View<'_>,
-    group: &Group,
-    index: &Index,
-    storages: &[String],
-) -> BTreeMap<String, Settlement> {
+pub fn settlements(view: &View<'_>, group: &Group, index: &Index, storages: &[String]) -> BTreeMap<String, Settlement> {
     let unmerged: Vec<&String> = group.entries.iter().filter(|entry| index.is_unmerged(group, entry)).collect();
     if unmerged.is_empty() {
         return BTreeMap::new();
@@ -115,8 +110,7 @@ impl Conflicts<'_> {
     ) -> Option<Choice> {
         let checked_out = self.index.checked_out(self.group, entry, side);
         // Of each file that git did not merge, such a commit has the version of that branch.
-        let is_of =
-            |files: &Files| versions.iter().all(|(path, versions)| files.get(*path) == versions[side].as_ref());
+        let is_of = |files: &Files| versions.iter().all(|(path, versions)| files.get(*path) == versions[side].as_ref());
         let commits = self.sides[side].iter().map(|commit| (commit.name, self.of_entry(&commit.files, entry)));
         let Some((commit, files)) = commits.into_iter().find(|(_, files)| is_of(files)) else {
             let is_whole = self.is_whole(entry, &checked_out?).unwrap_or(false);
