@@ -71,7 +71,7 @@ fn what_someone_could_read_is_listed_and_replaced_where_a_person_chooses_it() ->
     let (before, values) = (fleet.stored()?, bytes(&fleet));
     for who in ["bob", bob.as_str()] {
         let ran = fleet.run(["rotate", "--recipient", who, "--dry-run"])?.ends(3);
-        ran.says(&bob).says("could read web1/a trash (1), git history (1 version) could read web1/b");
+        let ran = ran.says(&bob).says("could read web1/a trash (1), git history (1 version) could read web1/b");
         ran.says("4 values listed: 4 unknown");
     }
     // Nothing is preselected, by no flag either.
