@@ -93,7 +93,7 @@ fn two_branches_that_both_added_machines_keep_the_value_and_rekey_completes_it()
     let status = both.run("status")?.ends(3).says("both versions have the same value").says(&settle);
     let add = format!("git add -- {SHARED}");
     let status = status.says("unstaged, keep").never_says("--theirs").never_says("keep ours").never_says("new value");
-    status.says(&format!("unstaged, then {add}")).says("unstaged, then artifacts rekey shared/ca");
+    status.says(&format!("unstaged, then {add}")).says("unstaged, then artifacts rekey");
     let sentence =
         format!("both versions have the same value: run `{settle}`, then `{add}` and `artifacts rekey shared/ca`");
     for line in ["rekey --accept-recipients", "rotate --yes --accept-recipients ca", "set ca key"] {
