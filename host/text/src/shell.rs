@@ -26,8 +26,8 @@ pub fn sops_extract(key: &str, path: &str) -> Option<String> {
     if key.contains('[') || has_control(key) {
         return None;
     }
-    let steps: String = key.split('/').map(|step| format!("[\"{step}\"]")).collect();
-    Some(format!("sops decrypt --extract {} {}", shell_word(&steps), shell_word(path)))
+    let steps: Vec<String> = key.split('/').map(|step| format!("[\"{step}\"]")).collect();
+    Some(format!("sops decrypt --extract {} {}", shell_word(&steps.concat()), shell_word(path)))
 }
 
 /// Returns the words of a hint that is one command between backticks and nothing else, as [`shell_word`] quotes them: what a

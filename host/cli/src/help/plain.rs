@@ -28,7 +28,10 @@ fn written(block: &Block, console: &Console) -> String {
     let wrapped = |columns: usize, text: &str| console.field("", columns - 1, text);
     match block {
         Block::Paragraph(text) => wrapped(BELOW, text),
-        Block::Lines(lines) => lines.iter().map(|line| format!("{:BELOW$}{line}\n", "")).collect(),
+        Block::Lines(lines) => {
+            let indent = " ".repeat(BELOW);
+            lines.iter().flat_map(|line| [indent.as_str(), line.as_str(), "\n"]).collect()
+        }
         Block::Term(term, text) => format!("{:BELOW$}{term}\n{}", "", wrapped(BESIDE, text)),
     }
 }

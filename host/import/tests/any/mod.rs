@@ -115,11 +115,10 @@ impl Choices<'_> {
         match self.of(4) {
             0 => format!("age-encryption.org/v1\n-> {} x\nbody\n--- mac\n", self.text()).into_bytes(),
             1 => {
-                let keys: String = self.texts().iter().map(|key| format!("{key}: ENC[x]\n")).collect();
-                let recipients = self.texts();
-                let recipients: String = recipients.iter().map(|one| format!("        - recipient: {one}\n")).collect();
+                let keys: Vec<String> = self.texts().iter().map(|key| format!("{key}: ENC[x]\n")).collect();
+                let age: Vec<String> = self.texts().iter().map(|one| format!("        - recipient: {one}\n")).collect();
                 let pgp = if self.yes() { "    pgp:\n        - created_at: x\n" } else { "" };
-                format!("{keys}sops:\n    age:\n{recipients}{pgp}").into_bytes()
+                format!("{}sops:\n    age:\n{}{pgp}", keys.concat(), age.concat()).into_bytes()
             }
             2 => {
                 let age: Vec<Value> = self.texts().into_iter().map(|one| json!({ "recipient": one })).collect();

@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
     }
 
     fn blanks(&mut self) {
-        while self.rest.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+        while self.rest.next_if(char::is_ascii_whitespace).is_some() {}
     }
 
     /// Takes a word, if it comes next and ends there.
