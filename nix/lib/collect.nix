@@ -13,8 +13,8 @@
   only ? null, # the part of this key, with what is inside that; "" for none
   besides ? [ ], # all but the parts of these keys
   problems ? true, # its faults, of which some need more of it than its declarations
-  # A function from a configuration to what is wanted of it in place of its spec: `{ kind, name, place, found }` of each that
-  # is inside, without other forms.
+  # A function from a configuration to what is wanted of it in place of its spec: `{ kind, name, place, form, found }` of each that
+  # is inside. `form` says that it is another form of its target; of one that does not evaluate, `found` is null.
   instead ? null,
 }:
 configurations:
@@ -530,10 +530,15 @@ let
       # A form has no further forms; what is a target of its own inside it has.
     ) (filter (inside: inside.kind != null || !node.isForm) insides);
 
+  # A form that does not evaluate is found all the same where something else than specs is wanted.
+  isBroken = node: instead != null && node.isInForm && !(tryEval (node.config != null)).success;
+
   # A configuration with all that is inside it. What is left out is left out of each form.
   walk =
     node:
-    if node.config == null then
+    if isBroken node then
+      [ node ]
+    else if node.config == null then
       [ ]
     else
       [ node ]
@@ -635,8 +640,9 @@ else if strict != null then
 else if instead != null then
   map (node: {
     inherit (node) kind name place;
-    found = instead node.config;
-  }) (filter (node: !node.isInForm && node.config != null) chosen)
+    form = node.isInForm;
+    found = if node.isInForm then attempt null (instead node.config) else instead node.config;
+  }) chosen
 else
   let
     found = filter isTarget chosen;

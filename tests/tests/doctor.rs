@@ -164,6 +164,10 @@ fn identities_are_found_by_their_place_and_not_used() -> Result<()> {
     let ran = fleet.run(["--json", "-i", key, "doctor", "identities"])?.ends(3);
     let found = finding(&ran, "work");
     assert_eq!(found["remedies"], json!([{"command": ["chmod", "600", "--", key]}]));
+    let mut command = fleet.command(["--json", "doctor", "identities"])?;
+    command.env("SOPS_AGE_KEY_FILE", key);
+    let found = finding(&Ran::from(command.output()?).ends(3), "work");
+    assert_eq!(found["remedies"], json!([{"command": ["chmod", "600", "--", key]}]));
     let secret = fs::read_to_string(key)?;
     let secret = secret.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).unwrap();
     ran.never_says(&secret[16..]);
@@ -176,6 +180,27 @@ fn identities_are_found_by_their_place_and_not_used() -> Result<()> {
     command.env("SOPS_AGE_KEY_CMD", format!("touch {}", ran.display()));
     Ran::from(command.output()?).ends(0).says("it was not run");
     assert!(!ran.exists());
+    Ok(())
+}
+
+#[test]
+fn an_identity_that_commands_reject_is_rejected_in_their_words() -> Result<()> {
+    let fleet = fleet()?;
+    let dir = tempfile::tempdir()?;
+    for form in ["PEM", "PKCS8"] {
+        let key = dir.path().join(form);
+        let keygen = Command::new("ssh-keygen")
+            .args(["-q", "-t", "rsa", "-b", "2048", "-N", "correct horse", "-m", form, "-f"])
+            .arg(&key)
+            .status()?;
+        assert!(keygen.success());
+        let key = key.to_str().unwrap();
+        let checks = doctor(&fleet, &["-i", key, "identities"])?.ends(1).json()["checks"].clone();
+        assert_eq!(checks[0]["verdict"], "broken", "{checks}");
+        let message = checks[0]["message"].as_str().unwrap();
+        assert!(message.contains("ssh-keygen -p -f FILE"), "{message}");
+        fleet.run(["-i", key, "get", "web1/own", "secret"])?.ends(1).says(message);
+    }
     Ok(())
 }
 

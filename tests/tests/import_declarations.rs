@@ -138,6 +138,25 @@ fn secrets_of_agenix_are_declared_by_what_is_printed() -> Result<()> {
 }
 
 #[test]
+fn a_secret_of_a_specialisation_alone_is_declared_for_its_machine() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let web1 = checkout.key("web1")?;
+    for name in ["own", "dark"] {
+        age(&checkout, &[&web1], &format!("secrets/{name}.age"))?;
+    }
+    let settings = r#"age.secrets.own.file = ./secrets/own.age;
+        specialisation.dark.configuration.age.secrets.dark.file = ./secrets/dark.age;
+        specialisation.broken.configuration = throw "it is broken";"#;
+    checkout.flake(&machine("web1", THEIRS, settings))?;
+    let ran = checkout.run(&["import", "agenix", "--write", "imported.nix"])?.ends(0);
+    let ran = ran.says("web1: age.secrets.dark: only nixosConfigurations.web1, its specialisation dark has it");
+    ran.says("nixosConfigurations.web1, its specialisation broken: it does not evaluate");
+    let module = fs::read_to_string(checkout.path().join("imported.nix"))?;
+    assert!(module.contains("files.dark = { };") && module.contains("files.own = { };"), "{module}");
+    Ok(())
+}
+
+#[test]
 fn nothing_of_a_data_file_becomes_code_in_what_is_printed() -> Result<()> {
     let checkout = Checkout::new()?;
     let odd = "age1x\\u001b${builtins.readFile /etc/hostname}";
@@ -186,10 +205,13 @@ fn a_file_of_sops_with_several_keys_is_one_artifact() -> Result<()> {
     let key = checkout.key_file("admin");
     let key = key.to_str().unwrap();
     let ran = checkout.run(&["-i", key, "--accept-recipients", "import", "sops"])?;
+    // What is left is work, with what is to be done; what the first run said of the others is not said again.
     let extract =
-        "sops -d --extract '[\"web\"][\"token\"]' secrets/web1.yaml | artifacts set per-machine/web1/web-token";
-    ran.ends(0).says(extract);
-    let words = ["-d", "--extract", "[\"web\"][\"token\"]", "secrets/web1.yaml"];
+        "sops decrypt --extract '[\"web\"][\"token\"]' secrets/web1.yaml | artifacts set per-machine/web1/web-token";
+    ran.ends(3).says("1 absent").says(extract).says("; -v shows them").never_says("no option declares unused");
+    let verbose = checkout.run(&["-v", "import", "sops", "--dry-run"])?;
+    verbose.says("no option declares unused");
+    let words = ["decrypt", "--extract", "[\"web\"][\"token\"]", "secrets/web1.yaml"];
     checkout.write(
         "token",
         std::str::from_utf8(&done(sops_in(&checkout.path(), &checkout.key_file("admin"), &words)?)?)?,
@@ -202,6 +224,7 @@ fn a_file_of_sops_with_several_keys_is_one_artifact() -> Result<()> {
     }
     assert_eq!(checkout.run(&["-i", key, "get", "web1/tls"])?.ends(0).stdout, "key");
     checkout.run(&["status"])?.ends(0);
+    checkout.run(&["import", "sops"])?.ends(0);
     Ok(())
 }
 

@@ -92,8 +92,8 @@ fn two_branches_that_both_added_machines_keep_the_value_and_rekey_completes_it()
     let settle = format!("git checkout --ours -- {SHARED}");
     let status = both.run("status")?.ends(3).says("both versions have the same value").says(&settle);
     let add = format!("git add -- {SHARED}");
-    let status = status.never_says("--theirs").says(&format!("then `{add}` and `artifacts rekey shared/ca`"));
-    status.never_says("new value");
+    let status = status.says("unstaged, keep").never_says("--theirs").never_says("keep ours").never_says("new value");
+    status.says(&format!("unstaged, then {add}")).says("unstaged, then artifacts rekey");
     let sentence =
         format!("both versions have the same value: run `{settle}`, then `{add}` and `artifacts rekey shared/ca`");
     for line in ["rekey --accept-recipients", "rotate --yes --accept-recipients ca", "set ca key"] {
@@ -129,7 +129,8 @@ fn two_branches_that_both_regenerated_have_two_values_and_a_person_chooses() -> 
         commit(&fleet.fleet, "ours");
         merge_conflicting(&fleet.fleet);
         let (settle, add) = (format!("git checkout {side} -- {SHARED}"), format!("git add -- {SHARED}"));
-        fleet.run("status")?.ends(3).says("the versions have different values").says(&settle).says(&add);
+        let status = fleet.run("status")?.ends(3).says("the versions have different values").says(&add);
+        status.says(&format!("unstaged, keep {} {settle}", side.trim_start_matches('-')));
         follow(&fleet.fleet, &settle);
         follow(&fleet.fleet, &add);
         fleet.run("adopt shared/ca")?.ends(0);

@@ -45,6 +45,15 @@ fn an_output_that_no_one_reads_is_no_error() -> Result<()> {
 }
 
 #[test]
+fn a_page_of_the_manual_is_text_for_a_person_and_roff_for_a_program() -> Result<()> {
+    let fleet = fleet("#!/bin/bash\necho x > $out/f\n")?;
+    let shown = screen(&at_terminal(&fleet, &["man", "selectors"])?)?;
+    assert!(shown.contains("artifacts-selectors(7)") && !shown.contains(".SH"), "{shown}");
+    fleet.run(["man", "selectors"])?.ends(0).says(".TH ARTIFACTS-SELECTORS 7");
+    Ok(())
+}
+
+#[test]
 fn a_pipe_gets_whole_lines_and_a_terminal_whole_names() -> Result<()> {
     let fleet = fleet("#!/bin/bash\necho x > $out/f\n")?;
     let ran = fleet.run(["status"])?.ends(3);

@@ -71,7 +71,8 @@ fn what_someone_could_read_is_listed_and_replaced_where_a_person_chooses_it() ->
     let (before, values) = (fleet.stored()?, bytes(&fleet));
     for who in ["bob", bob.as_str()] {
         let ran = fleet.run(["rotate", "--recipient", who, "--dry-run"])?.ends(3);
-        ran.says(&bob).says("could read web1/a trash (1), git history (1 version) new value since: not known");
+        let ran = ran.says(&bob).says("could read web1/a trash (1), git history (1 version) could read web1/b");
+        ran.says("4 values listed: 4 unknown");
     }
     // Nothing is preselected, by no flag either.
     for words in [&["rotate", "--recipient", "bob"][..], &["rotate", "--recipient", "bob", "--yes"]] {
@@ -89,6 +90,7 @@ fn what_someone_could_read_is_listed_and_replaced_where_a_person_chooses_it() ->
     desk.sees("web1/typed")?.sees("p")?.types("typed anew\n")?.sees("again")?.types("typed anew\n")?;
     let (status, shown) = desk.ends()?;
     assert_eq!(status, Some(3), "{shown}");
+    assert!(shown.contains("4 values listed: 2 with a new value since, 2 unknown"), "{shown}");
     assert!(shown.contains("2 regenerated") && !shown.contains("Replace web1/disk"), "{shown}");
     assert_eq!(fleet.decrypt("alice", &entry("typed"))?, b"typed anew");
     let is_same: Vec<bool> = values.iter().zip(bytes(&fleet)).map(|(before, after)| *before == after).collect();
@@ -108,7 +110,7 @@ fn what_someone_could_read_is_listed_and_replaced_where_a_person_chooses_it() ->
     // By its full name, also what is replaced by hand; and the old value can be brought back.
     fleet.run(["rotate", "--recipient", "bob", "--yes", "web1"])?.says("web1/b");
     fleet.run(["rotate", "--recipient", "bob", "--yes", "web1/disk"])?.ends(0).says("regenerated web1/disk");
-    fleet.run(compared)?.ends(0).never_says("not known");
+    fleet.run(compared)?.ends(0).says("4 values listed: 4 with a new value since");
     fleet.run(["restore"])?.ends(0).says("web1/disk").says("by rotate");
     let log = fs::read_to_string(fleet.audit_log())?;
     assert!(log.contains("\"command\":\"rotate\"") && log.contains("--recipient") && !log.contains("\"bob\""));

@@ -141,6 +141,8 @@ fn the_merge_of_two_branches() -> Result<()> {
     assert!(git(&story, "add .") && git(&story, "commit -qm base") && git(&story, "checkout -q -b theirs"));
     story.fleet.run(make.split(' '))?.ends(0);
     assert!(git(&story, "commit -qam theirs") && git(&story, "checkout -q main"));
+    // Receipts have whole seconds.
+    std::thread::sleep(std::time::Duration::from_secs(1));
     story.fleet.run(make.split(' '))?.ends(0);
     assert!(git(&story, "commit -qam ours") && !git(&story, "merge -q theirs"));
     story.transcript.tell("both branches regenerated it");

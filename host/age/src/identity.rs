@@ -5,14 +5,15 @@ use age_core::format::{FILE_KEY_BYTES, Stanza};
 use age_core::secrecy::ExposeSecret as _;
 use artifacts_digest::sha512;
 use artifacts_seam::Secret;
-use artifacts_text::Explain;
 use bech32::Hrp;
-use ssh_key::{Algorithm, LineEnding, PrivateKey};
+use ssh_key::{LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
 use crate::hybrid::HybridIdentity;
+use crate::identity_error::IdentityError;
 use crate::pkcs8::{self, Converted};
 use crate::plugin::PluginIdentity;
+use crate::private_form::{PrivateForm, damaged, empty, is_used, label, legacy_passphrase, not_an_identity};
 
 /// Holds an identity that decrypts without asking anyone.
 pub(crate) struct UnlockedIdentity {
@@ -38,65 +39,6 @@ impl UnlockedIdentity {
 pub(crate) struct Unwrapped {
     pub key: Zeroizing<[u8; FILE_KEY_BYTES]>,
     pub identity: String,
-}
-
-/// Reports why a file of identities cannot be used. It shows nothing of the content.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IdentityError {
-    /// The file holds neither an SSH private key nor age identities.
-    #[error("{name}: not an identity: {why}")]
-    None {
-        /// Path of the file.
-        name: String,
-        /// Reason.
-        why: String,
-    },
-    /// The file holds the public key.
-    #[error("{name} is a public key; expected the private one")]
-    Public {
-        /// Path of the file.
-        name: String,
-    },
-    /// age cannot use this kind of SSH key.
-    #[error("{name}: unsupported SSH key type; expected ssh-ed25519 or ssh-rsa")]
-    Kind {
-        /// Path of the file.
-        name: String,
-    },
-    /// The file cannot be read.
-    #[error("cannot read {name}: {why}")]
-    Unreadable {
-        /// Path of the file.
-        name: String,
-        /// Error of the operating system.
-        why: String,
-    },
-    /// The identity belongs to a plugin that is not allowed.
-    #[error("{name}: needs age plugin `{plugin}`, which is not enabled")]
-    Plugin {
-        /// Path of the file.
-        name: String,
-        /// Name of the plugin.
-        plugin: String,
-    },
-}
-
-impl Explain for IdentityError {
-    fn kind(&self) -> &'static str {
-        "identity"
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::None { .. } => {
-                "pass an SSH private key such as ~/.ssh/id_ed25519, or a file written by `age-keygen`".to_owned()
-            }
-            Self::Public { .. } => "pass the file without .pub".to_owned(),
-            Self::Kind { .. } => "use an ssh-ed25519, ssh-rsa or age key".to_owned(),
-            Self::Plugin { plugin, .. } => format!("if you trust this plugin, pass `--age-plugin {plugin}`"),
-            Self::Unreadable { .. } => "check the file's permissions, or pass another one with -i".to_owned(),
-        })
-    }
 }
 
 /// Holds the content of a file of identities.
@@ -138,7 +80,7 @@ pub(crate) fn read(name: &str, content: &Secret) -> Result<IdentityFile, Identit
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let Some(label) = block(line, "BEGIN") else {
+        let Some(found_label) = label(line, "BEGIN") else {
             found.line(name, number + 1, line);
             continue;
         };
@@ -146,22 +88,16 @@ pub(crate) fn read(name: &str, content: &Secret) -> Result<IdentityFile, Identit
         for (_, line) in lines.by_ref() {
             pem.push_str(line);
             pem.push('\n');
-            if block(line, "END").is_some() {
+            if label(line, "END").is_some() {
                 break;
             }
         }
-        found.block(name, label, &pem);
+        found.block(name, found_label, &pem);
     }
     if found.is_empty() {
-        let empty = || IdentityError::None { name: name.to_owned(), why: "it is empty".to_owned() };
-        return Err(found.unusable.into_iter().next().unwrap_or_else(empty));
+        return Err(found.unusable.into_iter().next().unwrap_or_else(|| empty(name)));
     }
     Ok(found)
-}
-
-/// Returns the label of a PEM line: `OPENSSH PRIVATE KEY` of `-----BEGIN OPENSSH PRIVATE KEY-----`.
-fn block<'a>(line: &'a str, edge: &str) -> Option<&'a str> {
-    line.strip_prefix("-----")?.strip_suffix("-----")?.strip_prefix(edge)?.strip_prefix(' ')
 }
 
 impl IdentityFile {
@@ -172,44 +108,33 @@ impl IdentityFile {
             self.keys.push(UnlockedIdentity::new("age-pq", key));
         } else if let Some(identity) = PluginIdentity::parse(name, line) {
             self.plugins.push(identity);
-        } else if line.starts_with("ssh-") || line.starts_with("age1") {
-            self.unusable.push(IdentityError::Public { name: name.to_owned() });
         } else {
-            let why = format!("line {number}: not an age identity");
-            self.unusable.push(IdentityError::None { name: name.to_owned(), why });
+            self.unusable.push(not_an_identity(name, number, line));
         }
     }
 
     fn block(&mut self, name: &str, label: &str, pem: &str) {
-        let none = |why: String| IdentityError::None { name: name.to_owned(), why };
-        let result = match label {
-            "OPENSSH PRIVATE KEY" => self.openssh(name, pem),
-            "RSA PRIVATE KEY" => old_rsa(pem).map(|key| self.keys.push(key)).map_err(|why| none(why.to_owned())),
-            "AGE ENCRYPTED FILE" => {
+        let result = PrivateForm::of_label(name, label).and_then(|form| match form {
+            PrivateForm::OpenSsh => self.openssh(name, pem),
+            PrivateForm::OldRsa => old_rsa(name, pem).map(|key| self.keys.push(key)),
+            PrivateForm::Pkcs8 => self.pkcs8(name, pem),
+            PrivateForm::AgeFile => {
                 self.locked_file = Some(Secret::new(pem.as_bytes().to_vec()));
                 Ok(())
             }
-            "DSA PRIVATE KEY" | "EC PRIVATE KEY" => Err(IdentityError::Kind { name: name.to_owned() }),
-            "PRIVATE KEY" => self.pkcs8(name, pem),
-            "ENCRYPTED PRIVATE KEY" => {
-                let how = "rewrite it with `ssh-keygen -p -f FILE` (of OpenSSH 9.6 or newer for Ed25519)";
-                Err(none(format!("it is encrypted in the form PKCS#8; {how}")))
-            }
-            "PUBLIC KEY" | "RSA PUBLIC KEY" => Err(IdentityError::Public { name: name.to_owned() }),
-            other => Err(none(format!("its block `{}` is not a private key", other.escape_debug()))),
-        };
+        });
         self.unusable.extend(result.err());
     }
 
     fn pkcs8(&mut self, name: &str, pem: &str) -> Result<(), IdentityError> {
         let none = |why: String| IdentityError::None { name: name.to_owned(), why };
         let keys = match pkcs8::read(pem) {
-            Some(Converted::Rsa(pem)) => old_rsa(&pem).map(|key| vec![key]).map_err(str::to_owned),
-            Some(Converted::Ed25519(key)) => unlocked(&key),
+            Some(Converted::Rsa(pem)) => vec![old_rsa(name, &pem)?],
+            Some(Converted::Ed25519(key)) => unlocked(&key).map_err(none)?,
             Some(Converted::Other) => return Err(IdentityError::Kind { name: name.to_owned() }),
-            None => Err("it is damaged".to_owned()),
+            None => return Err(damaged(name)),
         };
-        self.keys.extend(keys.map_err(none)?);
+        self.keys.extend(keys);
         Ok(())
     }
 
@@ -220,9 +145,8 @@ impl IdentityFile {
             ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => kind(),
             other => none(other.to_string()),
         })?;
-        match key.algorithm() {
-            Algorithm::Ed25519 | Algorithm::Rsa { .. } => {}
-            _ => return Err(kind()),
+        if !is_used(key.algorithm().as_str()) {
+            return Err(kind());
         }
         if key.is_encrypted() {
             self.locked_ssh.push(key);
@@ -279,10 +203,10 @@ pub(crate) fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
 }
 
 /// Reads the form that ssh-keygen wrote before 2014, with age's own reader.
-fn old_rsa(text: &str) -> Result<UnlockedIdentity, &'static str> {
+fn old_rsa(name: &str, text: &str) -> Result<UnlockedIdentity, IdentityError> {
     match age::ssh::Identity::from_buffer(text.as_bytes(), None) {
         Ok(key @ age::ssh::Identity::Unencrypted(_)) => Ok(UnlockedIdentity::new("ssh-rsa", key)),
-        Ok(_) => Err("encrypted in a legacy format; convert it with `ssh-keygen -p -f FILE`"),
-        Err(_) => Err("it is damaged"),
+        Ok(_) => Err(legacy_passphrase(name)),
+        Err(_) => Err(damaged(name)),
     }
 }

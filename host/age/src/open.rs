@@ -9,7 +9,8 @@ use artifacts_text::{Explain, agreeing};
 use zeroize::Zeroizing;
 
 use crate::Prompter;
-use crate::identity::{self, IdentityError, UnlockedIdentity, Unwrapped};
+use crate::identity::{self, UnlockedIdentity, Unwrapped};
+use crate::identity_error::IdentityError;
 use crate::passphrase_identity::PassphraseIdentity;
 use crate::plugin::{self, PluginIdentity, Plugins};
 use crate::plugin_unwrap;

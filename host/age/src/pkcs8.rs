@@ -38,14 +38,19 @@ pub(crate) fn read(pem: &str) -> Option<Converted> {
     let (algorithm, rest) = element(rest, SEQUENCE)?;
     let (kind, _) = element(algorithm, OBJECT)?;
     let (key, _) = element(rest, OCTETS)?;
+    if !is_used(kind) {
+        return Some(Converted::Other);
+    }
     if kind == RSA {
         return Some(Converted::Rsa(rsa(key)));
     }
-    if kind != ED25519 {
-        return Some(Converted::Other);
-    }
     let (seed, _) = element(key, OCTETS)?;
     Some(Converted::Ed25519(Box::new(ed25519(seed.try_into().ok()?)?)))
+}
+
+/// Returns whether age uses keys of this algorithm, by its object identifier.
+pub(crate) fn is_used(algorithm: &[u8]) -> bool {
+    algorithm == RSA || algorithm == ED25519
 }
 
 /// Derives the key of a seed, with its public key (RFC 8032, section 5.1.5).

@@ -90,7 +90,7 @@ fn files(summary: &Summary) -> String {
     let more = [("wrote", written), ("removed", removed), ("renamed or linked", renamed)];
     phrases.extend(more.iter().filter(|(_, count)| *count > 0).map(|(did, count)| format!("{did} {count}")));
     if directories > 0 {
-        phrases.push(format!("made {directories} {}", agreeing(directories, "directory", "directories")));
+        phrases.push(format!("made {}", counted(directories, "directory")));
     }
     if phrases.len() == 1 {
         phrases.push("wrote none".to_owned());

@@ -265,7 +265,12 @@ impl Console {
     }
 
     fn shows_both(&self) -> bool {
-        self.watched() && std::io::stdout().is_terminal()
+        self.watched() && self.has_reader()
+    }
+
+    /// Whether a person reads the answers.
+    pub fn has_reader(&self) -> bool {
+        std::io::stdout().is_terminal()
     }
 
     /// A message that only the curious want.

@@ -34,10 +34,15 @@ pub fn show(console: &Console, search: &ImportSearch, written: Option<&Path>) {
     for reference in &search.references {
         console.message(&line(reference));
     }
-    for Remark { subject, why, action } in &search.proposal.remarks {
+    let (open, settled) = (&search.proposal.remarks, &search.proposal.settled);
+    let shown = if console.verbose() { settled.as_slice() } else { &[] };
+    for Remark { subject, why, action } in open.iter().chain(shown) {
         console.warned(&Failure::new(subject.clone(), why.clone()).hint(Some(action.clone())));
     }
-    if search.proposal.artifacts.is_empty() && search.proposal.remarks.is_empty() {
+    if shown.len() < settled.len() {
+        console.message(&format!("{} on what is declared already; -v shows them", counted(settled.len(), "remark")));
+    }
+    if search.proposal.artifacts.is_empty() && open.is_empty() {
         console.message(&format!("no secrets of {} found that could be imported", search.proposal.tool.as_str()));
     }
     let Some(module) = &search.module else { return };
@@ -90,7 +95,7 @@ pub fn json(search: &ImportSearch, written: Option<&Path>, stored: &StoredOption
         "module": search.module.as_ref().map(|module| &module.text),
         "file": written.map(|file| file.display().to_string()),
         "references": search.references.iter().map(reference).collect::<Vec<_>>(),
-        "remarks": search.proposal.remarks.iter().map(remark).collect::<Vec<_>>(),
+        "remarks": search.proposal.remarks.iter().chain(&search.proposal.settled).map(remark).collect::<Vec<_>>(),
         "removable": stored.removable,
         "uncompared": stored.uncompared,
     })

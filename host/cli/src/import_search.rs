@@ -3,8 +3,8 @@
 use artifacts_declared::{Name, TargetId};
 use artifacts_flow::{ImportSource, SopsFormat, SourceForm};
 use artifacts_import::{
-    ForeignConfiguration, FoundForm, ImportModule, KeyedFormat, LARGEST_PART, OldReference, Proposal, Tool, find,
-    private_key, references,
+    ForeignConfiguration, ForeignForm, FoundForm, ImportModule, KeyedFormat, LARGEST_PART, OldReference, Proposal,
+    Tool, add_forms, find, private_key, references,
 };
 use artifacts_nix::{Flake, ForeignTarget, Nix};
 use artifacts_report::Failure;
@@ -44,16 +44,21 @@ impl ImportSearch {
         let flake = nix.flake(&global.flake).map_err(failed)?;
         let found = flake.foreign_secrets().map_err(failed)?;
         let mut failures: Vec<Failure> = found.failures.iter().map(unevaluated).collect();
-        let mut configurations = Vec::new();
-        for target in found.targets {
-            match configuration(target) {
-                Ok(configuration) => configurations.push(configuration),
-                Err(failure) => failures.push(failure),
-            }
-        }
+        let (forms, targets): (Vec<_>, Vec<_>) = found.targets.into_iter().partition(|target| target.form);
+        let mut read = |targets: Vec<ForeignTarget>| -> Vec<ForeignForm> {
+            let read = targets.into_iter().map(form_of);
+            let (found, failed): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
+            failures.extend(failed.into_iter().filter_map(Result::err));
+            found.into_iter().filter_map(Result::ok).collect()
+        };
+        let targets = read(targets).into_iter();
+        let own = |ForeignForm { id, data, .. }| Some(ForeignConfiguration { id, data: data? });
+        let mut configurations: Vec<ForeignConfiguration> = targets.filter_map(own).collect();
+        let in_forms = add_forms(tool, &mut configurations, read(forms));
         let files = checkout(global, &flake, &configurations)?;
         let texts = files.texts();
         let mut findings = find(tool, &configurations, &files);
+        findings.forms = in_forms;
         if tool == Tool::Agenix {
             let (keys, of_rules) = import_keys::of_agenix(&flake, &files, &texts);
             findings.recipients.extend(keys);
@@ -97,12 +102,14 @@ fn form(form: FoundForm) -> SourceForm {
     }
 }
 
-fn configuration(target: ForeignTarget) -> Result<ForeignConfiguration, Failure> {
-    let subject = format!("{} {}", target.kind.as_str(), target.name);
-    let name = Name::new(target.name).map_err(|error| Failure::new(subject.clone(), error.to_string()))?;
-    let data = serde_json::from_value(target.found);
-    let data = data.map_err(|error| Failure::new(subject, format!("{}: unexpected options: {error}", target.place)))?;
-    Ok(ForeignConfiguration { id: TargetId { kind: target.kind, name }, data })
+/// Reads what Nix evaluated of a target, or of another form of one.
+fn form_of(target: ForeignTarget) -> Result<ForeignForm, Failure> {
+    let ForeignTarget { kind, name, place, found, .. } = target;
+    let subject = format!("{} {name}", kind.as_str());
+    let name = Name::new(name).map_err(|error| Failure::new(subject.clone(), error.to_string()))?;
+    let data = serde_json::from_value(found);
+    let data = data.map_err(|error| Failure::new(subject, format!("{place}: unexpected options: {error}")))?;
+    Ok(ForeignForm { id: TargetId { kind, name }, place, data })
 }
 
 /// Finds the checkout of a flake, and the root in it.

@@ -55,9 +55,10 @@ fn taken(context: &Context, search: &ImportSearch, dry_run: bool) -> Result<(Rep
     let sources = search.sources();
     let mut report = Report { is_preview: dry_run, ..Report::default() };
     let mut held = BTreeSet::new();
-    if !sources.is_empty() {
+    let by_hand = search.proposal.by_hand();
+    if !sources.is_empty() || !by_hand.is_empty() {
         let mut run = context.open(&[])?;
-        let (selection, import) = run.select_import(sources)?;
+        let (selection, import) = run.select_import(sources, by_hand)?;
         report = values(&mut run, &selection, import.clone(), dry_run);
         held = run.holds(&import);
     }

@@ -17,7 +17,7 @@ impl Manual {
     }
 
     /// Returns a page by its words: `generate`, `backend list`, `artifacts-files`.
-    pub fn page(&self, words: &[String]) -> Result<String, Failure> {
+    pub fn page(&self, words: &[String]) -> Result<&Page, Failure> {
         let named = words.join("-");
         let name = match named.strip_prefix("artifacts").map(|rest| rest.trim_start_matches('-')) {
             Some(rest) => rest,
@@ -26,7 +26,7 @@ impl Manual {
         let short =
             |page: &Page| page.name.strip_prefix("artifacts").unwrap_or_default().trim_start_matches('-').to_owned();
         let found = self.0.iter().find(|page| short(page) == name);
-        found.map(roff).ok_or_else(|| {
+        found.ok_or_else(|| {
             let meant = suggestion(name, self.0.iter().map(short));
             let hint = meant.map(|meant| format!("did you mean `artifacts man {meant}`?"));
             Failure::new(named.clone(), "no such page of the manual").hint(hint)

@@ -10,7 +10,7 @@ use artifacts_flow::{
 use artifacts_plan::Instance;
 use artifacts_prompt::{AnswerFault, AnswersFile};
 use artifacts_report::{Exposure, Failure, RecipientChange, RecipientNames, Report};
-use artifacts_text::{Explain, agreeing, counted, shell_word};
+use artifacts_text::{Explain, counted, shell_word};
 
 use crate::audit_log::TERMINAL;
 use crate::console::Console;
@@ -141,7 +141,7 @@ impl Operator for TerminalOperator {
                 if self.flags.yes {
                     return Ok(Answer::Yes { by: "--yes" });
                 }
-                self.ask(&format!("Restore {}?", entries_in_all(entries.len())))
+                self.ask(&format!("Restore {}?", counted(entries.len(), "entry")))
             }
             Question::Replace(_) | Question::NewValues(_) | Question::Trash(_) | Question::Remove(..)
                 if self.flags.yes =>
@@ -162,11 +162,11 @@ impl Operator for TerminalOperator {
             }
             Question::Trash(rows) => {
                 self.console.trashed(rows);
-                self.ask(&format!("Move {} to the trash?", entries_in_all(rows.len())))
+                self.ask(&format!("Move {} to the trash?", counted(rows.len(), "entry")))
             }
             Question::Remove(entries, names) => {
                 self.console.restorable(entries, names);
-                self.ask(&format!("Remove {} for good?", entries_in_all(entries.len())))
+                self.ask(&format!("Remove {} for good?", counted(entries.len(), "entry")))
             }
         }
     }
@@ -347,10 +347,6 @@ fn show_adoption(console: Console, adoption: &Adoption) {
     for line in differences.iter().chain([&keys]).chain(&recipients).chain(other_recipients) {
         console.message(&format!("  {line}"));
     }
-}
-
-fn entries_in_all(count: usize) -> String {
-    format!("{count} {}", agreeing(count, "entry", "entries"))
 }
 
 /// Shows what a generator printed to a person who asks for it, and nowhere else: it may hold a secret.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use artifacts_report::{Area, Failure, HealthFinding};
-use artifacts_store::{IndexReport, Staged};
-use artifacts_text::{Explain as _, listed_up_to};
+use artifacts_store::{IndexReport, Settlement, Staged};
+use artifacts_text::{Explain as _, counted, listed_up_to};
 
 /// So many names are listed.
 const LISTED: usize = 5;
@@ -61,7 +61,7 @@ pub fn git(found: &Result<Option<GitFacts>, Failure>) -> Vec<HealthFinding> {
         let what = if known == 0 {
             "nothing is stored".to_owned()
         } else {
-            format!("git has {} as stored", super::entries(known))
+            format!("git has {} as stored", counted(known, "entry"))
         };
         findings.push(HealthFinding::ok(area, what));
     }
@@ -85,14 +85,23 @@ fn tracked(found: &BTreeMap<String, String>) -> Vec<HealthFinding> {
     by_command.into_iter().map(finding).collect()
 }
 
+/// A few conflicts with what settles each, and many as one finding.
 fn conflicts(facts: &GitFacts) -> Vec<HealthFinding> {
-    let conflict = |(path, staged): (&String, &Staged)| -> Option<HealthFinding> {
+    let conflict = |(path, staged): (&String, &Staged)| {
         let Staged::Conflict(settlement) = staged else { return None };
-        let name = facts.names.get(path).unwrap_or(path);
-        let what = format!("{name}: unresolved merge conflict");
-        Some(HealthFinding::work(Area::Git, what).advice(settlement.sentence(name)))
+        Some((facts.names.get(path).unwrap_or(path).clone(), settlement.clone()))
     };
-    facts.index.entries.iter().filter_map(conflict).collect()
+    let conflicts: Vec<(String, Settlement)> = facts.index.entries.iter().filter_map(conflict).collect();
+    if conflicts.len() > NAMED {
+        let names: Vec<&str> = conflicts.iter().map(|(name, _)| name.as_str()).collect();
+        let what = format!("unresolved merge conflicts in {}", listed_up_to(&names, LISTED));
+        return vec![HealthFinding::work(Area::Git, what).advice("`artifacts status` says what settles them")];
+    }
+    let finding = |(name, settlement): (String, Settlement)| {
+        let what = format!("{name}: unresolved merge conflict");
+        HealthFinding::work(Area::Git, what).advice(settlement.sentence(&name))
+    };
+    conflicts.into_iter().map(finding).collect()
 }
 
 fn alike(facts: &GitFacts, command: fn(&Staged) -> Option<&str>) -> Option<Alike<'_>> {
@@ -119,7 +128,7 @@ impl Alike<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use artifacts_report::{Verdict, Way};
-    use artifacts_store::{Choice, Settlement};
+    use artifacts_store::{Choice, MergeSide};
 
     use super::*;
 
@@ -160,19 +169,28 @@ mod tests {
 
     #[test]
     fn a_conflict_names_what_settles_it_and_what_to_run_then() {
-        let conflict = Staged::Conflict(Settlement {
-            ours: Some(Choice::Keeps("git checkout --ours -- secrets/shared/a".to_owned())),
-            theirs: Some(Choice::Keeps("git checkout --theirs -- secrets/shared/a".to_owned())),
-            add: "git add -- secrets/shared/a".to_owned(),
-            same_value: Some(false),
-        });
-        let found = git(&Ok(Some(facts(&[("shared/a", conflict)]))));
+        let conflict = |name: &str| {
+            Staged::Conflict(Settlement {
+                ours: Some(Choice::Keeps(format!("git checkout --ours -- secrets/{name}"))),
+                theirs: Some(Choice::Keeps(format!("git checkout --theirs -- secrets/{name}"))),
+                add: format!("git add -- secrets/{name}"),
+                same_value: Some(false),
+                newer: Some(MergeSide::Theirs),
+            })
+        };
+        let found = git(&Ok(Some(facts(&[("shared/a", conflict("shared/a"))]))));
         let [Way::Text(text)] = found[0].remedies.as_slice() else { panic!("{found:?}") };
         assert_eq!(
             text,
-            "choose one version with `git checkout --ours -- secrets/shared/a` or `git checkout --theirs -- secrets/shared/a`, \
+            "keep ours with `git checkout --ours -- secrets/shared/a` \
+             or theirs, the newer one, with `git checkout --theirs -- secrets/shared/a`, \
              then `git add -- secrets/shared/a` and `artifacts adopt shared/a`"
         );
+        let names: Vec<String> = (0..7).map(|number| format!("shared/a{number}")).collect();
+        let many: Vec<_> = names.iter().map(|name| (name.as_str(), conflict(name))).collect();
+        let found = git(&Ok(Some(facts(&many))));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].message.ends_with("shared/a4 and 2 more"), "{}", found[0].message);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The files and variables that give private keys.
 
+use std::path::PathBuf;
+
 use artifacts_report::{Area, HealthFinding};
 
 /// Describes a place at which an identity is looked for. Nothing of its content is here.
@@ -22,17 +24,31 @@ pub enum IdentitySource {
     Unreadable(String),
     /// Something that is not read here, for this reason: reading it would take it away, or run a program.
     NotRead(String),
+    /// A file or text that begins like no identity that is used, as commands report it.
+    Unusable {
+        /// The message, which names the place.
+        why: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// A file or text that begins like this kind of identity.
     Found {
         /// The kind, as a noun.
         kind: String,
-        /// Whether it is an identity at all.
-        is_identity: bool,
         /// Age plugin that it needs.
         plugin: Option<String>,
-        /// Permission bits with which other users can read or write it, where it is a file.
-        open_mode: Option<u32>,
+        /// The file, where other users can read or write it.
+        open: Option<OpenFile>,
     },
+}
+
+/// Describes a file that other users can read or write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
 }
 
 /// Judges the places of identities. They are neither used nor read beyond what tells their kind.
@@ -40,9 +56,8 @@ pub fn identities(places: &[IdentityPlace]) -> Vec<HealthFinding> {
     let area = Area::Identities;
     let mut findings: Vec<HealthFinding> = places.iter().flat_map(judge).collect();
     let is_there = |place: &IdentityPlace| match &place.source {
-        IdentitySource::Found { is_identity, .. } => *is_identity,
-        IdentitySource::NotRead(_) => true,
-        IdentitySource::Absent | IdentitySource::Unreadable(_) => false,
+        IdentitySource::Found { .. } | IdentitySource::NotRead(_) => true,
+        IdentitySource::Absent | IdentitySource::Unreadable(_) | IdentitySource::Unusable { .. } => false,
     };
     if !places.iter().any(is_there) {
         let searched: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
@@ -71,17 +86,19 @@ fn judge(IdentityPlace { name, is_named, source }: &IdentityPlace) -> Vec<Health
             let finding = if *is_named { HealthFinding::broken(area, what) } else { HealthFinding::work(area, what) };
             vec![finding.advice("check its owner and permissions (`ls -l`)")]
         }
-        IdentitySource::Found { kind, is_identity: false, .. } => {
-            let what = format!("{name}: {kind}; expected an identity");
-            let how = "pass an SSH private key such as ~/.ssh/id_ed25519, or a file written by `age-keygen`";
-            let finding = if *is_named { HealthFinding::broken(area, what) } else { HealthFinding::work(area, what) };
-            vec![finding.advice(how)]
+        IdentitySource::Unusable { why, hint } => {
+            let finding = if *is_named { HealthFinding::broken(area, why) } else { HealthFinding::work(area, why) };
+            vec![finding.hint(hint.clone())]
         }
-        IdentitySource::Found { kind, open_mode, .. } => {
+        IdentitySource::Found { kind, open, .. } => {
             let mut findings = vec![HealthFinding::ok(area, format!("{name}: {kind}"))];
-            if let Some(mode) = open_mode {
+            if let Some(OpenFile { path, mode }) = open {
                 let what = format!("{name}: other users have access to it (mode {mode:04o})");
-                findings.push(HealthFinding::work(area, what).command(["chmod", "600", "--", name]));
+                let finding = HealthFinding::work(area, what);
+                findings.push(match path.to_str() {
+                    Some(path) => finding.command(["chmod", "600", "--", path]),
+                    None => finding.advice("let its owner alone read it (`chmod 600`)"),
+                });
             }
             findings
         }
@@ -95,8 +112,8 @@ mod tests {
 
     use super::*;
 
-    fn found(is_identity: bool, open_mode: Option<u32>) -> IdentitySource {
-        IdentitySource::Found { kind: "age identity".to_owned(), is_identity, plugin: None, open_mode }
+    fn found(open: Option<OpenFile>) -> IdentitySource {
+        IdentitySource::Found { kind: "age identity".to_owned(), plugin: None, open }
     }
 
     fn judged(places: &[(bool, IdentitySource)]) -> Vec<Verdict> {
@@ -111,7 +128,7 @@ mod tests {
 
     #[test]
     fn usual_places_may_be_empty_as_long_as_one_is_not() {
-        assert_eq!(judged(&[(false, IdentitySource::Absent), (false, found(true, None))]), [Verdict::Ok]);
+        assert_eq!(judged(&[(false, IdentitySource::Absent), (false, found(None))]), [Verdict::Ok]);
         assert_eq!(judged(&[(false, IdentitySource::Absent)]), [Verdict::Work]);
         assert_eq!(judged(&[]), [Verdict::Work]);
         assert_eq!(judged(&[(true, IdentitySource::NotRead("standard input".to_owned()))]), [Verdict::Ok]);
@@ -119,19 +136,19 @@ mod tests {
 
     #[test]
     fn what_was_named_has_to_be_an_identity() {
-        assert_eq!(
-            judged(&[(true, IdentitySource::Absent), (true, found(true, None))]),
-            [Verdict::Broken, Verdict::Ok]
-        );
-        assert_eq!(judged(&[(true, found(false, None))]), [Verdict::Broken, Verdict::Work]);
-        assert_eq!(judged(&[(false, found(false, None)), (false, found(true, None))]), [Verdict::Work, Verdict::Ok]);
+        assert_eq!(judged(&[(true, IdentitySource::Absent), (true, found(None))]), [Verdict::Broken, Verdict::Ok]);
+        let unusable = || IdentitySource::Unusable { why: "it is a public key".to_owned(), hint: None };
+        assert_eq!(judged(&[(true, unusable())]), [Verdict::Broken, Verdict::Work]);
+        assert_eq!(judged(&[(false, unusable()), (false, found(None))]), [Verdict::Work, Verdict::Ok]);
         let unreadable = || IdentitySource::Unreadable("permission denied".to_owned());
         assert_eq!(judged(&[(true, unreadable())]), [Verdict::Broken, Verdict::Work]);
     }
 
     #[test]
     fn a_file_that_others_can_read_has_the_command_that_ends_it() {
-        let place = IdentityPlace { name: "/k 1".to_owned(), is_named: false, source: found(true, Some(0o644)) };
+        let open = OpenFile { path: "/k 1".into(), mode: 0o644 };
+        let place =
+            IdentityPlace { name: "SOPS_AGE_KEY_FILE (/k 1)".to_owned(), is_named: true, source: found(Some(open)) };
         let findings = identities(&[place]);
         assert_eq!(findings[1].verdict, Verdict::Work);
         assert!(findings[1].message.ends_with("(mode 0644)"));

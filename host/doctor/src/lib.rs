@@ -20,7 +20,7 @@ use artifacts_report::{Area, Failure, HealthFinding};
 pub use audit::{AuditFacts, audit};
 pub use generators::{GeneratorTrial, TrialOutcome, generators};
 pub use git::{GitFacts, git};
-pub use identities::{IdentityPlace, IdentitySource, identities};
+pub use identities::{IdentityPlace, IdentitySource, OpenFile, identities};
 pub use nix::{NixFacts, nix};
 pub use plugins::{PluginFacts, plugins};
 pub use ram::ram;
@@ -38,9 +38,4 @@ fn failed(area: Area, what: &str, failure: &Failure) -> HealthFinding {
 /// Something that cannot be determined, with what to do.
 fn unknown(area: Area, what: &str, failure: &Failure) -> HealthFinding {
     HealthFinding { verdict: artifacts_report::Verdict::Work, ..failed(area, what, failure) }
-}
-
-/// Returns a number of entries as a text.
-fn entries(count: u64) -> String {
-    format!("{count} {}", artifacts_text::agreeing(count, "entry", "entries"))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use artifacts_report::{Area, Failure, HealthFinding};
 use artifacts_store::Difference;
-use artifacts_text::{agreeing, listed_up_to, shell_word};
+use artifacts_text::{agreeing, counted, listed_up_to, shell_word};
 
 /// So many names are listed.
 const LISTED: usize = 5;
@@ -71,7 +71,7 @@ pub fn receipts(found: Result<Option<&ReceiptFacts>, &Failure>) -> Vec<HealthFin
     }
     if intact > 0 {
         let is = agreeing(intact, "is as its receipt says", "are as their receipts say");
-        let what = format!("{} {is}: sizes and SHA-256", super::entries(intact));
+        let what = format!("{} {is}: sizes and SHA-256", counted(intact, "entry"));
         findings.insert(0, HealthFinding::ok(area, what));
     } else if findings.is_empty() {
         findings.push(HealthFinding::ok(area, "nothing is stored"));

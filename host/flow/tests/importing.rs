@@ -97,7 +97,7 @@ fn of_age(instance: &str, path: &str) -> ImportSource {
 }
 
 fn selected(run: &Run, sources: &[ImportSource]) -> Result<(Selection, Import), Failure> {
-    run.select_import(sources.to_vec())
+    run.select_import(sources.to_vec(), BTreeMap::new())
 }
 
 fn imported(desk: &Desk, fleet: &Fleet, sources: &[ImportSource]) -> Report {
@@ -408,6 +408,18 @@ fn what_has_no_place_is_left_and_named_with_what_to_do() {
             vec![yaml_of("k/l")],
             "`k/l` is below another key",
             "--extract '[\"k\"][\"l\"]' old/x.yaml | artifacts set",
+        ),
+        (
+            one(),
+            vec![yaml_of("k/l\"m")],
+            "is below another key",
+            "--extract '[\"k\"][\"l\"m\"]' old/x.yaml | artifacts set",
+        ),
+        (
+            one(),
+            vec![yaml_of("k/l[m")],
+            "is below another key",
+            "pass the value to `artifacts set per-machine/web1/a f`",
         ),
         (
             one(),

@@ -15,8 +15,7 @@ pub const REPLACED: [&str; 4] = ["/run/agenix", "/run/secrets", "/run/agenix.d",
 /// Finds the secrets of one configuration: those of agenix-rekey, which have a source, or all others.
 pub fn find(configuration: &ForeignConfiguration, is_rekey: bool, tree: &dyn Tree, findings: &mut Findings) {
     for (name, option) in &configuration.data.agenix {
-        let is_of_rekey = option.rekey_file.is_some() || option.intermediary;
-        if is_of_rekey == is_rekey {
+        if option.is_of_rekey() == is_rekey {
             add(configuration, name, option, tree, findings);
         }
     }

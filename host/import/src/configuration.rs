@@ -53,7 +53,7 @@ pub struct DeclaredNames {
 }
 
 /// Holds `age.secrets.<name>`. What does not evaluate is absent and listed.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AgenixOption {
     /// Fields that do not evaluate.
@@ -78,6 +78,13 @@ pub struct AgenixOption {
     pub symlink: Option<bool>,
 }
 
+impl AgenixOption {
+    /// Returns whether it is a secret of agenix-rekey, which has a source.
+    pub(crate) fn is_of_rekey(&self) -> bool {
+        self.rekey_file.is_some() || self.intermediary
+    }
+}
+
 /// Holds `age.rekey`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -91,7 +98,7 @@ pub struct RekeyOptions {
 }
 
 /// Holds `sops.secrets.<name>`. What does not evaluate is absent and listed.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SopsOption {
     /// Fields that do not evaluate.
@@ -123,7 +130,7 @@ pub struct SopsOption {
 }
 
 /// Holds `clan.core.vars.generators.<name>`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClanGenerator {
     /// Whether machines share it.
@@ -133,7 +140,7 @@ pub struct ClanGenerator {
 }
 
 /// Holds a file of a generator of clan.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClanFile {
     /// Fields that do not evaluate.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::{FileFacts, FoundSecret, Remark};
+use crate::{FileFacts, FormRemark, FoundSecret, Remark};
 
 /// Holds what was found of a tool.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +10,8 @@ pub struct Findings {
     pub secrets: Vec<FoundSecret>,
     /// What has no place.
     pub remarks: Vec<Remark>,
+    /// What is to be known of secrets that not all forms of a target have alike.
+    pub forms: Vec<FormRemark>,
     /// What the files say without a key.
     pub facts: BTreeMap<PathBuf, FileFacts>,
     /// Public keys that files are, or should be, encrypted to, where the tool declares them.

@@ -30,14 +30,22 @@ impl Tool {
         }
     }
 
-    /// Returns the option that has a secret, and its file where it has several.
-    pub fn option(self, name: &str, file: &str) -> String {
-        let (name, file) = (nix_attribute(name), nix_attribute(file));
+    /// Returns the option that has a secret, or all files of one name.
+    pub(crate) fn set(self, name: &str) -> String {
+        let name = nix_attribute(name);
         match self {
             Self::Agenix | Self::AgenixRekey => format!("age.secrets.{name}"),
             Self::Sops => format!("sops.secrets.{name}"),
-            Self::Clan => format!("clan.core.vars.generators.{name}.files.{file}"),
-            Self::NixosArtifacts => format!("artifacts.store.{name}.files.{file}"),
+            Self::Clan => format!("clan.core.vars.generators.{name}"),
+            Self::NixosArtifacts => format!("artifacts.store.{name}"),
+        }
+    }
+
+    /// Returns the option that has a secret, and its file where it has several.
+    pub fn option(self, name: &str, file: &str) -> String {
+        match self {
+            Self::Agenix | Self::AgenixRekey | Self::Sops => self.set(name),
+            Self::Clan | Self::NixosArtifacts => format!("{}.files.{}", self.set(name), nix_attribute(file)),
         }
     }
 }

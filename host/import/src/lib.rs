@@ -9,6 +9,7 @@ mod configuration;
 mod file_facts;
 mod find;
 mod findings;
+mod forms;
 mod found;
 mod group;
 mod keys;
@@ -33,6 +34,7 @@ pub use configuration::{
 pub use file_facts::{FileFacts, file_facts};
 pub use find::find;
 pub use findings::Findings;
+pub use forms::{ForeignForm, FormRemark, add_forms};
 pub use found::{FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement, Tool};
 pub use keys::{AdminKeys, KeyForms};
 pub use labels::{key_labels, private_key};

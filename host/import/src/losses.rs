@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use artifacts_text::{listed, shell_word};
+use artifacts_declared::InstanceName;
+use artifacts_text::{listed, shell_word, sops_extract};
 
 use crate::found::FoundForm;
 use crate::keys::AdminKeys;
@@ -63,17 +64,27 @@ pub fn of_artifact(
 fn nested(artifact: &ProposedArtifact, value: &FoundValue) -> Option<Remark> {
     let FoundForm::SopsKey { key, .. } = &value.form else { return None };
     let instance = artifact.instance(artifact.uses.keys().next()?);
-    let path = shell_word(&value.path.display().to_string());
-    let steps: Vec<String> = key.split('/').map(|step| format!("[\"{step}\"]")).collect();
-    let command = format!(
-        "sops -d --extract {} {path} | artifacts set {}",
-        shell_word(&steps.concat()),
-        shell_word(&instance.to_string())
-    );
+    let action = format!("once it is declared: {}", by_hand(artifact, &instance));
     let why = format!("`{key}` is below another key, and is not taken by itself");
-    value
-        .is_nested()
-        .then(|| Remark::new(value.path.display().to_string(), why, format!("once it is declared: `{command}`")))
+    value.is_nested().then(|| Remark::new(value.path.display().to_string(), why, action))
+}
+
+/// Says how a person sets the values of an instance that they can decrypt with sops.
+pub fn by_hand(artifact: &ProposedArtifact, instance: &InstanceName) -> String {
+    let name = shell_word(&instance.to_string());
+    let mut values = artifact.values.values();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return format!("decrypt it with sops; `artifacts generate {name}` asks for the values");
+    };
+    let path = value.path.display().to_string();
+    let decrypt = match &value.form {
+        FoundForm::SopsKey { key, .. } => sops_extract(key, &path),
+        _ => Some(format!("sops decrypt {}", shell_word(&path))),
+    };
+    match decrypt {
+        Some(decrypt) => format!("`{decrypt} | artifacts set {name}`"),
+        None => format!("decrypt it with sops and pass the value to `artifacts set {name}`"),
+    }
 }
 
 fn of_file(path: &Path, facts: &FileFacts, keys: &[String], used: Option<&BTreeSet<String>>) -> Vec<Remark> {

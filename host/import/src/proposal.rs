@@ -10,7 +10,7 @@ use crate::group::group;
 use crate::keys::{AdminKeys, KeyForms};
 use crate::proposed::{FoundValue, ProposedArtifact};
 use crate::public_key::{is_public_key, not_public};
-use crate::{FileFacts, ForeignConfiguration, Remark, losses};
+use crate::{FileFacts, ForeignConfiguration, FormRemark, Remark, losses};
 
 /// So many targets are named in one sentence.
 const NAMED: usize = 5;
@@ -26,6 +26,8 @@ pub struct Proposal {
     pub keys: AdminKeys,
     /// What has no place.
     pub remarks: Vec<Remark>,
+    /// What is to be known of artifacts before they are declared, of those that are: an earlier run made these remarks.
+    pub settled: Vec<Remark>,
     /// Files that no key of age opens.
     closed: BTreeSet<PathBuf>,
 }
@@ -39,7 +41,7 @@ impl Proposal {
         labels: &BTreeMap<String, String>,
         forms: KeyForms<'_>,
     ) -> Self {
-        let Findings { secrets, mut remarks, mut facts, mut recipients } = findings;
+        let Findings { secrets, mut remarks, forms: in_forms, mut facts, mut recipients } = findings;
         let of_facts = facts.iter_mut().map(|(path, facts)| (path, &mut facts.recipients));
         for (path, keys) in recipients.iter_mut().chain(of_facts) {
             if keys.extract_if(.., |key| !is_public_key(key)).count() > 0 {
@@ -57,39 +59,64 @@ impl Proposal {
         remarks.extend(keys.remarks.iter().cloned());
         let everyone: BTreeSet<String> = keys.recipients.keys().cloned().collect();
         let used = losses::used_keys(&artifacts);
+        let mut settled = Vec::new();
         for artifact in &mut artifacts {
             let own: Vec<String> = artifact.values.values().flat_map(|value| of_file(&value.path)).collect();
             let admins = keys.admins(&own);
             artifact.recipients = Some(admins).filter(|admins| !own.is_empty() && *admins != everyone);
             artifact.compare(configurations);
-            remarks.extend(losses::of_artifact(artifact, &own, &keys, (&facts, &used)));
+            let losses = losses::of_artifact(artifact, &own, &keys, (&facts, &used));
+            if artifact.is_declared() { settled.extend(losses) } else { remarks.extend(losses) }
+        }
+        for FormRemark { target, name, remark } in in_forms {
+            let is_it = |artifact: &&ProposedArtifact| name.as_ref().is_some_and(|name| artifact.has(&target, name));
+            let of = artifacts.iter().find(is_it);
+            if of.is_some_and(ProposedArtifact::is_declared) { settled.push(remark) } else { remarks.push(remark) }
         }
         let is_closed = |facts: &FileFacts| facts.recipients.is_empty() && !facts.other_keys.is_empty();
         let closed = facts.into_iter().filter(|(_, facts)| is_closed(facts)).map(|(path, _)| path).collect();
-        let mut proposal = Self { tool, artifacts, keys, remarks, closed };
+        let mut proposal = Self { tool, artifacts, keys, remarks, settled, closed };
         let preparations = proposal.preparations(configurations);
         proposal.remarks.extend(preparations);
-        proposal.remarks.sort();
-        proposal.remarks.dedup();
+        for remarks in [&mut proposal.remarks, &mut proposal.settled] {
+            remarks.sort();
+            remarks.dedup();
+        }
+        let Self { remarks, settled, .. } = &mut proposal;
+        settled.retain(|remark| !remarks.contains(remark));
         proposal
     }
 
     /// Returns the values that can be taken: those of artifacts that all their targets declare.
     pub fn sources(&self) -> Vec<(InstanceName, Name, FoundValue)> {
         let mut sources = Vec::new();
-        let is_declared =
-            |artifact: &&ProposedArtifact| artifact.uses.keys().all(|one| artifact.declared.contains(one));
-        for artifact in self.artifacts.iter().filter(is_declared) {
-            let instances: BTreeSet<InstanceName> = artifact.uses.keys().map(|one| artifact.instance(one)).collect();
-            for instance in instances {
-                let values = artifact
-                    .values
-                    .iter()
-                    .filter(|(_, value)| !value.is_nested() && !self.closed.contains(&value.path));
+        for artifact in self.artifacts.iter().filter(|artifact| artifact.is_declared()) {
+            for instance in artifact.instances() {
+                let values = artifact.values.iter().filter(|(_, value)| !self.is_by_hand(value));
                 sources.extend(values.map(|(file, value)| (instance.clone(), file.clone(), value.clone())));
             }
         }
         sources
+    }
+
+    /// Returns the declared instances of whose values none can be taken, with what a person does in place of that.
+    pub fn by_hand(&self) -> BTreeMap<InstanceName, String> {
+        let is_by_hand = |artifact: &&ProposedArtifact| {
+            artifact.is_declared() && artifact.values.values().all(|value| self.is_by_hand(value))
+        };
+        let mut found = BTreeMap::new();
+        for artifact in self.artifacts.iter().filter(is_by_hand) {
+            for instance in artifact.instances() {
+                let how = losses::by_hand(artifact, &instance);
+                found.insert(instance, how);
+            }
+        }
+        found
+    }
+
+    /// Whether a value is left to a person who can decrypt it in another way.
+    fn is_by_hand(&self, value: &FoundValue) -> bool {
+        value.is_nested() || self.closed.contains(&value.path)
     }
 
     /// Returns the options of the other tool all of whose artifacts are declared and are so in every instance: as they are stored.

@@ -89,6 +89,21 @@ impl ProposedArtifact {
         }
     }
 
+    /// Returns the instances that its targets have of it.
+    pub(crate) fn instances(&self) -> BTreeSet<InstanceName> {
+        self.uses.keys().map(|target| self.instance(target)).collect()
+    }
+
+    /// Returns whether all its targets declare it.
+    pub(crate) fn is_declared(&self) -> bool {
+        self.uses.keys().all(|target| self.declared.contains(target))
+    }
+
+    /// Returns whether it takes the place of a target's secret of this name.
+    pub(crate) fn has(&self, target: &TargetId, old: &str) -> bool {
+        self.uses.get(target).is_some_and(|files| files.values().any(|file| file.old == old))
+    }
+
     /// Finds the targets that declare it, and those where something else has its name.
     pub(crate) fn compare(&mut self, configurations: &[ForeignConfiguration]) {
         for configuration in configurations.iter().filter(|one| self.uses.contains_key(&one.id)) {

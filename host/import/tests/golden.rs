@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use artifacts_declared::{TargetId, TargetKind};
 use artifacts_import::{
-    Findings, ForeignConfiguration, Proposal, SourceText, Tool, Tree, find, key_labels, references,
+    Findings, ForeignConfiguration, ForeignForm, Proposal, SourceText, Tool, Tree, add_forms, find, key_labels,
+    references,
 };
 use serde_json::{Value, json};
 
@@ -81,9 +82,15 @@ fn page(proposal: &Proposal, configurations: &[ForeignConfiguration], sources: &
     for remark in &proposal.remarks {
         writeln!(page, "{}: {}; {}", remark.subject, remark.why, remark.action).unwrap();
     }
+    for remark in &proposal.settled {
+        writeln!(page, "(settled) {}: {}; {}", remark.subject, remark.why, remark.action).unwrap();
+    }
     page.push_str("\n--- sources\n");
     for (instance, file, value) in proposal.sources() {
         writeln!(page, "{instance} {file} = {} {:?}", value.path.display(), value.form).unwrap();
+    }
+    for (instance, how) in proposal.by_hand() {
+        writeln!(page, "{instance}: {how}").unwrap();
     }
     page
 }
@@ -265,6 +272,47 @@ fn a_second_key_with_the_name_of_a_machine_keeps_its_access_and_is_named() {
     let proposal = self::proposal(Tool::Agenix, &configurations, &[("a.age", AGE)], &[("a.age", keys)], "");
     let recipients: Vec<&str> = proposal.keys.recipients.values().map(String::as_str).collect();
     assert_eq!(recipients, ["age1alice", "ssh-ed25519 OLD root@web1"]);
+}
+
+#[test]
+fn what_only_another_form_of_a_target_has_is_declared_for_all_of_it_and_named() {
+    let secret = |file: &str| json!({ "file": format!("/src/{file}.age") });
+    let data = |secrets: Value| json!({ "hasArtifacts": true, "hostKey": "age1web", "agenix": secrets });
+    let own = data(json!({ "a": secret("a"), "b": secret("b") }));
+    let other =
+        json!({ "a": secret("a"), "b": secret("other"), "c": secret("c"), "source": { "rekeyFile": "/src/x" } });
+    let place = "nixosConfigurations.web1, its specialisation dark";
+    let id = |name: &str| TargetId { kind: TargetKind::Nixos, name: name.parse().unwrap() };
+    let form = |name: &str, data: Option<Value>| ForeignForm {
+        id: id(name),
+        place: place.to_owned(),
+        data: data.map(|data| serde_json::from_value(data).unwrap()),
+    };
+    let proposed = |own: Value| {
+        let mut configurations = vec![machine("web1", own)];
+        let forms = [form("web1", Some(data(other.clone()))), form("alice", Some(json!({}))), form("web1", None)];
+        let forms = add_forms(Tool::Agenix, &mut configurations, forms);
+        assert_eq!(configurations.len(), 2, "what only a form has is a target as well");
+        let files: Vec<(&str, &str)> = ["a.age", "b.age", "c.age", "other.age"].map(|file| (file, AGE)).into();
+        let mut findings = find(Tool::Agenix, &configurations, &Files::new(&files));
+        findings.forms = forms;
+        Proposal::new(Tool::Agenix, &configurations, findings, &BTreeMap::new(), &|_| None)
+    };
+    let proposal = proposed(own.clone());
+    let artifacts: Vec<&str> = proposal.artifacts.iter().map(|artifact| artifact.name.as_str()).collect();
+    assert_eq!(artifacts, ["a", "b", "c"]);
+    let only = format!("only {place} has it");
+    assert_eq!(remarks_of(&proposal, "web1: age.secrets.c"), [only.as_str()]);
+    let differs = format!("{place} has it in another way, which is not imported");
+    assert_eq!(remarks_of(&proposal, "web1: age.secrets.b"), [differs.as_str()]);
+    assert_eq!(remarks_of(&proposal, place), ["it does not evaluate, and was not searched"]);
+
+    // Once it is declared, it was said.
+    let mut declared = own;
+    declared["declared"] = json!({ "c": { "files": ["c"] } });
+    let proposal = proposed(declared);
+    assert!(remarks_of(&proposal, "web1: age.secrets.c").is_empty(), "{:?}", proposal.remarks);
+    assert!(proposal.settled.iter().any(|remark| remark.why == only), "{:?}", proposal.settled);
 }
 
 const YAML: &str = "attic: ENC[x]\nmail: ENC[x]\nunused: ENC[x]\nweb:\n    token: ENC[x]\nsops:\n    age:\n        - recipient: age1ofWEB1\n        - recipient: age1admin\n    lastmodified: x\n    pgp:\n        - created_at: x\n          fp: 85D77543\n";

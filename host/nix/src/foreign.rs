@@ -24,7 +24,9 @@ pub struct ForeignTarget {
     pub name: String,
     /// Its place in the flake.
     pub place: String,
-    /// What was found, as plain data: see `nix/lib/foreign.nix`.
+    /// Whether it is another form of a target, such as a specialisation.
+    pub form: bool,
+    /// What was found, as plain data: see `nix/lib/foreign.nix`. Null for a form that does not evaluate.
     pub found: Value,
 }
 

@@ -30,6 +30,8 @@ struct SortedNames {
     backends: BTreeSet<String>,
     /// Instances by full name, each with its files.
     instances: BTreeMap<String, Vec<String>>,
+    /// Admins and targets whose keys were ever declared: who left is not declared any more.
+    recipients: BTreeSet<String>,
 }
 
 impl Nix {
@@ -40,9 +42,7 @@ impl Nix {
         let base = self.options.directory.as_deref().unwrap_or(Path::new("."));
         let file = file(directory, reference, base);
         let before = fs::read_to_string(&file).ok();
-        // Where everything was evaluated, nothing is left of what was known.
-        let known = before.clone().filter(|_| !unevaluated.is_empty()).and_then(KnownNames::parse);
-        let known = known.map(|known| known.sorted()).unwrap_or_default();
+        let known = before.clone().and_then(KnownNames::parse).map(|known| known.sorted()).unwrap_or_default();
         let text = known.updated(&evaluation.spec, &evaluation.exported, unevaluated).text();
         if before.as_deref() != Some(text.as_str()) {
             let _ = replace(&file, text.as_bytes());
@@ -80,6 +80,11 @@ impl KnownNames {
         })
     }
 
+    /// Returns whose values may be rotated: admins and targets, also of before.
+    pub fn recipients(&self) -> impl Iterator<Item = &str> {
+        self.of("recipient\t")
+    }
+
     fn of(&self, kind: &'static str) -> impl Iterator<Item = &str> {
         self.0.lines().filter_map(move |line| line.strip_prefix(kind))
     }
@@ -94,6 +99,7 @@ impl KnownNames {
             targets: self.of("target\t").map(target).collect(),
             backends: self.backends().map(str::to_owned).collect(),
             instances: instances.collect(),
+            recipients: self.recipients().map(str::to_owned).collect(),
         }
     }
 }
@@ -132,6 +138,10 @@ impl SortedNames {
         if unevaluated.is_empty() {
             self.backends.clear();
         }
+        for target in &spec.targets {
+            self.recipients.extend(target.recipients.keys().map(ToString::to_string));
+            self.recipients.insert(target.name.to_string());
+        }
         self.backends.extend(spec.backends.keys().map(ToString::to_string));
         for target in &spec.targets {
             for (name, artifact) in &target.artifacts {
@@ -154,6 +164,7 @@ impl SortedNames {
         self.targets.iter().for_each(|(name, of)| line("target", name, of.as_slice()));
         self.backends.iter().for_each(|name| line("backend", name, &[]));
         self.instances.iter().for_each(|(name, files)| line("instance", name, files));
+        self.recipients.iter().for_each(|name| line("recipient", name, &[]));
         text
     }
 }
@@ -251,6 +262,19 @@ mod tests {
         let web2 = [(TargetKind::Nixos, "web2".to_owned())];
         let known = known.sorted().updated(&spec(&[("nixos", "web1", &[])]), &inside(&places[3..]), &web2);
         assert_eq!(known.targets.keys().collect::<Vec<_>>(), ["bob@web2", "db", "web1", "web2"]);
+    }
+
+    #[test]
+    fn who_left_is_still_known() {
+        let with = |admins: serde_json::Value| {
+            let target = json!({"kind": "nixos", "name": "web1", "artifacts": {}, "recipients": admins});
+            artifacts_declared::parse(&json!({"schema": 1, "targets": [target]}).to_string()).unwrap()
+        };
+        let key = "age1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3290gq";
+        let before = SortedNames::default().updated(&with(json!({"alice": key, "bob": key})), &BTreeMap::new(), &[]);
+        let known = KnownNames::parse(before.text()).unwrap().sorted();
+        let now = known.updated(&with(json!({"alice": key})), &BTreeMap::new(), &[]);
+        assert_eq!(now.recipients.iter().collect::<Vec<_>>(), ["alice", "bob", "web1"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use artifacts_text::{counted, listed_up_to};
 use crate::Style;
 use crate::hints::NAMED;
 use crate::layout::{Below, Line, PLAIN, YELLOW, layout};
+use crate::text::wrapped;
 
 /// Lists what a recipient could read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -117,13 +118,14 @@ impl ExposedValue {
         let from = (!self.from.is_empty()).then(|| format!("generated from {}", names(&self.from)));
         let still = self.is_recipient.then(|| "still declared as a recipient".to_owned());
         let new = match self.is_new {
-            _ if !self.is_replaceable => "no value is stored that could be replaced",
-            None => "new value since: not known",
-            Some(true) => "new value since: yes",
-            Some(false) => "new value since: no",
+            _ if !self.is_replaceable => Some("no value is stored that could be replaced"),
+            // The summary counts these.
+            None => None,
+            Some(true) => Some("new value since: yes"),
+            Some(false) => Some("new value since: no"),
         };
         let manual = self.is_manual.then(|| format!("manual: `artifacts rotate {}`", style.names.shorten(&self.name)));
-        [former, unknown, from, still, Some(new.to_owned()), manual].into_iter().flatten().collect()
+        [former, unknown, from, still, new.map(str::to_owned), manual].into_iter().flatten().collect()
     }
 }
 
@@ -147,6 +149,33 @@ impl Exposure {
             self.gaps.iter().map(|gap| crate::warning(&format!("incomplete: {gap}"), None, style)).collect();
         let none = if self.values.is_empty() { "no value is known that they could read\n" } else { "" };
         layout(&who, 0, style) + &layout(&values, 0, style) + none + &gaps
+    }
+
+    /// Returns how many values were listed, and what is known of them since: `4 values listed: 3 with a new value since, 1 unknown`.
+    /// `is_done` tells of those that were replaced in this run. Nothing where none was listed.
+    pub(crate) fn summary(&self, is_done: impl Fn(&InstanceName) -> bool, style: &Style) -> String {
+        if self.values.is_empty() {
+            return String::new();
+        }
+        let [mut new, mut same, mut unknown, mut absent] = [0_usize; 4];
+        for value in &self.values {
+            *match value.is_new {
+                _ if is_done(&value.name) => &mut new,
+                _ if !value.is_replaceable => &mut absent,
+                Some(true) => &mut new,
+                Some(false) => &mut same,
+                None => &mut unknown,
+            } += 1;
+        }
+        let parts = [
+            (new, "with a new value since"),
+            (same, "with the same value"),
+            (unknown, "unknown"),
+            (absent, "not stored"),
+        ];
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        let line = format!("{} listed: {}", counted(self.values.len(), "value"), parts.collect::<Vec<_>>().join(", "));
+        format!("{}\n", wrapped(&line, 2, style))
     }
 
     /// Returns the page of one value, before a question about it.
@@ -184,21 +213,22 @@ mod tests {
         let expected = "recipient  admin2         age1admin2\n\
             could read  shared/ca      stored, trash (1), git history (2 versions)\n\
             \x20           still declared as a recipient\n\
-            \x20           new value since: not known\n\
             could read  shared/b       git history (1 version)\n\
             \x20           stored as shared/old then\n\
             \x20           new value since: yes\n\
             unknown     shared/c\n\
             \x20           recipients unknown: it was added or modified outside artifacts\n\
-            \x20           new value since: not known\n\
             \x20           manual: `artifacts rotate shared/c`\n\
             derived     shared/d\n\
             \x20           generated from shared/ca\n\
-            \x20           new value since: not known\n\
             could read  shared/e       accepted on this machine\n\
             \x20           no value is stored that could be replaced\n\
             warning: incomplete: this is a shallow clone\n";
         assert_eq!(plain(&exposure.page(&style(80))), expected);
+        let summary = |done: &str| exposure.summary(|name| name.to_string() == done, &style(80));
+        assert_eq!(summary(""), "5 values listed: 1 with a new value since, 3 unknown, 1 not stored\n");
+        assert_eq!(summary("shared/d"), "5 values listed: 2 with a new value since, 2 unknown, 1 not stored\n");
+        assert_eq!(Exposure::default().summary(|_| false, &style(80)), "");
         let open: Vec<bool> = exposure.values.iter().map(ExposedValue::is_open).collect();
         assert_eq!(open, [true, false, true, true, false]);
         assert!(plain(&Exposure::default().page(&style(80))).starts_with("no value is known"));

@@ -12,6 +12,12 @@ pub enum Effect {
     Generates,
     /// The value is kept.
     Keeps,
+    /// Of two values, that of this branch is kept.
+    KeepsOurs,
+    /// Of two values, that of the other branch is kept.
+    KeepsTheirs,
+    /// What was chosen is completed; nothing else happens to the value.
+    Completes,
     /// The value of before comes back.
     Undoes,
     /// Nothing; it shows what happened.
@@ -26,8 +32,18 @@ pub enum Effect {
 
 impl Effect {
     /// Every effect, in order.
-    pub const ALL: [Self; 7] =
-        [Self::Generates, Self::Keeps, Self::Undoes, Self::Reviews, Self::Trashes, Self::Removes, Self::Replaces];
+    pub const ALL: [Self; 10] = [
+        Self::Generates,
+        Self::Keeps,
+        Self::KeepsOurs,
+        Self::KeepsTheirs,
+        Self::Completes,
+        Self::Undoes,
+        Self::Reviews,
+        Self::Trashes,
+        Self::Removes,
+        Self::Replaces,
+    ];
 
     /// Returns whether it stands neither first nor alone.
     fn is_last(self) -> bool {
@@ -39,6 +55,9 @@ impl Effect {
         match self {
             Self::Generates => "",
             Self::Keeps => ", keep",
+            Self::KeepsOurs => ", keep ours",
+            Self::KeepsTheirs => ", keep theirs",
+            Self::Completes => ", then",
             Self::Undoes => ", undo",
             Self::Reviews => ", review",
             Self::Trashes => ", trash",
@@ -51,6 +70,9 @@ impl Effect {
         match self {
             Self::Generates => "",
             Self::Keeps => "keep: ",
+            Self::KeepsOurs => "keep ours: ",
+            Self::KeepsTheirs => "keep theirs: ",
+            Self::Completes => "then: ",
             Self::Undoes => "undo: ",
             Self::Reviews => "review: ",
             Self::Trashes => "trash: ",
@@ -64,6 +86,9 @@ impl Effect {
         match self {
             Self::Generates => "generate",
             Self::Keeps => "keep",
+            Self::KeepsOurs => "keep ours",
+            Self::KeepsTheirs => "keep theirs",
+            Self::Completes => "then",
             Self::Undoes => "undo",
             Self::Reviews => "review",
             Self::Trashes => "trash",

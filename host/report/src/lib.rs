@@ -345,9 +345,12 @@ impl Report {
 
     /// Whether a value is left that a recipient could read and that was not replaced.
     fn is_exposed(&self) -> bool {
-        let is_done =
-            |name: &InstanceName| self.rows.get(name).is_some_and(|row| row.done == Some(RowAction::Regenerated));
-        self.exposure.as_ref().is_some_and(|exposure| exposure.is_open(is_done))
+        self.exposure.as_ref().is_some_and(|exposure| exposure.is_open(|name| self.is_replaced(name)))
+    }
+
+    /// Whether this run stored a new value.
+    pub(crate) fn is_replaced(&self, name: &InstanceName) -> bool {
+        self.rows.get(name).is_some_and(|row| row.done == Some(RowAction::Regenerated))
     }
 
     /// 1 when something failed, else 3 when work is left, else 0.

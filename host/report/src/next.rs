@@ -330,6 +330,28 @@ mod tests {
     }
 
     #[test]
+    fn conflicts_of_one_merge_are_settled_together_and_each_side_has_its_name() {
+        let row = |name: &str| {
+            let path = format!("secrets/{name}");
+            let checkout = |effect, side: &str| command(effect, &["git", "checkout", side, "--", &path]);
+            let hints = vec![
+                checkout(Effect::KeepsOurs, "--ours"),
+                checkout(Effect::KeepsTheirs, "--theirs"),
+                command(Effect::Completes, &["git", "add", "--", &path]),
+                command(Effect::Completes, &["artifacts", "adopt", name]),
+            ];
+            let unstaged = Some(Unstaged { why: "unresolved merge conflict".to_owned(), hints });
+            (name.parse().unwrap(), InstanceRow { unstaged, ..InstanceRow::new(None, InstanceState::Present) })
+        };
+        let report = Report { rows: ["shared/a", "shared/b"].map(row).into(), ..Report::default() };
+        let lines = "next\n  2 unstaged, keep ours    git checkout --ours -- secrets/shared/a secrets/shared/b\n  \
+                     2 unstaged, keep theirs  git checkout --theirs -- secrets/shared/a secrets/shared/b\n  \
+                     2 unstaged, then         git add -- secrets/shared/a secrets/shared/b\n  \
+                     2 unstaged, then         artifacts adopt shared/a shared/b\n";
+        assert_eq!(next(&report, 100), lines);
+    }
+
+    #[test]
     fn what_is_unstaged_orphaned_or_blocked_has_a_line_of_its_own() {
         let unstaged = |name: &str| {
             let path = format!("secrets/{name}");

@@ -38,8 +38,9 @@ impl Report {
         let is_alone = |entry: &&RestorableEntry| self.rows.get(&entry.name).is_none_or(|row| row.done.is_none());
         let back: Vec<RestorableEntry> = self.restorable.iter().filter(is_alone).cloned().collect();
         let trash = trashed(&self.trashed, style) + &restorable(&back, &self.names, style);
-        let exposure = self.exposure.as_ref().filter(|exposure| !exposure.is_shown);
-        let exposure = exposure.map(|exposure| exposure.page(style)).unwrap_or_default();
+        let not_shown = self.exposure.as_ref().filter(|exposure| !exposure.is_shown);
+        let exposure = not_shown.map(|exposure| exposure.page(style)).unwrap_or_default();
+        let listed = self.exposure.as_ref().map(|exposure| exposure.summary(|name| self.is_replaced(name), style));
         let head = exposure
             + &layout(&lines, 0, style)
             + &trash
@@ -50,7 +51,7 @@ impl Report {
         let would = would || self.restorable.iter().any(|entry| entry.done.is_some());
         let dry = if self.is_preview && would { "dry run: nothing was written\n" } else { "" };
         let summary = if self.is_one() { String::new() } else { self.count_of_actions(took, style) };
-        let tail = sections([self.next(style), dry.to_owned() + &summary]);
+        let tail = sections([self.next(style), dry.to_owned() + &listed.unwrap_or_default() + &summary]);
         ReportPage { head, tail }
     }
 
@@ -109,8 +110,7 @@ impl Report {
         if staged == 0 || self.is_preview {
             return String::new();
         }
-        let (entries, them) = (agreeing(staged, "entry", "entries"), agreeing(staged, "it", "them"));
-        format!("staged {staged} {entries}; commit {them}\n")
+        format!("staged {}; commit {}\n", counted(staged, "entry"), agreeing(staged, "it", "them"))
     }
 
     /// `alice could read 2 of these values; to replace them: …`.

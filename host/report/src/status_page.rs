@@ -156,7 +156,7 @@ impl Report {
             }
         };
         if are_many(self.orphaned.len(), style) {
-            let name = format!("{}; -v lists them", entries(self.orphaned.len()));
+            let name = format!("{}; -v lists them", counted(self.orphaned.len(), "entry"));
             return vec![Line { word: "orphaned", paint: YELLOW, name, ..Line::default() }];
         }
         self.orphaned.iter().map(line).collect()
@@ -261,10 +261,6 @@ pub fn days(seconds: u64) -> String {
         0 => "less than a day".to_owned(),
         days => counted(days, "day"),
     }
-}
-
-fn entries(count: usize) -> String {
-    format!("{count} {}", artifacts_text::agreeing(count, "entry", "entries"))
 }
 
 /// Makes one row of many that say the same.

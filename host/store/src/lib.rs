@@ -29,7 +29,7 @@ pub use disk::{Durability, FaultHook, Hooks, RenameCall};
 pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_PUBLIC, MAX_STRAY_FILE, MAX_TOTAL, ReceiptState};
 pub use error::Error;
 pub use file_kind::FileKind;
-pub use git::{Choice, Git, HistoryGaps, IndexReport, Settlement, Staged, Warning};
+pub use git::{Choice, Git, HistoryGaps, IndexReport, MergeSide, Settlement, Staged, Warning};
 pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile, receipt_schema};
 pub use repository::Repository;
 pub use root::{Listing, Root, Storage, StrayFile};

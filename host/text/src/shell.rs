@@ -1,3 +1,5 @@
+use crate::has_control;
+
 /// Quotes a text as one word of a shell's command: the names are a repository's, and the command is there to be copied.
 pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "./-_@+".contains(c);
@@ -16,6 +18,16 @@ pub fn pathspec(path: &str) -> String {
     } else {
         path.to_owned()
     }
+}
+
+/// Returns the command of sops that prints one value of a structured file, by its key as sops-nix writes it (`a`, or `a/b` below another
+/// key); none where no such command exists: sops splits its argument at each `[`, and knows no escapes.
+pub fn sops_extract(key: &str, path: &str) -> Option<String> {
+    if key.contains('[') || has_control(key) {
+        return None;
+    }
+    let steps: Vec<String> = key.split('/').map(|step| format!("[\"{step}\"]")).collect();
+    Some(format!("sops decrypt --extract {} {}", shell_word(&steps.concat()), shell_word(path)))
 }
 
 /// Returns the words of a hint that is one command between backticks and nothing else, as [`shell_word`] quotes them: what a
@@ -60,7 +72,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::process::Command;
 
-    use super::{command_words, pathspec, shell_word};
+    use super::{command_words, pathspec, shell_word, sops_extract};
+
+    #[test]
+    fn a_key_is_for_sops_what_stands_between_the_outer_quotes() {
+        for (key, command) in [
+            ("a", Some(r#"sops decrypt --extract '["a"]' 'x y.yaml'"#)),
+            ("a/b", Some(r#"sops decrypt --extract '["a"]["b"]' 'x y.yaml'"#)),
+            (r#"a"b\]"#, Some(r#"sops decrypt --extract '["a"b\]"]' 'x y.yaml'"#)),
+            ("it's", Some(r#"sops decrypt --extract '["it'\''s"]' 'x y.yaml'"#)),
+            ("a[0", None),
+            ("a\nb", None),
+        ] {
+            assert_eq!(sops_extract(key, "x y.yaml").as_deref(), command);
+        }
+    }
 
     #[test]
     fn a_hint_that_is_one_command_is_its_words() {

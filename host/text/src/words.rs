@@ -3,9 +3,16 @@ use std::fmt::Display;
 /// The largest number of names that a list shows.
 const NAMED: usize = 10;
 
-/// Returns a number and its noun, in the plural where it is not one: `1 file`, `2 files`.
+/// Returns a number and its noun, in the plural where it is not one: `1 file`, `2 files`, `2 entries`.
 pub fn counted<N: Copy + Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
-    format!("{count} {noun}{}", agreeing(count, "", "s"))
+    if count == N::from(1) {
+        return format!("{count} {noun}");
+    }
+    let stem = noun.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'i', 'o', 'u']));
+    match stem {
+        Some(stem) => format!("{count} {stem}ies"),
+        None => format!("{count} {noun}s"),
+    }
 }
 
 /// Returns the word that agrees with a number: `is` or `are`, `it` or `them`.
@@ -47,6 +54,7 @@ mod tests {
     #[test]
     fn a_noun_and_a_verb_agree_with_their_number() {
         assert_eq!([counted(1, "file"), counted(0_u64, "file"), counted(2, "file")], ["1 file", "0 files", "2 files"]);
+        assert_eq!([counted(1, "entry"), counted(2, "entry"), counted(2, "day")], ["1 entry", "2 entries", "2 days"]);
         assert_eq!((agreeing(1, "is", "are"), agreeing(2_u64, "is", "are")), ("is", "are"));
     }
 

@@ -5,6 +5,7 @@ use clap::{Args, Command};
 
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::help;
 use crate::manual::Manual;
 
 #[derive(Debug, Args)]
@@ -20,9 +21,12 @@ pub struct Options {
 impl Options {
     pub fn run(&self, root: &Command, console: &Console) -> Result<Exit, Failure> {
         let manual = Manual::new(root);
-        match &self.dir {
-            Some(dir) => manual.write(dir)?,
-            None => console.line(manual.page(&self.page)?.trim_end()),
+        if let Some(dir) = &self.dir {
+            manual.write(dir)?;
+        } else {
+            let page = manual.page(&self.page)?;
+            let text = if console.has_reader() { help::plain(page, console) } else { help::roff(page) };
+            console.line(text.trim_end());
         }
         Ok(Exit::DONE)
     }

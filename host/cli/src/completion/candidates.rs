@@ -151,6 +151,7 @@ fn value(
     let of: fn(&KnownNames, &Understood<'_>, &str) -> Vec<String> = match argument.get_id().as_str() {
         "selectors" | "instance" | "old" | "new" => |names, _, current| selectors(names, current),
         "target" => |names, _, _| names.targets().map(str::to_owned).collect(),
+        "recipient" => |names, _, _| names.recipients().map(str::to_owned).collect(),
         "backend" | "name" => |names, _, _| names.backends().map(str::to_owned).collect(),
         "file" if is_file_of_instance() => |names, line, _| files(names, line.positionals.first().copied()),
         _ => {
@@ -212,7 +213,8 @@ mod tests {
 
     const KNOWN: &str = "artifacts names 1\ntarget\talice\ntarget\tweb1\ntarget\tweb2\nbackend\tagenix\nbackend\tvendor\n\
         instance\tper-machine/web1/$(id)\tf\ninstance\tper-machine/web1/attic\tenv\tkey\n\
-        instance\tper-machine/web2/web1\tother\ninstance\tper-user/alice/a b\tc d\ninstance\tshared/ca\tcert\n";
+        instance\tper-machine/web2/web1\tother\ninstance\tper-user/alice/a b\tc d\ninstance\tshared/ca\tcert\n\
+        recipient\talice\nrecipient\tbob\nrecipient\tweb1\n";
 
     /// What may follow a line whose last word is being typed.
     fn after(line: &str) -> Candidates {
@@ -249,6 +251,10 @@ mod tests {
             ("status web1/ a", "alice/, a b, attic"),
             ("-v --json status we", "web1/, web2/"),
             ("rename at", "attic"),
+            ("restore at", "attic"),
+            ("restore web1/attic web2/", "web2/web1"),
+            ("rotate --recipient ", "alice, bob, web1"),
+            ("rotate --recipient b", "bob"),
             ("rotate --stale at", "attic"),
             ("rotate --recipient bob web1/", "web1/$(id), web1/attic"),
             ("rename web1/attic web2/", "web2/web1"),

@@ -445,7 +445,10 @@ pub const TEXTS: &[CommandText] = &[
     },
     CommandText {
         command: "man",
-        description: &["Prints a page of the manual, or writes all pages. The packages install them."],
+        description: &[
+            "Prints a page of the manual, or writes all pages. The packages install them.",
+            "A page is text at a terminal, and roff, which `man` reads, in a pipe or a file.",
+        ],
         examples: &[
             ("artifacts man selectors > selectors.7", "one page"),
             ("artifacts man --dir share/man", "all pages"),

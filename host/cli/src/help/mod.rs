@@ -4,6 +4,7 @@
 
 mod commands;
 mod page;
+mod plain;
 mod roff;
 mod screen;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use artifacts_report::Failure;
 use clap::Command;
 
 pub use page::{Page, pages, usage};
+pub use plain::plain;
 pub use roff::roff;
 pub use screen::install;
 

@@ -8,7 +8,7 @@ use clap::{Command, CommandFactory as _};
 use super::commands::{GROUPS, TEXTS};
 use super::page::{Block, Page, arguments, pages};
 use super::topics::TOPICS;
-use super::{about, roff};
+use super::{about, plain, roff};
 use crate::commands::Cli;
 use crate::completion::words;
 use crate::console::Console;
@@ -153,6 +153,21 @@ fn topics_are_answered_and_others_get_a_suggestion() {
     assert!(of(&["backend", "list"]).unwrap().contains("artifacts backend list"));
     assert!(of(&["selector"]).unwrap_err().hint.unwrap().contains("`artifacts help selectors`"));
     assert!(of(&["complete"]).is_err(), "what is hidden has no help");
+}
+
+#[test]
+fn pages_are_text_with_everything_below_its_heading() {
+    let console = Console::new(false, 0, false, false);
+    for page in pages(&Cli::command()) {
+        let shown = plain(&page, &console);
+        for word in text(&page).split_whitespace() {
+            assert!(shown.contains(word), "{}: {word}", page.name);
+        }
+        let mut rest = shown.lines().filter(|line| !line.is_empty());
+        assert_eq!(rest.next(), Some(format!("{}({})", page.name, page.section).as_str()));
+        let is_heading = |line: &str| page.parts.iter().any(|(heading, _)| heading == line);
+        rest.for_each(|line| assert!(line.starts_with("    ") || is_heading(line), "{line}"));
+    }
 }
 
 #[test]

@@ -222,10 +222,11 @@ fn placed(instance: &Instance, source: &ImportSource) -> Result<(Name, String, N
 /// What a person does who can decrypt a file in another way.
 fn by_hand(instance: &Instance, source: &ImportSource) -> String {
     let name = failure::quoted_name(&instance.name);
-    let decrypt = source.decrypting();
-    if instance.artifact.files.len() == 1 {
-        format!("`{decrypt} | artifacts set {name} {}`", shell_word(source.file.as_str()))
-    } else {
-        format!("`{decrypt}` prints the value; `artifacts generate {name}` asks for it")
+    let file = shell_word(source.file.as_str());
+    match (source.decrypting(), instance.artifact.files.len()) {
+        (Some(decrypt), 1) => format!("`{decrypt} | artifacts set {name} {file}`"),
+        (Some(decrypt), _) => format!("`{decrypt}` prints the value; `artifacts generate {name}` asks for it"),
+        (None, 1) => format!("decrypt it with sops, and pass the value to `artifacts set {name} {file}`"),
+        (None, _) => format!("decrypt it with sops; `artifacts generate {name}` asks for the value"),
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use artifacts_declared::{InstanceName, Name};
 use artifacts_report::Failure;
 use artifacts_store::Root;
-use artifacts_text::{shell_word, size};
+use artifacts_text::{shell_word, size, sops_extract};
 
 /// Largest source, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -94,15 +94,12 @@ impl ImportSource {
         self.failure(&why).hint(Some(hint))
     }
 
-    /// Returns the command of sops that prints the value.
-    pub(crate) fn decrypting(&self) -> String {
-        let path = shell_word(&self.path.to_string_lossy());
+    /// Returns the command of sops that prints the value; none if sops has none.
+    pub(crate) fn decrypting(&self) -> Option<String> {
+        let path = self.path.to_string_lossy();
         match &self.form {
-            SourceForm::SopsKey { key, .. } => {
-                let keys: Vec<String> = key.split('/').map(|key| format!("[{}]", serde_json::json!(key))).collect();
-                format!("sops decrypt --extract {} {path}", shell_word(&keys.concat()))
-            }
-            _ => format!("sops decrypt {path}"),
+            SourceForm::SopsKey { key, .. } => sops_extract(key, &path),
+            _ => Some(format!("sops decrypt {}", shell_word(&path))),
         }
     }
 

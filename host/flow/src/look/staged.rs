@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
 use artifacts_report::{Effect, Hint, Report, Unstaged};
-use artifacts_store::{Settlement, Staged};
+use artifacts_store::{MergeSide, Settlement, Staged};
 use artifacts_text::Explain;
 
 use super::conflicts::{git_hint, removal};
@@ -87,21 +87,39 @@ fn unstaged(name: &InstanceName, staged: &Staged) -> Option<Unstaged> {
         Staged::Filtered { command } => ("its git filter has to run".to_owned(), vec![hint(command)]),
         Staged::Conflict(settlement) => {
             let which = match settlement.same_value {
-                _ if settlement.removal().is_some() => "one branch removed it",
-                Some(true) => "both versions have the same value",
-                Some(false) => "the versions have different values",
-                None => "choose one version",
+                _ if settlement.removal().is_some() => "one branch removed it".to_owned(),
+                Some(true) => "both versions have the same value".to_owned(),
+                Some(false) => {
+                    let newer = settlement.newer_value().map(|side| format!("; {side} is newer"));
+                    format!("the versions have different values{}", newer.unwrap_or_default())
+                }
+                None => "choose one version".to_owned(),
             };
-            let rest = Hint::text(Effect::Keeps, format!("then {}", settlement.rest(&name.to_string())));
-            let mut hints: Vec<Hint> = settlement.choices().into_iter().map(hint).collect();
-            if hints.is_empty() {
-                hints.push(Hint::text(Effect::Keeps, Settlement::UNKNOWN));
-            }
-            hints.extend([Some(rest), removal(settlement)].into_iter().flatten());
-            (format!("unresolved merge conflict: {which}"), hints)
+            (format!("unresolved merge conflict: {which}"), settling(name, settlement))
         }
     };
     Some(Unstaged { why, hints })
+}
+
+/// What settles a merge conflict, a hint for each command: what keeps a version, what completes that, what removes both.
+fn settling(name: &InstanceName, settlement: &Settlement) -> Vec<Hint> {
+    let is_same = settlement.same_value == Some(true);
+    let choice = |(side, command): (MergeSide, &String)| {
+        let effect = match side {
+            _ if is_same => Effect::Keeps,
+            MergeSide::Ours => Effect::KeepsOurs,
+            MergeSide::Theirs => Effect::KeepsTheirs,
+        };
+        git_hint(effect, command)
+    };
+    let mut hints: Vec<Hint> = settlement.choices().into_iter().map(choice).collect();
+    if hints.is_empty() {
+        hints.push(Hint::text(Effect::Keeps, Settlement::UNKNOWN));
+    }
+    hints.push(git_hint(Effect::Completes, &settlement.add));
+    hints.push(Hint::command(Effect::Completes, ["artifacts", settlement.command(), &name.to_string()]));
+    hints.extend(removal(settlement));
+    hints
 }
 
 /// What to do about an entry that git does not know as it is stored.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use artifacts_declared::InstanceName;
 use artifacts_plan::Selector;
 use artifacts_report::{Failure, RecipientNames, Report, RestorableEntry, RowAction};
-use artifacts_text::agreeing;
+use artifacts_text::{agreeing, counted};
 
 use super::restore::{chosen, keys, row};
 use crate::agree::{Tickets, refused, removing};
@@ -78,8 +78,8 @@ impl Planned for EmptyTrash {
         match base.run.tools.operator.confirm(&Question::Remove(&rows, &details.names))? {
             Answer::Yes { by } => removing::tickets(base, details.entries.iter().map(|(one, _)| one), by),
             Answer::No => {
-                let (entries, were) = (agreeing(rows.len(), "entry", "entries"), agreeing(rows.len(), "was", "were"));
-                Err(refused::nothing(&format!("{} {entries} {were} not removed from the trash", rows.len())))
+                let (entries, were) = (counted(rows.len(), "entry"), agreeing(rows.len(), "was", "were"));
+                Err(refused::nothing(&format!("{entries} {were} not removed from the trash")))
             }
             Answer::NoOne => Err(Failure::new("", "confirmation is required, but no terminal is available")
                 .hint(Some("pass `--yes` to confirm; `--dry-run` lists the entries"))),
@@ -123,8 +123,10 @@ fn notes(run: &Run, trash: &Trash, details: &EmptyPlan, selection: &Selection) -
         return Vec::new();
     }
     let unknown = trash.unrecorded(&run.tools).into_iter().map(|(storage, count)| {
-        let (entries, were) = (agreeing(count, "entry", "entries"), agreeing(count, "was", "were"));
-        format!("{count} {entries} in `{storage}/.artifacts/trash` {were} not moved there by this machine; left until 30 days old")
+        let (entries, were) = (counted(count, "entry"), agreeing(count, "was", "were"));
+        format!(
+            "{entries} in `{storage}/.artifacts/trash` {were} not moved there by this machine; left until 30 days old"
+        )
     });
     let mut notes: Vec<String> = unknown.collect();
     if notes.is_empty() && details.entries.is_empty() && trash.changed.is_empty() {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
-use artifacts_plan::Instance;
-use artifacts_report::{Failure, Report, RowAction};
+use artifacts_plan::{Instance, InstanceState};
+use artifacts_report::{Effect, Failure, Hint, Report, RowAction};
 use artifacts_seam::Secret;
 use artifacts_text::listed;
 
@@ -30,6 +30,8 @@ const AT_ONCE: usize = 1000;
 #[derive(Debug, Clone, Default)]
 pub struct Import {
     sources: BTreeMap<InstanceName, Sources>,
+    /// What a person does for instances of whose values none is taken.
+    by_hand: BTreeMap<InstanceName, String>,
 }
 
 /// What a plan to import knows.
@@ -38,12 +40,17 @@ pub struct ImportPlan(BTreeMap<InstanceName, Taking>);
 
 impl Run {
     /// Returns a selection of the declared instances that these files have values of, and the change that stores them. An
-    /// instance that is not declared is an error of the selection.
+    /// instance that is not declared is an error of the selection. Those `by_hand` have values that are not taken: as long as they are
+    /// absent, they are work left, with what a person does about it.
     ///
     /// # Errors
     /// When one file of an instance has two sources.
-    pub fn select_import(&self, sources: Vec<ImportSource>) -> Result<(Selection, Import), Failure> {
-        let mut import = Import::default();
+    pub fn select_import(
+        &self,
+        sources: Vec<ImportSource>,
+        by_hand: BTreeMap<InstanceName, String>,
+    ) -> Result<(Selection, Import), Failure> {
+        let mut import = Import { by_hand, ..Import::default() };
         for source in sources {
             let of_instance = import.sources.entry(source.instance.clone()).or_default();
             if let Some(first) = of_instance.insert(source.file.clone(), source.clone()) {
@@ -51,8 +58,9 @@ impl Run {
                 return Err(source.failure(&why).hint(Some("declare an artifact for each of them")));
             }
         }
+        let all = import.sources.keys().chain(import.by_hand.keys()).cloned();
         let (names, undeclared): (BTreeSet<InstanceName>, BTreeSet<InstanceName>) =
-            import.sources.keys().cloned().partition(|name| self.instances.contains_key(name));
+            all.partition(|name| self.instances.contains_key(name));
         let undeclared = undeclared.into_iter().map(|name| {
             self.error_of(&name).unwrap_or_else(|| {
                 Failure::new(name.to_string(), "not declared").hint(Some("declare it, then import again"))
@@ -108,7 +116,11 @@ impl Planned for Import {
 
     fn begin(&self, run: &mut Run, selection: &Selection, survey: &Survey, _: &Plan<ImportPlan>) -> Report {
         let errors = selection.errors.iter().chain(&survey.errors).cloned().collect();
-        Report { errors, ..run.rows(&selection.names, survey) }
+        let mut report = Report { errors, ..run.rows(&selection.names, survey) };
+        for (name, row) in report.rows.iter_mut().filter(|(_, row)| row.state == InstanceState::Absent) {
+            row.hints = self.by_hand.get(name).map(|how| Hint::text(Effect::Keeps, how)).into_iter().collect();
+        }
+        report
     }
 
     fn describe(&self, base: &mut Base<'_>, plan: &mut ImportPlan) -> Result<(), Failure> {

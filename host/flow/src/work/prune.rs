@@ -6,7 +6,7 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::SelectorError;
 use artifacts_report::{Failure, Report, RowAction, TrashedEntry};
 use artifacts_store::Staged;
-use artifacts_text::agreeing;
+use artifacts_text::{agreeing, counted};
 
 use crate::agree::{Ticket, Tickets, ask, refused};
 use crate::chain::{Agreed, Base, Plan, Planned, Written};
@@ -74,8 +74,8 @@ impl Planned for Prune {
             run.tools.operator.notify(&RunEvent::Warning(&format!("{odd}; ignored"), None));
         }
         if *kept > 0 {
-            let (entries, they) = (agreeing(*kept, "entry", "entries"), agreeing(*kept, "it", "they"));
-            let note = format!("{kept} {entries} kept: {they} may belong to a target that failed to evaluate");
+            let (entries, they) = (counted(*kept, "entry"), agreeing(*kept, "it", "they"));
+            let note = format!("{entries} kept: {they} may belong to a target that failed to evaluate");
             run.tools.operator.notify(&RunEvent::Note(&note));
         }
         if *nothing_orphaned {
@@ -95,8 +95,8 @@ impl Planned for Prune {
             Answer::Yes { .. } => {}
             Answer::No => {
                 let count = details.orphans.len();
-                let (entries, were) = (agreeing(count, "entry", "entries"), agreeing(count, "was", "were"));
-                return Err(refused::nothing(&format!("{count} {entries} {were} not moved to the trash")));
+                let (entries, were) = (counted(count, "entry"), agreeing(count, "was", "were"));
+                return Err(refused::nothing(&format!("{entries} {were} not moved to the trash")));
             }
             Answer::NoOne => {
                 return Err(Failure::new("", "confirmation is required, but no terminal is available")

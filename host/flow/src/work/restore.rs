@@ -6,7 +6,7 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::{EntryOwners, Owner, Selector, SelectorError};
 use artifacts_report::{Failure, FileChange, Orphaned, Report, RestorableEntry, RowAction, Side};
 use artifacts_store::Time;
-use artifacts_text::{agreeing, listed};
+use artifacts_text::{agreeing, counted, listed};
 use artifacts_trust::AcceptedRecipients;
 
 use crate::agree::{Tickets, refused, returning};
@@ -111,9 +111,8 @@ impl Planned for Restore {
         match answer {
             Answer::Yes { .. } => returning::tickets(base, returns),
             Answer::No => {
-                let (count, entries) = (returns.len(), agreeing(returns.len(), "entry", "entries"));
-                let were = agreeing(count, "was", "were");
-                Err(refused::nothing(&format!("{count} {entries} {were} not restored")))
+                let (entries, were) = (counted(returns.len(), "entry"), agreeing(returns.len(), "was", "were"));
+                Err(refused::nothing(&format!("{entries} {were} not restored")))
             }
             Answer::NoOne => Err(Failure::new("", "confirmation is required, but no terminal is available")
                 .hint(Some("pass `--yes` to confirm; `--dry-run` shows what would be restored"))),

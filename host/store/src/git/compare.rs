@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::conflict::settlement;
+use super::conflict::settlements;
 use super::files::{Hashes, filtered, hashes, ignored, unmodified};
 use super::index::{Index, check_above};
-use super::staged::{IndexReport, Staged};
+use super::staged::{IndexReport, Settlement, Staged};
 use super::tree::{self, EntryFile, Group, is_below};
 use super::view::View;
 use super::{Git, Warning, command_over, run, words};
@@ -23,7 +23,10 @@ impl Git {
                 Index::read(&view, &group, storages).map(|index| (view, index))
             });
             match seen {
-                Ok((view, index)) => Comparison { root, view, group: &group, index, storages }.report(&mut report),
+                Ok((view, index)) => {
+                    let conflicts = settlements(&view, &group, &index, storages);
+                    Comparison { root, view, group: &group, index, storages, conflicts }.report(&mut report);
+                }
                 Err(warning) => {
                     // Where there is no git, nothing is known. Where git cannot tell, nothing counts as staged.
                     if !matches!(warning, Warning::NotStarted { .. }) {
@@ -61,6 +64,8 @@ struct Comparison<'a> {
     group: &'a Group,
     index: Index,
     storages: &'a [String],
+    /// Entries that a merge left in two versions, by path relative to the root.
+    conflicts: BTreeMap<String, Settlement>,
 }
 
 /// Holds an entry of the working tree, by path relative to the root.
@@ -123,8 +128,8 @@ impl<'a> Comparison<'a> {
         if index.below(group, entry).any(|(_, tracked)| tracked.is_sparse) {
             return Some(Staged::Sparse);
         }
-        if index.is_unmerged(group, entry) {
-            return Some(Staged::Conflict(settlement(&self.view, group, index, entry)));
+        if let Some(settlement) = self.conflicts.get(entry) {
+            return Some(Staged::Conflict(settlement.clone()));
         }
         index.knows(group, entry).then(|| Staged::Deleted { command: group.command("restore", [entry]) })
     }
@@ -159,8 +164,8 @@ impl<'a> Comparison<'a> {
         let causes = Causes { hashes, ignored, fresh: unmodified(view, group, &filtered)?, filtered };
         let differs = |entry: &String| different.iter().any(|(other, _)| *other == entry);
         let staged = |(entry, files): &StoredEntry<'_>| {
-            let staged = if index.is_unmerged(group, entry) {
-                Staged::Conflict(settlement(view, group, index, entry))
+            let staged = if let Some(settlement) = self.conflicts.get(*entry) {
+                Staged::Conflict(settlement.clone())
             } else if differs(entry) {
                 self.cause(entry, files, &causes)
             } else {

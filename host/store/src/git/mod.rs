@@ -29,7 +29,7 @@ use artifacts_text::{Explain, pathspec, shell_word};
 use crate::{Error, Repository};
 
 pub use history::HistoryGaps;
-pub use staged::{Choice, IndexReport, Settlement, Staged};
+pub use staged::{Choice, IndexReport, MergeSide, Settlement, Staged};
 
 /// Describes the git to run.
 #[derive(Debug, Clone)]

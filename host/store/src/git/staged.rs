@@ -1,6 +1,7 @@
 //! How git's index has entries.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::Warning;
 
@@ -55,6 +56,26 @@ pub struct Settlement {
     pub add: String,
     /// Whether both versions have the same value, as their receipts claim; none if one has no valid receipt.
     pub same_value: Option<bool>,
+    /// Version that was generated later, as the receipts claim; none if one has no valid receipt, or both have one time.
+    pub newer: Option<MergeSide>,
+}
+
+/// Names a version as `git checkout` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergeSide {
+    /// That of this branch; of a rebase, that of the branch it goes onto.
+    Ours,
+    /// That of the other branch.
+    Theirs,
+}
+
+impl fmt::Display for MergeSide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ours => "ours",
+            Self::Theirs => "theirs",
+        })
+    }
 }
 
 /// Says what chooses the version of one branch.
@@ -81,18 +102,24 @@ impl Settlement {
     pub const UNKNOWN: &str = "bring back one version as a whole with git";
 
     /// Returns the commands that keep a version, of which one is enough: with one value, either does.
-    pub fn choices(&self) -> Vec<&String> {
+    pub fn choices(&self) -> Vec<(MergeSide, &String)> {
         let most = if self.same_value == Some(true) { 1 } else { 2 };
-        self.known().filter_map(Choice::keeps).take(most).collect()
+        self.known().filter_map(|(side, choice)| Some((side, choice.keeps()?))).take(most).collect()
+    }
+
+    /// Returns the version with the newer value, where there are two values.
+    pub fn newer_value(&self) -> Option<MergeSide> {
+        self.newer.filter(|_| self.same_value == Some(false))
     }
 
     /// Returns the command that removes the entry, as one branch did. Nothing is left to do after it.
     pub fn removal(&self) -> Option<&String> {
-        self.known().find_map(Choice::removes)
+        self.known().find_map(|(_, choice)| choice.removes())
     }
 
-    fn known(&self) -> impl Iterator<Item = &Choice> {
-        [&self.ours, &self.theirs].into_iter().flatten()
+    fn known(&self) -> impl Iterator<Item = (MergeSide, &Choice)> {
+        let sides = [(MergeSide::Ours, &self.ours), (MergeSide::Theirs, &self.theirs)];
+        sides.into_iter().filter_map(|(side, choice)| Some((side, choice.as_ref()?)))
     }
 
     /// Returns what to do about a declared instance, by the name that commands take.
@@ -119,20 +146,27 @@ impl Settlement {
 
     /// Returns what chooses a version that is kept.
     fn which(&self) -> String {
-        let choices: Vec<String> = self.choices().into_iter().map(|command| format!("`{command}`")).collect();
-        if choices.is_empty() {
-            return Self::UNKNOWN.to_owned();
+        let choices = self.choices();
+        if let (Some(true), [(_, command)]) = (self.same_value, choices.as_slice()) {
+            return format!("both versions have the same value: run `{command}`");
         }
-        let is_same = self.same_value == Some(true);
-        let which = if is_same { "both versions have the same value: run" } else { "choose one version with" };
-        format!("{which} {}", choices.join(" or "))
+        let choice = |(side, command): (MergeSide, &String)| {
+            let newer = if self.newer_value() == Some(side) { ", the newer one," } else { "" };
+            format!("{side}{newer} with `{command}`")
+        };
+        let choices: Vec<String> = choices.into_iter().map(choice).collect();
+        if choices.is_empty() { Self::UNKNOWN.to_owned() } else { format!("keep {}", choices.join(" or ")) }
     }
 
     /// Returns what is left to do once one version is chosen. Of one value, every declared recipient gets it; of two, the person says that
     /// the one that stays is the current one, also if it is the older.
     pub fn rest(&self, name: &str) -> String {
-        let command = if self.same_value == Some(true) { "rekey" } else { "adopt" };
-        format!("`{}` and `artifacts {command} {}`", self.add, artifacts_text::shell_word(name))
+        format!("`{}` and `artifacts {} {}`", self.add, self.command(), artifacts_text::shell_word(name))
+    }
+
+    /// Returns the command of this program that completes it.
+    pub fn command(&self) -> &'static str {
+        if self.same_value == Some(true) { "rekey" } else { "adopt" }
     }
 }
 

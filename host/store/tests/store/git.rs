@@ -8,7 +8,9 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use artifacts_declared::{InstanceName, Recipients};
-use artifacts_store::{Choice, Git, Hex, Receipt, Root, Settlement, Staged, Storage, Warning, Writer, WriterOptions};
+use artifacts_store::{
+    Choice, Git, Hex, MergeSide, Receipt, Root, Settlement, Staged, Storage, Warning, Writer, WriterOptions,
+};
 use artifacts_text::{Explain, command_words};
 
 use crate::support::*;
@@ -605,6 +607,46 @@ fn merged(ours: (Content<'_>, u8), theirs: (Content<'_>, u8)) -> (Checkout, Sett
     (checkout, settlement)
 }
 
+#[test]
+fn many_conflicts_are_compared_by_as_many_processes_as_one() {
+    let started = |number: usize| {
+        let checkout = on_main();
+        let top = checkout.dir.path();
+        let names: Vec<String> = (0..number).map(|number| format!("shared/s{number}")).collect();
+        let store = |value: &str| {
+            let writer = checkout.writer();
+            for name in &names {
+                put(&writer, name, &[("env.age", value), ("more.age", value)], &[]).unwrap();
+            }
+            git(top, &["add", "--all", "."]);
+            git(top, &["commit", "-qm", value]);
+        };
+        store("0");
+        git(top, &["checkout", "-q", "-b", "theirs"]);
+        store("2");
+        git(top, &["checkout", "-q", "main"]);
+        store("1");
+        assert!(!Command::new("git").args(["merge", "theirs"]).current_dir(top).output().unwrap().status.success());
+        let log = checkout.path(".git/started");
+        let counting = checkout.path(".git/counting");
+        let path = std::env::var("PATH").unwrap();
+        let script = format!("#!/bin/sh\necho \"$*\" >> {}\nPATH={path} exec git \"$@\"\n", log.display());
+        fs::write(&counting, script).unwrap();
+        fs::set_permissions(&counting, fs::Permissions::from_mode(0o755)).unwrap();
+        let program = Git { program: counting.into(), ..git_program() };
+        let paths: Vec<String> = names.iter().map(|name| format!("secrets/{name}")).collect();
+        let report = program.compare(checkout.storage().root(), &["secrets".to_owned()], &paths);
+        assert!(report.entries.len() == number && report.warnings.is_empty(), "{report:?}");
+        for staged in report.entries.values() {
+            let Staged::Conflict(settlement) = staged else { panic!("{staged:?}") };
+            assert_eq!((settlement.choices().len(), settlement.same_value), (2, Some(false)));
+        }
+        fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (one, many) = (started(1), started(7));
+    assert_eq!(one.len(), many.len(), "{one:#?}\n{many:#?}");
+}
+
 /// Asserts that the entry is that of a commit, as a whole, in the index and in the working tree.
 fn is_of(checkout: &Checkout, commit: &str) {
     let entry = format!("secrets/{WEB}");
@@ -617,7 +659,7 @@ fn receipts_say_whether_a_conflict_is_about_the_value() {
     let files = |value: &'static str| [("env.age", value), ("more.age", value)];
     let (_checkout, same) = merged((&files("1"), 7), (&files("2"), 7));
     assert_eq!(same.same_value, Some(true));
-    assert_eq!(same.choices(), [kept(same.ours.as_ref())]);
+    assert_eq!(same.choices(), [(MergeSide::Ours, &kept(same.ours.as_ref()).to_owned())]);
     let sentence = format!(
         "both versions have the same value: run `git checkout --ours -- secrets/{WEB}`, then `git add -- secrets/{WEB}` and \
          `artifacts rekey {WEB}`"
@@ -728,7 +770,8 @@ fn what_one_branch_removed_is_removed_or_kept_as_a_whole() {
             assert_eq!(removes, &Some(Choice::Removes(removal.clone())));
             let sentence = settlement.choice();
             assert!(sentence.ends_with(&format!("; or remove it, as one branch did: `{removal}`")), "{sentence}");
-            assert_eq!(settlement.choices(), [kept(keeps.as_ref())]);
+            let side = if is_ours { MergeSide::Theirs } else { MergeSide::Ours };
+            assert_eq!(settlement.choices(), [(side, &kept(keeps.as_ref()).to_owned())]);
             follow(&checkout, if is_removed { &removal } else { kept(keeps.as_ref()) });
             is_of(&checkout, if is_removed == is_ours { "main" } else { "theirs" });
             assert_eq!(git(checkout.dir.path(), &["ls-files", "--unmerged"]), "");
