@@ -223,7 +223,8 @@ fn host(rustc: &Path) -> Result<String> {
     host.map(str::to_owned).context("rustc -vV names no host")
 }
 
-/// The std, once, as the Rust project's own distribution builds it.
+/// The std, once, as the Rust project's own distribution builds it, without what is beside it there for tests and macros: those
+/// of guests run on this machine's own processor.
 fn build_std(source: &Path, sdk: &Path, build: &Path) -> Result<()> {
     let rustc = sdk.join("bin/rustc");
     let version = version(&rustc)?;
@@ -236,8 +237,8 @@ fn build_std(source: &Path, sdk: &Path, build: &Path) -> Result<()> {
     ];
     let mut cargo = run::cargo();
     cargo
-        .args(["build", "--release", "--locked", "--target", TARGET, "--manifest-path"])
-        .arg(library.join("sysroot/Cargo.toml"))
+        .args(["build", "--release", "--locked", "--target", TARGET, "--features", "panic-unwind", "--manifest-path"])
+        .arg(library.join("std/Cargo.toml"))
         .current_dir(&library)
         .env_remove("RUSTFLAGS")
         .env("RUSTC", &rustc)

@@ -1,4 +1,5 @@
-//! The tests compile nothing that the demo has compiled: what both are made of has the same features and settings.
+//! Nothing is compiled twice, neither by the demo nor again by the tests: what they are made of has the same features and settings,
+//! for build scripts and macros as for programs. The resolver of `Cargo.toml` sees to the latter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -9,6 +10,16 @@ use crate::top;
 
 /// What tells two compilations of one target apart.
 type Settings = BTreeSet<(Vec<String>, String)>;
+
+#[test]
+fn the_demo_compiles_nothing_twice() {
+    let twice: Vec<String> = units(&demo())
+        .into_iter()
+        .filter(|(_, settings)| settings.len() > 1)
+        .map(|(unit, settings)| format!("{unit}: {settings:?}"))
+        .collect();
+    assert!(twice.is_empty(), "{twice:#?}");
+}
 
 #[test]
 fn the_tests_compile_nothing_of_the_demo_again() {
