@@ -173,12 +173,14 @@ fn a_merge_conflict_is_never_settled_by_a_new_value() -> Result<()> {
     let fleet = fleet()?;
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "base"]);
-    git(fleet.path(), &["checkout", "-q", "-b", "theirs"]);
+    git(fleet.path(), &["branch", "theirs"]);
+    fleet.run(["rotate", "--accept-recipients", "--yes", "own"])?.ends(0);
+    git(fleet.path(), &["commit", "-qm", "ours"]);
+    // The value that is chosen in the end is the last that this machine stored, whatever second it is.
+    git(fleet.path(), &["checkout", "-q", "theirs"]);
     fleet.run(["rotate", "--accept-recipients", "--yes", "own"])?.ends(0);
     git(fleet.path(), &["commit", "-qm", "theirs"]);
     git(fleet.path(), &["checkout", "-q", "-"]);
-    fleet.run(["rotate", "--accept-recipients", "--yes", "own"])?.ends(0);
-    git(fleet.path(), &["commit", "-qm", "ours"]);
     let merged = Command::new("git").args(["merge", "-q", "theirs"]).current_dir(fleet.path()).output()?;
     assert!(!merged.status.success());
     let before = fleet.stored()?;

@@ -24,5 +24,5 @@ pub fn quick() -> Result<()> {
     let mut counted = run::cargo();
     counted.args(["build", "--locked", "--workspace", "--example", "planned"]).current_dir(project::root());
     run::done(&mut counted)?;
-    run::done(test::cargo_test().args(["--test", "counts", "--", "--nocapture", "--test-threads=1"]))
+    run::done(test::cargo_test().args(["--test", "e2e", "--", "counts::", "--nocapture", "--test-threads=1"]))
 }

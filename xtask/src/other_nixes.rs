@@ -16,11 +16,14 @@ const RELEASES: [&str; 2] = ["trixie", "sid"];
 /// Names directories with a `nix` each, as `PATH` does, in place of Debian's; the newest last.
 const GIVEN: &str = "ARTIFACTS_TEST_NIXES";
 
-/// What each Nix does in its own way: its messages, its stores, what it takes for a checkout.
-const TESTS: &[&str] = &["checkout", "nix_program", "pitfalls", "flake"];
+/// The programs of the tests that run Nix.
+const PROGRAMS: [&str; 2] = ["nix", "e2e"];
+
+/// The tests of what each Nix does in its own way: its messages, its stores, what it takes for a checkout.
+const TESTS: &[&str] = &["checkout::", "nix_program::", "pitfalls::", "flake::"];
 
 /// What the newest Nix does besides.
-const TESTS_OF_NEWEST: &[&str] = &["evaluation", "golden", "lines", "real_modules", "target_nix"];
+const TESTS_OF_NEWEST: &[&str] = &["evaluation::", "golden::", "lines::", "real_modules::", "target_nix::"];
 
 /// Runs the tests under each Nix; the last line counts.
 ///
@@ -45,7 +48,8 @@ pub fn check(tally: &mut Tally) -> Result<()> {
         let version = version(bin)?;
         println!("\n-- {version}, in {}", bin.display());
         let mut cargo = test::cargo_test();
-        cargo.args(TESTS.iter().chain(more).flat_map(|name| ["--test", name])).env("ARTIFACTS_TEST_NIX", bin);
+        cargo.args(PROGRAMS.iter().flat_map(|program| ["--test", program])).arg("--").args(TESTS).args(more);
+        cargo.env("ARTIFACTS_TEST_NIX", bin);
         if let Err(error) = test::counted(&mut cargo, tally) {
             failed.push(format!("under {version}: {error}"));
         }

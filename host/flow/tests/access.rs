@@ -1,14 +1,12 @@
 //! What generators may read, and which may use what a person enters: asked about once, and again when anything of it changes.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::fakes::{A, B, C, Desk, Fleet, generated, generated_in_rounds, generated_with, messages, run};
 use artifacts_flow::{Answer, Generate, Replaces, preview};
 use artifacts_trust::Trust;
-use fakes::{A, B, C, Desk, Fleet, generated, generated_in_rounds, generated_with, messages, run};
 use serde_json::json;
 
 fn one() -> Fleet {

@@ -1,15 +1,13 @@
 //! Dependencies on what another target has, over fakes: what is asked, what is stored, and what waits.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use crate::fakes::{Desk, Fleet, ON_TARGET, TARGETS};
 use artifacts_declared::{InstanceName, TargetKind};
 use artifacts_flow::{Answer, Declared, Generate, Replaces, Report, Run, generate, preview};
 use artifacts_plan::{InstanceState, Selector};
-use fakes::{Desk, Fleet, ON_TARGET, TARGETS};
 
 const ID: &str = "per-machine/ctrl/id";
 const NET: &str = "shared/net";

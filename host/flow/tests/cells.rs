@@ -1,12 +1,10 @@
 //! Every state × every change: what is written, and that a value is replaced only where that is what was asked for.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::time::Duration;
 
+use crate::fakes::{A, Desk, Fleet, ON_TARGET, adopted, generated, generated_with, rekeyed_with, set};
 use artifacts_flow::{Generate, Replaces, Report};
-use fakes::{A, Desk, Fleet, ON_TARGET, adopted, generated, generated_with, rekeyed_with, set};
 
 /// What a change does to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,18 +1,16 @@
 //! The chain over fakes: which state leads to what, what is asked, and what is left when something fails.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use artifacts_flow::{Answer, Generate, Prune, Rekey, Replaces, Report, Run, Set, Tally, generate};
-use artifacts_plan::InstanceState;
-use artifacts_seam::{SandboxLayer, Secret};
-use fakes::{
+use crate::fakes::{
     A, B, C, Desk, Fleet, Misbehavior, adopted, files, generated, generated_in_rounds, generated_with, messages, name,
     pruned, ran, read, reasons, rekeyed, run, set, setting, state, status,
 };
+use artifacts_flow::{Answer, Generate, Prune, Rekey, Replaces, Report, Run, Set, Tally, generate};
+use artifacts_plan::InstanceState;
+use artifacts_seam::{SandboxLayer, Secret};
 
 fn jobs(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).unwrap()

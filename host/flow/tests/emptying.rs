@@ -1,13 +1,11 @@
 //! What leaves the trash for good, after a yes.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::time::Duration;
 
+use crate::fakes::{A, B, Desk, Fleet, files, generated, generated_with, messages, pruned, read, run, selectors};
 use artifacts_flow::{Answer, EmptyTrash, Generate, Replaces, Report};
 use artifacts_report::RowAction;
-use fakes::{A, B, Desk, Fleet, files, generated, generated_with, messages, pruned, read, run, selectors};
 
 fn two() -> Fleet {
     Fleet::new().machine("web1").secret("a").secret("b")

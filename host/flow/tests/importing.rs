@@ -2,8 +2,7 @@
 //! never in place of another value.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
+use crate::fakes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -13,7 +12,7 @@ use artifacts_plan::InstanceState;
 use artifacts_report::{Failure, RowAction};
 use artifacts_tests::age_plugin;
 
-use fakes::{
+use crate::fakes::{
     A, AGENIX, B, C, Desk, Fleet, ON_TARGET, OtherFile, SOPS_NIX, generated, messages, name, read, run, state, status,
 };
 

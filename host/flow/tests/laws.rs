@@ -1,13 +1,11 @@
 //! What holds of every run: no step is lost, no lock is left, no value is replaced unasked, every call is on record.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
+use crate::fakes::{Desk, Fleet, Misbehavior, run};
 use artifacts_flow::{Adopt, Answer, Generate, Prune, Rekey, Run, Selection, Tally};
-use fakes::{Desk, Fleet, Misbehavior, run};
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::test_runner::Config;

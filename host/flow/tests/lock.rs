@@ -1,13 +1,11 @@
 //! A storage that another run holds.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::num::NonZeroUsize;
 
+use crate::fakes::{Desk, Fleet, run};
 use artifacts_flow::{Generate, Report, generate};
 use artifacts_store::{Root, Storage, Writer, WriterOptions};
-use fakes::{Desk, Fleet, run};
 
 fn generated(desk: &Desk) -> Report {
     let fleet = Fleet::new().machine("web1").secret("a");

@@ -1,14 +1,13 @@
 //! Values that move to another backend, storage or name: none is lost, none is there twice, and the next run goes on.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
+use crate::fakes;
 use std::sync::atomic::Ordering;
 
 use artifacts_flow::{Rekey, Report};
 use artifacts_plan::InstanceState;
 
-use fakes::{A, Desk, Fleet, Misbehavior, TWIN, VAULT, files, messages, name, run, status};
+use crate::fakes::{A, Desk, Fleet, Misbehavior, TWIN, VAULT, files, messages, name, run, status};
 
 fn generated(desk: &Desk, fleet: &Fleet) {
     let report = fakes::generated(desk, fleet);

@@ -1,10 +1,9 @@
 //! Who the recipients are: a name is shown, and never decides anything.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
+use crate::fakes;
+use crate::fakes::{A, Desk, Fleet, generated, generated_with, state, status};
 use artifacts_flow::{Answer, Generate, Replaces, Report};
-use fakes::{A, Desk, Fleet, generated, generated_with, state, status};
 use serde_json::json;
 
 fn rekeyed(desk: &Desk, fleet: &Fleet) -> Report {

@@ -1,18 +1,16 @@
 //! A checkout that goes back to an older value than this machine stored: that is shown, and nothing takes it for the current one.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use artifacts_flow::{Generate, Replaces, Report, Set};
-use artifacts_plan::{Cause, InstanceState, Selector};
-use fakes::{
+use crate::fakes::{
     A, B, Desk, Fleet, TWIN, VAULT, adopted, generated, generated_with, messages, name, read, reasons, rekeyed, run,
     set, setting, state, status,
 };
+use artifacts_flow::{Generate, Replaces, Report, Set};
+use artifacts_plan::{Cause, InstanceState, Selector};
 
 const OLDER: &str = "generated 2027-01-15T08:00:00Z: older than the last value that this machine stored, \
                      generated 2027-01-15T08:00:05Z";

@@ -1,11 +1,9 @@
 //! Prompts of a run: when they are asked, what is asked first, and what becomes of what a person skips.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
+use crate::fakes::{A, B, C, Desk, Fleet, generated, generated_in_rounds, messages, ran, state};
 use artifacts_flow::{Answer, Report};
 use artifacts_plan::InstanceState;
-use fakes::{A, B, C, Desk, Fleet, generated, generated_in_rounds, messages, ran, state};
 
 fn notes(report: &Report, instance: &str) -> String {
     report.rows[&instance.parse().unwrap()].notes.join("; ")

@@ -1,17 +1,15 @@
 //! No call of a session without two lines of the audit log.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::fakes::{BACKEND, Desk, FakeBackends, Fleet, generated};
 use artifacts_age::{NoPrompter, Opener, Plugins};
 use artifacts_declared::Name;
 use artifacts_flow::{Answer, AuditLog, Identities, Recorded, Rekey, Run};
 use artifacts_seam::{CallContext, ComponentEvent, FileCall, FileError};
-use fakes::{BACKEND, Desk, FakeBackends, Fleet, generated};
 
 fn check(desk: &Desk, log: &AuditLog) -> Result<(), artifacts_report::Failure> {
     let mut tools = desk.tools(Vec::new());

@@ -1,10 +1,9 @@
 //! A no: one failure, without a flag after it, whatever it was to.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
+use crate::fakes;
+use crate::fakes::{A, B, C, Desk, Fleet, generated, generated_with, messages, name, pruned, ran, rekeyed, set, state};
 use artifacts_flow::{Answer, Generate, Replaces, Report};
-use fakes::{A, B, C, Desk, Fleet, generated, generated_with, messages, name, pruned, ran, rekeyed, set, state};
 
 /// The questions of a run: how each begins, and what asks it.
 type Asking = (&'static str, fn(&Desk) -> Report);

@@ -1,15 +1,14 @@
 //! Values under other names: the same value, under one name, whatever happens in between.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
+use crate::fakes;
 use std::sync::atomic::Ordering;
 
 use artifacts_flow::{Answer, Rekey, Rename, Report, Run, Selection};
 use artifacts_plan::{InstanceState, Selector};
 use artifacts_report::{Failure, RowAction};
 
-use fakes::{A, Desk, Fleet, ON_TARGET, TWIN, VAULT, messages, read, run, state, status};
+use crate::fakes::{A, Desk, Fleet, ON_TARGET, TWIN, VAULT, messages, read, run, state, status};
 
 const NEW: &str = "per-machine/web2/a";
 

@@ -1,18 +1,17 @@
 //! What comes back from the trash, after a yes.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
+use crate::fakes;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use artifacts_flow::{Answer, Generate, Replaces, Report, Restore};
-use artifacts_plan::InstanceState;
-use fakes::{
+use crate::fakes::{
     A, B, Desk, Fleet, files, generated, generated_with, messages, pruned, read, reasons, rekeyed, run, selectors,
     state,
 };
+use artifacts_flow::{Answer, Generate, Replaces, Report, Restore};
+use artifacts_plan::InstanceState;
 
 const OLD: &str = "per-machine/web1/a/f#1";
 const NEW: &str = "per-machine/web1/a/f#2";

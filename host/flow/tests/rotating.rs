@@ -1,19 +1,17 @@
 //! Values that are replaced: always after a yes, and those that someone could read.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::num::NonZeroUsize;
 use std::process::Command;
 use std::time::Duration;
 
-use artifacts_flow::{Answer, Generate, Replaces, Report, RotateReadable, preview};
-use artifacts_plan::{InstanceState, Selector};
-use artifacts_report::{ExposedValue, RowAction};
-use fakes::{
+use crate::fakes::{
     A, B, C, Desk, Fleet, Misbehavior, generated, generated_with, messages, name, ran, read, rekeyed, run, selectors,
     set, state,
 };
+use artifacts_flow::{Answer, Generate, Replaces, Report, RotateReadable, preview};
+use artifacts_plan::{InstanceState, Selector};
+use artifacts_report::{ExposedValue, RowAction};
 
 /// Replaced by hand.
 const D: &str = "per-machine/web1/d";

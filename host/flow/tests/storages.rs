@@ -1,13 +1,13 @@
 //! Entries in two storages.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::path::PathBuf;
 
+use crate::fakes::{
+    A, B, Desk, Fleet, TWIN, VAULT, files, generated, generated_with, messages, pruned, reasons, status,
+};
 use artifacts_flow::{Generate, Replaces};
 use artifacts_store::{Root, Storage, Writer, WriterOptions};
-use fakes::{A, B, Desk, Fleet, TWIN, VAULT, files, generated, generated_with, messages, pruned, reasons, status};
 
 fn one() -> Fleet {
     Fleet::new().machine("web1").secret("a")

@@ -1,13 +1,11 @@
 //! What a backend wrote, on its way into the storage: looked at once more, and known to this machine before it is stored.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
 use std::cell::Cell;
 
+use crate::fakes::{A, B, Desk, Fleet, age_file, generated, messages, read, rekeyed, set};
 use artifacts_flow::Tally;
 use artifacts_trust::KnownHeaders;
-use fakes::{A, B, Desk, Fleet, age_file, generated, messages, read, rekeyed, set};
 
 fn one() -> Fleet {
     Fleet::new().machine("web1").secret("a")

@@ -1,13 +1,11 @@
 //! Artifacts without a generator: a person types their files.
 #![allow(clippy::unwrap_used)]
 
-mod fakes;
-
-use artifacts_flow::{Answer, Generate, Replaces, preview};
-use artifacts_plan::InstanceState;
-use fakes::{
+use crate::fakes::{
     A, Desk, Fleet, generated, generated_with, messages, ran, read, reasons, run, set, setting, state, status,
 };
+use artifacts_flow::{Answer, Generate, Replaces, preview};
+use artifacts_plan::InstanceState;
 
 fn one() -> Fleet {
     Fleet::new().machine("web1").typed("a").file("password")

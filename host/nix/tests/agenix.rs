@@ -1,9 +1,7 @@
 //! What the modules bring onto a target through agenix, against options that are agenix's own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
-use common::{Bench, machine};
+use crate::common::{Bench, machine};
 use serde_json::json;
 
 const AGENIX: &str = "inputs.agenix.nixosModules.default";

@@ -1,17 +1,15 @@
 //! An answer is taken again only while nothing that it depends on has changed: each part of the key by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::common::{Bench, fake, machine, name};
 use artifacts_nix::{Evaluation, Nix, NixOptions};
 use artifacts_tests::nix::{Inputs, environment, git, nix};
 use artifacts_tests::script;
-use common::{Bench, fake, machine, name};
 
 const CONFIG: &str = r#"({ pkgs, ... }: { artifacts.store.a = { files.f = { }; description = "first"; generator = pkgs.writers.writeBash "g" "true"; }; })"#;
 

@@ -1,14 +1,12 @@
 //! Where stored files are read by Nix and written by the command.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
 use std::fs;
 
+use crate::common::{Bench, machine};
 use artifacts_nix::Error;
 use artifacts_tests::nix::git;
 use artifacts_text::Explain;
-use common::{Bench, machine};
 
 const PLAIN: &str = "{ artifacts.store.a.files.f = { }; }";
 

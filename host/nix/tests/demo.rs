@@ -1,10 +1,8 @@
 //! The demo's flake, as a user has it: with the inputs' public addresses, and a lock file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
+use crate::common::{Bench, name};
 use artifacts_declared::TargetKind;
-use common::{Bench, name};
 
 #[test]
 fn the_demo_evaluates() {

@@ -1,15 +1,14 @@
 //! Flakes are evaluated by a real Nix with nixpkgs' real `lib`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
+use crate::common;
 use std::path::Path;
 
+use crate::common::{Bench, machine, name};
 use artifacts_declared::{ComponentSource, Seconds, TargetKind};
 use artifacts_nix::Error;
 use artifacts_tests::nix::git;
 use artifacts_text::Explain;
-use common::{Bench, machine, name};
 
 /// Both declarations of nixos-artifacts' announcement, to the letter.
 const ANNOUNCEMENT: &str = r#"

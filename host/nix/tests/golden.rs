@@ -1,12 +1,10 @@
 //! Specs as other front ends and recipients see them: the demo's, and one in which everything is said that can be.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
-use common::{Bench, machine};
+use crate::common::{Bench, machine};
 
 /// Compares a spec with the one that is kept, but for what is different in each store.
 fn is_as_it_was(bench: &Bench, name: &str) {

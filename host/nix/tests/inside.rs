@@ -3,12 +3,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::common::{Bench, machine, name};
 use artifacts_declared::{Spec, TargetKind};
 use artifacts_nix::{Error, Evaluation};
 use artifacts_text::Explain as _;
-use common::{Bench, machine, name};
-
-mod common;
 
 /// What each machine here imports, by itself or as the container that it is.
 const BASE: &str = r#"({ lib, ... }: {

@@ -1,15 +1,13 @@
 //! One target a process, so that Nix never holds more than a few of them, and no more of them at a time than is said.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use crate::common::{Bench, fake, machine};
 use artifacts_nix::{Nix, NixOptions};
 use artifacts_tests::nix::environment;
-use common::{Bench, fake, machine};
 
 const TARGETS: usize = 6;
 

@@ -1,10 +1,8 @@
 //! The modules that the flake exports: each alone, and with the others.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
+use crate::common::{Bench, machine, name};
 use artifacts_declared::Seconds;
-use common::{Bench, machine, name};
 use serde_json::json;
 
 /// What is imported of `nixosModules` and the like, and the backends whose files that brings onto the target.

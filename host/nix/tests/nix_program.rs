@@ -1,17 +1,16 @@
 //! Nix itself failing: absent, broken, cut short, stopped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
+use crate::common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::common::{Bench, fake, machine};
 use artifacts_nix::{Error, Nix, NixOptions};
 use artifacts_text::Explain;
-use common::{Bench, fake, machine};
 
 fn with(program: PathBuf) -> Nix {
     let environment = artifacts_tests::nix::environment().unwrap();

@@ -1,12 +1,10 @@
 //! What went wrong with modules elsewhere, each once: what is not beside the feature that it is about.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
 use std::path::Path;
 
+use crate::common::{Bench, machine, name};
 use artifacts_tests::nix::{Inputs, nix};
-use common::{Bench, machine, name};
 use serde_json::{Value, json};
 
 #[test]

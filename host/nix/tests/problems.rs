@@ -1,13 +1,11 @@
 //! Every fault that evaluation finds, with its message.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
 use std::fmt::Write as _;
 
+use crate::common::{Bench, machine};
 use artifacts_nix::EvaluationError;
 use artifacts_tests::nix::UNITS;
-use common::{Bench, machine};
 
 const GOOD: &str = r#"
   inputs.agenix.nixosModules.default

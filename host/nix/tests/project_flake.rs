@@ -1,13 +1,11 @@
 //! This project's own flake, with stand-ins for its inputs: what it exports evaluates. Nothing is built here.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 
+use crate::common::{Bench, machine, name};
 use artifacts_tests::nix::{Inputs, nix};
-use common::{Bench, machine, name};
 use serde_json::{Value, json};
 
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

@@ -1,9 +1,7 @@
 //! What the modules bring onto a target through sops-nix, against options of sops-nix's own names and types.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
-mod common;
-
-use common::{Bench, machine};
+use crate::common::{Bench, machine};
 use serde_json::json;
 
 const SOPS: &str = "inputs.sops-nix.nixosModules.sops { artifacts.default.backend = \"sops-nix\"; }";

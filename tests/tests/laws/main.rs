@@ -14,6 +14,7 @@ mod names;
 mod sizes;
 mod sources;
 mod tickets;
+mod together;
 mod twice;
 mod unused;
 mod words;

@@ -1,5 +1,5 @@
 //! Stand-ins for everything that this crate works with but the store, which is the real one in a temporary directory.
-#![allow(dead_code, clippy::unwrap_used, reason = "not every test file uses all of it")]
+#![allow(clippy::unwrap_used)]
 
 mod commands;
 mod fleet;
@@ -180,6 +180,7 @@ impl Desk {
             now: self.now,
             keys: artifacts_flow::DeclaredKeys::default(),
             reported: BTreeSet::new(),
+            memo: None,
         }
     }
 
@@ -288,7 +289,7 @@ impl Backends for FakeBackends {
     fn retry(&mut self) {}
 
     fn missing_layers(&self) -> BTreeSet<artifacts_seam::SandboxLayer> {
-        self.0.values().flat_map(ReadyBackend::missing_layers).copied().collect()
+        self.0.values().flat_map(ReadyBackend::missing_layers).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use artifacts_age::Keyring;
 use artifacts_contract::{ConfigSchema, Grants};
 use artifacts_flow::{RetrieveCall, SerializeCall, Session, Terms};
 use artifacts_seam::Limits;
@@ -192,40 +193,8 @@ fn no_identity() -> CallError {
     CallError::Failed(BackendFailure { kind: FailureKind::NoIdentity, message, hint: None })
 }
 
-impl Session for FakeSession {
-    fn check(&mut self, _: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
-        let mut world = self.world.borrow_mut();
-        self.missing.extend(std::mem::take(&mut world.missing));
-        let names: Vec<String> = batch.iter().map(|(instance, _)| instance.name.clone()).collect();
-        let misbehavior = world.begin("check", &names);
-        let answer = |(instance, files): (InstanceView, EntryFiles)| {
-            let recipients = match misbehavior {
-                Some(Misbehavior::Fail) => return Err(failed()),
-                Some(Misbehavior::BeSilent) => return Err(CallError::Broken("it gave no answer".to_owned())),
-                Some(Misbehavior::Lie) => BTreeSet::from(["mallory".to_owned()]),
-                None => world.recipients_of(&instance.name).iter().cloned().collect(),
-            };
-            let name = |file: &SecretFile| file.name.parse().unwrap();
-            let of = |file: &SecretFile| {
-                let targets = || file.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
-                let keys = |key: &String| if key == TARGETS { targets() } else { vec![key.clone()] };
-                recipients.iter().flat_map(keys).collect()
-            };
-            let recipients = instance.files.iter().map(|file| (name(file), of(file))).collect();
-            let is_whole = instance.files.iter().all(|file| self.stored(&files, &file.name).is_some())
-                && !world.spoiled.contains(&instance.name);
-            let state = match (files.is_empty(), is_whole) {
-                (true, _) => CheckState::Absent,
-                (false, true) => CheckState::Present,
-                (false, false) => CheckState::Stale(vec![("files".to_owned(), "a file is missing".to_owned())]),
-            };
-            Ok(Verified { recipients, labels: world.labels.clone(), state })
-        };
-        let answers = batch.into_iter().map(answer).collect();
-        Checks { answers, events: world.events.clone(), usage: Usage::default() }
-    }
-
-    fn serialize(&mut self, _: CallContext, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
+impl FakeSession {
+    fn serialize_one(&mut self, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
         let mut world = self.world.borrow_mut();
         self.missing.extend(std::mem::take(&mut world.missing));
         let misbehavior = world.begin("serialize", std::slice::from_ref(&call.instance.name));
@@ -259,7 +228,7 @@ impl Session for FakeSession {
         Ok(Serialized { files, sealed, events: Vec::new(), usage: Usage::default(), saw_plaintext: true })
     }
 
-    fn retrieve(&mut self, _: CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
+    fn retrieve_one(&mut self, call: &RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
         let mut world = self.world.borrow_mut();
         self.missing.extend(std::mem::take(&mut world.missing));
         let misbehavior = world.begin("retrieve", std::slice::from_ref(&call.instance.name));
@@ -291,8 +260,55 @@ impl Session for FakeSession {
             saw_plaintext: true,
         })
     }
+}
 
-    fn missing_layers(&self) -> &[SandboxLayer] {
-        &self.missing
+impl Session for FakeSession {
+    fn check(&mut self, _: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
+        let mut world = self.world.borrow_mut();
+        self.missing.extend(std::mem::take(&mut world.missing));
+        let names: Vec<String> = batch.iter().map(|(instance, _)| instance.name.clone()).collect();
+        let misbehavior = world.begin("check", &names);
+        let answer = |(instance, files): (InstanceView, EntryFiles)| {
+            let recipients = match misbehavior {
+                Some(Misbehavior::Fail) => return Err(failed()),
+                Some(Misbehavior::BeSilent) => return Err(CallError::Broken("it gave no answer".to_owned())),
+                Some(Misbehavior::Lie) => BTreeSet::from(["mallory".to_owned()]),
+                None => world.recipients_of(&instance.name).iter().cloned().collect(),
+            };
+            let name = |file: &SecretFile| file.name.parse().unwrap();
+            let of = |file: &SecretFile| {
+                let targets = || file.targets.iter().map(|target| target.name.clone()).collect::<Vec<_>>();
+                let keys = |key: &String| if key == TARGETS { targets() } else { vec![key.clone()] };
+                recipients.iter().flat_map(keys).collect()
+            };
+            let recipients = instance.files.iter().map(|file| (name(file), of(file))).collect();
+            let is_whole = instance.files.iter().all(|file| self.stored(&files, &file.name).is_some())
+                && !world.spoiled.contains(&instance.name);
+            let state = match (files.is_empty(), is_whole) {
+                (true, _) => CheckState::Absent,
+                (false, true) => CheckState::Present,
+                (false, false) => CheckState::Stale(vec![("files".to_owned(), "a file is missing".to_owned())]),
+            };
+            Ok(Verified { recipients, labels: world.labels.clone(), state })
+        };
+        let answers = batch.into_iter().map(answer).collect();
+        Checks { answers, events: world.events.clone(), usage: Usage::default() }
+    }
+
+    fn serialize(&mut self, _: CallContext, calls: Vec<SerializeCall<'_>>) -> Vec<Result<Serialized, CallFailed>> {
+        calls.into_iter().map(|call| self.serialize_one(call)).collect()
+    }
+
+    fn retrieve(
+        &mut self,
+        _: CallContext,
+        calls: Vec<RetrieveCall<'_>>,
+        _: &Keyring,
+    ) -> Vec<Result<Retrieved, CallFailed>> {
+        calls.into_iter().map(|call| self.retrieve_one(&call)).collect()
+    }
+
+    fn missing_layers(&self) -> Vec<SandboxLayer> {
+        self.missing.clone()
     }
 }

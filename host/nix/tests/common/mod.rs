@@ -1,5 +1,3 @@
-#![allow(dead_code)] // Each test program uses a part of it.
-
 use std::fs;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
@@ -28,7 +26,7 @@ pub fn machine(name: &str, modules: &str) -> String {
 
 /// A directory with a flake, and a Nix.
 pub struct Bench {
-    temporary: tempfile::TempDir,
+    _temporary: tempfile::TempDir,
     dir: PathBuf,
     inputs: Inputs,
     nix: std::sync::OnceLock<Nix>,
@@ -49,7 +47,7 @@ impl Bench {
             system: Some("x86_64-linux".to_owned()),
             ..NixOptions::default()
         };
-        Self { temporary, dir, inputs: Inputs::new().unwrap(), nix: std::sync::OnceLock::new(), options }
+        Self { _temporary: temporary, dir, inputs: Inputs::new().unwrap(), nix: std::sync::OnceLock::new(), options }
     }
 
     pub fn dir(&self) -> &Path {
