@@ -171,12 +171,26 @@ fn planned() -> Result<PathBuf> {
 fn calls_and_system_calls_of_status_are_as_many_for_each_instance_of_a_large_fleet() -> Result<()> {
     let fleets = fleets()?;
     let counted = Counts::of("calls of backends by status", SIZES, |size| {
-        let ran = fleets[&size].run(["-v", "status"])?.ends(0);
+        let ran = fleets[&size].run(["-v", "status", "--no-memo"])?.ends(0);
         calls(&ran.stderr).with_context(|| format!("no line says how many calls there were: {ran}"))
     })?;
     assert_eq!(counted.exceed(&CALLS), None);
-    let counted =
-        Counts::of("system calls of status", SIZES, |size| system_calls(&fleets[&size].command(["status"])?, 0))?;
+    let counted = Counts::of("system calls of status", SIZES, |size| {
+        system_calls(&fleets[&size].command(["status", "--no-memo"])?, 0)
+    })?;
+    assert_eq!(counted.exceed(&SYSTEM_CALLS), None);
+    // What is remembered is not asked.
+    for size in SIZES {
+        fleets[&size].run(["status"])?.ends(0);
+    }
+    let counted = Counts::of("calls of backends by status, all remembered", SIZES, |size| {
+        let ran = fleets[&size].run(["-v", "status"])?.ends(0);
+        calls(&ran.stderr).with_context(|| format!("no line says how many calls there were: {ran}"))
+    })?;
+    assert_eq!(counted.exceed(&Limit { growth: 1.0, each: 0.0 }), None);
+    let counted = Counts::of("system calls of status, all remembered", SIZES, |size| {
+        system_calls(&fleets[&size].command(["status"])?, 0)
+    })?;
     assert_eq!(counted.exceed(&SYSTEM_CALLS), None);
     Ok(())
 }

@@ -2,17 +2,18 @@
 //!
 //! `walls start COMPONENT ROUNDS`: a worker, ready to be called, and its end; the code is at hand.
 //! `walls check here|worker COMPONENT ROUNDS COUNT RECIPIENT…`: a batch of checks.
-//! `walls serialize COMPONENT ROUNDS COUNT RECIPIENT…`: one call with so many secrets of 100 bytes.
+//! `walls serialize COMPONENT WORKERS ROUNDS COUNT RECIPIENT…`: secrets of 100 bytes, each stored by a call of its own, without commit.
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
 use std::fs::File;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use artifacts_contract::{Component, Grants};
 use artifacts_seam::Limits;
 use artifacts_seam::{CallContext, EntryFiles, FileTarget, InstanceView, Secret, SecretFile, TargetView};
-use artifacts_session::{WorkerSession, WorkerStart, precompile};
+use artifacts_session::{Decrypted, SerializeCall, Session as _, WorkerSession, WorkerStart, Workers, precompile};
 use artifacts_worker::{in_process, worker_main};
 
 /// The time of every call.
@@ -29,8 +30,8 @@ fn main() -> Result<()> {
         ["check", place, component, rounds, count, recipients @ ..] => {
             check(place, component, rounds.parse()?, count.parse()?, recipients)
         }
-        ["serialize", component, rounds, count, recipients @ ..] => {
-            serialize(&compiled(component)?, rounds.parse()?, count.parse()?, recipients)
+        ["serialize", component, workers, rounds, count, recipients @ ..] => {
+            serialize(&compiled(component)?, workers.parse()?, (rounds.parse()?, count.parse()?), recipients)
         }
         _ => Err("see the first lines of this file".into()),
     }
@@ -44,7 +45,8 @@ fn compiled(path: &str) -> Result<Component> {
 }
 
 fn open(component: &Component) -> Result<WorkerSession> {
-    Ok(WorkerSession::open(component, Grants::default(), Limits::default(), &WorkerStart::default())?)
+    let grants = component.manifest().requests.clone();
+    Ok(WorkerSession::open(component, grants, Limits::default(), &WorkerStart::default())?)
 }
 
 fn start(component: &Component, rounds: usize) -> Result<()> {
@@ -79,18 +81,34 @@ fn check(place: &str, component: &str, rounds: usize, count: usize, recipients: 
     Ok(())
 }
 
-fn serialize(component: &Component, rounds: usize, count: usize, recipients: &[&str]) -> Result<()> {
-    let mut backend = open(component)?;
-    let names: Vec<String> = (0..count).map(|number| format!("secret{number}")).collect();
-    let items: Vec<_> = names.iter().map(|name| (name.clone(), Secret::new(vec![b'x'; 100]))).collect();
-    let instance = instance(0, &names, recipients);
-    let answer = backend.check(NOW, vec![(instance.clone(), EntryFiles::new())]).answers.remove(0);
-    let recipients = answer.map_err(|error| format!("{error:?}"))?.recipients;
+fn serialize(
+    component: &Component,
+    workers: NonZeroUsize,
+    (rounds, count): (usize, usize),
+    recipients: &[&str],
+) -> Result<()> {
+    let mut backend = Workers::new(open(component)?, workers, || Some(WorkerStart::default()));
+    let instances: Vec<_> = (0..count).map(|number| instance(number, &["secret".to_owned()], recipients)).collect();
+    let batch = instances.iter().map(|instance| (instance.clone(), EntryFiles::new())).collect();
+    let answers = backend.check(NOW, batch).answers.into_iter();
+    let recipients: std::result::Result<Vec<_>, _> =
+        answers.map(|one| one.map(|verified| verified.recipients)).collect();
+    let recipients = recipients.map_err(|error| format!("{error:?}"))?;
+    let (items, decrypted) = ([("secret".to_owned(), Secret::new(vec![b'x'; 100]))], Decrypted::new());
     for _ in 0..rounds {
         let start = Instant::now();
-        let stored = backend.serialize(NOW, instance.clone(), EntryFiles::new(), &items, &recipients);
+        let calls = instances.iter().zip(&recipients).map(|(instance, recipients)| SerializeCall {
+            instance: instance.clone(),
+            files: EntryFiles::new(),
+            secrets: &items,
+            recipients,
+            decrypted: &decrypted,
+        });
+        for stored in backend.serialize(NOW, calls.collect()) {
+            let stored = stored.map_err(|failed| format!("{:?}", failed.error))?;
+            assert_eq!(stored.files.len(), 1, "one secret is one stored file");
+        }
         println!("{}", start.elapsed().as_micros());
-        assert_eq!(stored.map_err(|failed| format!("{:?}", failed.error))?.files.len(), count);
     }
     Ok(())
 }

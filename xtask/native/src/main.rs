@@ -133,18 +133,23 @@ fn encrypted(plain: &[u8], names: &[&str], recipients: &[Box<dyn Recipient>]) ->
     })
 }
 
+/// What an entry of one secret for three recipients has, with its receipt, in bytes.
+const ENTRY: [(&str, usize); 2] = [("age", 800), ("json", 600)];
+
 fn replace_all(dir: &Path, count: usize, sync: bool) -> Result<()> {
-    let bytes: Vec<u8> = iter::repeat_n(b'x', 800).collect();
     for number in 0..count {
-        let aside = dir.join("aside");
-        let mut file = File::create(&aside)?;
-        file.write_all(&bytes)?;
-        if sync {
-            file.sync_all()?;
-        }
-        fs::rename(&aside, dir.join(format!("{number}.age")))?;
-        if sync {
-            File::open(dir)?.sync_all()?;
+        for (ending, size) in ENTRY {
+            let bytes: Vec<u8> = iter::repeat_n(b'x', size).collect();
+            let aside = dir.join("aside");
+            let mut file = File::create(&aside)?;
+            file.write_all(&bytes)?;
+            if sync {
+                file.sync_all()?;
+            }
+            fs::rename(&aside, dir.join(format!("{number}.{ending}")))?;
+            if sync {
+                File::open(dir)?.sync_all()?;
+            }
         }
     }
     Ok(())

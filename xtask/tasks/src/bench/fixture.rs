@@ -1,6 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
@@ -21,19 +21,41 @@ impl<'a> Fixture<'a> {
     /// # Errors
     /// When the program cannot generate them.
     pub fn new(bench: &'a Bench, machines: usize, artifacts: usize) -> Result<Self> {
+        let fixture = Self::declared(bench, machines, artifacts)?;
+        run::done(&mut fixture.generate(2))?;
+        Ok(fixture)
+    }
+
+    /// Declares them only.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn declared(bench: &'a Bench, machines: usize, artifacts: usize) -> Result<Self> {
         let fixture = Self { bench, dir: tempfile::tempdir()? };
-        let generator = fixture.path("generator");
+        let generator = fixture.generator();
         fs::write(&generator, "#!/bin/sh\nprintf one > \"$out/one\"\nprintf two > \"$out/two\"\n")?;
         fs::set_permissions(&generator, fs::Permissions::from_mode(0o755))?;
         fs::write(fixture.identity(), &bench.identity)?;
         fixture.declare(machines, artifacts, &bench.recipients)?;
-        let mut generate = fixture.artifacts();
-        run::done(
-            generate
-                .args(["--no-sync", "--accept-recipients", "generate", "--no-input", "--jobs", "2"])
-                .stdout(Stdio::null()),
-        )?;
         Ok(fixture)
+    }
+
+    /// `artifacts generate` of all, up to so many at once.
+    pub fn generate(&self, jobs: usize) -> Command {
+        let mut command = self.artifacts();
+        command.args(["--no-sync", "--accept-recipients", "generate", "--no-input", "--jobs", &jobs.to_string()]);
+        command.stdout(Stdio::null());
+        command
+    }
+
+    /// The program that generates.
+    pub fn generator(&self) -> PathBuf {
+        self.path("generator")
+    }
+
+    /// The checkout.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Declares other recipients for all from now on.
@@ -89,7 +111,7 @@ impl<'a> Fixture<'a> {
         let artifact = json!({
             "backend": backend,
             "files": { "one": {}, "two": {} },
-            "generator": { "path": self.path("generator") },
+            "generator": { "path": self.generator() },
         });
         let mut config = json!({ "publicHostKey": host, "publicUserKeys": [one, two] });
         if backend == "sops-nix" {

@@ -5,12 +5,15 @@ mod clock;
 mod commit;
 mod evaluate;
 mod fixture;
+mod generate;
 mod many;
+mod memory;
 mod moving;
 mod options;
 mod rekey;
 mod row;
 mod seal;
+mod size;
 mod sops;
 mod start;
 mod walls;
@@ -32,15 +35,18 @@ const MEASURES: &[(&str, Measure)] = &[
     ("seal", seal::measure),
     ("sops", sops::measure),
     ("commit", commit::measure),
+    ("generate", generate::measure),
     ("start", start::measure),
     ("evaluate", evaluate::measure),
     ("options", options::measure),
     ("walls", walls::measure),
     ("rekey", rekey::measure),
     ("moving", moving::measure),
+    ("size", size::measure),
 ];
 
-/// Measures all rows, or those that are named, and prints the table. A missed row is printed as missed, and no error.
+/// Measures all rows, or those that are named, and prints the table; all rows are written into their page as well. A missed row is
+/// printed as missed, and no error.
 ///
 /// # Errors
 /// When something cannot be measured.
@@ -62,7 +68,13 @@ fn main() -> Result<()> {
             rows.extend(measure(&bench).with_context(|| format!("measuring {name}"))?);
         }
     }
-    println!("\n{}", row::table(&rows));
+    let table = row::table(&rows);
+    println!("\n{table}");
+    if names.is_empty() {
+        let page = project::root().join("docs/performance.md");
+        let text = std::fs::read_to_string(&page).with_context(|| page.display().to_string())?;
+        std::fs::write(&page, row::replaced(&text, &table).context("docs/performance.md has no table")?)?;
+    }
     Ok(())
 }
 

@@ -14,9 +14,12 @@ pub struct Row {
     pub at_most: Option<f64>,
 }
 
+/// How the table begins.
+const HEAD: &str = "| what | measured | against | ratio | at most | |\n";
+
 /// As Markdown.
 pub fn table(rows: &[Row]) -> String {
-    let mut text = "| what | measured | against | ratio | at most | |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut text = format!("{HEAD}|---|---|---|---|---|---|\n");
     for row in rows {
         let (limit, verdict) = match row.at_most {
             None => (String::new(), ""),
@@ -28,13 +31,29 @@ pub fn table(rows: &[Row]) -> String {
     text
 }
 
+/// Puts a table in the place of the one that a page has; none if it has none.
+pub fn replaced(page: &str, table: &str) -> Option<String> {
+    let begin = page.find(HEAD)?;
+    let (before, rest) = page.split_at(begin);
+    let size = rest.lines().take_while(|line| line.starts_with('|')).map(|line| line.len() + 1).sum::<usize>();
+    Some(format!("{before}{table}{}", rest.get(size..).unwrap_or_default()))
+}
+
 fn number(value: f64) -> String {
     format!("{value:.2}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, table};
+    use super::{Row, replaced, table};
+
+    #[test]
+    fn the_table_of_a_page_is_replaced_and_nothing_else() {
+        let table = table(&[]);
+        let page = format!("# Speed\n\n{table}| old | row |\n\nBelow.\n");
+        assert_eq!(replaced(&page, &table), Some(format!("# Speed\n\n{table}\nBelow.\n")));
+        assert_eq!(replaced("no table", &table), None);
+    }
 
     #[test]
     fn a_missed_row_says_so() {

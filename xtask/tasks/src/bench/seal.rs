@@ -1,3 +1,6 @@
+use std::fs::File;
+use std::process::Stdio;
+
 use anyhow::{Context, Result};
 
 use super::row::Row;
@@ -6,55 +9,89 @@ use xtask::{project, run};
 
 const SECRETS: &str = "1000";
 const ROUNDS: usize = 5;
+/// A process for each takes its time.
+const PROCESSES: u16 = 50;
 
 /// A recipient whose key is in hardware, of the tests of the age crate.
 const TAG: &str = "age1tag1qt8lw0ual6avlwmwatk888yqnmdamm7xfd0wak53ut6elz5c4swx2yqdj4e";
 
-/// `serialize` without commit against the same age crate native, both into RAM.
+/// `serialize` without commit, the worker and its scratch file system included, against the same age crate native, which writes files to
+/// RAM, and against a process of age for each secret.
 ///
 /// # Errors
 /// When one of them fails.
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (tag, post_quantum) = ([TAG.to_owned()], [post_quantum(bench)?]);
     let [first, ..] = &bench.recipients;
-    let three = "`serialize` of 1,000 secrets for three recipients, without commit";
-    Ok(vec![
-        Row { at_most: Some(2.5), ..row(bench, three, &bench.recipients, &bench.recipients, "")? },
-        row(bench, "the same for one key in hardware (`age1tag1…`)", &tag, &tag, "")?,
-        // The age crate has no such recipient.
-        row(
-            bench,
-            "the same for one post-quantum recipient",
-            &post_quantum,
-            std::slice::from_ref(first),
-            ", for X25519",
-        )?,
-    ])
+    let three = Pair { recipients: &bench.recipients, compared: &bench.recipients, workers: 1, note: "" };
+    let one = "`serialize` of 1,000 secrets for three recipients, in a worker on one core";
+    let (one, each) = row(bench, one, &three)?;
+    let two = "the same, in two workers on two cores";
+    let (two, _) = row(bench, two, &Pair { workers: 2, ..three })?;
+    let tag = Pair { recipients: &tag, compared: &tag, ..three };
+    let (tag, _) = row(bench, "the same for one key in hardware (`age1tag1…`), on one core", &tag)?;
+    // The age crate has no such recipient.
+    let pq = Pair { recipients: &post_quantum, compared: std::slice::from_ref(first), note: ", for X25519", ..three };
+    let (pq, _) = row(bench, "the same for one post-quantum recipient, on one core", &pq)?;
+    let rows = [Row { at_most: Some(1.3), ..one }, Row { at_most: Some(0.8), ..two }, process(bench, each)?, tag, pq];
+    Ok(rows.into())
 }
 
-/// Measures one pair; the two take turns.
-fn row(bench: &Bench, what: &'static str, recipients: &[String], compared: &[String], note: &str) -> Result<Row> {
+/// What is measured, and what it is compared with.
+#[derive(Clone, Copy)]
+struct Pair<'a> {
+    recipients: &'a [String],
+    compared: &'a [String],
+    workers: usize,
+    note: &'a str,
+}
+
+/// Measures one pair; the two take turns. Returns the milliseconds of one secret as well.
+fn row(bench: &Bench, what: &'static str, pair: &Pair<'_>) -> Result<(Row, f64)> {
     let component = project::root().join("target/plugins/agenix.wasm");
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let (mut ours, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let mut rooms = on_one(bench.rooms.join("serialize"));
-        ours.extend(numbers(rooms.arg(&component).args(["1", SECRETS]).args(recipients))?);
+        let rooms = bench.rooms.join("walls");
+        let mut rooms = if pair.workers == 1 { on_one(rooms) } else { run::command(rooms) };
+        rooms.arg("serialize").arg(&component).args([&pair.workers.to_string(), "1", SECRETS]);
+        ours.extend(numbers(rooms.args(pair.recipients))?);
         let mut alone = on_one(&bench.native);
-        native.extend(numbers(alone.arg("seal").arg(ram.path()).args(["1", SECRETS]).args(compared))?);
+        native.extend(numbers(alone.arg("seal").arg(ram.path()).args(["1", SECRETS]).args(pair.compared))?);
     }
-    let (ours, native) = (clock::median(ours)?, clock::median(native)?);
-    Ok(Row {
+    let (ours, native) = (clock::median(ours)? / 1e3, clock::median(native)? / 1e3);
+    let row = Row {
         what,
-        here: format!("{:.0} ms", ours / 1e3),
-        against: format!("{:.0} ms, the same age crate native{note}, writing files to RAM", native / 1e3),
+        here: format!("{ours:.0} ms"),
+        against: format!("{native:.0} ms, the same age crate native on one core{}, writing files to RAM", pair.note),
         ratio: ours / native,
         at_most: None,
+    };
+    Ok((row, ours / SECRETS.parse::<f64>()?))
+}
+
+/// A process of age for each secret.
+fn process(bench: &Bench, each: f64) -> Result<Row> {
+    let ram = tempfile::tempdir_in("/dev/shm")?;
+    std::fs::write(ram.path().join("plain"), [b'x'; 100])?;
+    let encrypt = |number: u16| {
+        let mut age = run::command("age");
+        age.arg("--armor").args(bench.recipients.iter().flat_map(|recipient| ["-r", recipient])).arg("plain");
+        age.current_dir(ram.path()).stdin(Stdio::null());
+        run::done(age.stdout(File::create(ram.path().join(format!("{number}.age")))?))
+    };
+    let took = clock::wall(|| (0..PROCESSES).try_for_each(encrypt))?.as_secs_f64() * 1e3 / f64::from(PROCESSES);
+    Ok(Row {
+        what: "the same in a worker on one core, for each secret",
+        here: format!("{each:.2} ms"),
+        against: format!("{took:.2} ms, a process of age, writing to RAM"),
+        ratio: each / took,
+        at_most: Some(1.0 / 8.0),
     })
 }
 
 fn post_quantum(bench: &Bench) -> Result<String> {
-    let key = run::output(run::command(&bench.program).args(["keygen", "--pq"]).stderr(std::process::Stdio::null()))?;
+    let key = run::output(run::command(&bench.program).args(["keygen", "--pq"]).stderr(Stdio::null()))?;
     let recipient = key.lines().find_map(|line| line.strip_prefix("# public key: "));
     recipient.map(str::to_owned).context("`artifacts keygen` named no public key")
 }

@@ -8,22 +8,20 @@ use xtask::{project, run};
 
 const STARTS: usize = 11;
 const CHECKS: f64 = 10_000.0;
-const SECRETS: &str = "1000";
 const ROUNDS: usize = 5;
 /// How many starts of `true` a worker may take.
 const START: f64 = 8.0;
 /// How much of a start of `true` it may add to a check in a batch.
 const CHECK: f64 = 0.1;
 
-/// What the worker process costs, with compiled code at hand: its start, a batched check beyond the same check in this process,
-/// and a call with many secrets against native work.
+/// What the worker process costs, with compiled code at hand: its start, and a batched check beyond the same check in this process.
 ///
 /// # Errors
 /// When one of them fails.
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let component = project::root().join("target/plugins/agenix.wasm");
     let (start, nothing) = start(bench, &component)?;
-    Ok(vec![start, check(bench, &component, nothing)?, serialize(bench, &component)?])
+    Ok(vec![start, check(bench, &component, nothing)?])
 }
 
 /// The row of a worker's start, and the milliseconds of a program that does nothing. Both by turns: a machine that gets busy
@@ -63,25 +61,6 @@ fn check(bench: &Bench, component: &Path, nothing: f64) -> Result<Row> {
         against: format!("{nothing:.2} ms, `true`"),
         ratio: (worker - here).max(0.0) / nothing,
         at_most: Some(CHECK),
-    })
-}
-
-fn serialize(bench: &Bench, component: &Path) -> Result<Row> {
-    let ram = tempfile::tempdir_in("/dev/shm")?;
-    let (mut ours, mut native) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let mut rooms = walls(bench);
-        ours.extend(numbers(rooms.arg("serialize").arg(component).args(["1", SECRETS]).args(&bench.recipients))?);
-        let mut alone = run::command(&bench.native);
-        native.extend(numbers(alone.arg("seal").arg(ram.path()).args(["1", SECRETS]).args(&bench.recipients))?);
-    }
-    let (ours, native) = (clock::median(ours)?, clock::median(native)?);
-    Ok(Row {
-        what: "`serialize` of 1,000 secrets in a worker, end to end without commit",
-        here: format!("{:.0} ms", ours / 1e3),
-        against: format!("{:.0} ms, the same age crate native, writing files to RAM", native / 1e3),
-        ratio: ours / native,
-        at_most: Some(3.0),
     })
 }
 
