@@ -114,7 +114,6 @@ fn run(context: &ActivationContext<'_>, instance: &Instance, job: &Job) -> Resul
     context.sandbox.run(job, context.cancel).map_err(|error| failure(instance, error.to_string()).hint(error.hint()))
 }
 
-#[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
 fn serialize(
     context: &mut ActivationContext<'_>,
     instance: &Instance,
@@ -136,7 +135,8 @@ fn serialize(
         recipients: &no_one,
         decrypted: &Decrypted::new(),
     };
-    let ended = session.serialize(instance.name.to_string(), call)?;
+    let ended = session.serialize(vec![(instance.name.to_string(), call)])?.pop();
+    let ended = ended.ok_or_else(|| failure(instance, "its backend gave no answer"))?;
     let serialized = ended.map_err(|stopped| not_serialized(instance, &stopped))?;
     Ok(serialized.files)
 }

@@ -34,7 +34,7 @@ enum LockedKind {
 
 enum UnlockState {
     Closed,
-    Open(UnlockedIdentities),
+    Open(Arc<UnlockedIdentities>),
     /// Not asked again, for this reason.
     Refused(String),
 }
@@ -105,14 +105,16 @@ impl PassphraseIdentity {
 
     /// Unwraps the file key, if what is under the passphrase matches one of the stanzas.
     pub fn unwrap(&self, stanzas: &[Stanza]) -> Option<Unwrapped> {
+        self.inside(stanzas)?.keys.iter().find_map(|key| key.unwrap(stanzas))
+    }
+
+    /// Returns what is under the passphrase. Whoever else needs it waits while a person is asked, and no longer.
+    fn inside(&self, stanzas: &[Stanza]) -> Option<Arc<UnlockedIdentities>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, UnlockState::Closed) && self.fits(stanzas) {
             *state = self.unlock();
         }
-        match &*state {
-            UnlockState::Open(inside) => inside.keys.iter().find_map(|key| key.unwrap(stanzas)),
-            UnlockState::Closed | UnlockState::Refused(_) => None,
-        }
+        if let UnlockState::Open(inside) = &*state { Some(Arc::clone(inside)) } else { None }
     }
 
     fn unlock(&self) -> UnlockState {
@@ -121,7 +123,7 @@ impl PassphraseIdentity {
         for tried in 0..TRIES {
             let Some(passphrase) = self.prompter.passphrase(&what) else { return UnlockState::Refused(refused(tried)) };
             match self.what.open(&self.name, &passphrase, &self.allowed) {
-                Unlocked::Identities(inside) => return UnlockState::Open(inside),
+                Unlocked::Identities(inside) => return UnlockState::Open(Arc::new(inside)),
                 Unlocked::Unusable(why) => return UnlockState::Refused(why),
                 Unlocked::WrongPassphrase => what = format!("Wrong passphrase. {question}"),
             }

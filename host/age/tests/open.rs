@@ -463,7 +463,7 @@ fn what_a_plugin_decrypted_is_forgotten_and_unlocked_identities_are_not() {
     opener.add("card", &secret(&plugin_identity())).unwrap();
     let (private, public) = ssh("ed25519", "x");
     opener.add("locked", &secret(&private)).unwrap();
-    let mut ring = Keyring::new(opener);
+    let ring = Keyring::new(opener);
     let (of_plugin, of_identity) = (for_tester("one"), sealed(&public));
     for asked in 1..=2 {
         assert!(ring.open(&of_plugin).is_err() && ring.is_left_for_plugins(), "it was forgotten");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
 use artifacts_flow::{Cancel, Declared, Evaluate as _, HeaderMemory, Registry, Run, SandboxedGenerators, Tools};
@@ -12,7 +13,7 @@ use artifacts_plan::{EntryOwners, Selector};
 use artifacts_prompt::AnswersFile;
 use artifacts_ram::{PrivateDir, Ram};
 use artifacts_report::Failure;
-use artifacts_session::WorkerStart;
+use artifacts_session::{CheckMemo, WorkerStart};
 use artifacts_store::{Git, Repository, Root};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
@@ -58,6 +59,15 @@ impl Context {
     /// Opens a run over what the selectors name and what that depends on.
     pub fn open(&self, selectors: &[Selector]) -> Result<Run, Failure> {
         self.open_with(selectors, false, None)
+    }
+
+    /// The same for a command that only looks: what backends answered before is not asked again, unless `is_fresh`.
+    pub fn open_to_look(&self, selectors: &[Selector], is_fresh: bool) -> Result<Run, Failure> {
+        let run = self.open(selectors)?;
+        let folder = self.environment.cache().filter(|_| !is_fresh).map(|cache| cache.join("checks"));
+        let now = Environment::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let memo = folder.and_then(|folder| CheckMemo::open(&folder, run.root(), now));
+        Ok(run.remembering(memo))
     }
 
     /// The same, where `yes` answers the command's own question, and a file answers prompts.
@@ -168,6 +178,7 @@ impl Context {
             now,
             keys: artifacts_flow::DeclaredKeys::default(),
             reported: BTreeSet::new(),
+            memo: None,
         })
     }
 
@@ -188,6 +199,7 @@ impl Context {
         let registry =
             Registry::new(declared.spec.backends.clone(), crate::bundled::backends(), root, self.nix.clone(), workers);
         let Global { accept_grants, no_input, .. } = self.global;
+        let registry = registry.at_once(self.global.jobs());
         registry.asking(grants::asking(found.trust.clone(), found.log.clone(), accept_grants, no_input))
     }
 }

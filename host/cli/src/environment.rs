@@ -115,12 +115,16 @@ impl Environment {
         dirs.into_iter().flatten().filter(|dir| dir.is_absolute()).collect()
     }
 
+    /// How many processors this program may use.
+    pub fn processors() -> NonZeroUsize {
+        std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+    }
+
     /// How many targets to evaluate at once: one a processor, as far as each has the memory that a large one takes.
     pub fn evaluations_at_once() -> NonZeroUsize {
-        let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let memory = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_memory(&text));
         let room = memory.and_then(|bytes| NonZeroUsize::new(usize::try_from(bytes / OF_ONE_EVALUATION).ok()?));
-        processors.min(room.unwrap_or(NonZeroUsize::MIN))
+        Self::processors().min(room.unwrap_or(NonZeroUsize::MIN))
     }
 
     /// `$LOG_LEVEL` as generators see it.

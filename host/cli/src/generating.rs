@@ -22,9 +22,6 @@ pub struct Generating {
     /// Read answers to prompts from a TOML or JSON file; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub answers: Option<PathBuf>,
-    /// Run up to N generators in parallel
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    jobs: usize,
 }
 
 impl Generating {
@@ -45,16 +42,12 @@ impl Generating {
     }
 
     /// Generates new values for what a recipient could read, or shows what that is.
-    pub fn rotate(&self, run: &mut Run, rotation: RotateReadable<'_>) -> Report {
-        if self.dry_run { rotation.preview(run) } else { rotation.rotate(run, self.jobs()) }
+    pub fn rotate(&self, run: &mut Run, rotation: RotateReadable<'_>, jobs: NonZeroUsize) -> Report {
+        if self.dry_run { rotation.preview(run) } else { rotation.rotate(run, jobs) }
     }
 
     /// Generates, or shows what would be generated.
-    pub fn generate(&self, run: &mut Run, chosen: &[Selector], change: Generate) -> Report {
-        if self.dry_run { preview(run, chosen, &change) } else { generate(run, chosen, &change, self.jobs()) }
-    }
-
-    fn jobs(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.jobs).unwrap_or(NonZeroUsize::MIN)
+    pub fn generate(&self, run: &mut Run, chosen: &[Selector], change: Generate, jobs: NonZeroUsize) -> Report {
+        if self.dry_run { preview(run, chosen, &change) } else { generate(run, chosen, &change, jobs) }
     }
 }

@@ -116,7 +116,6 @@ impl GivenFiles {
 
     /// Runs the command with the directory and the variables, and returns its exit status. It sees no variable that leads to a
     /// private key.
-    #[allow(clippy::result_large_err, reason = "it ends the program")]
     pub fn run(self, words: &[OsString], dir: &PrivateDir, environment: &Environment) -> Result<Exit, (Failure, Exit)> {
         let program = words.first().map_or(OsStr::new(""), OsString::as_os_str);
         let mut command = Command::new(program);

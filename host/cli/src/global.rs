@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::environment::Environment;
 use crate::invocation::Invocation;
 
 /// Which recipients are accepted without asking.
@@ -86,6 +87,9 @@ pub struct Global {
     /// Pass an argument to `nix eval`; repeatable
     #[arg(long, global = true, hide_short_help = true, value_name = "ARG", allow_hyphen_values = true)]
     pub nix_arg: Vec<String>,
+    /// Work on up to N things in parallel: generators, and files to decrypt and encrypt [default: one per processor]
+    #[arg(long, global = true, hide_short_help = true, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
     /// Evaluate up to N targets in parallel [default: limited by CPUs and memory]
     #[arg(long, global = true, hide_short_help = true, value_name = "N")]
     pub eval_jobs: Option<NonZeroUsize>,
@@ -113,4 +117,11 @@ pub struct Global {
     /// What was typed, for the audit log
     #[arg(skip)]
     pub invocation: Invocation,
+}
+
+impl Global {
+    /// Returns how many things are worked on at once.
+    pub fn jobs(&self) -> NonZeroUsize {
+        self.jobs.unwrap_or_else(Environment::processors)
+    }
 }

@@ -69,6 +69,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use artifacts_report::Failure;
 use artifacts_text::Explain as _;
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use commands::Cli;
@@ -104,6 +105,9 @@ fn arguments() -> Result<Cli, Exit> {
         Err(error) => {
             if let Some(failure) = usage::failure(&error, &command, &typed) {
                 return Err(wrong(failure));
+            }
+            if error.kind() == ErrorKind::DisplayVersion {
+                error.exit();
             }
             // Help is written for who asks for it alone.
             let helpful = help::install(Cli::command().term_width(width::of_help()), &console);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use artifacts_generate::Sandbox;
-use artifacts_ram::{PrivateDir, Ram};
+use artifacts_ram::Ram;
 use artifacts_report::Failure;
 use artifacts_session::WorkerStart;
 
@@ -16,11 +16,11 @@ pub fn of_generators(environment: &Environment, ram: &Ram) -> Result<Sandbox, Fa
 }
 
 /// Returns how each worker starts: `start`, with a private directory in RAM where it cannot have a file system of its own.
-pub fn of_workers(start: WorkerStart, ram: Ram) -> impl Fn() -> Result<(WorkerStart, PrivateDir), Failure> {
+pub fn of_workers(start: WorkerStart, ram: Ram) -> impl Fn() -> Result<WorkerStart, Failure> {
     move || {
         let dir = ram.private_dir()?;
         dir.subdir("entry")?;
-        let start = start.clone().fallback(dir.path().join("entry"));
-        Ok((start, dir))
+        let entry = dir.path().join("entry");
+        Ok(start.clone().fallback(entry).holding(dir))
     }
 }

@@ -37,7 +37,7 @@ pub use tools::{
     Accept, Answer, BackendMessages, Backends, BundledBackends, Cancel, ConfirmClone, Declared, DeclaredPrompt,
     Decrypted, EffectiveGrants, Evaluate, FormerValue, GenerationFailure, Generators, HeaderMemory, Identities,
     Operator, Phase, PromptValues, Question, ReadyBackend, Recorded, Registry, RequestedPrompt, RetrieveCall, RunEvent,
-    SandboxedGenerators, SerializeCall, Session, Terms, Tools, store_of,
+    SandboxedGenerators, SerializeCall, Session, StartSession, Terms, Tools, store_of,
 };
 pub use work::adopt::Adopt;
 pub use work::empty::EmptyTrash;

@@ -6,6 +6,7 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, FailureKind, Secret};
+use artifacts_session::{CallFailed, Retrieved};
 use artifacts_store::{Fingerprint, HeaderHash, Receipt};
 use artifacts_text::{Comparison, Explain, shell_word};
 
@@ -85,9 +86,8 @@ pub(crate) fn retrieve_values(
     // not opened takes a round for each.
     while !open.is_empty() {
         let mut waiting = Vec::new();
-        for (name, mut reading) in open {
-            tools.operator.phase(Phase::Decrypting { count: done.len(), total });
-            match reading.call(tools) {
+        for (name, mut reading, ended) in call(tools, open, (done.len(), total)) {
+            match ended.and_then(|retrieved| reading.take(tools, retrieved)) {
                 Ok(()) => drop(done.insert(name, Ok(reading.read))),
                 Err(RetrieveFailure { failure, recipients: Some(recipients) }) => {
                     waiting.push((reading, Undecrypted { name, failure, recipients }));
@@ -191,34 +191,36 @@ impl Retrieval {
         Ok(Self { value, secrets, own, read })
     }
 
-    /// Has the backend read the secret files.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
-    fn call(&mut self, tools: &mut Tools) -> Result<(), RetrieveFailure> {
-        let Self { value, secrets, own, read } = self;
+    /// What the backend is asked to read.
+    fn request(&self) -> (String, RetrieveCall<'_>) {
+        let instance = &self.value.instance;
+        let (files, names, openable) = (&self.value.files, self.secrets.as_slice(), &self.own.openable);
+        (instance.name.to_string(), RetrieveCall { instance: instance.for_backend.clone(), files, names, openable })
+    }
+
+    /// Why the backend read nothing.
+    fn refused(&self, tools: &Tools, stopped: &CallFailed, bundled: bool) -> RetrieveFailure {
+        let Self { value, secrets, .. } = self;
         let instance = &value.instance;
-        let Some((mut session, identities)) = tools.session_and_identities(&value.backend)? else {
-            return Err(failure::for_instance(instance, "its backend does not run here").into());
+        let is_unopened =
+            matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
+        let failure = match &stopped.error {
+            _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
+            CallError::Failed(said) if is_unopened => undecrypted(instance, &said.message).hint(said.hint.clone()),
+            error => {
+                let (why, hint) = failure::explain_call(error);
+                failure::for_instance(instance, why).hint(hint)
+            }
         };
-        let bundled = session.terms().bundled;
-        let (names, openable) = (secrets.as_slice(), &own.openable);
-        let call =
-            RetrieveCall { instance: instance.for_backend.clone(), files: &value.files, names, openable, identities };
-        let ended = session.retrieve(instance.name.to_string(), call)?;
-        let retrieved = ended.map_err(|stopped| {
-            let is_unopened =
-                matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity);
-            let failure = match &stopped.error {
-                _ if stopped.saw_plaintext && !bundled => failure::for_instance(instance, failure::UNSHOWN),
-                CallError::Failed(said) if is_unopened => undecrypted(instance, &said.message).hint(said.hint.clone()),
-                error => {
-                    let (why, hint) = failure::explain_call(error);
-                    failure::for_instance(instance, why).hint(hint)
-                }
-            };
-            let recipients =
-                || value.receipt.as_ref().map(|receipt| recipients_of(tools, receipt, secrets)).unwrap_or_default();
-            RetrieveFailure { failure, recipients: is_unopened.then(recipients) }
-        })?;
+        let recipients =
+            || value.receipt.as_ref().map(|receipt| recipients_of(tools, receipt, secrets)).unwrap_or_default();
+        RetrieveFailure { failure, recipients: is_unopened.then(recipients) }
+    }
+
+    /// Takes what the backend read.
+    fn take(&mut self, tools: &mut Tools, retrieved: Retrieved) -> Result<(), RetrieveFailure> {
+        let Self { value, own, read, .. } = self;
+        let instance = &value.instance;
         let opened = retrieved.openings.into_iter().filter(|opening| opening.error.is_none());
         let opened: BTreeSet<HeaderHash> = opened.filter_map(|opening| opening.header).collect();
         tools.headers.learn(instance, &only(&own.unknown, &opened))?;
@@ -229,6 +231,48 @@ impl Retrieval {
         }
         Ok(())
     }
+}
+
+/// So many instances are read before the progress is shown.
+const AT_ONCE: usize = 32;
+
+type Called = (InstanceName, Retrieval, Result<Retrieved, RetrieveFailure>);
+
+/// Has backends read the secret files of these, what one of them has to read at once.
+fn call(tools: &mut Tools, open: Vec<(InstanceName, Retrieval)>, (count, total): (usize, usize)) -> Vec<Called> {
+    let mut answers = Vec::new();
+    for run in open.chunk_by(|(_, one), (_, other)| one.value.backend == other.value.backend) {
+        for some in run.chunks(AT_ONCE) {
+            tools.operator.phase(Phase::Decrypting { count: count + answers.len(), total });
+            answers.extend(call_backend(tools, some));
+        }
+    }
+    open.into_iter().zip(answers).map(|((name, reading), answer)| (name, reading, answer)).collect()
+}
+
+/// Has one backend read. The answers are in the order of what it is asked for.
+fn call_backend(tools: &mut Tools, readings: &[(InstanceName, Retrieval)]) -> Vec<Result<Retrieved, RetrieveFailure>> {
+    let (bundled, answers) = match answers(tools, readings) {
+        Ok(answers) => answers,
+        Err(failure) => return readings.iter().map(|_| Err(failure.clone().into())).collect(),
+    };
+    let ended = |((_, reading), answer): (&(InstanceName, Retrieval), Result<Retrieved, CallFailed>)| {
+        answer.map_err(|stopped| reading.refused(tools, &stopped, bundled))
+    };
+    readings.iter().zip(answers).map(ended).collect()
+}
+
+type Answers = Vec<Result<Retrieved, CallFailed>>;
+
+fn answers(tools: &mut Tools, readings: &[(InstanceName, Retrieval)]) -> Result<(bool, Answers), Failure> {
+    let Some((_, first)) = readings.first() else { return Ok((false, Vec::new())) };
+    let backend = &first.value.backend;
+    let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
+        return Err(Failure::new(backend.to_string(), "this backend does not run here"));
+    };
+    let bundled = session.terms().bundled;
+    let calls = readings.iter().map(|(_, reading)| reading.request()).collect();
+    Ok((bundled, session.retrieve(calls, identities)?))
 }
 
 /// Why nothing is read: it is stored nowhere, or in another storage.

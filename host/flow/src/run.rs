@@ -8,6 +8,7 @@ use artifacts_declared::{InstanceName, Name, Recipients, Spec};
 use artifacts_plan::{EntryOwners, Instance, Selector, SelectorError, SelectorKind, SelectorMeaning, TargetName};
 use artifacts_report::{Failure, FileChange, InstanceRow, Report};
 use artifacts_seam::Secret;
+use artifacts_session::CheckMemo;
 
 use crate::declared_keys::DeclaredKeys;
 use crate::failure;
@@ -77,6 +78,13 @@ impl Run {
         };
         run.declare(declared);
         run
+    }
+
+    /// Takes what backends answered before, and keeps what they answer: for a run that only looks.
+    #[must_use]
+    pub fn remembering(mut self, memo: Option<CheckMemo>) -> Self {
+        self.tools.memo = memo;
+        self
     }
 
     /// Evaluates the declarations again: what reads a public file that was generated can be evaluated then.

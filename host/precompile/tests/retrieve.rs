@@ -1,5 +1,5 @@
 //! Reading back: what was stored comes back, and no component has anything opened but what the host sealed for its instance.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, clippy::result_large_err)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 #[path = "../../session/tests/common/mod.rs"]
 mod common;
@@ -70,7 +70,7 @@ impl Stored {
         config["text"] = text.into();
         self.entry.insert("plan".to_owned(), plan(&config));
         let names = ["one".to_owned()];
-        backend.retrieve(NOW, self.instance.clone(), &self.entry, &names, &self.sealed, &mut keyring(&self.admin))
+        backend.retrieve(NOW, self.instance.clone(), &self.entry, &names, &self.sealed, &keyring(&self.admin))
     }
 }
 
@@ -101,8 +101,8 @@ fn what_was_stored_comes_back_in_process_and_in_a_worker() {
         for backend in [&mut opened.backend, &mut in_worker] {
             let stored = Stored::by(backend, |admin| serde_json::json!({"publicHostKey": admin.public}));
             let names = ["one".to_owned(), "two".to_owned()];
-            let mut keys = keyring(&stored.admin);
-            let back = backend.retrieve(NOW, stored.instance.clone(), &stored.entry, &names, &stored.sealed, &mut keys);
+            let keys = keyring(&stored.admin);
+            let back = backend.retrieve(NOW, stored.instance.clone(), &stored.entry, &names, &stored.sealed, &keys);
             let back = back.unwrap();
             let texts: Vec<(&str, &[u8])> = back.secrets.iter().map(|(n, s)| (n.as_str(), s.expose())).collect();
             assert_eq!(texts, [("one", &b"first"[..]), ("two", b"second\n")]);
@@ -115,7 +115,7 @@ fn what_was_stored_comes_back_in_process_and_in_a_worker() {
             }
             // Someone else's key opens nothing.
             let failed =
-                backend.retrieve(NOW, stored.instance, &stored.entry, &names, &stored.sealed, &mut keyring(&key()));
+                backend.retrieve(NOW, stored.instance, &stored.entry, &names, &stored.sealed, &keyring(&key()));
             let failed = failed.unwrap_err();
             assert!(
                 matches!(&failed.error, CallError::Failed(failure) if failure.kind == FailureKind::NoIdentity),
@@ -170,7 +170,7 @@ fn each_file_comes_back_from_its_own() {
     mine.entry.insert("plan".to_owned(), plan(&behaving(&[&mine.admin.public], &[("retrieve", "swap")])));
     let names = ["one".to_owned(), "two".to_owned()];
     let mut both = |sealed: &Openable| {
-        opened.backend.retrieve(NOW, mine.instance.clone(), &mine.entry, &names, sealed, &mut keyring(&mine.admin))
+        opened.backend.retrieve(NOW, mine.instance.clone(), &mine.entry, &names, sealed, &keyring(&mine.admin))
     };
     let failed = both(&mine.sealed).unwrap_err();
     let swapped = |why: &String| why.contains("for `one` what was encrypted for another file");
@@ -308,8 +308,8 @@ fn an_entry_is_read_without_the_configuration_that_it_was_stored_with() {
                 stored.sealed.values_mut().for_each(|files| files.clone_from(&all));
             }
             stored.instance.targets[0].config = "no configuration at all".to_owned();
-            let (names, mut keys) = (Vec::from_iter(all), keyring(&stored.admin));
-            let back = opened.backend.retrieve(NOW, stored.instance, &stored.entry, &names, &stored.sealed, &mut keys);
+            let (names, keys) = (Vec::from_iter(all), keyring(&stored.admin));
+            let back = opened.backend.retrieve(NOW, stored.instance, &stored.entry, &names, &stored.sealed, &keys);
             assert_eq!(back.unwrap().secrets["two"].expose(), b"second\n", "{name} {format}");
         }
     }
@@ -359,9 +359,8 @@ fn an_entry_of_contract_0_1_is_present_read_and_written() {
         let checked = common::check_one(&mut opened.backend, &instance, old.files.clone());
         assert!(common::present(&checked), "{name} {format}: {checked:?}");
         let names = ["one".to_owned(), "two".to_owned()];
-        let mut keys = keyring(&old.admin);
-        let back =
-            opened.backend.retrieve(NOW, instance.clone(), &old.files, &names, &old.openable(), &mut keys).unwrap();
+        let keys = keyring(&old.admin);
+        let back = opened.backend.retrieve(NOW, instance.clone(), &old.files, &names, &old.openable(), &keys).unwrap();
         assert_eq!(back.secrets["one"].expose(), b"first", "{name} {format}");
         assert_eq!(back.secrets["two"].expose(), b"second\n", "{name} {format}");
         // One of two: the other stays to the byte, or all are needed.
@@ -392,7 +391,7 @@ fn the_c_example_reads_back_from_memory() {
     let stored = Stored::by(&mut backend, |admin| serde_json::json!({"recipients": [admin.public]}));
     let names = ["one".to_owned(), "two".to_owned()];
     let read = |backend: &mut WorkerSession, entry: &EntryFiles, keys: &Key| {
-        backend.retrieve(NOW, stored.instance.clone(), entry, &names, &stored.sealed, &mut keyring(keys))
+        backend.retrieve(NOW, stored.instance.clone(), entry, &names, &stored.sealed, &keyring(keys))
     };
     let back = read(&mut backend, &stored.entry, &stored.admin).unwrap();
     assert_eq!(back.secrets["one"].expose(), b"first");
@@ -422,9 +421,9 @@ fn a_header_that_could_hold_a_plaintext_is_not_recorded() {
 fn a_component_that_does_not_read_back_says_so() {
     let mut opened = open(&Component::read(guest("bundle")).unwrap(), &everything());
     let instance = instance("a", &["one"], &serde_json::json!({"recipients": [key().public]}));
-    let mut keys = keyring(&key());
+    let keys = keyring(&key());
     let result =
-        opened.backend.retrieve(NOW, instance, &EntryFiles::new(), &["one".to_owned()], &Openable::new(), &mut keys);
+        opened.backend.retrieve(NOW, instance, &EntryFiles::new(), &["one".to_owned()], &Openable::new(), &keys);
     let error = result.unwrap_err().error;
     assert!(
         matches!(&error, CallError::NotCalled { why, .. } if why.contains("cannot read secrets back")),

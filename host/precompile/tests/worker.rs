@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,11 +14,14 @@ use std::time::{Duration, Instant};
 use artifacts_contract::{Component, Grants};
 use artifacts_declared as _;
 use artifacts_seam::SandboxLayer;
-use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles};
-use artifacts_session::{Error, WorkerSession, WorkerStart, probe};
+use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles, InstanceView};
+use artifacts_session::{
+    CallFailed, Decrypted, Error, SerializeCall, Serialized, Session as _, WorkerSession, WorkerStart, Workers, probe,
+};
 use artifacts_text::Explain;
 use common::{
-    NOW, behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, same, secrets, unsealed,
+    Key, NOW, behaving, check_one, everything, files, guest, instance, key, limits, plugin, present, same, secrets,
+    unsealed,
 };
 use tempfile::TempDir;
 
@@ -542,4 +546,68 @@ fn a_program_that_is_no_worker_is_an_error() {
         let error = WorkerSession::open(&component, Grants::default(), limits(), &worker).err().unwrap();
         assert!(matches!(error, Error::Worker(_)), "{program}: {error}");
     }
+}
+
+/// Up to three workers of a component.
+fn several(component: &str) -> Workers {
+    let component = Component::read(if component == "agenix" { plugin(component) } else { guest(component) }).unwrap();
+    Workers::new(open(&component, worker()), NonZeroUsize::new(3).unwrap(), || Some(worker()))
+}
+
+/// Has values written for one file each, and returns what came of each.
+fn written(workers: &mut Workers, instances: &[InstanceView], to: &Key) -> Vec<Result<Serialized, CallFailed>> {
+    let values: Vec<_> = (0..instances.len()).map(|number| secrets(&[("one", &format!("value {number}"))])).collect();
+    let recipients: Vec<_> = instances.iter().map(|instance| same(instance, &[&to.public])).collect();
+    let decrypted = Decrypted::new();
+    let calls = instances.iter().zip(&values).zip(&recipients).map(|((instance, secrets), recipients)| {
+        let (instance, files) = (instance.clone(), EntryFiles::new());
+        SerializeCall { instance, files, secrets, recipients, decrypted: &decrypted }
+    });
+    workers.serialize(NOW, calls.collect())
+}
+
+#[test]
+fn a_batch_goes_to_several_workers_and_its_answers_keep_their_order() {
+    if !alone("a_batch_goes_to_several_workers_and_its_answers_keep_their_order") {
+        return;
+    }
+    let (mut backend, host) = (several("agenix"), key());
+    let config = serde_json::json!({"publicHostKey": host.public});
+    let instances: Vec<_> = (0..40).map(|number| instance(&format!("a{number}"), &["one"], &config)).collect();
+    written(&mut backend, &instances[..3], &host);
+    assert_eq!(self::workers().0.len(), 1, "a few calls are not worth another");
+    let stored = written(&mut backend, &instances, &host);
+    assert_eq!((backend.count(), self::workers().0.len()), (3, 3));
+    for (number, stored) in stored.iter().enumerate() {
+        let files = &stored.as_ref().unwrap().files;
+        assert_eq!(unsealed(&files["one.age"], &host), format!("value {number}").as_bytes());
+    }
+    drop(backend);
+    assert_eq!(self::workers().0.len(), 0);
+}
+
+#[test]
+fn in_several_workers_an_end_costs_its_own_call_and_overruns_are_counted_together() {
+    let (mut backend, key) = (several("hostile"), key());
+    let behaves = |mode: &str| instance("a", &["one"], &behaving(&[&key.public], &[("serialize", mode)]));
+    let ends: Vec<_> = (0..30).map(|number| behaves(if number % 5 == 0 { "trap" } else { "" })).collect();
+    for (number, one) in written(&mut backend, &ends, &key).into_iter().enumerate() {
+        assert_eq!(one.is_err(), number % 5 == 0, "{number}: {one:?}");
+    }
+    let spins: Vec<_> = (0..30).map(|_| behaves("spin")).collect();
+    let errors = written(&mut backend, &spins, &key).into_iter().map(|one| format!("{:?}", one.unwrap_err().error));
+    let (given_up, waited): (Vec<_>, Vec<_>) = errors.partition(|error| error.contains("not asked again"));
+    // Each worker may be in a call while another one overruns for the third time.
+    assert!((3..6).contains(&waited.len()) && given_up.len() >= 25, "{waited:?}");
+}
+
+#[test]
+fn where_no_other_worker_can_be_had_the_first_does_the_work() {
+    let first = open(&Component::read(plugin("agenix")).unwrap(), worker());
+    let mut backend = Workers::new(first, NonZeroUsize::new(3).unwrap(), || None);
+    let host = key();
+    let config = serde_json::json!({"publicHostKey": host.public});
+    let instances: Vec<_> = (0..40).map(|number| instance(&format!("a{number}"), &["one"], &config)).collect();
+    assert!(written(&mut backend, &instances, &host).iter().all(Result::is_ok));
+    assert_eq!(backend.count(), 1);
 }

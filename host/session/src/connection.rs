@@ -9,8 +9,8 @@ use artifacts_seam::{
     InstanceView, Limits, Outcome, Reply, Request, SandboxLayer, Usage,
 };
 
-use crate::code_cache::CodeCache;
 use crate::evidence::{Evidence, ProtocolViolation};
+use crate::kept_files::KeptFiles;
 use crate::machine::Shortage;
 use crate::pace::{Deadline, Pace};
 use crate::parent::{PipeEnd, Start, compile};
@@ -28,14 +28,14 @@ pub(crate) trait Host {
 pub(crate) struct Connection {
     component: Component,
     limits: Limits,
-    /// How it is started again; none when it cannot be.
-    worker: Option<WorkerStart>,
     end: Option<Box<dyn HostEnd>>,
+    /// How it is started again; none when it cannot be. It is behind the end: what it holds goes after that.
+    worker: Option<WorkerStart>,
     /// Compiled code, for workers.
     code: Option<Arc<[u8]>>,
     /// What some worker lacked: one that is started again may get fewer layers than the one before.
     missing: Vec<SandboxLayer>,
-    pace: Pace,
+    pace: Arc<Pace>,
 }
 
 /// One conversation with a runner, as far as it came.
@@ -55,13 +55,22 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Starts the component in one more worker, which is waited for as this one is.
+    pub(crate) fn another(&self, worker: WorkerStart) -> Result<Self, Error> {
+        let mut connection = Self::new(self.component.clone(), self.limits);
+        (connection.code, connection.pace) = (self.code.clone(), Arc::clone(&self.pace));
+        connection.end = Some(Box::new(connection.start(&worker)?));
+        connection.worker = Some(worker);
+        Ok(connection)
+    }
+
     /// Calls the component at this end.
     pub(crate) fn over(component: Component, limits: Limits, end: Box<dyn HostEnd>) -> Self {
         Self { end: Some(end), ..Self::new(component, limits) }
     }
 
     fn new(component: Component, limits: Limits) -> Self {
-        let pace = Pace::new(Duration::from_secs(limits.time));
+        let pace = Arc::new(Pace::new(Duration::from_secs(limits.time)));
         Self { component, limits, worker: None, end: None, code: None, missing: Vec::new(), pace }
     }
 
@@ -76,7 +85,7 @@ impl Connection {
         let spawn = |code: Option<&[u8]>| PipeEnd::spawn(worker, self.limits, Task::Run, files, code);
         let at_hand = self.code.take().or_else(|| self.component.compiled().map(Arc::from));
         let (mut end, mut hello) = spawn(at_hand.as_deref())?;
-        let cache = worker.cache.as_deref().and_then(CodeCache::open);
+        let cache = worker.cache.as_deref().and_then(KeptFiles::open);
         let key = format!("{}-{}", self.component.sha256(), hello.engine);
         let kept = match at_hand {
             Some(code) => Some(code),
@@ -173,7 +182,7 @@ impl Connection {
             Some(end) => end,
             None => self.restart()?,
         };
-        match conversation.listen(end.as_mut(), request, host, &mut self.pace) {
+        match conversation.listen(end.as_mut(), request, host, &self.pace) {
             Ok(outcome) => {
                 self.end = Some(end);
                 outcome.map_err(known)
@@ -256,7 +265,7 @@ impl Conversation {
         link: &mut dyn HostEnd,
         request: &Request,
         host: &mut dyn Host,
-        pace: &mut Pace,
+        pace: &Pace,
     ) -> Result<Result<Outcome, CallError>, ProtocolViolation> {
         let asked_about = names(request);
         link.call(request)?;
@@ -278,6 +287,7 @@ impl Conversation {
                     link.answer(&answer)?;
                 }
                 GuestMessage::Done(outcome, usage) => {
+                    count_overrun(&outcome, &deadline, pace);
                     self.usage = usage;
                     return self.done(outcome, request);
                 }
@@ -291,14 +301,12 @@ impl Conversation {
         answer: Result<Checked, CallError>,
         request: &Request,
         deadline: &Deadline,
-        pace: &mut Pace,
+        pace: &Pace,
     ) -> Result<(), ProtocolViolation> {
         if !matches!(request, Request::Check(..)) || self.answers.len() >= instances(request) {
             return Err(nonsense("an answer without a question"));
         }
-        if matches!(answer, Err(CallError::Overrun(_))) && deadline.elapsed() >= pace.limit() {
-            pace.overran();
-        }
+        count_overrun(&answer, deadline, pace);
         self.answers.push(answer.map_err(known));
         if pace.is_given_up() { Err(ProtocolViolation::GivenUp) } else { Ok(()) }
     }
@@ -319,6 +327,13 @@ impl Conversation {
             | (Ok(Outcome::Retrieved(_)), Request::Retrieve { .. }) => Ok(outcome),
             _ => Err(nonsense("the outcome of another call")),
         }
+    }
+}
+
+/// What the runner ended itself since it took too long counts as what had to be ended.
+fn count_overrun<T>(answer: &Result<T, CallError>, deadline: &Deadline, pace: &Pace) {
+    if matches!(answer, Err(CallError::Overrun(_))) && deadline.elapsed() >= pace.limit() {
+        pace.overran();
     }
 }
 
@@ -390,7 +405,7 @@ mod tests {
             let end = GuestMessage::Done(Err(CallError::Broken("the end".to_owned())), Usage::default());
             let mut link = Told(vec![event, end].into_iter());
             let heard =
-                Conversation::default().listen(&mut link, request, &mut Denies, &mut Pace::new(Duration::from_secs(1)));
+                Conversation::default().listen(&mut link, request, &mut Denies, &Pace::new(Duration::from_secs(1)));
             match heard {
                 Ok(_) => None,
                 Err(ProtocolViolation::Disconnected(Disconnected::Gone(how))) => Some(how),
@@ -435,11 +450,7 @@ mod tests {
         })
     }
 
-    fn listen(
-        reports: Vec<GuestMessage>,
-        request: &Request,
-        pace: &mut Pace,
-    ) -> (Conversation, Option<ProtocolViolation>) {
+    fn listen(reports: Vec<GuestMessage>, request: &Request, pace: &Pace) -> (Conversation, Option<ProtocolViolation>) {
         let mut conversation = Conversation::default();
         let fault = conversation.listen(&mut Told(reports.into_iter()), request, &mut Busy, pace).err();
         (conversation, fault)
@@ -447,17 +458,17 @@ mod tests {
 
     #[test]
     fn the_host_works_for_one_call_no_longer_than_its_limit() {
-        let mut pace = Pace::new(Duration::from_millis(100));
+        let pace = Pace::new(Duration::from_millis(100));
         let request = serialize("shared/a");
         let done = || GuestMessage::Done(Ok(Outcome::Serialized(EntryFiles::new())), Usage::default());
-        assert!(listen(vec![ask(), done()], &request, &mut pace).1.is_none());
-        let (_, fault) = listen((0..10).map(|_| ask()).chain([done()]).collect(), &request, &mut pace);
+        assert!(listen(vec![ask(), done()], &request, &pace).1.is_none());
+        let (_, fault) = listen((0..10).map(|_| ask()).chain([done()]).collect(), &request, &pace);
         assert!(matches!(fault, Some(ProtocolViolation::HostTime)));
         // Each instance of a batch has the limit for itself.
         let present = || GuestMessage::Checked(Ok(Checked { recipients: Vec::new(), state: CheckState::Present }));
         let batch = Request::Check(CallContext::default(), vec![(instance("shared/a"), EntryFiles::new()); 4]);
         let reports = (0..4).flat_map(|_| [ask(), ask(), present()]).collect();
-        let (conversation, fault) = listen(reports, &batch, &mut pace);
+        let (conversation, fault) = listen(reports, &batch, &pace);
         assert_eq!(conversation.answers.len(), 4);
         assert!(matches!(fault, Some(ProtocolViolation::Disconnected(Disconnected::Late))));
     }
@@ -465,15 +476,15 @@ mod tests {
     #[test]
     fn a_backend_whose_checks_overrun_is_given_up() {
         // A limit that is over at once: each overrun took as long.
-        let mut pace = Pace::new(Duration::ZERO);
+        let pace = Pace::new(Duration::ZERO);
         let overrun = || GuestMessage::Checked(Err(CallError::Overrun("late".to_owned())));
         let batch = Request::Check(CallContext::default(), vec![(instance("shared/a"), EntryFiles::new()); 9]);
-        let (conversation, fault) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
+        let (conversation, fault) = listen((0..9).map(|_| overrun()).collect(), &batch, &pace);
         assert_eq!(conversation.answers.len(), pace::OVERRUNS);
         assert!(matches!(fault, Some(ProtocolViolation::GivenUp)));
         // What overran another limit cost no time.
-        let mut pace = Pace::new(Duration::from_hours(1));
-        let (conversation, _) = listen((0..9).map(|_| overrun()).collect(), &batch, &mut pace);
+        let pace = Pace::new(Duration::from_hours(1));
+        let (conversation, _) = listen((0..9).map(|_| overrun()).collect(), &batch, &pace);
         assert_eq!(conversation.answers.len(), 9);
     }
 }

@@ -32,7 +32,7 @@ pub type Decrypted = BTreeMap<HeaderHash, Secret>;
 pub(crate) struct HeaderGate<'a> {
     entry: &'a EntryFiles,
     openable: Openable,
-    keys: &'a mut Keyring,
+    keys: &'a Keyring,
     opened: Vec<Opened>,
     openings: Vec<DecryptAttempt>,
     /// Why no identity decrypts the last one that none does.
@@ -48,7 +48,7 @@ pub(crate) struct Opened {
 
 impl<'a> HeaderGate<'a> {
     /// For these files of an instance, and no others.
-    pub(crate) fn new(entry: &'a EntryFiles, openable: &Openable, names: &[String], keys: &'a mut Keyring) -> Self {
+    pub(crate) fn new(entry: &'a EntryFiles, openable: &Openable, names: &[String], keys: &'a Keyring) -> Self {
         let wanted = |files: &BTreeSet<String>| names.iter().any(|name| files.contains(name));
         let openable = openable.iter().filter(|(_, files)| wanted(files));
         let openable = openable.map(|(header, files)| (*header, files.clone())).collect();

@@ -4,12 +4,14 @@
 //! What a component may reach is one directory with one entry, and what [`artifacts_contract::effective`] leaves of its grants.
 
 mod age_failure;
-mod code_cache;
+mod calls;
+mod check_memo;
 mod connection;
 mod decrypt;
 mod error;
 mod evidence;
 mod host_calls;
+mod kept_files;
 mod machine;
 mod new_headers;
 mod pace;
@@ -23,7 +25,10 @@ mod session;
 mod spawn;
 mod worker_session;
 mod worker_start;
+mod workers;
 
+pub use calls::{RetrieveCall, SerializeCall};
+pub use check_memo::{CheckMemo, MemoKey};
 pub use decrypt::{DecryptAttempt, Decrypted, Openable};
 pub use error::Error;
 pub use machine::Shortage;
@@ -31,6 +36,7 @@ pub use precompile::precompile;
 pub use probe::probe;
 pub use recipients::Verified;
 pub use retrieve::Retrieved;
-pub use session::{RetrieveCall, SerializeCall, Session};
+pub use session::Session;
 pub use worker_session::{CallFailed, Checks, Serialized, WorkerSession, fits};
 pub use worker_start::WorkerStart;
+pub use workers::Workers;

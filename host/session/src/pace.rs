@@ -1,5 +1,6 @@
 //! How long a backend is waited for, and how often.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -11,16 +12,16 @@ pub(crate) const OVERRUNS: usize = 3;
 /// What a call gets at least after an overrun. Most take less than a thousandth of it.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// The patience with one backend.
+/// The patience with one backend, of all its workers together.
 pub(crate) struct Pace {
     limit: Duration,
-    overruns: usize,
+    overruns: AtomicUsize,
 }
 
 impl Pace {
     /// With this limit for one call of an exported function.
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, overruns: 0 }
+        Self { limit, overruns: AtomicUsize::new(0) }
     }
 
     /// The limit, which is that for the host's work for one call, too.
@@ -31,24 +32,28 @@ impl Pace {
     /// How long the next answer is waited for: two calls, and less for who overran before.
     pub(crate) fn patience(&self) -> Duration {
         let whole = self.limit * 2 + GRACE;
-        if self.overruns == 0 { whole } else { (self.limit / 4).max(LEAST).min(whole) }
+        if self.overruns() == 0 { whole } else { (self.limit / 4).max(LEAST).min(whole) }
     }
 
     /// Remembers an overrun.
-    pub(crate) fn overran(&mut self) {
-        self.overruns += 1;
+    pub(crate) fn overran(&self) {
+        self.overruns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn overruns(&self) -> usize {
+        self.overruns.load(Ordering::Relaxed)
     }
 
     /// Whether it is not asked any more.
     pub(crate) fn is_given_up(&self) -> bool {
-        self.overruns >= OVERRUNS
+        self.overruns() >= OVERRUNS
     }
 
     /// Why it is not asked any more.
     pub(crate) fn words(&self) -> String {
         format!(
             "{} earlier calls took longer than {} s, so it is not asked again in this run",
-            self.overruns,
+            self.overruns(),
             self.limit.as_secs()
         )
     }

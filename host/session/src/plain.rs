@@ -16,8 +16,9 @@ const WINDOW: usize = 16;
 /// without holding all of it takes more, and that is no encrypted file either.
 const WORK: u64 = 4 << 30;
 
-/// Bits of the filter that keeps most places from being looked up.
-const FILTER: u64 = 1 << 17;
+/// For each secret, so many places of the filter that keeps most windows from being looked up; and the most in all.
+const FILTER: usize = 256;
+const LARGEST_FILTER: usize = 1 << 17;
 
 /// The declared file whose secret is in what is to be stored, in plain text: raw or as a JSON string, in a stored file or in
 /// its name. What the backend was given in the clear is no secret: its configuration, names and recipients.
@@ -77,7 +78,7 @@ impl<'a> Search<'a> {
             secrets: Vec::new(),
             known: BTreeSet::new(),
             by_window: HashMap::new(),
-            filter: vec![false; usize::try_from(FILTER).unwrap_or_default()],
+            filter: vec![false; items.len().saturating_mul(FILTER).clamp(1, LARGEST_FILTER)],
             seeds: [0, 1].map(|number| RandomState::new().hash_one(number)),
             work: WORK,
         };
@@ -115,11 +116,17 @@ impl<'a> Search<'a> {
     fn add(&mut self, secret: Wanted<'a>) {
         let Some(window) = secret.text.get(secret.window()..).and_then(|text| text.first_chunk()) else { return };
         let hash = self.hash(window);
-        if let Some(bit) = self.filter.get_mut(bit(hash)) {
-            *bit = true;
+        let place = self.place(hash);
+        if let Some(place) = self.filter.get_mut(place) {
+            *place = true;
         }
         self.by_window.entry(hash).or_default().push(self.secrets.len());
         self.secrets.push(secret);
+    }
+
+    /// Where a hash is in the filter.
+    fn place(&self, hash: u64) -> usize {
+        usize::try_from(hash % self.filter.len() as u64).unwrap_or_default()
     }
 
     fn hash(&self, window: &[u8; WINDOW]) -> u64 {
@@ -148,7 +155,7 @@ impl<'a> Search<'a> {
         for (at, window) in text.windows(WINDOW).enumerate() {
             let Some(window) = window.first_chunk() else { continue };
             let hash = self.hash(window);
-            if !self.filter.get(bit(hash)).copied().unwrap_or_default() {
+            if !self.filter.get(self.place(hash)).copied().unwrap_or_default() {
                 continue;
             }
             for number in self.by_window.get(&hash).into_iter().flatten().copied() {
@@ -167,10 +174,6 @@ impl<'a> Search<'a> {
         }
         None
     }
-}
-
-fn bit(hash: u64) -> usize {
-    usize::try_from(hash % FILTER).unwrap_or_default()
 }
 
 /// A secret without the blanks around it, unless too little is left: a backend may cut off the last line break.

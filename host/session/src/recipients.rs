@@ -12,9 +12,10 @@ use artifacts_seam::{
 use crate::age_failure::age_failure;
 use artifacts_contract::Grants;
 use artifacts_seam::escaped;
+use serde::{Deserialize, Serialize};
 
 /// Holds what a component says of one instance, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     /// The recipients of each declared secret file.
     pub recipients: Recipients,

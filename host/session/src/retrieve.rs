@@ -9,7 +9,7 @@ use artifacts_seam::{
 
 use crate::decrypt::{Decrypted, HeaderGate, Openable};
 use crate::host_calls::{HostCalls, Phase};
-use crate::{CallFailed, DecryptAttempt, WorkerSession};
+use crate::{CallFailed, DecryptAttempt, RetrieveCall, WorkerSession};
 use artifacts_seam::escaped;
 
 /// Holds secrets that were read back.
@@ -36,7 +36,6 @@ impl WorkerSession {
     ///
     /// # Errors
     /// When the component fails, for a file or as a whole, breaks the contract, or asks for what it may not have.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn retrieve(
         &mut self,
         context: CallContext,
@@ -44,7 +43,17 @@ impl WorkerSession {
         entry: &EntryFiles,
         names: &[String],
         openable: &Openable,
-        keys: &mut Keyring,
+        keys: &Keyring,
+    ) -> Result<Retrieved, CallFailed> {
+        self.retrieve_one(context, RetrieveCall { instance, files: entry, names, openable }, keys)
+    }
+
+    /// Makes one call.
+    pub(crate) fn retrieve_one(
+        &mut self,
+        context: CallContext,
+        RetrieveCall { instance, files: entry, names, openable }: RetrieveCall<'_>,
+        keys: &Keyring,
     ) -> Result<Retrieved, CallFailed> {
         if let Some(error) = self.kept_elsewhere().or_else(|| self.unfit(&instance, entry)).or_else(|| self.one_way()) {
             return Err(error.into());

@@ -14,7 +14,7 @@ use crate::host_calls::{HostCalls, Phase};
 use crate::new_headers::{StoredHeaders, stored_headers};
 use crate::plain::stored_in_plain;
 use crate::recipients::verified;
-use crate::{DecryptAttempt, Decrypted, Error, Verified, WorkerStart};
+use crate::{DecryptAttempt, Decrypted, Error, SerializeCall, Verified, WorkerStart};
 use artifacts_contract::{Component, Grants, Persists, Scope};
 use artifacts_seam::{HostEnd, Limits, SandboxLayer};
 
@@ -97,6 +97,16 @@ impl WorkerSession {
     pub fn open(component: &Component, grants: Grants, limits: Limits, worker: &WorkerStart) -> Result<Self, Error> {
         let connection = Connection::open(component.clone(), limits, worker.clone())?;
         Ok(Self::new(component, grants, limits, connection))
+    }
+
+    /// Starts the same component in one more worker, with the same rights and plugins.
+    ///
+    /// # Errors
+    /// When no worker can be had.
+    pub fn another(&self, worker: WorkerStart) -> Result<Self, Error> {
+        let connection = self.connection.another(worker)?;
+        let session = Self::new(&self.component, self.grants.clone(), self.limits, connection);
+        Ok(session.sealing(self.sealer.plugins().clone()))
     }
 
     /// Calls the component at the other end, which is not started again when it ends. For tests and measurements.
@@ -184,7 +194,6 @@ impl WorkerSession {
     ///
     /// # Errors
     /// When the component fails, breaks the contract, or gives back what cannot be an entry.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn serialize(
         &mut self,
         context: CallContext,
@@ -193,18 +202,15 @@ impl WorkerSession {
         items: &[(String, Secret)],
         recipients: &Recipients,
     ) -> Result<Serialized, CallFailed> {
-        self.serialize_again(context, instance, entry, items, (recipients, &Decrypted::new()))
+        let decrypted = &Decrypted::new();
+        self.serialize_one(context, SerializeCall { instance, files: entry, secrets: items, recipients, decrypted })
     }
 
-    /// The same for values that were read from the entry. The component may have what was decrypted then.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
-    pub(crate) fn serialize_again(
+    /// Makes one call. The component may have what was decrypted when its values were read from the entry.
+    pub(crate) fn serialize_one(
         &mut self,
         context: CallContext,
-        instance: InstanceView,
-        entry: EntryFiles,
-        items: &[(String, Secret)],
-        (recipients, decrypted): (&Recipients, &Decrypted),
+        SerializeCall { instance, files: entry, secrets: items, recipients, decrypted }: SerializeCall<'_>,
     ) -> Result<Serialized, CallFailed> {
         if let Some(error) = self.unfit(&instance, &entry) {
             return Err(error.into());

@@ -1,5 +1,6 @@
 //! Runners in processes of their own: started, spoken with and ended by the host, and locked down from the inside.
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -17,6 +18,8 @@ pub struct WorkerStart {
     pub(crate) without: BTreeSet<SandboxLayer>,
     pub(crate) compiling: Compiling,
     pub(crate) observer: CompileObserver,
+    /// What the fallback belongs to.
+    held: Option<Arc<dyn Any + Send + Sync>>,
     /// Where processes stopped half-way, so that the next one does not: the same for all clones.
     learned: Arc<Mutex<BTreeSet<Halfway>>>,
 }
@@ -61,6 +64,7 @@ impl Default for WorkerStart {
             without: BTreeSet::new(),
             compiling: Compiling { memory: 4 << 30, time: Duration::from_mins(10) },
             observer: CompileObserver::default(),
+            held: None,
             learned: Arc::default(),
         }
     }
@@ -78,6 +82,13 @@ impl WorkerStart {
     #[must_use]
     pub fn fallback(mut self, folder: impl Into<PathBuf>) -> Self {
         self.fallback = Some(folder.into());
+        self
+    }
+
+    /// Holds what the fallback belongs to, for as long as a worker may be started.
+    #[must_use]
+    pub fn holding(mut self, what: impl Any + Send + Sync) -> Self {
+        self.held = Some(Arc::new(what));
         self
     }
 

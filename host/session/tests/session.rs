@@ -1,5 +1,5 @@
 //! Components that work, fail, lie and attack: what a call gives, and that one call's trouble stays its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, clippy::result_large_err)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
 
 mod common;
 

@@ -35,6 +35,6 @@ impl Options {
             (false, false) => Replaces::Nothing,
         };
         let change = Generate { replaces, yes: self.yes, only_stored: false };
-        Ok(console.report(&self.generating.generate(&mut run, &chosen, change)))
+        Ok(console.report(&self.generating.generate(&mut run, &chosen, change, global.jobs())))
     }
 }

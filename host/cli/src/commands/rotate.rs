@@ -36,11 +36,11 @@ impl Options {
             // What they could read may be anywhere.
             let (_context, mut run) = self.generating.open(global, console, &[], yes)?;
             let rotation = RotateReadable { who, selectors: &chosen, compares: self.compare, yes };
-            return Ok(console.report(&self.generating.rotate(&mut run, rotation)));
+            return Ok(console.report(&self.generating.rotate(&mut run, rotation, global.jobs())));
         }
         let (_context, mut run) = self.generating.open(global, console, &chosen, yes)?;
         let replaces = if stale { Replaces::Outdated } else { Replaces::All };
         let change = Generate { replaces, yes, only_stored: true };
-        Ok(console.report(&self.generating.generate(&mut run, &chosen, change)))
+        Ok(console.report(&self.generating.generate(&mut run, &chosen, change, global.jobs())))
     }
 }

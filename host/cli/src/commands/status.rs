@@ -21,18 +21,21 @@ pub struct Options {
     /// Also list what expires within this time, such as `30d` or `12h`, and exit with 3 if anything does
     #[arg(long, value_name = "TIME", value_parser = parse_length)]
     within: Option<Duration>,
+    /// Ask backends about everything, also about what did not change since they were asked last
+    #[arg(long)]
+    no_memo: bool,
 }
 
 impl Options {
     /// Lists everything of these.
     pub fn of_all(selectors: Selectors) -> Self {
-        Self { selectors, all: true, within: None }
+        Self { selectors, all: true, within: None, no_memo: false }
     }
 
     pub fn run(&self, global: &Global, console: &Console) -> Result<Exit, Failure> {
         let selectors = self.selectors.parsed();
         let context = Context::new(global, console)?;
-        let mut run = context.open(&selectors)?;
+        let mut run = context.open_to_look(&selectors, self.no_memo)?;
         let selection = run.select(&selectors);
         let surveyed = run.survey(&selection);
         let calls = surveyed.survey().calls.clone();

@@ -14,7 +14,7 @@ impl Doctor<'_> {
     pub(super) fn worker(&self) -> Result<WorkerFacts, Failure> {
         let ram = self.ram.clone()?;
         let start = sandboxes::of_workers(context::worker(self.global, &self.environment), ram);
-        let (start, _dir) = start()?;
+        let start = start()?;
         // One for a component that imports a file system, as the bundled ones do: its filter allows the most.
         let (missing, possible) = artifacts_session::probe(&start, true).map_err(Failure::from)?;
         Ok(WorkerFacts { missing: missing.into_iter().collect(), possible })

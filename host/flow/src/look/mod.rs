@@ -1,6 +1,7 @@
 //! What is declared and stored: found without a lock and without an identity.
 
 pub(crate) mod adoptable;
+mod answers;
 pub(crate) mod blocked;
 pub(crate) mod changes;
 pub(crate) mod configured;

@@ -6,9 +6,10 @@ use artifacts_declared::{InstanceName, Name, Recipients};
 use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
 use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
-use artifacts_session::Verified;
+use artifacts_session::{CheckMemo, Verified};
 use artifacts_store::{Entry, Fingerprint, Generation, Receipt, Storage};
 
+use super::answers::{NoAnswers, answers};
 use super::configured::check_config;
 use super::elsewhere::Storages;
 use super::extras;
@@ -110,6 +111,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     survey.generations = generations;
     survey.name_recipients(tools);
     hint_at_missing(tools, all, &mut survey.errors);
+    tools.memo.iter_mut().for_each(CheckMemo::save);
     tools.operator.phase(Phase::Idle);
     survey
 }
@@ -176,17 +178,16 @@ fn ask(
             looks.into_iter().partition(InstanceProbe::has_secrets);
         let view = |look: &mut InstanceProbe<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(view).collect();
-        let names: Vec<String> = asked.iter().map(|look| look.instance.name.to_string()).collect();
-        let checks = tools.session(backend).and_then(|session| match session {
-            Some(mut session) => session.check(request, &names, false),
-            None => Err(Failure::new(backend.to_string(), "its backend is not open")),
-        });
-        let checks = match checks {
-            Ok(checks) => checks,
-            Err(unrecorded) => return survey.stop(&instances, unrecorded),
+        let answers = match answers(tools, backend, request) {
+            Ok(answers) => answers,
+            Err(NoAnswers::Unstarted(why)) => {
+                let left = instances.iter().copied().filter(|one| !survey.found.contains_key(&one.name));
+                return survey.fail_all(&left.collect::<Vec<_>>(), &why);
+            }
+            Err(NoAnswers::Unrecorded(why)) => return survey.stop(&instances, why),
         };
-        *survey.calls.entry(backend.to_string()).or_default() += checks.usage.calls;
-        for (look, answer) in asked.into_iter().zip(checks.answers) {
+        *survey.calls.entry(backend.to_string()).or_default() += answers.calls;
+        for (look, answer) in asked.into_iter().zip(answers.answers) {
             let mut answer = CheckResult::from_backend(&look, answer);
             if host_encrypts && let Some((why, hint)) = mixed(&tools.keys, &answer.recipients, &answer.labels) {
                 answer = CheckResult { hint: Some(hint), ..CheckResult::new(Said::Failed(why)) };

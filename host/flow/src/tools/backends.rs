@@ -43,28 +43,96 @@ pub struct ReadyBackend {
     pub terms: Terms,
     /// The directory below the root that holds its entries.
     pub storage: String,
-    /// None where it stores nothing on this machine.
-    session: Option<Box<dyn Session>>,
+    session: Lazy,
+}
+
+/// Starts a backend's first worker.
+pub type StartSession = Box<dyn FnOnce() -> Result<Box<dyn Session>, Failure>>;
+
+/// A session, which is started by the first call.
+enum Lazy {
+    /// It stores nothing on this machine.
+    Elsewhere,
+    Unstarted(Option<StartSession>),
+    Started(Box<dyn Session>),
+    Failed(Failure),
 }
 
 impl ReadyBackend {
     /// Holds a session, or none for a backend that stores nothing on this machine.
     pub fn new(terms: Terms, storage: String, session: Option<Box<dyn Session>>) -> Self {
-        Self { terms, storage, session }
+        Self { terms, storage, session: session.map_or(Lazy::Elsewhere, Lazy::Started) }
+    }
+
+    /// Holds what is started by the first call.
+    pub fn starting(terms: Terms, storage: String, start: StartSession) -> Self {
+        Self { terms, storage, session: Lazy::Unstarted(Some(start)) }
     }
 
     /// Returns whether it can be called on this machine.
     pub fn is_here(&self) -> bool {
-        self.session.is_some()
+        !matches!(self.session, Lazy::Elsewhere)
     }
 
     /// Returns the sandbox layers that its workers lacked, of all that were started so far.
-    pub fn missing_layers(&self) -> &[SandboxLayer] {
-        self.session.as_ref().map_or(&[], |session| session.missing_layers())
+    pub fn missing_layers(&self) -> Vec<SandboxLayer> {
+        if let Lazy::Started(session) = &self.session { session.missing_layers() } else { Vec::new() }
     }
 
-    pub(super) fn session(&mut self) -> Option<(&mut dyn Session, &Terms)> {
-        let session = self.session.as_mut()?;
-        Some((session.as_mut(), &self.terms))
+    /// Returns the session, started.
+    ///
+    /// # Errors
+    /// When it cannot be started: now, or by an earlier call.
+    pub(super) fn session(&mut self) -> Result<Option<(&mut dyn Session, &Terms)>, Failure> {
+        if let Lazy::Unstarted(start) = &mut self.session
+            && let Some(start) = start.take()
+        {
+            self.session = start().map_or_else(Lazy::Failed, Lazy::Started);
+        }
+        match &mut self.session {
+            Lazy::Started(session) => Ok(Some((session.as_mut(), &self.terms))),
+            Lazy::Failed(failure) => Err(failure.clone()),
+            Lazy::Elsewhere | Lazy::Unstarted(_) => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use artifacts_contract::{ConfigSchema, Grants};
+    use artifacts_seam::Limits;
+
+    use super::*;
+
+    #[test]
+    fn the_first_call_starts_a_backend_once_and_a_failure_stays_one() {
+        let terms = Terms {
+            component: "fake".to_owned(),
+            version: "1.0.0".to_owned(),
+            sha256: artifacts_digest::Sha256::digest("component"),
+            bundled: true,
+            retrieves: true,
+            requests_plaintext: false,
+            grants: Grants::default(),
+            limits: Limits::default(),
+            config: std::sync::Arc::new(ConfigSchema::new(&serde_json::Map::new()).unwrap()),
+        };
+        let starts = Rc::new(Cell::new(0));
+        let counted = Rc::clone(&starts);
+        let start = move || {
+            counted.set(counted.get() + 1);
+            Err(Failure::new("fake", "it does not start"))
+        };
+        let mut backend = ReadyBackend::starting(terms, "secrets".to_owned(), Box::new(start));
+        assert!(backend.is_here() && backend.missing_layers().is_empty());
+        assert_eq!(starts.get(), 0);
+        for _ in 0..2 {
+            assert!(backend.session().is_err_and(|why| why.message == "it does not start"));
+        }
+        assert_eq!(starts.get(), 1);
     }
 }

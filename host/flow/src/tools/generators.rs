@@ -26,7 +26,6 @@ pub trait Generators: Send + Sync {
     ///
     /// # Errors
     /// When it cannot be built, fails, or does not write exactly the declared files.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn run(&self, instance: &Instance, job: Job, cancel: &Cancel) -> Result<BTreeMap<Name, Secret>, GenerationFailure>;
 }
 

@@ -35,8 +35,8 @@ impl Identities {
     }
 
     /// Wipes what age plugins decrypted: it was given out.
-    pub(crate) fn forget_decrypted(&mut self) {
-        if let Some(Ok(ring)) = &mut self.ring {
+    pub(crate) fn forget_decrypted(&self) {
+        if let Some(Ok(ring)) = &self.ring {
             ring.forget_decrypted();
         }
     }
@@ -52,8 +52,8 @@ impl Identities {
     }
 
     /// Returns the identities themselves.
-    pub(super) fn ring(&mut self) -> Result<&mut Keyring, Failure> {
+    pub(super) fn ring(&mut self) -> Result<&Keyring, Failure> {
         let Self { load, ring, .. } = self;
-        ring.get_or_insert_with(|| load().map(Keyring::new)).as_mut().map_err(|failure| failure.clone())
+        ring.get_or_insert_with(|| load().map(Keyring::new)).as_ref().map_err(Failure::clone)
     }
 }

@@ -33,9 +33,10 @@ use artifacts_trust::{AcceptedRecipients, Checkout, Trust};
 
 use crate::declared_keys::DeclaredKeys;
 
+use artifacts_session::CheckMemo;
 pub use artifacts_session::{Decrypted, RetrieveCall, SerializeCall, Session};
 pub use backend_messages::BackendMessages;
-pub use backends::{Backends, ReadyBackend};
+pub use backends::{Backends, ReadyBackend, StartSession};
 pub use evaluate::{Declared, Evaluate};
 pub use generators::{GenerationFailure, Generators, SandboxedGenerators};
 pub use headers::{ConfirmClone, HeaderMemory};
@@ -67,6 +68,8 @@ pub struct Tools {
     pub identities: Identities,
     /// The age plugins of recipients.
     pub plugins: RecipientPlugins,
+    /// What backends answered before, for a run that only looks.
+    pub memo: Option<CheckMemo>,
     /// For which file each header was encrypted.
     pub headers: HeaderMemory,
     /// Whose keys are declared; a run reads them.

@@ -1,6 +1,6 @@
 //! Every call of a backend and every use of an identity is between two lines of the audit log.
 
-use artifacts_age::{PluginRun, RecipientPlugins};
+use artifacts_age::{Keyring, PluginRun, RecipientPlugins};
 use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation, PluginProgram};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
@@ -37,7 +37,7 @@ impl<'a> Recorded<'a> {
         backend: &'a Name,
         context: CallContext,
     ) -> Result<Option<Self>, Failure> {
-        let ready = backends.open(backend)?.session();
+        let ready = backends.open(backend)?.session()?;
         Ok(ready.map(|(session, terms)| Self { backend, session, terms, log, plugins: None, operator, context }))
     }
 
@@ -64,38 +64,39 @@ impl<'a> Recorded<'a> {
         after_plaintext: bool,
     ) -> Result<Checks, Failure> {
         let context = self.context;
-        self.recorded(Operation::Check, names, after_plaintext, |session| session.check(context, batch))
+        let check = |session: &mut dyn Session| session.check(context, batch);
+        self.recorded(Operation::Check, names.to_vec(), after_plaintext, check)
     }
 
-    /// Writes secret files of an instance.
+    /// Writes secret files of instances, each of the name beside it. The answers are in their order.
     ///
     /// # Errors
-    /// When the call cannot be recorded.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
+    /// When one of the calls cannot be recorded: then nothing of the others counts either.
     pub fn serialize(
         &mut self,
-        name: String,
-        call: SerializeCall<'_>,
-    ) -> Result<Result<Serialized, CallFailed>, Failure> {
+        calls: Vec<(String, SerializeCall<'_>)>,
+    ) -> Result<Vec<Result<Serialized, CallFailed>>, Failure> {
         let context = self.context;
-        self.recorded(Operation::Serialize, &[name], false, |session| session.serialize(context, call))
+        let (names, calls): (Vec<_>, Vec<_>) = calls.into_iter().map(|(name, call)| (vec![name], call)).unzip();
+        self.recorded_each(Operation::Serialize, names, false, |session| session.serialize(context, calls))
     }
 
-    /// Reads secret files of an instance back. No identity is read before that is on record.
+    /// Reads secret files of instances back, each of the name beside it. No identity is read before that is on record.
     ///
     /// # Errors
-    /// When the call cannot be recorded, or the identities cannot be read.
+    /// When one of the calls cannot be recorded, or the identities cannot be read.
     pub fn retrieve(
         &mut self,
-        name: String,
-        call: RetrieveCall<'_, Identities>,
-    ) -> Result<Result<Retrieved, CallFailed>, Failure> {
-        let RetrieveCall { instance, files, names, openable, identities } = call;
+        calls: Vec<(String, RetrieveCall<'_>)>,
+        identities: &mut Identities,
+    ) -> Result<Vec<Result<Retrieved, CallFailed>>, Failure> {
         let context = self.context;
-        self.recorded(Operation::Retrieve, &[name], false, |session| {
-            let identities = identities.ring()?;
-            Ok(session.retrieve(context, RetrieveCall { instance, files, names, openable, identities }))
-        })?
+        let (names, calls): (Vec<_>, Vec<_>) = calls.into_iter().map(|(name, call)| (vec![name], call)).unzip();
+        let made = self.recorded_each(Operation::Retrieve, names, false, |session| match identities.ring() {
+            Ok(ring) => session.retrieve(context, calls, ring).into_iter().map(Ok).collect(),
+            Err(failure) => calls.iter().map(|_| Err(failure.clone())).collect(),
+        })?;
+        made.into_iter().collect()
     }
 
     /// Has age plugins decrypt what waits for them; false when nothing came of it.
@@ -103,32 +104,65 @@ impl<'a> Recorded<'a> {
     /// # Errors
     /// When that cannot be recorded.
     pub fn ask_plugins(&mut self, names: &[String], identities: &mut Identities) -> Result<bool, Failure> {
-        self.recorded(Operation::AskPlugins, names, false, |_| {
-            identities.ring().is_ok_and(artifacts_age::Keyring::ask_plugins)
+        self.recorded(Operation::AskPlugins, names.to_vec(), false, |_| {
+            identities.ring().is_ok_and(Keyring::ask_plugins)
         })
     }
 
     fn recorded<T: Recordable>(
         &mut self,
         operation: Operation,
-        instances: &[String],
+        instances: Vec<String>,
         after_plaintext: bool,
         act: impl FnOnce(&mut dyn Session) -> T,
     ) -> Result<T, Failure> {
-        let unwritten = |e: artifacts_audit::Error| Failure::about("audit", e);
+        let made = self.recorded_each(operation, vec![instances], after_plaintext, |session| vec![act(session)])?.pop();
+        made.ok_or_else(|| Failure::new(self.backend.to_string(), "the call gave no answer"))
+    }
+
+    /// Makes calls about these instances, which may run at once: each has its line before the first is made.
+    fn recorded_each<T: Recordable>(
+        &mut self,
+        operation: Operation,
+        calls: Vec<Vec<String>>,
+        after_plaintext: bool,
+        act: impl FnOnce(&mut dyn Session) -> Vec<T>,
+    ) -> Result<Vec<T>, Failure> {
+        let begun = calls.into_iter().map(|instances| self.begin(operation, instances));
+        let begun = begun.collect::<Result<Vec<_>, Failure>>()?;
+        let made = act(self.session);
+        let mut ended = Ok(());
+        for (call, made) in begun.into_iter().zip(&made) {
+            ended = ended.and(self.end(call, after_plaintext, made.ended()));
+        }
+        ended.map(|()| made)
+    }
+
+    /// Writes the line before a call. Returns what it says, and its number.
+    fn begin(&self, operation: Operation, instances: Vec<String>) -> Result<BegunCall, Failure> {
         let asked = CallRequest {
             backend: self.backend.to_string(),
             version: Some(self.terms.version.clone()),
             bundled: Some(self.terms.bundled),
             sha256: self.terms.sha256.to_string(),
             operation,
-            instances: instances.to_vec(),
+            instances,
             grants: serde_json::json!(self.terms.grants),
         };
         let number = self.log.map(|log| log.begun(asked.clone())).transpose().map_err(unwritten)?;
-        let made = act(self.session);
+        Ok((asked, number))
+    }
+
+    /// Writes the line after a call. Plugins that ran during several calls are in the first of them.
+    fn end(
+        &mut self,
+        (asked, number): BegunCall,
+        after_plaintext: bool,
+        result: CallResult<'_>,
+    ) -> Result<(), Failure> {
         let plugins = self.plugins.map(RecipientPlugins::take_runs).into_iter().flatten().map(plugin_program).collect();
-        let CallResult { events, usage, result, failure, saw_plaintext, decryptions } = made.ended();
+        let CallResult { events, usage, result, failure, saw_plaintext, decryptions } = result;
+        let (operation, instances) = (asked.operation, asked.instances.clone());
         let saw_plaintext = saw_plaintext || after_plaintext;
         let call = Call { asked, events, usage, result, accessed_plaintext: saw_plaintext, plugins, decryptions };
         let denials = call.denials();
@@ -136,12 +170,18 @@ impl<'a> Recorded<'a> {
             (Some(log), Some(number)) => log.ended(number, call),
             _ => Ok(()),
         };
-        let backend = self.backend;
+        let (backend, instances) = (self.backend, instances.as_slice());
         let messages = BackendMessages { backend, operation, instances, events, denials, failure, saw_plaintext };
         self.operator.notify(&RunEvent::Backend(&messages));
-        written.map_err(unwritten)?;
-        Ok(made)
+        written.map_err(unwritten)
     }
+}
+
+/// What the line before a call says, and its number.
+type BegunCall = (CallRequest, Option<u64>);
+
+fn unwritten(error: artifacts_audit::Error) -> Failure {
+    Failure::about("audit", error)
 }
 
 /// What came of one call of a backend, as the audit log has it.

@@ -1,17 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use artifacts_age::RecipientPlugins;
 use artifacts_contract::{Component, Grants, effective, limits_from_json, raised_limits, read_file};
 use artifacts_declared::{ComponentSource, DEFAULT_STORAGE, Name};
 use artifacts_nix::Nix;
-use artifacts_ram::PrivateDir;
 use artifacts_report::Failure;
-use artifacts_seam as seam;
 use artifacts_seam::SandboxLayer;
-use artifacts_session::{
-    CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
-};
+use artifacts_session::{Session, WorkerSession, WorkerStart, Workers};
 use artifacts_text::{Comparison, Explain, nix_attribute, shell_word};
 
 use super::backends::{Backends, ReadyBackend};
@@ -25,7 +23,9 @@ pub struct Registry {
     declared: BTreeMap<Name, artifacts_declared::Registration>,
     bundled: BundledBackends,
     base: PathBuf,
-    worker: Box<dyn Fn() -> Result<(WorkerStart, PrivateDir), Failure>>,
+    worker: Rc<dyn Fn() -> Result<WorkerStart, Failure>>,
+    /// How many calls of a backend are made at once.
+    jobs: NonZeroUsize,
     accept: Accept,
     opened: BTreeMap<Name, Result<ReadyBackend, Failure>>,
     nix: Nix,
@@ -45,44 +45,21 @@ pub struct BundledBackends {
 /// Asks the admin, who may have answered before, whether a component may have these rights.
 pub type Accept = Box<dyn Fn(&Name, &Component, &EffectiveGrants) -> Result<Answer, Failure>>;
 
-/// A component's session, with the directory that it works in for as long as it is open.
-struct ComponentFile {
-    session: WorkerSession,
-    _home: PrivateDir,
-}
-
-impl Session for ComponentFile {
-    fn check(&mut self, context: seam::CallContext, batch: Vec<(seam::InstanceView, seam::EntryFiles)>) -> Checks {
-        self.session.check(context, batch)
-    }
-
-    fn serialize(&mut self, context: seam::CallContext, call: SerializeCall<'_>) -> Result<Serialized, CallFailed> {
-        Session::serialize(&mut self.session, context, call)
-    }
-
-    fn retrieve(&mut self, context: seam::CallContext, call: RetrieveCall<'_>) -> Result<Retrieved, CallFailed> {
-        Session::retrieve(&mut self.session, context, call)
-    }
-
-    fn missing_layers(&self) -> &[SandboxLayer] {
-        self.session.missing_layers()
-    }
-}
-
 impl Registry {
-    /// `base` is where relative paths of components begin; `worker` says how a backend's worker is started, and gives the directory that it works in.
+    /// `base` is where relative paths of components begin; `worker` says how a worker is started.
     pub fn new(
         declared: BTreeMap<Name, artifacts_declared::Registration>,
         bundled: BundledBackends,
         base: PathBuf,
         nix: Nix,
-        worker: impl Fn() -> Result<(WorkerStart, PrivateDir), Failure> + 'static,
+        worker: impl Fn() -> Result<WorkerStart, Failure> + 'static,
     ) -> Self {
         Self {
             declared,
             bundled,
             base,
-            worker: Box::new(worker),
+            worker: Rc::new(worker),
+            jobs: NonZeroUsize::MIN,
             accept: Box::new(|_, _, _| Ok(Answer::NoOne)),
             opened: BTreeMap::new(),
             nix,
@@ -95,6 +72,13 @@ impl Registry {
     #[must_use]
     pub fn asking(mut self, accept: Accept) -> Self {
         self.accept = accept;
+        self
+    }
+
+    /// The same with up to so many workers of each backend, which are called at once.
+    #[must_use]
+    pub fn at_once(mut self, jobs: NonZeroUsize) -> Self {
+        self.jobs = jobs;
         self
     }
 
@@ -154,11 +138,13 @@ impl Registry {
         if !stores_here(&component) && !self.on_target {
             return Ok(ReadyBackend::new(terms, entry.storage, None));
         }
-        let (worker, home) = (self.worker)()?;
-        let session = WorkerSession::open(&component, grants, limits, &worker)
-            .map_err(|e| Failure::about(name.to_string(), e))?
-            .sealing(self.plugins.clone());
-        Ok(ReadyBackend::new(terms, entry.storage, Some(Box::new(ComponentFile { session, _home: home }))))
+        let (name, start, jobs, plugins) = (name.clone(), Rc::clone(&self.worker), self.jobs, self.plugins.clone());
+        let session = move || {
+            let session = WorkerSession::open(&component, grants, limits, &start()?);
+            let session = session.map_err(|error| Failure::about(name.to_string(), error))?.sealing(plugins);
+            Ok(Box::new(Workers::new(session, jobs, move || start().ok())) as Box<dyn Session>)
+        };
+        Ok(ReadyBackend::starting(terms, entry.storage, Box::new(session)))
     }
 
     /// What a backend may do and use.
@@ -272,7 +258,7 @@ impl Backends for Registry {
     }
 
     fn missing_layers(&self) -> BTreeSet<SandboxLayer> {
-        self.opened.values().flatten().flat_map(ReadyBackend::missing_layers).copied().collect()
+        self.opened.values().flatten().flat_map(ReadyBackend::missing_layers).collect()
     }
 }
 
@@ -393,7 +379,7 @@ mod tests {
             retrieves: true,
             requests_plaintext: false,
             grants: Grants::default(),
-            limits: seam::Limits::default(),
+            limits: artifacts_seam::Limits::default(),
             config: Arc::new(ConfigSchema::new(&serde_json::Map::new()).unwrap()),
         };
         ReadyBackend::new(terms, DEFAULT_STORAGE.to_owned(), None)

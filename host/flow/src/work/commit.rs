@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_declared::{Name, Recipients};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_seam::{CallError, CheckState, EntryFiles, FailureKind, Secret};
-use artifacts_session::Verified;
+use artifacts_seam::{CallError, CheckState, EntryFiles, FailureKind, InstanceView, Secret};
+use artifacts_session::{CallFailed, Verified};
 use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState};
 
 use super::receipt;
@@ -64,12 +64,78 @@ pub(crate) struct UncheckedEntry {
 
 struct SerializeRequest {
     /// The instance as its backend was told of it: with the files that are stored now or were before.
-    view: artifacts_seam::InstanceView,
+    view: InstanceView,
     /// The recipients of these files.
     recipients: Recipients,
     saw_plaintext: bool,
     /// Whether some of the files are as they were before.
     partial: bool,
+}
+
+/// Secret files that a backend is to write into a copy of an entry; a ticket allows it.
+pub(crate) struct Unwritten<'a> {
+    storing: Storing<'a>,
+    backend: &'a Name,
+    /// The backend's own files of the entry, which stay beside them.
+    files: EntryFiles,
+    secrets: &'a [(String, Secret)],
+    decrypted: &'a Decrypted,
+}
+
+/// Has backends write, what one of them has to write at once. The answers are in the order of what is written.
+pub(crate) fn write(tools: &mut Tools, mut unwritten: Vec<Unwritten<'_>>) -> Vec<Result<UncheckedEntry, StoreFailure>> {
+    let of_one_backend = |one: &Unwritten<'_>, other: &Unwritten<'_>| one.backend == other.backend;
+    let runs = unwritten.chunk_by_mut(of_one_backend);
+    let written = runs.flat_map(|run| match write_by(tools, run) {
+        Ok(written) => written,
+        Err(failure) => run.iter().map(|_| Err(failure.clone().into())).collect(),
+    });
+    written.collect()
+}
+
+/// Has one backend write. It is not asked to store nothing.
+fn write_by(
+    tools: &mut Tools,
+    run: &mut [Unwritten<'_>],
+) -> Result<Vec<Result<UncheckedEntry, StoreFailure>>, Failure> {
+    let Some(backend) = run.first().map(|first| first.backend) else { return Ok(Vec::new()) };
+    let id = receipt::backend_id(backend, &tools.backends.open(backend)?.terms);
+    let told: Vec<_> = run.iter().map(|one| one.storing.view_and_recipients(one.secrets)).collect();
+    let mut calls = Vec::new();
+    for (one, (view, recipients)) in run.iter_mut().zip(&told).filter(|(one, _)| !one.secrets.is_empty()) {
+        let (instance, files) = (view.clone(), std::mem::take(&mut one.files));
+        let (secrets, decrypted) = (one.secrets, one.decrypted);
+        let call = SerializeCall { instance, files, secrets, recipients, decrypted };
+        calls.push((one.storing.instance.name.to_string(), call));
+    }
+    let ended = if calls.is_empty() {
+        Vec::new()
+    } else {
+        let session = tools.session(backend)?;
+        let missing = || Failure::new(backend.to_string(), "this backend does not use the storage");
+        session.ok_or_else(missing)?.serialize(calls)?
+    };
+    let mut ended = ended.into_iter();
+    let written = run.iter().zip(told).map(|(one, (view, recipients))| {
+        if one.secrets.is_empty() {
+            let stored = Stored { files: EntryFiles::new(), headers: EntryHeaders::new(), backend: id.clone() };
+            return Ok(UncheckedEntry { stored, asked: None });
+        }
+        let ended = ended.next().ok_or_else(|| failure::for_instance(one.storing.instance, "it was not written"))?;
+        let serialized = ended.map_err(|stopped| not_written(one.storing.instance, &stopped))?;
+        let partial = one.secrets.len() < view.files.len();
+        let headers = headers::encrypted(one.storing.instance, &serialized.sealed, &serialized.files);
+        Ok(UncheckedEntry {
+            stored: Stored { headers, files: serialized.files, backend: id.clone() },
+            asked: Some(SerializeRequest { view, recipients, saw_plaintext: serialized.saw_plaintext, partial }),
+        })
+    });
+    Ok(written.collect())
+}
+
+fn not_written(instance: &Instance, stopped: &CallFailed) -> StoreFailure {
+    let needs_all = matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll);
+    StoreFailure { needs_all, ..failure::not_serialized(instance, stopped).into() }
 }
 
 /// Has backends look at what they wrote: a new entry takes the old one's place only when its own backend, asked again, calls it
@@ -139,9 +205,8 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Res
     Ok(session.check(request, &instances, after_plaintext)?.answers)
 }
 
-impl Storing<'_> {
+impl<'a> Storing<'a> {
     /// Has the backend write secret files, and look at them.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     pub fn serialize(
         &self,
         tools: &mut Tools,
@@ -149,57 +214,35 @@ impl Storing<'_> {
         entry: Option<Entry>,
         secrets: &[(String, Secret)],
     ) -> Result<Stored, StoreFailure> {
-        let written = self.write(tools, ticket, entry, secrets, &Decrypted::new())?;
-        let missing = || Err(failure::for_instance(self.instance, "the written entry was not checked"));
-        Ok(checked(tools, vec![(*self, written)]).pop().unwrap_or_else(missing)?)
+        let missing = || failure::for_instance(self.instance, "the written entry was not checked");
+        let decrypted = Decrypted::new();
+        let unwritten = self.unwritten(ticket, entry, secrets, &decrypted)?;
+        let written = write(tools, vec![unwritten]).pop().ok_or_else(missing)??;
+        Ok(checked(tools, vec![(*self, written)]).pop().ok_or_else(missing)??)
     }
 
-    /// Has the backend write secret files into a copy of the entry. A backend is not asked to store nothing. `decrypted` is of that entry,
-    /// where the files were read from it.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
-    pub fn write(
+    /// What its backend is to write into a copy of the entry. `decrypted` is of that entry, where the files were read from it.
+    ///
+    /// # Errors
+    /// When the ticket does not allow it.
+    pub fn unwritten<'s>(
         &self,
-        tools: &mut Tools,
         ticket: &Ticket,
         entry: Option<Entry>,
-        secrets: &[(String, Secret)],
-        decrypted: &Decrypted,
-    ) -> Result<UncheckedEntry, StoreFailure> {
-        let Self { instance, found } = self;
-        ticket.check(instance, &found.recipients)?;
-        let name = self.backend()?;
-        let backend = receipt::backend_id(name, &tools.backends.open(name)?.terms);
-        if secrets.is_empty() {
-            return Ok(UncheckedEntry {
-                stored: Stored { files: EntryFiles::new(), headers: EntryHeaders::new(), backend },
-                asked: None,
-            });
-        }
-        let files = own_files(entry, name);
-        let (view, recipients) = self.view_and_recipients(secrets);
-        let Some(mut session) = tools.session(name)? else {
-            return Err(failure::for_instance(instance, "its backend does not use the storage").into());
-        };
-        let call = SerializeCall { instance: view.clone(), files, secrets, recipients: &recipients, decrypted };
-        let ended = session.serialize(instance.name.to_string(), call)?;
-        let serialized = ended.map_err(|stopped| StoreFailure {
-            needs_all: matches!(&stopped.error, CallError::Failed(failure) if failure.kind == FailureKind::NeedsAll),
-            ..failure::not_serialized(instance, &stopped).into()
-        })?;
-        let partial = secrets.len() < view.files.len();
-        Ok(UncheckedEntry {
-            stored: Stored {
-                headers: headers::encrypted(instance, &serialized.sealed, &serialized.files),
-                files: serialized.files,
-                backend,
-            },
-            asked: Some(SerializeRequest { view, recipients, saw_plaintext: serialized.saw_plaintext, partial }),
-        })
+        secrets: &'s [(String, Secret)],
+        decrypted: &'s Decrypted,
+    ) -> Result<Unwritten<'s>, Failure>
+    where
+        'a: 's,
+    {
+        ticket.check(self.instance, &self.found.recipients)?;
+        let backend = self.backend()?;
+        Ok(Unwritten { storing: *self, backend, files: own_files(entry, backend), secrets, decrypted })
     }
 
     /// What the backend is told of the instance: a declared file that was never stored and is not stored now is none of its
     /// business, and keeps no other from being stored.
-    fn view_and_recipients(&self, secrets: &[(String, Secret)]) -> (artifacts_seam::InstanceView, Recipients) {
+    fn view_and_recipients(&self, secrets: &[(String, Secret)]) -> (InstanceView, Recipients) {
         let given = secrets.iter().map(|(name, _)| name.as_str());
         let stored: BTreeSet<&str> = self.found.stored_files(self.instance).map(Name::as_str).chain(given).collect();
         let mut view = self.instance.for_backend.clone();
@@ -267,7 +310,7 @@ impl Storing<'_> {
         Ok(other)
     }
 
-    fn backend(&self) -> Result<&Name, Failure> {
+    fn backend(&self) -> Result<&'a Name, Failure> {
         self.instance.artifact.backend.as_ref().ok_or_else(|| failure::for_instance(self.instance, "no backend"))
     }
 }

@@ -9,9 +9,9 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{EntryFiles, Secret};
-use artifacts_store::{Fingerprint, Receipt};
+use artifacts_store::{Entry, Fingerprint, Receipt};
 
-use super::commit::{Stored, Storing, UncheckedEntry, checked};
+use super::commit::{self, Stored, Storing, UncheckedEntry, checked};
 use super::receipt;
 use crate::agree::{Removal, Ticket, Tickets};
 use crate::chain::Base;
@@ -23,7 +23,7 @@ use crate::look::survey::SurveyedInstance;
 use crate::read::{RetrievedFiles, WantedValue, retrieve_values};
 use crate::run::Run;
 use crate::tools::storages::StorageWriters;
-use crate::tools::{Phase, RunEvent, Tools};
+use crate::tools::{Decrypted, Phase, RunEvent, Tools};
 
 /// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
 const AT_ONCE: usize = 1000;
@@ -52,16 +52,17 @@ pub(super) fn store_again(base: &mut Base<'_>, tickets: &mut Tickets) -> Counts 
             if few.is_empty() {
                 break;
             }
-            let mut ready = Vec::new();
+            let mut moving = Vec::new();
             while let Some(step) = base.progress.next_of(&mut few, 1).pop() {
                 let files = read.remove(&step.name).unwrap_or_else(|| Err(not_read(&step.name)));
                 counts.opened += u64::from(files.is_ok());
-                match files.and_then(|files| write(base, tickets, &step.name, files)) {
-                    Ok(one) => ready.push(one),
+                match files.and_then(|files| begin(base, tickets, &step.name, files)) {
+                    Ok(one) => moving.push(one),
                     Err(failure) => base.progress.drop_out(failure),
                 }
             }
-            counts.written += store(base, ready);
+            let written = write(base, moving);
+            counts.written += store(base, written);
         }
     }
     base.run.tools.operator.phase(Phase::Idle);
@@ -100,19 +101,22 @@ struct Moving {
     /// The public files, which stay as they are.
     public: EntryFiles,
     secrets: Vec<(String, Secret)>,
-    /// What its backend has written and not checked yet; none where an earlier run has stored it.
-    written: Option<UncheckedEntry>,
+    decrypted: Decrypted,
+    /// What is kept of the old entry.
+    entry: Option<Entry>,
+    /// Whether it is written; else an earlier run has stored it.
+    is_written: bool,
 }
 
-/// Has the declared backend encrypt a value, unless an earlier run did.
-fn write(
+/// Takes the ticket of a value that was read from an entry which is still the same.
+fn begin(
     base: &mut Base<'_>,
     tickets: &mut Tickets,
     name: &InstanceName,
     read: RetrievedFiles,
 ) -> Result<Moving, Failure> {
     let Base { run, survey, .. } = base;
-    let Run { tools, instances, .. } = &mut **run;
+    let Run { instances, .. } = &**run;
     let pair = instances.get(name).zip(survey.found.get(name));
     let (instance, found) = pair.ok_or_else(|| not_read(name))?;
     let ticket = tickets.take(name).ok_or_else(|| failure::not_accepted(instance))?;
@@ -120,15 +124,45 @@ fn write(
     let entry = entry.ok_or_else(|| changed(instance))?;
     let public = declared_public(instance, entry.public.clone());
     let secrets: Vec<_> = read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)).collect();
-    let written = if is_moved(found) {
-        None
-    } else {
-        // What moves is written as a whole: nothing of the old form stays.
-        let entry = (!moves(instance, found)).then_some(entry);
-        let storing = Storing { instance, found };
-        Some(storing.write(tools, &ticket, entry, &secrets, &read.decrypted).map_err(|stopped| stopped.failure)?)
-    };
-    Ok(Moving { name: name.clone(), ticket, read: read.fingerprint, public, secrets, written })
+    // What moves is written as a whole: nothing of the old form stays.
+    let entry = (!moves(instance, found)).then_some(entry);
+    let (fingerprint, decrypted, is_written) = (read.fingerprint, read.decrypted, !is_moved(found));
+    Ok(Moving { name: name.clone(), ticket, read: fingerprint, public, secrets, decrypted, entry, is_written })
+}
+
+/// Has the declared backends encrypt values, unless an earlier run did.
+fn write(base: &mut Base<'_>, mut moving: Vec<Moving>) -> Vec<(Moving, Option<UncheckedEntry>)> {
+    let Base { run, survey, progress, .. } = base;
+    let Run { tools, instances, .. } = &mut **run;
+    let (mut unwritten, mut faults) = (Vec::new(), BTreeMap::new());
+    for one in moving.iter_mut().filter(|one| one.is_written) {
+        let pair = instances.get(&one.name).zip(survey.found.get(&one.name));
+        let written = pair.ok_or_else(|| not_read(&one.name)).and_then(|(instance, found)| {
+            let entry = one.entry.take();
+            Storing { instance, found }.unwritten(&one.ticket, entry, &one.secrets, &one.decrypted)
+        });
+        match written {
+            Ok(one) => unwritten.push(one),
+            Err(fault) => drop(faults.insert(one.name.clone(), fault)),
+        }
+    }
+    let mut written = commit::write(tools, unwritten).into_iter();
+    let mut done = Vec::new();
+    for one in moving {
+        let ended = match faults.remove(&one.name) {
+            Some(fault) => Err(fault),
+            None if !one.is_written => Ok(None),
+            None => match written.next() {
+                Some(ended) => ended.map(Some).map_err(|stopped| stopped.failure),
+                None => Err(not_read(&one.name)),
+            },
+        };
+        match ended {
+            Ok(written) => done.push((one, written)),
+            Err(fault) => progress.drop_out(fault),
+        }
+    }
+    done
 }
 
 /// Public files stay as they are; those that are no longer declared go with the old entry.
@@ -148,7 +182,7 @@ struct Ready<'a> {
 }
 
 /// Has backends check what they wrote and read back what moves, and replaces the entries one by one. Returns how many.
-fn store(base: &mut Base<'_>, moving: Vec<Moving>) -> u64 {
+fn store(base: &mut Base<'_>, moving: Vec<(Moving, Option<UncheckedEntry>)>) -> u64 {
     let Base { run, survey, writers, progress, report, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
     let pair = |name: &InstanceName| instances.get(name).zip(survey.found.get(name));
@@ -181,11 +215,11 @@ fn store(base: &mut Base<'_>, moving: Vec<Moving>) -> u64 {
 /// Has backends look at what they wrote, and writes the receipts.
 fn checked_ones<'a>(
     tools: &mut Tools,
-    moving: Vec<Moving>,
+    moving: Vec<(Moving, Option<UncheckedEntry>)>,
     pair: impl Fn(&InstanceName) -> Option<(&'a Instance, &'a SurveyedInstance)>,
 ) -> (Vec<Ready<'a>>, Vec<Failure>) {
     let (mut ready, mut unchecked, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-    for Moving { name, ticket, read, public, secrets, written } in moving {
+    for (Moving { name, ticket, read, public, secrets, .. }, written) in moving {
         let Some((instance, found)) = pair(&name) else { continue };
         let storing = Storing { instance, found };
         let is_new = written.is_some();

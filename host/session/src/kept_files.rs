@@ -1,8 +1,8 @@
-//! Compiled code, kept between runs in a folder that only this user can write.
+//! What is kept between runs in a folder that only this user can write: compiled code, and what components answered.
 //!
 //! Code in it is native code that will run. So the folder has to be a real folder of this user with no rights for others, an
-//! entry a regular file of the same kind, and each entry begins with a digest over its key and its code: one that was spoiled
-//! or moved to another key is compiled again.
+//! entry a regular file of the same kind, and each entry begins with a digest over its key and its content: one that was spoiled
+//! or moved to another key counts as none.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -16,12 +16,12 @@ use artifacts_seam::frame::LARGEST_CODE;
 
 const DIGEST: usize = 32;
 
-pub(crate) struct CodeCache {
+pub(crate) struct KeptFiles {
     folder: OwnedFd,
 }
 
-impl CodeCache {
-    /// The cache in this folder, which is made if need be; `None` when it cannot be trusted.
+impl KeptFiles {
+    /// The files in this folder, which is made if need be; `None` when it cannot be trusted.
     pub(crate) fn open(path: &Path) -> Option<Self> {
         if !path.exists() {
             make(path).ok()?;
@@ -31,7 +31,7 @@ impl CodeCache {
         own(&fstat(&folder).ok()?, FileType::Directory).then_some(Self { folder })
     }
 
-    /// The code of this key, if there is one as it was kept.
+    /// What was kept under this key, if it is there as it was.
     pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(&self.folder, key, flags, Mode::empty()).ok()?;
@@ -45,7 +45,7 @@ impl CodeCache {
         (entry == digest(key, &code)).then_some(code)
     }
 
-    /// Keeps code. That it cannot be kept is no matter.
+    /// Keeps something. That it cannot be kept is no matter.
     pub(crate) fn put(&self, key: &str, code: &[u8]) {
         let new = format!("{key}.{}", std::process::id());
         if self.write(&new, key, code).and_then(|()| Ok(renameat(&self.folder, &new, &self.folder, key)?)).is_err() {

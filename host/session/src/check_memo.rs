@@ -1,0 +1,170 @@
+//! What components answered to `check`, kept between runs: who only looks asks again about what is new.
+//!
+//! The key of an answer is everything that it can be made of: the component, what it may do and use, the day, the instance as it is
+//! declared, and the bytes that are stored. A changed file has another key, whatever its times say. So an answer can be wrong only where
+//! someone who is this user already wrote it into this user's folder, or where a component answers by the time of day; and
+//! what writes asks the component in any case.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use artifacts_contract::Grants;
+use artifacts_digest::{Hasher, Sha256};
+use artifacts_seam::{ComponentEvent, EntryFiles, InstanceView, Limits, frame};
+use serde::{Deserialize, Serialize};
+
+use crate::Verified;
+use crate::kept_files::KeptFiles;
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
+
+/// Names an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MemoKey([u8; 32]);
+
+/// Holds the answers for one checkout.
+pub struct CheckMemo {
+    files: KeptFiles,
+    /// Name of the file.
+    name: String,
+    day: u64,
+    kept: Option<BTreeMap<MemoKey, Verified>>,
+    is_changed: bool,
+}
+
+impl CheckMemo {
+    /// Opens the answers for the checkout at this path, in a folder of this user. None where the folder cannot be trusted.
+    pub fn open(folder: &Path, checkout: &Path, now: u64) -> Option<Self> {
+        let files = KeptFiles::open(folder)?;
+        let name = format!("checks-{}", Sha256::digest(checkout.as_os_str().as_encoded_bytes()));
+        Some(Self { files, name, day: now / DAY, kept: None, is_changed: false })
+    }
+
+    /// Returns the key of an answer: to a component with these grants and limits, about an instance with these files.
+    pub fn key(
+        component: &Sha256,
+        (grants, limits): (&Grants, &Limits),
+        (instance, files): (&InstanceView, &EntryFiles),
+    ) -> Option<MemoKey> {
+        let mut hasher = Hasher::new();
+        hasher.update_part(component.0);
+        hasher.update_part(&frame::encode(&(grants, limits)).ok()?);
+        hasher.update_part(&frame::encode(instance).ok()?);
+        for (name, bytes) in files {
+            hasher.update_part(name.as_bytes());
+            hasher.update_part(bytes);
+        }
+        Some(MemoKey(hasher.finish().0))
+    }
+
+    /// Returns the answer of this key, if there is one of today.
+    pub fn get(&mut self, key: &MemoKey) -> Option<Verified> {
+        self.kept().get(key).cloned()
+    }
+
+    /// Keeps an answer.
+    pub fn put(&mut self, key: MemoKey, answer: Verified) {
+        self.kept().insert(key, answer);
+        self.is_changed = true;
+    }
+
+    /// Returns whether answers may be kept of which this happened meanwhile: nothing that someone has to be told each time.
+    pub fn is_quiet(events: &[ComponentEvent]) -> bool {
+        let quiet = |event: &ComponentEvent| {
+            matches!(event, ComponentEvent::Instance(_) | ComponentEvent::File { error: None, .. })
+        };
+        events.iter().all(quiet)
+    }
+
+    /// Writes the answers, if there are new ones. That it cannot be done is no matter.
+    pub fn save(&mut self) {
+        let Some(kept) = self.kept.as_ref().filter(|_| self.is_changed) else { return };
+        if let Ok(bytes) = frame::encode(&(VERSION, self.day, kept)) {
+            self.files.put(&self.name, &bytes);
+        }
+        self.is_changed = false;
+    }
+
+    fn kept(&mut self) -> &mut BTreeMap<MemoKey, Verified> {
+        let Self { files, name, day, kept, .. } = self;
+        kept.get_or_insert_with(|| read(files, name, *day).unwrap_or_default())
+    }
+}
+
+/// The version of the answers: of this program, which judged them.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Answers of another day or of another version of this program do not count.
+fn read(files: &KeptFiles, name: &str, day: u64) -> Option<BTreeMap<MemoKey, Verified>> {
+    let bytes = files.get(name)?;
+    let message = frame::read(&mut bytes.as_slice(), frame::LARGEST).ok()??;
+    let (version, of, answers): (String, u64, BTreeMap<MemoKey, Verified>) = frame::decode(&message).ok()?;
+    (version == VERSION && of == day).then_some(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use artifacts_declared::Recipients;
+    use artifacts_seam::CheckState;
+
+    use super::*;
+
+    fn view(name: &str) -> InstanceView {
+        let (targets, files, attrs) = (Vec::new(), Vec::new(), Vec::new());
+        InstanceView { name: name.to_owned(), artifact: "a".to_owned(), shared: true, targets, files, attrs }
+    }
+
+    fn answer() -> Verified {
+        Verified { recipients: Recipients::new(), labels: BTreeMap::new(), state: CheckState::Absent }
+    }
+
+    #[test]
+    fn each_part_of_the_key_counts() {
+        let (one, other) = (Sha256::digest("one"), Sha256::digest("other"));
+        let (none, limits) = (Grants::default(), Limits::default());
+        let all = Grants { plaintext: true, ..Grants::default() };
+        let less = Limits { time: 1, ..limits };
+        let files = |name: &str, bytes: &str| EntryFiles::from([(name.to_owned(), bytes.as_bytes().to_vec())]);
+        let (a, b, renamed) = (files("f", "a"), files("f", "b"), files("g", "a"));
+        let (x, y) = (view("shared/x"), view("shared/y"));
+        let keys = [
+            CheckMemo::key(&one, (&none, &limits), (&x, &a)),
+            CheckMemo::key(&other, (&none, &limits), (&x, &a)),
+            CheckMemo::key(&one, (&all, &limits), (&x, &a)),
+            CheckMemo::key(&one, (&none, &less), (&x, &a)),
+            CheckMemo::key(&one, (&none, &limits), (&y, &a)),
+            CheckMemo::key(&one, (&none, &limits), (&x, &b)),
+            CheckMemo::key(&one, (&none, &limits), (&x, &renamed)),
+            CheckMemo::key(&one, (&none, &limits), (&x, &EntryFiles::new())),
+        ];
+        let different: std::collections::BTreeSet<_> = keys.iter().map(|key| key.unwrap()).collect();
+        assert_eq!(different.len(), keys.len());
+        assert_eq!(keys[0], CheckMemo::key(&one, (&none, &limits), (&x, &a)));
+    }
+
+    #[test]
+    fn an_answer_is_kept_for_the_day_and_for_its_checkout() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let open = |checkout: &str, now| CheckMemo::open(dir.path(), Path::new(checkout), now).unwrap();
+        let key = MemoKey([7; 32]);
+        let mut memo = open("/one", DAY);
+        assert_eq!(memo.get(&key), None);
+        memo.put(key, answer());
+        memo.save();
+        assert_eq!(open("/one", 2 * DAY - 1).get(&key), Some(answer()));
+        assert_eq!(open("/one", 2 * DAY).get(&key), None);
+        assert_eq!(open("/other", DAY).get(&key), None);
+    }
+
+    #[test]
+    fn what_someone_has_to_be_told_is_told_each_time() {
+        assert!(CheckMemo::is_quiet(&[ComponentEvent::Instance("a".to_owned())]));
+        assert!(!CheckMemo::is_quiet(&[ComponentEvent::Cut(1)]));
+        assert!(!CheckMemo::is_quiet(&[ComponentEvent::Output("x".to_owned())]));
+    }
+}

@@ -1,0 +1,101 @@
+//! The workers of one backend: a batch of calls goes to as many as are worth it.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use artifacts_age::Keyring;
+use artifacts_seam::{CallContext, EntryFiles, InstanceView, SandboxLayer};
+
+use crate::{
+    CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
+};
+
+/// To start a worker takes as long as some five calls: fewer than so many for each are not worth another.
+const CALLS: usize = 8;
+
+/// Calls one component in several workers. There is always the first; another is started when a batch is worth it, and where that
+/// fails, the others do its work. What one of them overran counts for all.
+pub struct Workers {
+    first: WorkerSession,
+    others: Vec<WorkerSession>,
+    start: Box<dyn Fn() -> Option<WorkerStart>>,
+    most: usize,
+}
+
+impl Workers {
+    /// Holds the first worker; `start` says how each of the others is started, up to `most` in all.
+    pub fn new(first: WorkerSession, most: NonZeroUsize, start: impl Fn() -> Option<WorkerStart> + 'static) -> Self {
+        Self { first, others: Vec::new(), start: Box::new(start), most: most.get() }
+    }
+
+    /// Returns how many workers there are.
+    pub fn count(&self) -> usize {
+        1 + self.others.len()
+    }
+
+    /// Makes calls at once. The answers are in the order of the calls.
+    fn each<C: Send, A: Send>(&mut self, calls: Vec<C>, act: impl Fn(&mut WorkerSession, C) -> A + Sync) -> Vec<A> {
+        let wanted = (calls.len() / CALLS).clamp(1, self.most);
+        self.grow(wanted);
+        let queue = Mutex::new(calls.into_iter().enumerate());
+        let work = |worker: &mut WorkerSession| {
+            let mut answers = Vec::new();
+            while let Some((at, call)) = next(&queue) {
+                answers.push((at, act(worker, call)));
+            }
+            answers
+        };
+        let mut answers = std::thread::scope(|scope| {
+            let others = self.others.iter_mut().take(wanted - 1);
+            let others: Vec<_> = others.map(|worker| scope.spawn(|| work(worker))).collect();
+            let mut answers = work(&mut self.first);
+            for other in others {
+                answers.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            answers
+        });
+        answers.sort_by_key(|(at, _)| *at);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+
+    /// Starts more workers, up to so many. Where one cannot be had, no more is tried for.
+    fn grow(&mut self, wanted: usize) {
+        while self.count() < wanted.min(self.most) {
+            match (self.start)().and_then(|start| self.first.another(start).ok()) {
+                Some(worker) => self.others.push(worker),
+                None => self.most = self.count(),
+            }
+        }
+    }
+}
+
+fn next<C>(queue: &Mutex<impl Iterator<Item = C>>) -> Option<C> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).next()
+}
+
+impl Session for Workers {
+    fn check(&mut self, context: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
+        self.first.check(context, batch)
+    }
+
+    fn serialize(
+        &mut self,
+        context: CallContext,
+        calls: Vec<SerializeCall<'_>>,
+    ) -> Vec<Result<Serialized, CallFailed>> {
+        self.each(calls, |worker, call| worker.serialize_one(context, call))
+    }
+
+    fn retrieve(
+        &mut self,
+        context: CallContext,
+        calls: Vec<RetrieveCall<'_>>,
+        identities: &Keyring,
+    ) -> Vec<Result<Retrieved, CallFailed>> {
+        self.each(calls, |worker, call| worker.retrieve_one(context, call, identities))
+    }
+
+    fn missing_layers(&self) -> Vec<SandboxLayer> {
+        std::iter::once(&self.first).chain(&self.others).flat_map(WorkerSession::missing).copied().collect()
+    }
+}
