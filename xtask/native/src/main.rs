@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
-use age::{Decryptor, Encryptor, IdentityFile, Recipient, ssh, tag, x25519};
+use age::{Decryptor, Encryptor, IdentityFile, Recipient, ssh, tag, tagpq, x25519};
 use anyhow::{Result, anyhow, bail};
 use sops_format::{DataKey, Form, LeafValue, create};
 
@@ -74,6 +74,9 @@ fn recipient(text: &str) -> Result<Box<dyn Recipient>> {
         return Ok(Box::new(recipient));
     }
     if let Ok(recipient) = text.parse::<tag::Recipient>() {
+        return Ok(Box::new(recipient));
+    }
+    if let Ok(recipient) = text.parse::<tagpq::Recipient>() {
         return Ok(Box::new(recipient));
     }
     let recipient: ssh::Recipient = text.parse().map_err(|error| anyhow!("`{text}` is no recipient: {error:?}"))?;

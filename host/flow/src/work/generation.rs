@@ -1,6 +1,6 @@
 //! Runs generators, and stores what they wrote.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, mpsc};
 
@@ -64,20 +64,6 @@ enum Task {
     Store(BTreeMap<Name, Secret>),
 }
 
-/// A step whose generator was started.
-struct BegunStep {
-    step: Step,
-    ended: Option<Result<BTreeMap<Name, Secret>, StoreFailure>>,
-}
-
-/// How many generators run.
-fn running(begun: &VecDeque<BegunStep>) -> usize {
-    begun.iter().filter(|one| one.ended.is_none()).count()
-}
-
-/// For each job, so many steps are begun whose files are not stored yet.
-const HELD: usize = 4;
-
 struct Generation<'a> {
     instances: &'a BTreeMap<InstanceName, Instance>,
     tools: &'a mut Tools,
@@ -94,57 +80,52 @@ struct Generation<'a> {
 }
 
 impl Generation<'_> {
-    /// Whatever ends first, what was begun first is stored first: what a person sees is the same with any number of jobs.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn run(&mut self, jobs: NonZeroUsize) {
         let (done, results) = mpsc::channel();
         let generators = Arc::clone(&self.tools.generators);
         let cancel = self.tools.cancel.clone();
-        let most = jobs.get() * HELD;
         std::thread::scope(|scope| {
-            let mut begun: VecDeque<BegunStep> = VecDeque::new();
+            let mut running = 0;
             loop {
-                while running(&begun) < jobs.get() && begun.len() < most {
+                while running < jobs.get() {
                     let Some(step) = self.next() else { break };
-                    let ended = match self.task(&step.name) {
-                        Ok(Task::Store(files)) => Some(Ok(files)),
-                        Err(failure) => Some(Err(failure.into())),
+                    match self.task(&step.name) {
+                        Ok(Task::Store(files)) => self.end(&step, Ok(files)),
                         Ok(Task::Run(run)) => {
                             let (instance, job) = *run;
                             let (count, total) = (self.progress.done().len(), self.total);
                             self.tools.operator.notify(&RunEvent::Generating { name: &step.name, count, total });
-                            let (name, done, generators, cancel) =
-                                (step.name.clone(), done.clone(), &generators, &cancel);
+                            running += 1;
+                            let (done, generators, cancel) = (done.clone(), &generators, &cancel);
                             scope.spawn(move || {
                                 let files = generators.run(&instance, job, cancel).map_err(StoreFailure::from);
                                 // The receiver lives as long as this scope.
-                                let _ = done.send((name, files));
+                                let _ = done.send((step, files));
                             });
-                            None
                         }
-                    };
-                    begun.push_back(BegunStep { step, ended });
+                        Err(failure) => self.fail(&step.name, failure.into()),
+                    }
                 }
-                if let Some(BegunStep { step, ended: Some(files) }) = begun.pop_front_if(|one| one.ended.is_some()) {
-                    self.end(&step, files);
-                    continue;
-                }
-                if begun.is_empty() {
+                if running == 0 {
                     break;
                 }
-                match results.recv_timeout(PAUSE) {
-                    Ok((name, files)) => {
-                        if let Some(one) = begun.iter_mut().find(|one| one.step.name == name) {
-                            one.ended = Some(files);
-                        }
+                let (step, files) = match results.recv_timeout(PAUSE) {
+                    Ok(result) => result,
+                    Err(mpsc::RecvTimeoutError::Timeout) => {
+                        self.writers.stage_open(self.tools);
+                        continue;
                     }
-                    Err(mpsc::RecvTimeoutError::Timeout) => self.writers.stage_open(self.tools),
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                }
+                };
+                running -= 1;
+                self.end(&step, files);
             }
         });
     }
 
     /// Stores the files of a step, where it has any.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn end(&mut self, step: &Step, files: Result<BTreeMap<Name, Secret>, StoreFailure>) {
         match files.and_then(|files| self.store(&step.name, files)) {
             Ok(public) => self.finish(step, public),
@@ -206,6 +187,7 @@ impl Generation<'_> {
 
     /// Has the backend write the secret files into a private copy of the entry, and replaces the entry. Returns what changed in
     /// public files.
+    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, StoreFailure> {
         let ticket = self.tickets.take(name);
         let instances = self.instances;

@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
@@ -30,10 +31,15 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (two, _) = row(bench, two, &Pair { workers: 2, ..three })?;
     let tag = Pair { recipients: &tag, compared: &tag, ..three };
     let (tag, _) = row(bench, "the same for one key in hardware (`age1tag1…`), on one core", &tag)?;
+    let tag_pq = [tag_pq()?];
+    let tag_pq = Pair { recipients: &tag_pq, compared: &tag_pq, ..three };
+    let (tag_pq, _) =
+        row(bench, "the same for one post-quantum key in hardware (`age1tagpq1…`), on one core", &tag_pq)?;
     // The age crate has no such recipient.
     let pq = Pair { recipients: &post_quantum, compared: std::slice::from_ref(first), note: ", for X25519", ..three };
     let (pq, _) = row(bench, "the same for one post-quantum recipient, on one core", &pq)?;
-    let rows = [Row { at_most: Some(1.3), ..one }, Row { at_most: Some(0.8), ..two }, process(bench, each)?, tag, pq];
+    let rows =
+        [Row { at_most: Some(1.3), ..one }, Row { at_most: Some(0.8), ..two }, process(bench, each)?, tag, tag_pq, pq];
     Ok(rows.into())
 }
 
@@ -88,6 +94,19 @@ fn process(bench: &Bench, each: f64) -> Result<Row> {
         ratio: each / took,
         at_most: Some(1.0 / 8.0),
     })
+}
+
+/// A recipient of the tests of the age crate, read from its package: its key has 1.2 kB.
+fn tag_pq() -> Result<String> {
+    let metadata =
+        run::output(run::cargo().args(["metadata", "--format-version", "1", "--locked"]).current_dir(project::root()))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let packages = metadata["packages"].as_array().context("cargo lists no packages")?;
+    let age = packages.iter().find(|package| package["name"] == "age").context("there is no package age")?;
+    let manifest = age["manifest_path"].as_str().context("the package age has no manifest")?;
+    let source = std::fs::read_to_string(Path::new(manifest).with_file_name("src/native/tagpq.rs"))?;
+    let found = source.split('"').find(|text| text.starts_with("age1tagpq1"));
+    found.map(str::to_owned).context("the age crate's tests have no `age1tagpq1`")
 }
 
 fn post_quantum(bench: &Bench) -> Result<String> {
