@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use artifacts_tests::fleet::{Fleet, Ran};
+use artifacts_tests::fleet::{Fleet, Ran, guest};
 use serde_json::{Value, json};
 
 const MAKE: &str = "#!/bin/bash\nprintf 'made %s' \"$RANDOM\" > \"$out/f\"\n";
@@ -156,5 +156,27 @@ fn how_often_a_backend_was_called_is_said() -> Result<()> {
     let fleet = fleet()?;
     fleet.run(["-v", "status"])?.ends(0).says("agenix: 6 calls");
     fleet.run(["-v", "status"])?.ends(0).says("agenix: 0 calls");
+    Ok(())
+}
+
+#[test]
+fn a_backend_that_is_not_bundled_is_asked_each_time() -> Result<()> {
+    let mut fleet = Fleet::new()?;
+    fleet.backend("mine", json!({"component": guest("hostile")?}));
+    let make = fleet.generator("make", MAKE)?;
+    let artifact = json!({"backend": "mine", "files": {"f": {}}, "generator": make});
+    let mut fleet = fleet.machine("web1", &json!({"a": artifact}))?;
+    let key = fleet.new_key("host")?;
+    fleet.configure("web1", "mine", json!({"recipients": [key]}));
+    fleet.run(["generate", "--accept-recipients"])?.ends(0);
+    assert_eq!((status(&fleet)?.0, status(&fleet)?.0), (1, 1));
+    Ok(())
+}
+
+#[test]
+fn where_a_sandbox_is_required_a_worker_shows_it() -> Result<()> {
+    let fleet = fleet()?;
+    status(&fleet)?;
+    assert_eq!(asked(&fleet, &["--require-sandbox", "status"])?.0, 3);
     Ok(())
 }

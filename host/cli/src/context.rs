@@ -61,10 +61,15 @@ impl Context {
         self.open_with(selectors, false, None)
     }
 
-    /// The same for a command that only looks: what backends answered before is not asked again, unless `is_fresh`.
+    /// The same for a command that only looks: what bundled backends answered before is not asked again, unless `is_fresh`, or where a sandbox
+    /// is required, which only a worker shows.
     pub fn open_to_look(&self, selectors: &[Selector], is_fresh: bool) -> Result<Run, Failure> {
         let run = self.open(selectors)?;
-        let folder = self.environment.cache().filter(|_| !is_fresh).map(|cache| cache.join("checks"));
+        let folder = self
+            .environment
+            .cache()
+            .filter(|_| !is_fresh && !self.global.require_sandbox)
+            .map(|cache| cache.join("checks"));
         let now = Environment::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let memo = folder.and_then(|folder| CheckMemo::open(&folder, run.root(), now));
         Ok(run.remembering(memo))

@@ -233,8 +233,8 @@ impl Retrieval {
     }
 }
 
-/// So many instances are read before the progress is shown.
-const AT_ONCE: usize = 32;
+/// So many instances are read before the progress is shown; eight workers share them.
+const AT_ONCE: usize = 64;
 
 type Called = (InstanceName, Retrieval, Result<Retrieved, RetrieveFailure>);
 
@@ -253,7 +253,12 @@ fn call(tools: &mut Tools, open: Vec<(InstanceName, Retrieval)>, (count, total):
 /// Has one backend read. The answers are in the order of what it is asked for.
 fn call_backend(tools: &mut Tools, readings: &[(InstanceName, Retrieval)]) -> Vec<Result<Retrieved, RetrieveFailure>> {
     let (bundled, answers) = match answers(tools, readings) {
-        Ok(answers) => answers,
+        Ok(Some(answers)) => answers,
+        Ok(None) => {
+            let failed =
+                |reading: &Retrieval| failure::for_instance(&reading.value.instance, "its backend does not run here");
+            return readings.iter().map(|(_, reading)| Err(failed(reading).into())).collect();
+        }
         Err(failure) => return readings.iter().map(|_| Err(failure.clone().into())).collect(),
     };
     let ended = |((_, reading), answer): (&(InstanceName, Retrieval), Result<Retrieved, CallFailed>)| {
@@ -264,15 +269,14 @@ fn call_backend(tools: &mut Tools, readings: &[(InstanceName, Retrieval)]) -> Ve
 
 type Answers = Vec<Result<Retrieved, CallFailed>>;
 
-fn answers(tools: &mut Tools, readings: &[(InstanceName, Retrieval)]) -> Result<(bool, Answers), Failure> {
-    let Some((_, first)) = readings.first() else { return Ok((false, Vec::new())) };
+/// What the backend answered, and whether it is a bundled one; none where it does not run here.
+fn answers(tools: &mut Tools, readings: &[(InstanceName, Retrieval)]) -> Result<Option<(bool, Answers)>, Failure> {
+    let Some((_, first)) = readings.first() else { return Ok(None) };
     let backend = &first.value.backend;
-    let Some((mut session, identities)) = tools.session_and_identities(backend)? else {
-        return Err(Failure::new(backend.to_string(), "this backend does not run here"));
-    };
+    let Some((mut session, identities)) = tools.session_and_identities(backend)? else { return Ok(None) };
     let bundled = session.terms().bundled;
     let calls = readings.iter().map(|(_, reading)| reading.request()).collect();
-    Ok((bundled, session.retrieve(calls, identities)?))
+    Ok(Some((bundled, session.retrieve(calls, identities)?)))
 }
 
 /// Why nothing is read: it is stored nowhere, or in another storage.

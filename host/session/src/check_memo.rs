@@ -1,9 +1,8 @@
-//! What components answered to `check`, kept between runs: who only looks asks again about what is new.
+//! What bundled components answered to `check`, kept between runs: who only looks asks again about what is new.
 //!
-//! The key of an answer is everything that it can be made of: the component, what it may do and use, the day, the instance as it is
-//! declared, and the bytes that are stored. A changed file has another key, whatever its times say. So an answer can be wrong only where
-//! someone who is this user already wrote it into this user's folder, or where a component answers by the time of day; and
-//! what writes asks the component in any case.
+//! The key of an answer is what it is made of: the component, what it may do and use, the day, the instance as it is declared, and the
+//! bytes that are stored. A changed file has another key, whatever its times say. That a component's answer depends on nothing
+//! else is known of the bundled ones alone: one component instance answers for a whole batch. What writes asks in any case.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -92,8 +91,9 @@ impl CheckMemo {
     }
 }
 
-/// The version of the answers: of this program, which judged them.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The version of the answers: of this program, which judged them. The number behind it changes with what [`Verified`] holds and with how
+/// an answer is judged.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
 
 /// Answers of another day or of another version of this program do not count.
 fn read(files: &KeptFiles, name: &str, day: u64) -> Option<BTreeMap<MemoKey, Verified>> {

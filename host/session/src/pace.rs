@@ -62,6 +62,8 @@ impl Pace {
 /// Times an answer that a runner owes.
 pub(crate) struct Deadline {
     begun: Instant,
+    /// How long the host worked, or waited for a person.
+    without: Duration,
     until: Instant,
     /// Time of the processor that the host may still work for this answer.
     work: Duration,
@@ -71,12 +73,12 @@ impl Deadline {
     /// Begins to wait.
     pub(crate) fn new(pace: &Pace) -> Self {
         let begun = Instant::now();
-        Self { begun, until: begun + pace.patience(), work: pace.limit() }
+        Self { begun, without: Duration::ZERO, until: begun + pace.patience(), work: pace.limit() }
     }
 
-    /// Returns the time since the beginning.
+    /// Returns the time that the runner took since the beginning.
     pub(crate) fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
+        self.begun.elapsed().saturating_sub(self.without)
     }
 
     /// Returns the time that is left.
@@ -89,7 +91,9 @@ impl Deadline {
         let (begun, worked_before) = (Instant::now(), worked());
         let done = work();
         self.work = self.work.checked_sub(worked().saturating_sub(worked_before))?;
-        self.until += begun.elapsed();
+        let elapsed = begun.elapsed();
+        self.until += elapsed;
+        self.without += elapsed;
         Some(done)
     }
 }

@@ -47,7 +47,8 @@ impl Workers {
         };
         let mut answers = std::thread::scope(|scope| {
             let others = self.others.iter_mut().take(wanted - 1);
-            let others: Vec<_> = others.map(|worker| scope.spawn(|| work(worker))).collect();
+            let thread = |worker| std::thread::Builder::new().spawn_scoped(scope, || work(worker)).ok();
+            let others: Vec<_> = others.filter_map(thread).collect();
             let mut answers = work(&mut self.first);
             for other in others {
                 answers.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

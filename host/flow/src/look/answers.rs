@@ -24,7 +24,8 @@ pub enum NoAnswers {
     Unrecorded(Failure),
 }
 
-/// Asks a backend about instances, each with the files that it may see. Where a run only looks, what it answered before is taken.
+/// Asks a backend about instances, each with the files that it may see. Where a run only looks, what a bundled backend answered before is
+/// taken.
 ///
 /// # Errors
 /// When the backend cannot be called, or the call cannot be recorded.
@@ -67,6 +68,10 @@ fn known(tools: &mut Tools, backend: &Name, request: &[(InstanceView, EntryFiles
         return Ok((vec![None; request.len()], vec![None; request.len()]));
     };
     let terms = &tools.backends.open(backend).map_err(NoAnswers::Unstarted)?.terms;
+    // One component instance answers for a whole batch: of another's component no one knows what it takes from one entry to the next.
+    if !terms.bundled {
+        return Ok((vec![None; request.len()], vec![None; request.len()]));
+    }
     let key = |(instance, files): &(InstanceView, EntryFiles)| {
         CheckMemo::key(&terms.sha256, (&terms.grants, &terms.limits), (instance, files))
     };

@@ -74,6 +74,11 @@ impl ReadyBackend {
         !matches!(self.session, Lazy::Elsewhere)
     }
 
+    /// Returns whether it could not be started.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.session, Lazy::Failed(_))
+    }
+
     /// Returns the sandbox layers that its workers lacked, of all that were started so far.
     pub fn missing_layers(&self) -> Vec<SandboxLayer> {
         if let Lazy::Started(session) = &self.session { session.missing_layers() } else { Vec::new() }
@@ -133,6 +138,7 @@ mod tests {
         for _ in 0..2 {
             assert!(backend.session().is_err_and(|why| why.message == "it does not start"));
         }
+        assert!(backend.has_failed());
         assert_eq!(starts.get(), 1);
     }
 }

@@ -4,7 +4,7 @@ use artifacts_age::{Keyring, PluginRun, RecipientPlugins};
 use artifacts_audit::{AuditLog, Call, CallOutcome, CallRequest, Decryption, Operation, PluginProgram};
 use artifacts_declared::Name;
 use artifacts_report::Failure;
-use artifacts_seam::{CallContext, CallError, ComponentEvent, EntryFiles, InstanceView, Usage};
+use artifacts_seam::{CallContext, CallError, ComponentEvent, EntryFiles, InstanceView, KeyKind, Usage};
 use artifacts_session::{
     CallFailed, Checks, DecryptAttempt, RetrieveCall, Retrieved, SerializeCall, Serialized, Session,
 };
@@ -77,8 +77,18 @@ impl<'a> Recorded<'a> {
         calls: Vec<(String, SerializeCall<'_>)>,
     ) -> Result<Vec<Result<Serialized, CallFailed>>, Failure> {
         let context = self.context;
-        let (names, calls): (Vec<_>, Vec<_>) = calls.into_iter().map(|(name, call)| (vec![name], call)).unzip();
-        self.recorded_each(Operation::Serialize, names, false, |session| session.serialize(context, calls))
+        // Which call a plugin ran in is known where the calls are made one by one.
+        let is_plugin = |key: &String| KeyKind::of(key) == KeyKind::Plugin;
+        let size =
+            if calls.iter().any(|(_, call)| call.recipients.of_all_files().any(is_plugin)) { 1 } else { usize::MAX };
+        let (mut rest, mut answers) = (calls.into_iter().peekable(), Vec::new());
+        while rest.peek().is_some() {
+            let (names, calls): (Vec<_>, Vec<_>) =
+                rest.by_ref().take(size).map(|(name, call)| (vec![name], call)).unzip();
+            let made = |session: &mut dyn Session| session.serialize(context, calls);
+            answers.extend(self.recorded_each(Operation::Serialize, names, false, made)?);
+        }
+        Ok(answers)
     }
 
     /// Reads secret files of instances back, each of the name beside it. No identity is read before that is on record.
@@ -120,7 +130,8 @@ impl<'a> Recorded<'a> {
         made.ok_or_else(|| Failure::new(self.backend.to_string(), "the call gave no answer"))
     }
 
-    /// Makes calls about these instances, which may run at once: each has its line before the first is made.
+    /// Makes calls about these instances, which may run at once: each has its line before the first is made. A run that is killed meanwhile
+    /// leaves lines of calls that were not made yet.
     fn recorded_each<T: Recordable>(
         &mut self,
         operation: Operation,
@@ -128,8 +139,19 @@ impl<'a> Recorded<'a> {
         after_plaintext: bool,
         act: impl FnOnce(&mut dyn Session) -> Vec<T>,
     ) -> Result<Vec<T>, Failure> {
-        let begun = calls.into_iter().map(|instances| self.begin(operation, instances));
-        let begun = begun.collect::<Result<Vec<_>, Failure>>()?;
+        let mut begun = Vec::new();
+        for instances in calls {
+            match self.begin(operation, instances) {
+                Ok(call) => begun.push(call),
+                Err(unwritten) => {
+                    // None of them is made.
+                    for call in begun {
+                        let _ = self.end(call, after_plaintext, CallResult::not_made());
+                    }
+                    return Err(unwritten);
+                }
+            }
+        }
         let made = act(self.session);
         let mut ended = Ok(());
         for (call, made) in begun.into_iter().zip(&made) {
@@ -153,7 +175,7 @@ impl<'a> Recorded<'a> {
         Ok((asked, number))
     }
 
-    /// Writes the line after a call. Plugins that ran during several calls are in the first of them.
+    /// Writes the line after a call.
     fn end(
         &mut self,
         (asked, number): BegunCall,
@@ -242,7 +264,7 @@ impl<T: Recordable> Recordable for Result<T, Failure> {
     fn ended(&self) -> CallResult<'_> {
         match self {
             Ok(made) => made.ended(),
-            Err(_) => CallResult { result: CallOutcome::Failed, ..CallResult::done(&[], Usage::default(), false, &[]) },
+            Err(_) => CallResult::not_made(),
         }
     }
 }
@@ -256,6 +278,10 @@ impl Recordable for bool {
 }
 
 impl<'a> CallResult<'a> {
+    fn not_made() -> Self {
+        Self { result: CallOutcome::Failed, ..Self::done(&[], Usage::default(), false, &[]) }
+    }
+
     fn done(events: &'a [ComponentEvent], usage: Usage, saw_plaintext: bool, decryptions: &[DecryptAttempt]) -> Self {
         let decryptions = decryptions.iter().map(decryption).collect();
         Self { events, usage, result: CallOutcome::Done, failure: None, saw_plaintext, decryptions }

@@ -250,7 +250,7 @@ impl Backends for Registry {
         let declared = &self.declared;
         self.opened.retain(|name, _| declared.get(name) == registrations.get(name));
         self.declared.clone_from(registrations);
-        self.opened.retain(|_, opened| opened.is_ok());
+        self.opened.retain(|_, opened| opened.as_ref().is_ok_and(|ready| !ready.has_failed()));
     }
 
     fn retry(&mut self) {

@@ -111,9 +111,13 @@ fn write_by(
     let ended = if calls.is_empty() {
         Vec::new()
     } else {
-        let session = tools.session(backend)?;
-        let missing = || Failure::new(backend.to_string(), "this backend does not use the storage");
-        session.ok_or_else(missing)?.serialize(calls)?
+        let Some(mut session) = tools.session(backend)? else {
+            let failed = |one: &Unwritten<'_>| {
+                failure::for_instance(one.storing.instance, "its backend does not use the storage")
+            };
+            return Ok(run.iter().map(|one| Err(failed(one).into())).collect());
+        };
+        session.serialize(calls)?
     };
     let mut ended = ended.into_iter();
     let written = run.iter().zip(told).map(|(one, (view, recipients))| {

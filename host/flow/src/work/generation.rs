@@ -80,7 +80,6 @@ struct Generation<'a> {
 }
 
 impl Generation<'_> {
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn run(&mut self, jobs: NonZeroUsize) {
         let (done, results) = mpsc::channel();
         let generators = Arc::clone(&self.tools.generators);
@@ -125,7 +124,6 @@ impl Generation<'_> {
     }
 
     /// Stores the files of a step, where it has any.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn end(&mut self, step: &Step, files: Result<BTreeMap<Name, Secret>, StoreFailure>) {
         match files.and_then(|files| self.store(&step.name, files)) {
             Ok(public) => self.finish(step, public),
@@ -187,7 +185,6 @@ impl Generation<'_> {
 
     /// Has the backend write the secret files into a private copy of the entry, and replaces the entry. Returns what changed in
     /// public files.
-    #[allow(clippy::result_large_err, reason = "a failed call is reported completely, and is not on a hot path")]
     fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, StoreFailure> {
         let ticket = self.tickets.take(name);
         let instances = self.instances;

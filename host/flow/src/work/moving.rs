@@ -28,8 +28,9 @@ use crate::tools::{Decrypted, Phase, RunEvent, Tools};
 /// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
 const AT_ONCE: usize = 1000;
 
-/// So many are written before their backend looks at them, in one call, and before a person who wants out is heard.
-const WRITTEN_AT_ONCE: usize = 16;
+/// So many are written before their backend looks at them, in one call, and before a person who wants out is heard; eight workers share
+/// them.
+const WRITTEN_AT_ONCE: usize = 64;
 
 /// Counts what was done.
 #[derive(Debug, Default, Clone, Copy)]
