@@ -63,11 +63,17 @@ impl Progress {
     }
 
     /// Takes the next step that is ready. Once the run is to end, there is none.
-    pub(crate) fn next(&mut self, ready: impl FnMut(&Step) -> bool) -> Option<Step> {
+    pub(crate) fn next(&mut self, mut ready: impl FnMut(&Step) -> bool) -> Option<Step> {
+        self.next_after(|step, _| ready(step))
+    }
+
+    /// Takes the next step that is ready after what was done.
+    pub(crate) fn next_after(&mut self, mut ready: impl FnMut(&Step, &BTreeSet<InstanceName>) -> bool) -> Option<Step> {
         if self.cancel.is_set() {
             return None;
         }
-        let at = self.steps.iter().position(ready)?;
+        let done = &self.done;
+        let at = self.steps.iter().position(|step| ready(step, done))?;
         self.steps.remove(at)
     }
 

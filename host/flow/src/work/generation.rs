@@ -134,8 +134,7 @@ impl Generation<'_> {
     /// The next step of which everything that it depends on is decided.
     fn next(&mut self) -> Option<Step> {
         let (instances, wanted, failed) = (self.instances, &self.wanted, &self.failed);
-        let done = self.progress.done().clone();
-        self.progress.next(|step| {
+        self.progress.next_after(|step, done| {
             let dependencies = instances.get(&step.name).into_iter().flat_map(|one| one.dependencies.values());
             dependencies.filter(|d| wanted.contains(*d)).all(|d| done.contains(d) || failed.contains(d))
         })

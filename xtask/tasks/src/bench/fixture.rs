@@ -13,6 +13,8 @@ use xtask::run;
 pub struct Fixture<'a> {
     bench: &'a Bench,
     dir: tempfile::TempDir,
+    /// What this machine keeps is in no repository.
+    home: tempfile::TempDir,
 }
 
 impl<'a> Fixture<'a> {
@@ -31,7 +33,7 @@ impl<'a> Fixture<'a> {
     /// # Errors
     /// When something cannot be written.
     pub fn declared(bench: &'a Bench, machines: usize, artifacts: usize) -> Result<Self> {
-        let fixture = Self { bench, dir: tempfile::tempdir()? };
+        let fixture = Self { bench, dir: tempfile::tempdir()?, home: tempfile::tempdir()? };
         let generator = fixture.generator();
         fs::write(&generator, "#!/bin/sh\nprintf one > \"$out/one\"\nprintf two > \"$out/two\"\n")?;
         fs::set_permissions(&generator, fs::Permissions::from_mode(0o755))?;
@@ -94,7 +96,7 @@ impl<'a> Fixture<'a> {
     pub fn artifacts(&self) -> Command {
         let mut command = run::command(&self.bench.program);
         command.arg("--spec").arg(self.path("spec.json")).current_dir(self.dir.path()).env_clear();
-        command.env("HOME", self.dir.path()).envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("HOME", self.home.path()).envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command
     }
 
@@ -129,12 +131,24 @@ impl<'a> Fixture<'a> {
         json!({ "schema": 1, "targets": targets.collect::<Vec<_>>() })
     }
 
-    /// Runs `status`, which must find all present. What it says on stderr with `-v`.
+    /// Runs `status`, which must find all present and asks about each. What it says on stderr with `-v`.
     ///
     /// # Errors
     /// When it does not.
     pub fn status(&self) -> Result<String> {
-        let output = self.artifacts().args(["-v", "status"]).output()?;
+        self.status_with(&["--no-memo"])
+    }
+
+    /// The same, which asks about what is new.
+    ///
+    /// # Errors
+    /// When it does not find all present.
+    pub fn status_by_memo(&self) -> Result<String> {
+        self.status_with(&[])
+    }
+
+    fn status_with(&self, options: &[&str]) -> Result<String> {
+        let output = self.artifacts().args(["-v", "status"]).args(options).output()?;
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
         ensure!(output.status.success(), "not all is present: {}\n{words}", output.status);
         Ok(words)

@@ -27,19 +27,28 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let calls = calls(&fixture.status()?)?;
     println!("  {calls} calls of the component for {INSTANCES} instances");
     ensure!(calls >= INSTANCES, "the component was not asked about each instance");
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    fixture.status_by_memo()?;
+    let (mut ours, mut by_memo, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(clock::cpu(|| fixture.status().map(drop))?);
+        by_memo.push(clock::cpu(|| fixture.status_by_memo().map(drop))?);
         theirs.push(clock::cpu(|| {
             run::output(run::command("git").args(["status", "--porcelain"]).current_dir(fixture.dir())).map(drop)
         })?);
     }
-    let (ours, theirs) = (clock::median(ours)?, clock::median(theirs)?);
+    let (ours, by_memo, theirs) = (clock::median(ours)?, clock::median(by_memo)?, clock::median(theirs)?);
     let mut status = fixture.artifacts();
-    let peak = memory::peak(status.arg("status"))?;
+    let peak = memory::peak(status.args(["status", "--no-memo"]))?;
     Ok(vec![
         Row {
-            what: "`status` of 10,000 present instances of two files, all through the component",
+            what: "`status` of 10,000 unchanged instances of two files, by memo",
+            here: format!("{by_memo:.2} s CPU"),
+            against: format!("{theirs:.2} s CPU, `git status` over the same files"),
+            ratio: by_memo / theirs,
+            at_most: Some(2.5),
+        },
+        Row {
+            what: "the same, all through the component",
             here: format!("{ours:.2} s CPU, {calls} calls"),
             against: format!("{theirs:.2} s CPU, `git status` over the same files"),
             ratio: ours / theirs,
