@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
 
 use artifacts_audit::AuditLog;
 use artifacts_flow::{Cancel, Declared, Evaluate as _, HeaderMemory, Registry, Run, SandboxedGenerators, Tools};
@@ -13,7 +12,7 @@ use artifacts_plan::{EntryOwners, Selector};
 use artifacts_prompt::AnswersFile;
 use artifacts_ram::{PrivateDir, Ram};
 use artifacts_report::Failure;
-use artifacts_session::{CheckMemo, WorkerStart};
+use artifacts_session::WorkerStart;
 use artifacts_store::{Git, Repository, Root};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
@@ -70,9 +69,7 @@ impl Context {
             .cache()
             .filter(|_| !is_fresh && !self.global.require_sandbox)
             .map(|cache| cache.join("checks"));
-        let now = Environment::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let memo = folder.and_then(|folder| CheckMemo::open(&folder, run.root(), now));
-        Ok(run.remembering(memo))
+        Ok(run.remembering(folder.as_deref()))
     }
 
     /// The same, where `yes` answers the command's own question, and a file answers prompts.

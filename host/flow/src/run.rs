@@ -80,10 +80,11 @@ impl Run {
         run
     }
 
-    /// Takes what backends answered before, and keeps what they answer: for a run that only looks.
+    /// Takes what backends answered before from this folder, if there is one, and keeps what they answer: for a run that only looks.
     #[must_use]
-    pub fn remembering(mut self, memo: Option<CheckMemo>) -> Self {
-        self.tools.memo = memo;
+    pub fn remembering(mut self, folder: Option<&Path>) -> Self {
+        self.tools.memo =
+            folder.and_then(|folder| CheckMemo::open(folder, self.tools.root.path(), self.tools.seconds()));
         self
     }
 

@@ -62,9 +62,10 @@ impl Pace {
 /// Times an answer that a runner owes.
 pub(crate) struct Deadline {
     begun: Instant,
+    /// How long the answer is waited for, the host's own time aside.
+    patience: Duration,
     /// How long the host worked, or waited for a person.
     without: Duration,
-    until: Instant,
     /// Time of the processor that the host may still work for this answer.
     work: Duration,
 }
@@ -72,8 +73,7 @@ pub(crate) struct Deadline {
 impl Deadline {
     /// Begins to wait.
     pub(crate) fn new(pace: &Pace) -> Self {
-        let begun = Instant::now();
-        Self { begun, without: Duration::ZERO, until: begun + pace.patience(), work: pace.limit() }
+        Self { begun: Instant::now(), patience: pace.patience(), without: Duration::ZERO, work: pace.limit() }
     }
 
     /// Returns the time that the runner took since the beginning.
@@ -83,7 +83,7 @@ impl Deadline {
 
     /// Returns the time that is left.
     pub(crate) fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
+        self.patience.saturating_sub(self.elapsed())
     }
 
     /// Has the host work, whose time does not count against the runner, but has a limit of its own; `None` if it exceeds that.
@@ -91,9 +91,7 @@ impl Deadline {
         let (begun, worked_before) = (Instant::now(), worked());
         let done = work();
         self.work = self.work.checked_sub(worked().saturating_sub(worked_before))?;
-        let elapsed = begun.elapsed();
-        self.until += elapsed;
-        self.without += elapsed;
+        self.without += begun.elapsed();
         Some(done)
     }
 }

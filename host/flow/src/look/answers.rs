@@ -64,14 +64,11 @@ pub fn answers(
 type Known = (Vec<Option<MemoKey>>, Vec<Option<Verified>>);
 
 fn known(tools: &mut Tools, backend: &Name, request: &[(InstanceView, EntryFiles)]) -> Result<Known, NoAnswers> {
-    let Some(memo) = &mut tools.memo else {
-        return Ok((vec![None; request.len()], vec![None; request.len()]));
-    };
     let terms = &tools.backends.open(backend).map_err(NoAnswers::Unstarted)?.terms;
     // One component instance answers for a whole batch: of another's component no one knows what it takes from one entry to the next.
-    if !terms.bundled {
+    let Some(memo) = tools.memo.as_mut().filter(|_| terms.bundled) else {
         return Ok((vec![None; request.len()], vec![None; request.len()]));
-    }
+    };
     let key = |(instance, files): &(InstanceView, EntryFiles)| {
         CheckMemo::key(&terms.sha256, (&terms.grants, &terms.limits), (instance, files))
     };

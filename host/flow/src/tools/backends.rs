@@ -53,7 +53,7 @@ pub type StartSession = Box<dyn FnOnce() -> Result<Box<dyn Session>, Failure>>;
 enum Lazy {
     /// It stores nothing on this machine.
     Elsewhere,
-    Unstarted(Option<StartSession>),
+    Unstarted(StartSession),
     Started(Box<dyn Session>),
     Failed(Failure),
 }
@@ -66,7 +66,7 @@ impl ReadyBackend {
 
     /// Holds what is started by the first call.
     pub fn starting(terms: Terms, storage: String, start: StartSession) -> Self {
-        Self { terms, storage, session: Lazy::Unstarted(Some(start)) }
+        Self { terms, storage, session: Lazy::Unstarted(start) }
     }
 
     /// Returns whether it can be called on this machine.
@@ -89,11 +89,10 @@ impl ReadyBackend {
     /// # Errors
     /// When it cannot be started: now, or by an earlier call.
     pub(super) fn session(&mut self) -> Result<Option<(&mut dyn Session, &Terms)>, Failure> {
-        if let Lazy::Unstarted(start) = &mut self.session
-            && let Some(start) = start.take()
-        {
-            self.session = start().map_or_else(Lazy::Failed, Lazy::Started);
-        }
+        self.session = match std::mem::replace(&mut self.session, Lazy::Elsewhere) {
+            Lazy::Unstarted(start) => start().map_or_else(Lazy::Failed, Lazy::Started),
+            other => other,
+        };
         match &mut self.session {
             Lazy::Started(session) => Ok(Some((session.as_mut(), &self.terms))),
             Lazy::Failed(failure) => Err(failure.clone()),
@@ -108,31 +107,17 @@ mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
 
-    use artifacts_contract::{ConfigSchema, Grants};
-    use artifacts_seam::Limits;
-
     use super::*;
 
     #[test]
     fn the_first_call_starts_a_backend_once_and_a_failure_stays_one() {
-        let terms = Terms {
-            component: "fake".to_owned(),
-            version: "1.0.0".to_owned(),
-            sha256: artifacts_digest::Sha256::digest("component"),
-            bundled: true,
-            retrieves: true,
-            requests_plaintext: false,
-            grants: Grants::default(),
-            limits: Limits::default(),
-            config: std::sync::Arc::new(ConfigSchema::new(&serde_json::Map::new()).unwrap()),
-        };
         let starts = Rc::new(Cell::new(0));
         let counted = Rc::clone(&starts);
         let start = move || {
             counted.set(counted.get() + 1);
             Err(Failure::new("fake", "it does not start"))
         };
-        let mut backend = ReadyBackend::starting(terms, "secrets".to_owned(), Box::new(start));
+        let mut backend = ReadyBackend::starting(Terms::for_tests(), "secrets".to_owned(), Box::new(start));
         assert!(backend.is_here() && backend.missing_layers().is_empty());
         assert_eq!(starts.get(), 0);
         for _ in 0..2 {

@@ -357,10 +357,6 @@ fn builtin(name: &Name) -> artifacts_declared::Registration {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-
-    use artifacts_contract::ConfigSchema;
-
     use super::*;
 
     fn registry() -> Registry {
@@ -371,18 +367,7 @@ mod tests {
     }
 
     fn ready() -> ReadyBackend {
-        let terms = Terms {
-            component: "fake".to_owned(),
-            version: "1.0.0".to_owned(),
-            sha256: artifacts_digest::Sha256::digest("component"),
-            bundled: true,
-            retrieves: true,
-            requests_plaintext: false,
-            grants: Grants::default(),
-            limits: artifacts_seam::Limits::default(),
-            config: Arc::new(ConfigSchema::new(&serde_json::Map::new()).unwrap()),
-        };
-        ReadyBackend::new(terms, DEFAULT_STORAGE.to_owned(), None)
+        ReadyBackend::new(Terms::for_tests(), DEFAULT_STORAGE.to_owned(), None)
     }
 
     #[test]

@@ -67,6 +67,25 @@ impl Terms {
     }
 }
 
+#[cfg(test)]
+impl Terms {
+    /// Returns those of a bundled backend that nothing was granted.
+    pub(super) fn for_tests() -> Self {
+        #![allow(clippy::unwrap_used)]
+        Self {
+            component: "fake".to_owned(),
+            version: "1.0.0".to_owned(),
+            sha256: Sha256::digest("component"),
+            bundled: true,
+            retrieves: true,
+            requests_plaintext: false,
+            grants: Grants::default(),
+            limits: Limits::default(),
+            config: Arc::new(ConfigSchema::new(&serde_json::Map::new()).unwrap()),
+        }
+    }
+}
+
 /// Returns whether a component stores its entries here and not on the target.
 pub(crate) fn stores_here(component: &Component) -> bool {
     component.manifest().persists == Persists::Storage
