@@ -25,7 +25,8 @@ pub(crate) fn compiler(baseline: bool) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// What compilers and tools for components make today, and no proposal more. `BACKEND_GUIDE.md` lists them.
+/// What compilers and tools for components make today, and no proposal more. `BACKEND_GUIDE.md` lists them. Threads and exceptions are
+/// left out of the engine when it is built.
 ///
 /// Several memories in one module are for what wasmtime itself puts between composed components: it copies from the memory of
 /// one to that of the other. How much all memories of a component instance hold together, its store's limiter says.
@@ -36,11 +37,9 @@ fn config() -> Config {
         .concurrency_support(false)
         .wasm_multi_memory(true)
         .wasm_gc(false)
-        .wasm_exceptions(false)
         .wasm_tail_call(false)
         .wasm_relaxed_simd(false)
-        .wasm_memory64(false)
-        .wasm_threads(false);
+        .wasm_memory64(false);
     config
 }
 
