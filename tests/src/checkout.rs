@@ -54,6 +54,11 @@ impl Checkout {
         self.temporary.path().join("home")
     }
 
+    /// A directory in which programs are found before others.
+    pub fn tools(&self) -> PathBuf {
+        self.temporary.path().join("tools")
+    }
+
     /// Writes a file of the checkout.
     ///
     /// # Errors

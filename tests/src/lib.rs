@@ -8,6 +8,7 @@ pub mod fleet;
 pub mod home_switch;
 pub mod nix;
 pub mod other_ages;
+pub mod other_tools;
 pub mod script;
 pub mod sessions;
 pub mod sops;

@@ -23,6 +23,7 @@ mod grants;
 mod headers;
 mod hints;
 mod import_declarations;
+mod import_fleets;
 mod import_values;
 mod imports;
 mod interrupted;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
-use artifacts_tests::age_plugin;
 use artifacts_tests::fleet::{Fleet, Ran, guest, in_session, program};
 use artifacts_tests::sops::decrypted;
+use artifacts_tests::{age, age_plugin};
 use serde_json::{Value, json};
 
 /// Bytes that are no text, with newlines at the end.
@@ -392,22 +392,17 @@ fn a_new_key_reads_what_is_encrypted_to_it_of_either_kind() -> Result<()> {
     Ok(())
 }
 
-/// An ssh host key, its public half, and the age key that `ssh-to-age -private-key` makes of it.
-const HOST: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIAAAAIg3nzlwN585\ncAAAAAtzc2gtZWQyNTUxOQAAACDDgcnjWgP8O8OK9XptUyjJPVg7R4hKpm83xOCxrSBDIA\nAAAECjtiRqnFYLpbKlepqcd5KYJKaOKV4pBvm66QnDZijTDMOByeNaA/w7w4r1em1TKMk9\nWDtHiEqmbzfE4LGtIEMgAAAABGhvc3QB\n-----END OPENSSH PRIVATE KEY-----\n";
-const HOST_PUBLIC: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMOByeNaA/w7w4r1em1TKMk9WDtHiEqmbzfE4LGtIEMg root@web1";
-const HOST_AS_AGE: &str = "AGE-SECRET-KEY-1FGYN68TDW2VCG655P5URHQXXGJE8X988QZW65TD3D7L4YVUU4UUQP7JPDS\n";
-
 #[test]
 fn a_machine_with_only_its_ssh_host_key_decrypts_with_sops() -> Result<()> {
     let mut fleet = fleet(&[])?;
     for backend in ["agenix", "sops-nix"] {
-        fleet.configure("web1", backend, json!({"publicHostKey": HOST_PUBLIC}));
+        fleet.configure("web1", backend, json!({"publicHostKey": age::SSH_HOST_PUBLIC}));
     }
     fleet.run(["generate", "--accept-recipients"])?.ends(0);
     let keys = tempfile::tempdir()?;
     let (host, converted) = (keys.path().join("host"), keys.path().join("converted"));
-    fs::write(&host, HOST)?;
-    fs::write(&converted, HOST_AS_AGE)?;
+    fs::write(&host, age::SSH_HOST)?;
+    fs::write(&converted, age::SSH_HOST_AS_AGE)?;
     let file = "secrets/per-machine/web1/s/secret.sops";
     assert_eq!(decrypted(&fleet, &converted, file)?, SECRET);
     for artifact in ["a", "s"] {

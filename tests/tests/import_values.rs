@@ -5,107 +5,28 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use artifacts_tests::checkout::Checkout;
-use artifacts_tests::fleet::{Ran, stored};
-use artifacts_tests::sops::sops_in;
+use artifacts_tests::fleet::stored;
+use artifacts_tests::other_tools::{
+    self, BINARY, CANARY, OURS, THEIRS, age, decrypted, is_nowhere, sops, ssh_key, states, unchanged, value, with_key,
+};
 
-/// In every value; nothing that is stored or declared has it.
-const CANARY: &str = "canary-7f3a19";
-
-const THEIRS: &str = "inputs.agenix.nixosModules.default inputs.sops-nix.nixosModules.sops";
-const OURS: &str = "inputs.artifacts.nixosModules.default";
-
-/// A configuration of a machine with more modules and settings.
+/// A machine with the modules of other tools, and more.
 fn machine(name: &str, modules: &str, settings: &str) -> String {
-    format!(
-        r#"nixosConfigurations.{name} = nixpkgs.lib.nixosSystem {{ modules = [ {THEIRS} {modules}
-          {{ nixpkgs.hostPlatform = "x86_64-linux"; networking.hostName = "{name}"; {settings} }}
-        ]; }};"#
-    )
-}
-
-fn done(output: Output) -> Result<Vec<u8>> {
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(output.stdout)
-}
-
-fn value(file: &str) -> String {
-    format!("{CANARY} of {file}\n")
-}
-
-/// Encrypts a value with age itself, which is given it on standard input.
-fn age(checkout: &Checkout, recipients: &[&str], file: &str, value: &[u8]) -> Result<()> {
-    let out = checkout.path().join(file);
-    fs::create_dir_all(out.parent().unwrap())?;
-    let recipients = recipients.iter().flat_map(|key| ["-r", key]);
-    let mut age = Command::new("age").args(recipients).arg("-o").arg(out).stdin(Stdio::piped()).spawn()?;
-    age.stdin.take().context("a pipe")?.write_all(value)?;
-    ensure!(age.wait()?.success());
-    Ok(())
-}
-
-/// Encrypts a file with sops itself.
-fn sops(checkout: &Checkout, recipients: &[&str], words: &[&str], text: &str, file: &str) -> Result<()> {
-    checkout.write(file, text)?;
-    let recipients = recipients.join(",");
-    let words = [&["-e", "-i", "--age", &recipients], words, &[file]].concat();
-    done(sops_in(&checkout.path(), &checkout.key_file("none"), &words)?)?;
-    Ok(())
-}
-
-/// An SSH key, as hosts have it: its public half.
-fn ssh_key(checkout: &Checkout, name: &str) -> Result<String> {
-    let file = checkout.key_file(name);
-    let arguments = ["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"];
-    done(Command::new("ssh-keygen").args(arguments).arg(&file).output()?)?;
-    Ok(fs::read_to_string(file.with_extension("pub"))?.trim().to_owned())
-}
-
-/// No file of the checkout and the home has a value.
-fn is_nowhere(checkout: &Checkout) -> Result<()> {
-    for dir in [checkout.path(), checkout.home()] {
-        let found = Command::new("grep").args(["-rlF", CANARY]).arg(dir).output()?;
-        assert_eq!(String::from_utf8(found.stdout)?, "");
-    }
-    Ok(())
-}
-
-fn states(checkout: &Checkout) -> Result<BTreeMap<String, String>> {
-    let ran = checkout.run(&["--json", "status"])?;
-    let rows = ran.json()["instances"].as_array().cloned().unwrap_or_default();
-    Ok(rows
-        .iter()
-        .map(|row| row["name"].as_str().unwrap().to_owned())
-        .map(|name| (name.clone(), ran.state(&name)))
-        .collect())
-}
-
-fn with_key(checkout: &Checkout, key: &str, arguments: &[&str]) -> Result<Ran> {
-    let key = checkout.key_file(key);
-    checkout.run(&[&["-i", key.to_str().unwrap(), "--accept-recipients"], arguments].concat())
-}
-
-/// A run that changes nothing, and ends so.
-fn unchanged(checkout: &Checkout, arguments: &[&str], status: i32) -> Result<()> {
-    let before = stored(&checkout.path())?;
-    checkout.run(arguments)?.ends(status);
-    assert_eq!(stored(&checkout.path())?, before);
-    Ok(())
+    other_tools::machine(name, &format!("{THEIRS} {modules}"), settings)
 }
 
 #[test]
 fn a_fleet_of_agenix_comes_in_without_any_key() -> Result<()> {
     let checkout = Checkout::new()?;
-    let (web1, web2) = (ssh_key(&checkout, "web1")?, ssh_key(&checkout, "web2")?);
+    let (web1, web2) = (ssh_key(&checkout, "ed25519", "web1")?, ssh_key(&checkout, "ed25519", "web2")?);
     let (alice, bob) = (checkout.key("alice")?, checkout.key("bob")?);
-    age(&checkout, &[&web1, &alice], "secrets/attic.age", value("attic").as_bytes())?;
-    age(&checkout, &[&web1, &web2, &alice, &bob], "secrets/ca.age", value("ca").as_bytes())?;
+    age(&checkout, &[&web1, &alice], "secrets/attic.age", value("attic"))?;
+    age(&checkout, &[&web1, &web2, &alice, &bob], "secrets/ca.age", value("ca"))?;
     // Its rules name bob by now, and no one encrypted it again.
-    age(&checkout, &[&web1, &alice], "secrets/old.age", value("old").as_bytes())?;
+    age(&checkout, &[&web1, &alice], "secrets/old.age", value("old"))?;
     checkout.write(
         "secrets/secrets.nix",
         &format!(
@@ -167,8 +88,7 @@ fn a_fleet_of_sops_comes_in_unchanged_where_all_of_a_file_is_declared_and_with_a
         &format!("used: {CANARY} c\nunused: {CANARY} d\nnested:\n  deep: {CANARY} e\n"),
         "secrets/part.yaml",
     )?;
-    let binary = ["--input-type", "binary", "--output-type", "json"];
-    sops(&checkout, &both, &binary, &value("tls"), "secrets/tls.key")?;
+    sops(&checkout, &both, &BINARY, &value("tls"), "secrets/tls.key")?;
     checkout.write(".sops.yaml", &format!("keys:\n  - &admin {admin}\n  - &host_web1 {web1}\n"))?;
     let settings = r#"
         sops.defaultSopsFile = ./secrets/web1.yaml;
@@ -237,8 +157,7 @@ fn a_value_gets_from_age_into_a_file_of_sops_and_into_no_other() -> Result<()> {
     for (name, value) in [("one", one), ("two", two)] {
         let file = format!("secrets/per-machine/web1/{name}/secrets.sops.yaml");
         let extract = format!("[\"{name}\"]");
-        let plain = done(sops_in(&checkout.path(), &key, &["decrypt", "--extract", &extract, &file])?)?;
-        assert_eq!(String::from_utf8(plain)?, value);
+        assert_eq!(decrypted(&checkout, &key, &["--extract", &extract], &file)?, value);
     }
     is_nowhere(&checkout)
 }
@@ -300,8 +219,59 @@ fn an_import_that_is_killed_goes_on() -> Result<()> {
     checkout.run(&["status"])?.ends(0);
     for name in ["a", "b", "c"] {
         let file = format!("secrets/per-machine/web1/{name}/{name}.sops");
-        let plain = done(sops_in(&checkout.path(), &checkout.key_file("web1"), &["decrypt", &file])?)?;
-        assert_eq!(String::from_utf8(plain)?, value(name));
+        assert_eq!(decrypted(&checkout, &checkout.key_file("web1"), &[], &file)?, value(name));
     }
+    is_nowhere(&checkout)
+}
+
+#[test]
+fn what_is_damaged_or_too_large_is_named_and_stops_no_other() -> Result<()> {
+    let checkout = Checkout::new()?;
+    let (web1, admin) = (checkout.key("web1")?, checkout.key("admin")?);
+    let both = [web1.as_str(), &admin];
+    let nested = |name: &str| format!("web:\n    {name}: {CANARY}\nother: {CANARY}\n");
+    for name in ["fine", "bad", "cut"] {
+        sops(&checkout, &both, &[], &nested(name), &format!("{name}.yaml"))?;
+    }
+    sops(&checkout, &both, &[], &format!("A={CANARY}\nB=2\n"), "mac.env")?;
+    let edit = |file: &str, change: &dyn Fn(&str) -> String| -> Result<()> {
+        let text = fs::read_to_string(checkout.path().join(file))?;
+        checkout.write(file, &change(&text))
+    };
+    edit("bad.yaml", &|text| {
+        let at = text.find("tag:").unwrap() + 4;
+        let other = if text[at..].starts_with('A') { "B" } else { "A" };
+        format!("{}{other}{}", &text[..at], &text[at + 1..])
+    })?;
+    edit("cut.yaml", &|text| text[..text.find("lastmodified").unwrap()].to_owned())?;
+    edit("mac.env", &|text| text.split_inclusive('\n').filter(|line| !line.starts_with("B=")).collect())?;
+    checkout
+        .write("kms.json", r#"{"k": "ENC[x]", "sops": {"kms": [{"arn": "arn:aws:kms:x"}], "version": "3.9.0"}}"#)?;
+    fs::write(checkout.path().join("large.age"), [b"age-encryption.org/v1\n".to_vec(), vec![b'x'; 20 << 20]].concat())?;
+    fs::write(checkout.path().join("binary.yaml"), b"a: \xff\n")?;
+    let settings = r#"
+        sops.secrets."web/fine".sopsFile = ./fine.yaml;
+        sops.secrets."web/bad".sopsFile = ./bad.yaml;
+        sops.secrets."web/cut".sopsFile = ./cut.yaml;
+        sops.secrets.mac = { sopsFile = ./mac.env; format = "dotenv"; };
+        sops.secrets.k = { sopsFile = ./kms.json; format = "json"; };
+        sops.secrets.binary.sopsFile = ./binary.yaml;
+        age.secrets.large.file = ./large.age;"#;
+    checkout.flake(&machine("web1", "", settings))?;
+    checkout.run(&["import", "agenix"])?.says("large.age");
+    let ran = checkout.run(&["import", "sops", "--write", "imported.nix"])?.ends(0).never_says(CANARY);
+    ran.says("binary.yaml: not a file of sops").says("kms.json: it has no age recipient, only kms");
+    let ours = format!(
+        r#"artifacts.root = ./.; artifacts.default.backend = "sops-nix"; artifacts.hostKey = "{web1}"; {settings}"#
+    );
+    checkout.flake(&machine("web1", &format!("{OURS} ./imported.nix"), &ours))?;
+    let ran = with_key(&checkout, "admin", &["import", "sops"])?.ends(1).never_says(CANARY);
+    let ran = ran.says("cannot decrypt `web/bad`").says("MAC mismatch").says("`sops.version`");
+    ran.says("artifacts set per-machine/web1/k");
+    let found = states(&checkout)?;
+    let present: Vec<&str> =
+        found.iter().filter(|(_, state)| *state == "present").map(|(name, _)| name.as_str()).collect();
+    assert_eq!(present, ["per-machine/web1/web-fine"], "{found:?}");
+    unchanged(&checkout, &["import", "sops"], 1)?;
     is_nowhere(&checkout)
 }

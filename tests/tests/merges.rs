@@ -124,12 +124,14 @@ fn two_branches_that_both_regenerated_have_two_values_and_a_person_chooses() -> 
         let theirs = fleet.value("web1")?;
         commit(&fleet.fleet, "theirs");
         git(&fleet.fleet, &["checkout", "-q", "main"]);
+        // Receipts have seconds.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
         fleet.run("rotate --yes --accept-recipients ca")?.ends(0);
         let ours = fleet.value("web1")?;
         commit(&fleet.fleet, "ours");
         merge_conflicting(&fleet.fleet);
         let (settle, add) = (format!("git checkout {side} -- {SHARED}"), format!("git add -- {SHARED}"));
-        let status = fleet.run("status")?.ends(3).says("the versions have different values").says(&add);
+        let status = fleet.run("status")?.ends(3).says("different values; ours is newer").says(&add);
         status.says(&format!("unstaged, keep {} {settle}", side.trim_start_matches('-')));
         follow(&fleet.fleet, &settle);
         follow(&fleet.fleet, &add);

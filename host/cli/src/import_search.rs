@@ -1,10 +1,10 @@
 //! What another tool has in a flake, and what becomes of it.
 
 use artifacts_declared::{Name, TargetId};
-use artifacts_flow::{ImportSource, SopsFormat, SourceForm};
+use artifacts_flow::{ImportSource, SopsFormat, SopsTextFormat, SourceForm};
 use artifacts_import::{
     ForeignConfiguration, ForeignForm, FoundForm, ImportModule, KeyedFormat, LARGEST_PART, OldReference, Proposal,
-    Tool, add_forms, find, private_key, references,
+    TextFormat, Tool, add_forms, find, private_key, references,
 };
 use artifacts_nix::{Flake, ForeignTarget, Nix};
 use artifacts_report::Failure;
@@ -98,6 +98,8 @@ fn form(form: FoundForm) -> SourceForm {
         FoundForm::SopsBinary => SourceForm::SopsBinary,
         FoundForm::SopsKey { format: of, key } => SourceForm::SopsKey { format: format(of), key },
         FoundForm::SopsWhole { format: of } => SourceForm::SopsWhole { format: format(of) },
+        FoundForm::SopsText { format: TextFormat::Dotenv } => SourceForm::SopsText { format: SopsTextFormat::Dotenv },
+        FoundForm::SopsText { format: TextFormat::Ini } => SourceForm::SopsText { format: SopsTextFormat::Ini },
         FoundForm::Plain => SourceForm::Plain,
     }
 }

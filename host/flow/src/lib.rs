@@ -25,7 +25,7 @@ pub use declared_keys::DeclaredKeys;
 pub use failure::{declared, not_serialized, selector};
 pub use look::adoptable::Adoption;
 pub use look::configured::check_config;
-pub use look::import_source::{ImportSource, SopsFormat, SourceForm};
+pub use look::import_source::{ImportSource, SopsFormat, SopsTextFormat, SourceForm};
 pub use look::steps::Replaces;
 pub use look::survey::{Survey, SurveyedInstance};
 pub use progress::Tally;

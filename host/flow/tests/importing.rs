@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use artifacts_flow::{Answer, Import, ImportSource, Report, Run, Selection, SopsFormat, SourceForm};
+use artifacts_flow::{Answer, Import, ImportSource, Report, Run, Selection, SopsFormat, SopsTextFormat, SourceForm};
 use artifacts_plan::InstanceState;
 use artifacts_report::{Failure, RowAction};
 use artifacts_tests::age_plugin;
@@ -290,6 +290,32 @@ fn a_value_gets_into_another_backend() {
     assert_eq!(status(&desk, &fleet).exit_status(), 0);
 }
 
+/// Values of one file belong to one artifact; those below another key have the name of a file, and are read by their way.
+#[test]
+fn values_below_other_keys_are_read_with_the_others_of_their_file_and_texts_as_a_whole() {
+    let desk = with_identity();
+    yaml(&desk, "old/x.yaml", &[ADMIN, HOST], &[("f", "one"), ("web→token", "two"), ("web→a→b", "three")]);
+    yaml(&desk, "old/y", &[ADMIN, HOST], &[("data", "A=1\n")]);
+    yaml(&desk, "old/z", &[ADMIN, HOST], &[("data", "[a]\n")]);
+    let fleet = fleet(SOPS_NIX, &["a"]).file("web-token").file("deep").secret("b").file("g").backend(SOPS_NIX);
+    let text = |file: &str, path: &str, format| source(B, file, path, SourceForm::SopsText { format });
+    let sources = [
+        source(A, "f", "old/x.yaml", key("f")),
+        source(A, "web-token", "old/x.yaml", key("web/token")),
+        source(A, "deep", "old/x.yaml", key("web/a/b")),
+        text("f", "old/y", SopsTextFormat::Dotenv),
+        text("g", "old/z", SopsTextFormat::Ini),
+    ];
+    let report = imported(&desk, &fleet, &sources);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    for (instance, file, value) in
+        [(A, "f", "one"), (A, "web-token", "two"), (A, "deep", "three"), (B, "f", "A=1\n"), (B, "g", "[a]\n")]
+    {
+        assert_eq!(read(&desk, &fleet, instance, file), value, "{file}");
+    }
+    assert_eq!(status(&desk, &fleet).exit_status(), 0);
+}
+
 #[test]
 fn a_structured_file_is_taken_as_one_where_all_of_it_is_declared() {
     let desk = desk();
@@ -404,21 +430,22 @@ fn what_has_no_place_is_left_and_named_with_what_to_do() {
         ),
         (
             one(),
-            vec![yaml_of("k/l")],
-            "`k/l` is below another key",
-            "--extract '[\"k\"][\"l\"]' old/x.yaml | artifacts set",
+            vec![yaml_of("k/l\\m")],
+            "the key `k/l\\\\m` is not read here",
+            "--extract '[\"k\"][\"l\\m\"]' old/x.yaml | artifacts set",
         ),
         (
             one(),
-            vec![yaml_of("k/l\"m")],
-            "is below another key",
-            "--extract '[\"k\"][\"l\"m\"]' old/x.yaml | artifacts set",
+            vec![yaml_of("k/l\\m\"n")],
+            "is not read here",
+            "--extract '[\"k\"][\"l\\m\"n\"]' old/x.yaml | artifacts set",
         ),
+        (one(), vec![yaml_of("k/l\\[m")], "is not read here", "pass the value to `artifacts set per-machine/web1/a f`"),
         (
             one(),
-            vec![yaml_of("k/l[m")],
-            "is below another key",
-            "pass the value to `artifacts set per-machine/web1/a f`",
+            vec![source(A, "f", "old/pgp.yaml", SourceForm::SopsText { format: SopsTextFormat::Ini })],
+            "found none",
+            "`sops decrypt --input-type ini --output-type ini old/pgp.yaml | artifacts set",
         ),
         (
             one(),

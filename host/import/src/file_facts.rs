@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::{FoundForm, KeyedFormat};
+use crate::{FoundForm, KeyedFormat, TextFormat};
 
 /// Holds what a file says without any key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub fn file_facts(form: &FoundForm, bytes: &[u8]) -> Result<FileFacts, &'static 
             KeyedFormat::Json => json(bytes),
             KeyedFormat::Yaml => yaml(bytes),
         },
+        FoundForm::SopsText { format } => text(*format, bytes),
     }
 }
 
@@ -104,6 +105,33 @@ fn yaml(bytes: &[u8]) -> Result<FileFacts, &'static str> {
     if was_sops { Ok(facts) } else { Err(NOT_SOPS) }
 }
 
+/// Reads the metadata, whose maps and lists are in their names: `age__list_0__map_recipient`. In dotenv these begin with `sops_`, and in
+/// INI they are a section.
+fn text(format: TextFormat, bytes: &[u8]) -> Result<FileFacts, &'static str> {
+    let text = std::str::from_utf8(bytes).map_err(|_| NOT_SOPS)?;
+    let (mut facts, mut is_sops, mut was_sops) = (FileFacts::default(), false, false);
+    for line in text.lines().map(str::trim) {
+        if format == TextFormat::Ini && line.starts_with('[') {
+            is_sops = line == "[sops]";
+        }
+        let Some((name, value)) = line.split_once('=').map(|(name, value)| (name.trim(), value.trim())) else {
+            continue;
+        };
+        let field = match format {
+            TextFormat::Dotenv => name.strip_prefix("sops_"),
+            TextFormat::Ini => Some(name).filter(|_| is_sops),
+        };
+        let Some(field) = field else { continue };
+        was_sops = true;
+        let steps: Vec<&str> = field.split("__").map(|step| step.strip_prefix("map_").unwrap_or(step)).collect();
+        if let [.., "age", _, "recipient"] = steps.as_slice() {
+            facts.recipients.push(value.to_owned());
+        }
+        facts.other_keys.extend(steps.iter().filter(|step| OTHER_KEYS.contains(step)).map(ToString::to_string));
+    }
+    if was_sops { Ok(facts) } else { Err(NOT_SOPS) }
+}
+
 fn unquoted(text: &str) -> &str {
     text.trim().trim_matches(['"', '\''])
 }
@@ -139,6 +167,29 @@ mod tests {
         let json = br#"{"data": "ENC[x]", "sops": {"age": [{"recipient": "age1a", "enc": "x"}], "pgp": null, "hc_vault": [{}]}}"#;
         let facts = file_facts(&FoundForm::SopsBinary, json).unwrap();
         assert_eq!((facts.recipients, facts.other_keys), (vec!["age1a".to_owned()], set(&["hc_vault"])));
+        let fields = [
+            ("age__list_0__map_enc", "-----BEGIN AGE ENCRYPTED FILE-----\\nx"),
+            ("age__list_0__map_recipient", "age1a"),
+            ("key_groups__list_0__map_age__list_0__map_recipient", "age1b"),
+            ("gcp_kms__list_0__map_resource_id", "x"),
+            ("version", "3.9.1"),
+        ];
+        let line = |(name, value): &(&str, &str)| format!("{name}   = {value}\n");
+        let ini: String = fields.iter().map(line).collect();
+        let line = |(name, value): &(&str, &str)| format!("sops_{name}={value}\n");
+        let dotenv: String = fields.iter().map(line).collect();
+        for (format, text) in [
+            (TextFormat::Dotenv, format!("A=ENC[x]\n{dotenv}")),
+            (TextFormat::Ini, format!("pgp__x = 1\n[a]\nb = ENC[x]\n\n[sops]\n{ini}")),
+        ] {
+            let facts = file_facts(&FoundForm::SopsText { format }, text.as_bytes()).unwrap();
+            assert_eq!(
+                (facts.recipients, facts.other_keys),
+                (vec!["age1a".to_owned(), "age1b".to_owned()], set(&["gcp_kms"]))
+            );
+            assert!(file_facts(&FoundForm::SopsText { format }, b"A=ENC[x]\n[a]\nb = c\n").is_err());
+        }
+
         for bad in [&b"{}"[..], b"[]", b"{", b"\xff", b"{\"sops\": 1}"] {
             assert!(file_facts(&FoundForm::SopsBinary, bad).is_err());
         }

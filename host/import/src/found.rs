@@ -76,8 +76,6 @@ pub enum FoundGroup {
     File(PathBuf),
     /// Those of one file with several values.
     KeyedFile(PathBuf),
-    /// That of a key below another one, by itself: its value cannot be taken with the others.
-    NestedKey(PathBuf, String),
     /// Those of one generator: of this target, or shared.
     Generator(Option<TargetId>, String),
 }
@@ -101,8 +99,22 @@ pub enum FoundForm {
         /// The form of the file.
         format: KeyedFormat,
     },
+    /// A dotenv or INI file of sops, whose text is the value.
+    SopsText {
+        /// The form of the file.
+        format: TextFormat,
+    },
     /// The value itself.
     Plain,
+}
+
+/// Names the form of a file of sops that is one text to sops-nix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TextFormat {
+    /// A line a key.
+    Dotenv,
+    /// Keys in sections.
+    Ini,
 }
 
 /// Names the form of a structured file of sops.
@@ -112,6 +124,16 @@ pub enum KeyedFormat {
     Json,
     /// YAML.
     Yaml,
+}
+
+impl TextFormat {
+    /// Returns its word in the options.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dotenv => "dotenv",
+            Self::Ini => "ini",
+        }
+    }
 }
 
 impl KeyedFormat {

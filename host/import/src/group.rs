@@ -21,7 +21,7 @@ pub fn group(tool: Tool, secrets: &[FoundSecret], remarks: &mut Vec<Remark>) -> 
     for (group, secrets) in groups {
         let targets: BTreeSet<TargetId> = secrets.iter().map(|secret| secret.target.clone()).collect();
         let is_shared = match group {
-            FoundGroup::File(_) | FoundGroup::KeyedFile(_) | FoundGroup::NestedKey(..) => targets.len() > 1,
+            FoundGroup::File(_) | FoundGroup::KeyedFile(_) => targets.len() > 1,
             FoundGroup::Generator(target, _) => target.is_none(),
         };
         match taken.take(&candidates(group, &secrets), &targets, is_shared) {
@@ -38,7 +38,7 @@ fn candidates(group: &FoundGroup, secrets: &[&FoundSecret]) -> Vec<String> {
     let files: BTreeSet<&String> = secrets.iter().map(|secret| &secret.file).collect();
     let (name, path) = match group {
         FoundGroup::KeyedFile(path) if files.len() > 1 => (stem(path), Some(path)),
-        FoundGroup::File(path) | FoundGroup::KeyedFile(path) | FoundGroup::NestedKey(path, _) => (first, Some(path)),
+        FoundGroup::File(path) | FoundGroup::KeyedFile(path) => (first, Some(path)),
         FoundGroup::Generator(_, name) => (name.clone(), None),
     };
     let dir = path.and_then(|path| path.parent()).and_then(|dir| dir.file_name());
@@ -77,7 +77,7 @@ fn artifact(
 
 /// Returns the name of a secret's file: that of another secret only if it is the same value.
 fn file_name(artifact: &ProposedArtifact, secret: &FoundSecret) -> Option<Name> {
-    if matches!(secret.group, FoundGroup::File(_) | FoundGroup::NestedKey(..)) {
+    if matches!(secret.group, FoundGroup::File(_)) {
         return Some(artifact.name.clone());
     }
     let value = FoundValue { path: secret.path.clone(), form: secret.form.clone() };
@@ -91,9 +91,7 @@ fn file_name(artifact: &ProposedArtifact, secret: &FoundSecret) -> Option<Name> 
 fn format(secrets: &[&FoundSecret], artifact: &ProposedArtifact) -> &'static str {
     let is_reserved = |name: &Name| RESERVED.contains(&name.as_str()) || name.as_str().ends_with("_unencrypted");
     match secrets.first().map(|secret| &secret.form) {
-        Some(FoundForm::SopsKey { format, key }) if !key.contains('/') && !artifact.values.keys().any(is_reserved) => {
-            format.as_str()
-        }
+        Some(FoundForm::SopsKey { format, .. }) if !artifact.values.keys().any(is_reserved) => format.as_str(),
         _ => "binary",
     }
 }

@@ -35,7 +35,7 @@ pub use file_facts::{FileFacts, file_facts};
 pub use find::find;
 pub use findings::Findings;
 pub use forms::{ForeignForm, FormRemark, add_forms};
-pub use found::{FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement, Tool};
+pub use found::{FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement, TextFormat, Tool};
 pub use keys::{AdminKeys, KeyForms};
 pub use labels::{key_labels, private_key};
 pub use module::{ImportModule, LARGEST_PART, ModulePart};

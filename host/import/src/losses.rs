@@ -8,7 +8,7 @@ use artifacts_text::{listed, shell_word, sops_extract};
 
 use crate::found::FoundForm;
 use crate::keys::AdminKeys;
-use crate::{FileFacts, FoundValue, ProposedArtifact, Remark};
+use crate::{FileFacts, ProposedArtifact, Remark};
 
 /// Kinds of stanzas that age itself writes, or that are of a key that is declared as any other.
 const OF_AGE: [&str; 7] =
@@ -50,7 +50,6 @@ pub fn of_artifact(
         let why = format!("{} can decrypt it now and does not use it", listed(&others));
         remarks.push(Remark::new(&subject, why, "declare it there as well, or have `rekey` leave it out"));
     }
-    remarks.extend(artifact.values.values().filter_map(|value| nested(artifact, value)));
     let paths: BTreeSet<&PathBuf> = artifact.values.values().map(|value| &value.path).collect();
     for path in paths {
         if let Some(facts) = facts.get(path) {
@@ -58,15 +57,6 @@ pub fn of_artifact(
         }
     }
     remarks
-}
-
-/// Says how a value below another key is taken.
-fn nested(artifact: &ProposedArtifact, value: &FoundValue) -> Option<Remark> {
-    let FoundForm::SopsKey { key, .. } = &value.form else { return None };
-    let instance = artifact.instance(artifact.uses.keys().next()?);
-    let action = format!("once it is declared: {}", by_hand(artifact, &instance));
-    let why = format!("`{key}` is below another key, and is not taken by itself");
-    value.is_nested().then(|| Remark::new(value.path.display().to_string(), why, action))
 }
 
 /// Says how a person sets the values of an instance that they can decrypt with sops.
@@ -79,6 +69,9 @@ pub fn by_hand(artifact: &ProposedArtifact, instance: &InstanceName) -> String {
     let path = value.path.display().to_string();
     let decrypt = match &value.form {
         FoundForm::SopsKey { key, .. } => sops_extract(key, &path),
+        FoundForm::SopsText { format } => {
+            Some(format!("sops decrypt --input-type {0} --output-type {0} {1}", format.as_str(), shell_word(&path)))
+        }
         _ => Some(format!("sops decrypt {}", shell_word(&path))),
     };
     match decrypt {

@@ -116,7 +116,7 @@ impl Proposal {
 
     /// Whether a value is left to a person who can decrypt it in another way.
     fn is_by_hand(&self, value: &FoundValue) -> bool {
-        value.is_nested() || self.closed.contains(&value.path)
+        self.closed.contains(&value.path)
     }
 
     /// Returns the options of the other tool all of whose artifacts are declared and are so in every instance: as they are stored.

@@ -15,13 +15,6 @@ pub struct FoundValue {
     pub form: FoundForm,
 }
 
-impl FoundValue {
-    /// Returns whether it is below another key.
-    pub fn is_nested(&self) -> bool {
-        matches!(&self.form, FoundForm::SopsKey { key, .. } if key.contains('/'))
-    }
-}
-
 /// Holds what a target has of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposedFile {

@@ -5,7 +5,7 @@ use artifacts_text::nix_attribute;
 use crate::agenix::{failed_fields, kept_mode, kept_path, not_root};
 use crate::configuration::{ForeignConfiguration, SopsOption};
 use crate::findings::Findings;
-use crate::found::{FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement};
+use crate::found::{FoundForm, FoundGroup, FoundSecret, KeyedFormat, Placement, TextFormat};
 use crate::{Remark, Tree};
 
 /// Finds the secrets of one configuration.
@@ -51,9 +51,6 @@ fn secret(
     failed_fields(&option.failed, &mut remark);
     let placement = placement(option, &mut remark);
     let (group, file) = match &form {
-        FoundForm::SopsKey { key, .. } if key.contains('/') => {
-            (FoundGroup::NestedKey(path.clone(), key.clone()), name.to_owned())
-        }
         FoundForm::SopsKey { key, .. } => (FoundGroup::KeyedFile(path.clone()), key.clone()),
         _ => (FoundGroup::File(path.clone()), name.to_owned()),
     };
@@ -63,6 +60,9 @@ fn secret(
 fn form(format: &str, key: &str) -> Option<FoundForm> {
     let format = match format {
         "binary" => return Some(FoundForm::SopsBinary),
+        // Whatever key is declared, sops-nix takes the whole text.
+        "dotenv" => return Some(FoundForm::SopsText { format: TextFormat::Dotenv }),
+        "ini" => return Some(FoundForm::SopsText { format: TextFormat::Ini }),
         "yaml" => KeyedFormat::Yaml,
         "json" => KeyedFormat::Json,
         _ => return None,

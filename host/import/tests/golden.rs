@@ -337,6 +337,8 @@ fn sops() {
             "pgp": { "sopsFile": "/src/pgp.bin", "format": "binary" },
             "whole": { "sopsFile": "/src/whole.yaml", "format": "yaml", "key": "" },
             "env": { "sopsFile": "/src/x.env", "format": "dotenv", "key": "a" },
+            "ini": { "sopsFile": "/src/x.ini", "format": "ini", "key": "ini" },
+            "odd": { "sopsFile": "/src/x.toml", "format": "toml" },
             "none": { "failed": ["sopsFile"] }
         }
     });
@@ -349,6 +351,8 @@ fn sops() {
         ("tls.key", BINARY),
         ("pgp.bin", OF_PGP),
         ("whole.yaml", YAML),
+        ("x.env", "A=ENC[x]\nsops_age__list_0__map_recipient=age1admin\n"),
+        ("x.ini", "[a]\nb = ENC[x]\n[sops]\npgp__list_0__map_fp = 85D77543\n"),
     ];
     let labels = "keys:\n  - &admin age1admin\n  - &host_web2 age1ofWEB2\n";
     let proposal = proposal(Tool::Sops, &configurations, &files, &[], labels);

@@ -200,4 +200,15 @@ mod tests {
         assert_eq!(hint_line(&hints, &["shared/a"]).as_deref(), Some(line));
         assert_eq!(hint_line(&hints[..1], &["shared/a"]), None);
     }
+
+    #[test]
+    fn a_side_of_a_conflict_has_its_name_in_every_place() {
+        let git = |effect, side: &str| Hint::command(effect, ["git", "checkout", side]);
+        let hints = [git(Effect::KeepsOurs, "--ours"), git(Effect::KeepsTheirs, "--theirs")];
+        let line = "keep ours: `git checkout --ours`; keep theirs: `git checkout --theirs`";
+        assert_eq!(hint_line(&hints, &[]).as_deref(), Some(line));
+        for (effect, word) in [(Effect::KeepsOurs, "keep ours"), (Effect::KeepsTheirs, "keep theirs")] {
+            assert_eq!((effect.as_str(), effect.suffix()), (word, format!(", {word}").as_str()));
+        }
+    }
 }

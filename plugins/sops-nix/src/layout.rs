@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use artifacts_backend_sdk::{Failure, File, Instance};
-use sops_format::{Form, refused_key};
+use sops_format::{Document, Form, TextForm, refused_key};
 
 use crate::config;
 
@@ -51,10 +51,25 @@ impl Layout {
     }
 }
 
+/// Describes a file of an entry whose whole text is a value. None is written: another tool's is read, to store its value in another form.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TextFile {
+    /// Name of the file in the entry.
+    pub name: String,
+    pub form: TextForm,
+    /// Declared file that has the text.
+    pub file: String,
+}
+
+/// Stands for the way into a map in the name of a value that is read, since no name has a slash: `web→token`.
+const BELOW: char = '→';
+
 /// Maps declared files to the files that are in an entry, in whatever layout they were stored.
 pub struct Stored {
     /// The files of the entry that hold some of them.
     pub files: Vec<EntryFile>,
+    /// Those of which each holds one as its text.
+    pub texts: Vec<TextFile>,
     /// Those that none holds, and why.
     pub missing: Vec<(String, Failure)>,
 }
@@ -63,8 +78,16 @@ impl Stored {
     /// Finds these files among those of an entry: each in a file of its own, or all others in the one structured file.
     pub fn in_entry(entry: &[String], names: &[String]) -> Self {
         let is_there = |stored: &String| entry.contains(stored);
+        let text = |name: &String| {
+            let texts = [TextForm::Dotenv, TextForm::Ini].map(|form| TextFile::new(name, form));
+            texts.into_iter().find(|text| is_there(&text.name))
+        };
+        let is_binary = |name: &&String| is_there(&EntryFile::binary(name).name);
+        let texts: Vec<TextFile> = names.iter().filter(|name| !is_binary(name)).filter_map(text).collect();
+        let names: Vec<String> =
+            names.iter().filter(|name| texts.iter().all(|text| text.file != **name)).cloned().collect();
         let (alone, together): (Vec<_>, Vec<_>) =
-            names.iter().cloned().partition(|name| is_there(&EntryFile::binary(name).name));
+            names.into_iter().partition(|name| is_there(&EntryFile::binary(name).name));
         let mut files: Vec<EntryFile> = alone.iter().map(|name| EntryFile::binary(name)).collect();
         let mut missing = Vec::new();
         match [Form::Json, Form::Yaml].map(|form| (is_there(&structured(form)), form)) {
@@ -77,7 +100,13 @@ impl Stored {
                 (name, failure)
             })),
         }
-        Self { files, missing }
+        Self { files, texts, missing }
+    }
+}
+
+impl TextFile {
+    fn new(file: &str, form: TextForm) -> Self {
+        Self { name: format!("{file}.sops.{}", form.as_str()), form, file: file.to_owned() }
     }
 }
 
@@ -95,14 +124,25 @@ impl EntryFile {
     /// Returns the files of an entry that hold all of its values in another form; `None` if there are none.
     pub fn others_in(&self, entry: &BTreeSet<String>) -> Option<BTreeSet<String>> {
         let names: Vec<String> = entry.iter().cloned().collect();
-        let Stored { files, missing } = Stored::in_entry(&names, &self.files);
+        let Stored { files, texts, missing } = Stored::in_entry(&names, &self.files);
         let others = || files.into_iter().map(|stored| stored.name).collect();
-        (missing.is_empty() && !self.files.is_empty()).then(others)
+        (missing.is_empty() && texts.is_empty() && !self.files.is_empty()).then(others)
     }
 
     /// Returns the key of a declared file's value.
     pub fn key<'a>(&self, file: &'a str) -> &'a str {
         if self.form == Form::Binary { "data" } else { file }
+    }
+
+    /// Returns the keys that lead to the value of this name, of a document that is this file; none where two do.
+    pub fn way<'a>(&self, name: &'a str, document: &Document) -> Option<Vec<&'a str>> {
+        let own = vec![self.key(name)];
+        let below: Vec<&str> = name.split(BELOW).collect();
+        match (document.kind(&own).is_some(), self.form != Form::Binary && document.kind(&below).is_some()) {
+            (true, true) if own != below => None,
+            (false, true) => Some(below),
+            _ => Some(own),
+        }
     }
 }
 

@@ -86,7 +86,7 @@ fn again(
     stored: &EntryFile,
     open: &mut impl FnMut(&str) -> Result<Vec<u8>, OpenError>,
 ) -> Result<DataKey, StorageFailure> {
-    data_key(stored, old, open).map_err(|error| match error {
+    data_key(&stored.name, old.stanzas(), open).map_err(|error| match error {
         OpenError::NoIdentity => kept(old, NewKey::Value).into(),
         OpenError::Failed(failure) => failure.into(),
     })

@@ -582,6 +582,67 @@ fn a_structured_file_holds_what_all_targets_get() {
     assert_eq!(held, [("one.sops", 1), ("none.sops", 1), ("secrets.sops.json", 1)]);
 }
 
+/// Values of other tools' files are read before they are stored in this layout.
+#[test]
+fn a_value_below_another_key_is_read_by_its_way() {
+    let case = Case::new("json", &[("a", true), ("web:token", true), ("web→own", true)]);
+    case.serialize(&[("a", b"1"), ("web:token", b"2"), ("web→own", b"3")]).unwrap();
+    // A value is bound to its keys, joined by colons.
+    let text = String::from_utf8(case.get("secrets.sops.json")).unwrap();
+    let line = text.lines().find(|line| line.contains("web:token")).unwrap();
+    let value = line.trim().trim_end_matches(',').strip_prefix("\"web:token\": ").unwrap();
+    let nested =
+        |inner: &str| case.put("secrets.sops.json", text.replacen(line, &format!("\"web\": {inner},"), 1).as_bytes());
+    nested(&format!("{{\"token\": {value}}}"));
+    let pairs = |pairs: &[(&str, &[u8])]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect::<Vec<_>>()
+    };
+    let read = case.retrieve(ALICE, &["a", "web→own", "web→token"]).unwrap();
+    assert_eq!(read, pairs(&[("a", b"1"), ("web→own", b"3"), ("web→token", b"2")]));
+    assert!(failed(case.retrieve(ALICE, &["web→none"])).message.contains("has no `web→none`"));
+    assert!(failed(case.retrieve(ALICE, &["web"])).message.contains("the value of `web` is a map"));
+    nested(&format!("{{\"token\": [{value}]}}"));
+    assert!(failed(case.retrieve(ALICE, &["web→token"])).message.contains("`web/token` is an array"));
+    // Which one is meant would be a guess.
+    nested(&format!("{{\"own\": {value}}}"));
+    assert!(failed(case.retrieve(ALICE, &["web→own"])).message.contains("as a key and below another one"));
+}
+
+/// As sops writes a flat file in this form.
+fn dotenv(json: &str) -> String {
+    let pairs = json.lines().filter_map(|line| line.trim().trim_end_matches(',').split_once("\": \""));
+    let pairs = pairs.map(|(key, value)| (key.trim_matches('"'), value.trim_end_matches('"')));
+    let mut reader = -1;
+    let line = |(key, value): (&str, &str)| match key {
+        "recipient" | "enc" => {
+            reader += i32::from(key == "recipient");
+            format!("sops_age__list_{reader}__map_{key}={value}\n")
+        }
+        "mac" | "lastmodified" | "version" | "unencrypted_suffix" => format!("sops_{key}={value}\n"),
+        _ => format!("{key}={value}\n"),
+    };
+    pairs.map(line).collect()
+}
+
+#[test]
+fn a_file_in_a_form_of_texts_is_read_as_one_and_is_none_of_ours() {
+    let case = Case::new("json", &[("a", true), ("b", true)]);
+    case.serialize(&[("a", b"1"), ("b", b"2\n3")]).unwrap();
+    let text = dotenv(&String::from_utf8(case.get("secrets.sops.json")).unwrap());
+    let case = Case::new("binary", &[("env", true)]);
+    case.put("env.sops.dotenv", text.as_bytes());
+    assert_eq!(case.retrieve(ALICE, &["env"]).unwrap(), [("env".to_owned(), b"a=1\nb=2\\n3\n".to_vec())]);
+    assert!(matches!(case.retrieve("stranger", &["env"]), Err(OpenError::NoIdentity)));
+    let reasons = case.stale();
+    assert!(reasons.iter().any(|(_, why)| why == "`env.sops.dotenv` is stored but not declared"), "{reasons:?}");
+    case.put("env.sops.dotenv", text.replace("sops_mac=ENC", "sops_mac=ENX").as_bytes());
+    assert!(failed(case.retrieve(ALICE, &["env"])).message.contains("`env.sops.dotenv`: `sops.mac`"));
+    // What is stored in its own form counts.
+    case.serialize(&[("env", b"own")]).unwrap();
+    case.put("env.sops.dotenv", text.as_bytes());
+    assert_eq!(case.retrieve(ALICE, &["env"]).unwrap(), [("env".to_owned(), b"own".to_vec())]);
+}
+
 fn failed<T: std::fmt::Debug>(result: Result<T, OpenError>) -> Failure {
     match result {
         Err(OpenError::Failed(failure)) => failure,

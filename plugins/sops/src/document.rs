@@ -5,7 +5,6 @@ use crate::form::{DATA, Form, METADATA};
 use crate::key::DataKey;
 use crate::kind::Kind;
 use crate::leaf::{self, Leaf, LeafValue};
-use crate::mac::{self, Mac};
 use crate::metadata::{OtherRecipient, SopsMetadata, Stanza};
 use crate::node::SopsNode;
 use crate::{json, yaml};
@@ -14,7 +13,8 @@ use crate::{json, yaml};
 #[derive(Debug)]
 pub struct Document {
     pub(crate) form: Form,
-    kinds: Vec<(String, Kind)>,
+    /// What each key holds, by the keys on the way to it, in the order of the file.
+    kinds: Vec<(Vec<String>, Kind)>,
     pub(crate) leaves: Vec<Leaf>,
     pub(crate) metadata: SopsMetadata,
 }
@@ -53,7 +53,22 @@ impl Document {
 
     /// Its top-level keys in order, each with what its value is.
     pub fn kinds(&self) -> impl Iterator<Item = (&str, Kind)> {
-        self.kinds.iter().map(|(key, kind)| (key.as_str(), *kind))
+        self.kinds.iter().filter_map(|(path, kind)| match path.as_slice() {
+            [key] => Some((key.as_str(), *kind)),
+            _ => None,
+        })
+    }
+
+    /// Returns what these keys lead to, the first of them at the top; none if there is no such key.
+    pub fn kind(&self, path: &[&str]) -> Option<Kind> {
+        self.kinds.iter().find(|(keys, _)| keys == path).map(|(_, kind)| *kind)
+    }
+
+    /// Returns the one of all [values](Self::decrypt) that these keys lead to. A list has none.
+    pub fn value<'a>(&self, values: &'a [LeafValue], path: &[&str]) -> Option<&'a LeafValue> {
+        let leaves = self.leaves.iter().filter(|leaf| !leaf.comment());
+        self.kind(path).filter(|kind| *kind != Kind::List)?;
+        leaves.zip(values).find(|(leaf, _)| leaf.path == path).map(|(_, value)| value)
     }
 
     /// All plaintexts in order, after the MAC was verified. An empty value is bound to nothing but its order in this format:
@@ -62,20 +77,9 @@ impl Document {
     /// # Errors
     /// [`Error::Tag`], and what can be told of a MAC that does not fit.
     pub fn decrypt(&self, key: &DataKey) -> Result<Vec<LeafValue>, Error> {
-        let mut hash = Mac::new(self.metadata.mac_only_encrypted);
-        let mut values = Vec::with_capacity(self.leaves.len());
-        for leaf in &self.leaves {
-            let bytes = leaf.open(key)?;
-            if leaf.comment() {
-                continue;
-            }
-            if leaf.encrypted() || !self.metadata.mac_only_encrypted {
-                hash.add(&bytes);
-            }
-            values.push(LeafValue { key: leaf.key(), bytes });
-        }
-        mac::verify(&self.metadata.mac, &self.metadata.lastmodified, key, &hash.text())?;
-        Ok(values)
+        let opened = leaf::open_all(&self.leaves, &self.metadata, key)?;
+        let values = self.leaves.iter().zip(opened).filter(|(leaf, _)| !leaf.comment());
+        Ok(values.map(|(leaf, bytes)| LeafValue { key: leaf.key(), bytes }).collect())
     }
 }
 
@@ -90,24 +94,35 @@ fn entries(form: Form, bytes: &[u8]) -> Result<Vec<(String, SopsNode)>, FormatEr
     }
 }
 
-fn kinds(entries: &[(String, SopsNode)], leaves: &[Leaf]) -> Vec<(String, Kind)> {
-    let scalars: HashMap<&str, Kind> = leaves
-        .iter()
-        .filter_map(|leaf| match leaf.path.as_slice() {
-            [key] => Some((key.as_str(), leaf.kind())),
-            _ => None,
-        })
-        .collect();
-    let kind = |(key, node): &(String, SopsNode)| {
+/// Returns what each key holds, also below others.
+fn kinds(entries: &[(String, SopsNode)], leaves: &[Leaf]) -> Vec<(Vec<String>, Kind)> {
+    // Those in a list have the path of the list, which is none of a value.
+    let scalars = leaves.iter().map(|leaf| (leaf.path.as_slice(), leaf.kind())).collect();
+    let mut kinds = Vec::new();
+    add_kinds(entries, &mut Vec::new(), &scalars, &mut kinds);
+    kinds
+}
+
+fn add_kinds(
+    entries: &[(String, SopsNode)],
+    path: &mut Vec<String>,
+    scalars: &HashMap<&[String], Kind>,
+    kinds: &mut Vec<(Vec<String>, Kind)>,
+) {
+    for (key, node) in entries {
+        path.push(key.clone());
         let kind = match node {
             SopsNode::Map(_) => Kind::Map,
             SopsNode::List(_) => Kind::List,
             SopsNode::Null => Kind::Null,
-            _ => scalars.get(key.as_str()).copied().unwrap_or(Kind::Clear),
+            _ => scalars.get(path.as_slice()).copied().unwrap_or(Kind::Clear),
         };
-        (key.clone(), kind)
-    };
-    entries.iter().map(kind).collect()
+        kinds.push((path.clone(), kind));
+        if let SopsNode::Map(inner) = node {
+            add_kinds(inner, path, scalars, kinds);
+        }
+        path.pop();
+    }
 }
 
 fn keys(entries: &[(String, SopsNode)]) -> String {

@@ -180,6 +180,14 @@ pub enum FormatError {
         /// Its path.
         path: String,
     },
+    /// A line of a dotenv or INI file that sops does not write.
+    #[error("line {line} is not read: {why}")]
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The binary form with other keys than `data`.
     #[error("the binary form has one key, `data`; found {found}")]
     Keys {

@@ -121,7 +121,7 @@ impl Serialize for SopsNode {
                 (_, Ok(fraction)) => serializer.serialize_f64(fraction),
                 _ => serializer.serialize_str(text),
             },
-            Self::Text(text) | Self::Odd(text) => serializer.serialize_str(text),
+            Self::Text(text) | Self::Odd(text) | Self::Comment(text) => serializer.serialize_str(text),
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Null => serializer.serialize_unit(),
         }

@@ -4,6 +4,8 @@ use crate::encrypted_value::EncryptedValue;
 use crate::error::{Error, FormatError};
 use crate::key::DataKey;
 use crate::kind::Kind;
+use crate::mac::{self, Mac};
+use crate::metadata::SopsMetadata;
 use crate::node::SopsNode;
 use crate::rule::EncryptionRule;
 
@@ -44,6 +46,8 @@ pub(crate) enum LeafEncoding {
     Empty,
     /// Not encrypted; the text that counts for the MAC.
     Open(String),
+    /// A comment that is not encrypted.
+    OpenComment(String),
 }
 
 impl Leaf {
@@ -54,7 +58,7 @@ impl Leaf {
                 sealed.open(key, &aad(&self.path)).ok_or_else(|| Error::Tag { path: self.key() })
             }
             LeafEncoding::Empty => Ok(Zeroizing::default()),
-            LeafEncoding::Open(text) => Ok(Zeroizing::new(text.clone().into_bytes())),
+            LeafEncoding::Open(text) | LeafEncoding::OpenComment(text) => Ok(Zeroizing::new(text.clone().into_bytes())),
         }
     }
 
@@ -68,11 +72,12 @@ impl Leaf {
             LeafEncoding::EncryptedValue(sealed) => sealed.kind,
             LeafEncoding::Empty => Kind::Text,
             LeafEncoding::Open(_) => Kind::Clear,
+            LeafEncoding::OpenComment(_) => Kind::Comment,
         }
     }
 
     pub fn comment(&self) -> bool {
-        matches!(&self.stored, LeafEncoding::EncryptedValue(sealed) if sealed.kind == Kind::Comment)
+        self.kind() == Kind::Comment
     }
 
     pub fn key(&self) -> String {
@@ -80,10 +85,29 @@ impl Leaf {
     }
 }
 
-/// Returns the additional data of a value, so that it decrypts at its place only: the path's keys, each followed by a
-/// colon.
+/// Decrypts all of these, comments as well, and verifies the MAC of the others.
+pub(crate) fn open_all(
+    leaves: &[Leaf],
+    metadata: &SopsMetadata,
+    key: &DataKey,
+) -> Result<Vec<Zeroizing<Vec<u8>>>, Error> {
+    let mut hash = Mac::new(metadata.mac_only_encrypted);
+    let mut opened = Vec::with_capacity(leaves.len());
+    for leaf in leaves {
+        let bytes = leaf.open(key)?;
+        if !leaf.comment() && (leaf.encrypted() || !metadata.mac_only_encrypted) {
+            hash.add(&bytes);
+        }
+        opened.push(bytes);
+    }
+    mac::verify(&metadata.mac, &metadata.lastmodified, key, &hash.text())?;
+    Ok(opened)
+}
+
+/// Returns the additional data of a value, so that it decrypts at its place only: the path's keys, joined by colons, and another one.
 pub(crate) fn aad<T: AsRef<str>>(path: &[T]) -> String {
-    path.iter().flat_map(|key| [key.as_ref(), ":"]).collect()
+    let keys: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+    format!("{}:", keys.join(":"))
 }
 
 /// Collects all values in document order. Nulls are left out: they are never encrypted and in no MAC.
@@ -100,6 +124,10 @@ fn walk_map(
     leaves: &mut Vec<Leaf>,
 ) -> Result<(), FormatError> {
     for (key, node) in entries {
+        if let SopsNode::Comment(text) = node {
+            leaves.push(Leaf { path: path.clone(), stored: comment(text, path, rule)? });
+            continue;
+        }
         path.push(key.clone());
         walk(node, path, rule, leaves)?;
         path.pop();
@@ -122,6 +150,19 @@ fn walk(
             leaves.push(Leaf { path: path.clone(), stored });
             Ok(())
         }
+    }
+}
+
+/// No MAC covers a comment: what is not encrypted where it should be is anyone's.
+fn comment(text: &str, path: &[String], rule: &EncryptionRule) -> Result<LeafEncoding, FormatError> {
+    if !rule.encrypts(path) {
+        return Ok(LeafEncoding::OpenComment(text.to_owned()));
+    }
+    match sealed(&SopsNode::Text(text.to_owned()), path) {
+        Ok(LeafEncoding::EncryptedValue(sealed)) if sealed.kind == Kind::Comment => {
+            Ok(LeafEncoding::EncryptedValue(sealed))
+        }
+        _ => Err(FormatError::Open { path: [path, &["#".to_owned()]].concat().join("/") }),
     }
 }
 

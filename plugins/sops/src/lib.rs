@@ -1,5 +1,6 @@
 //! Reads and writes the files of sops, as far as age readers go: the binary form of one value, and flat JSON or YAML with
-//! one text a key. What real sops wrote is read in full: nested values, lists, comments, suffixes, older layouts.
+//! one text a key. What real sops wrote is read in full: nested values, lists, comments, suffixes, older layouts. Dotenv and INI are read
+//! as one text each.
 //!
 //! Pure: bytes in, bytes out. The caller seals the data key to readers and opens it again, and says what time it is.
 //!
@@ -19,10 +20,13 @@
 //! ```
 
 mod document;
+mod dotenv;
 mod emit;
 mod encrypted_value;
 mod error;
+mod flat;
 mod form;
+mod ini;
 mod json;
 mod key;
 mod kind;
@@ -33,6 +37,7 @@ mod node;
 mod rule;
 mod ssh;
 mod text;
+mod text_document;
 mod update;
 mod yaml;
 
@@ -45,4 +50,5 @@ pub use leaf::LeafValue;
 pub use metadata::{OtherRecipient, Stanza};
 pub use ssh::{SshError, recipient_of_ssh};
 pub use text::refused_key;
+pub use text_document::{TextDocument, TextForm};
 pub use update::{create, kept, rewrite, stay, update};

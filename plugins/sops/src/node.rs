@@ -10,6 +10,8 @@ pub(crate) enum SopsNode {
     Null,
     /// A plain YAML scalar whose type differs between readers, such as `2001-01-01`.
     Odd(String),
+    /// A comment in the place of a key, as texts have them.
+    Comment(String),
 }
 
 impl SopsNode {
@@ -22,6 +24,7 @@ impl SopsNode {
             Self::Bool(_) => "a truth value",
             Self::Number(_) => "a number",
             Self::Null => "null",
+            Self::Comment(_) => "a comment",
         }
     }
 }

@@ -21,6 +21,9 @@ const AGENIX: &str = "agenix";
 /// The bundled backend that reads files of sops.
 const SOPS_NIX: &str = "sops-nix";
 
+/// Stands for the way into a map in the name under which that backend reads a value: no name has a slash.
+const BELOW: &str = "→";
+
 /// First line of an age file that is not armored.
 const BINARY: &[u8] = b"age-encryption.org/v1\n";
 
@@ -204,13 +207,14 @@ fn placed(instance: &Instance, source: &ImportSource) -> Result<(Name, String, N
     let file = &source.file;
     let (backend, stored, value) = match &source.form {
         SourceForm::SopsKey { format, key } => {
-            let value = Name::new(key.clone()).map_err(|_| {
-                let why = format!("`{}` is below another key, which is not read here", key.escape_debug());
+            let value = Name::new(key.replace('/', BELOW)).map_err(|_| {
+                let why = format!("the key `{}` is not read here, as no name can have it", key.escape_debug());
                 source.failure(&why).hint(Some(by_hand(instance, source)))
             })?;
             (SOPS_NIX, format!("secrets.sops.{}", format.as_str()), value)
         }
         SourceForm::SopsBinary => (SOPS_NIX, format!("{file}.sops"), file.clone()),
+        SourceForm::SopsText { format } => (SOPS_NIX, format!("{file}.sops.{}", format.as_str()), file.clone()),
         SourceForm::Age | SourceForm::SopsWhole { .. } | SourceForm::Plain => {
             (AGENIX, format!("{file}.age"), file.clone())
         }

@@ -42,8 +42,31 @@ pub enum SourceForm {
         /// The form of the file.
         format: SopsFormat,
     },
+    /// A dotenv or INI file of sops: the value is its text, as sops-nix has it.
+    SopsText {
+        /// The form of the file.
+        format: SopsTextFormat,
+    },
     /// The value itself, which is public.
     Plain,
+}
+
+/// Names the form of a file of sops that is one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SopsTextFormat {
+    /// A line a key.
+    Dotenv,
+    /// Keys in sections.
+    Ini,
+}
+
+impl SopsTextFormat {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Dotenv => "dotenv",
+            Self::Ini => "ini",
+        }
+    }
 }
 
 /// Names the form of a structured file of sops.
@@ -99,6 +122,9 @@ impl ImportSource {
         let path = self.path.to_string_lossy();
         match &self.form {
             SourceForm::SopsKey { key, .. } => sops_extract(key, &path),
+            SourceForm::SopsText { format } => {
+                Some(format!("sops decrypt --input-type {0} --output-type {0} {1}", format.as_str(), shell_word(&path)))
+            }
             _ => Some(format!("sops decrypt {}", shell_word(&path))),
         }
     }

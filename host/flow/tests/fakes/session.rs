@@ -169,8 +169,9 @@ impl FakeSession {
             Some((file.to.clone(), file.values.get(key)?.clone()))
         };
         let binary = own(format!("{name}.{}", self.ending), "data");
+        let text = || ["dotenv", "ini"].iter().find_map(|form| own(format!("{name}.{}.{form}", self.ending), "data"));
         let together = || Some(format!("secrets.{}.yaml", self.ending)).and_then(|stored| own(stored, name));
-        if let Some(found) = binary.or_else(together) {
+        if let Some(found) = binary.or_else(text).or_else(together) {
             return Some(found);
         }
         let text = files.get(&format!("{name}.{}", self.ending))?;

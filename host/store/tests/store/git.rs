@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use artifacts_declared::{InstanceName, Recipients};
 use artifacts_store::{
-    Choice, Git, Hex, MergeSide, Receipt, Root, Settlement, Staged, Storage, Warning, Writer, WriterOptions,
+    Choice, Git, Hex, MergeSide, Receipt, Root, Settlement, Staged, Storage, Time, Warning, Writer, WriterOptions,
 };
 use artifacts_text::{Explain, command_words};
 
@@ -564,7 +565,7 @@ fn on_main() -> Checkout {
     checkout
 }
 
-/// Stores the entry with these files, and this first byte of the generation, and commits it. Without files it is removed.
+/// Stores the entry with these files, and this first byte of the generation, as many seconds later, and commits it. Without files it is removed.
 fn store(checkout: &Checkout, files: Content<'_>, generation: u8) {
     let top = checkout.dir.path();
     if files.is_empty() {
@@ -574,6 +575,7 @@ fn store(checkout: &Checkout, files: Content<'_>, generation: u8) {
         let path = checkout.path(&format!("{}/receipt.json", committed.path));
         let mut receipt = Receipt::parse(&fs::read(&path).unwrap()).unwrap();
         receipt.generation = Hex([generation; 16]);
+        receipt.generated = Time::from(receipt.generated.system() + Duration::from_secs(generation.into()));
         fs::write(path, receipt.render()).unwrap();
     }
     git(top, &["add", "--all", "."]);
@@ -667,6 +669,25 @@ fn receipts_say_whether_a_conflict_is_about_the_value() {
     assert_eq!(same.sentence(WEB), sentence);
     let (_checkout, other) = merged((&files("1"), 7), (&files("2"), 8));
     assert_eq!((other.same_value, other.choices().len()), (Some(false), 2));
+}
+
+#[test]
+fn receipts_say_which_value_of_a_conflict_is_newer() {
+    let files = |value: &'static str| [("env.age", value), ("more.age", value)];
+    let command = |side: MergeSide| format!("`git checkout --{side} -- secrets/{WEB}`");
+    for (ours, theirs, newer) in [(7, 8, MergeSide::Theirs), (8, 7, MergeSide::Ours)] {
+        let (_checkout, settlement) = merged((&files("1"), ours), (&files("2"), theirs));
+        assert_eq!((settlement.newer, settlement.newer_value()), (Some(newer), Some(newer)));
+        let choice = |side: MergeSide| {
+            let what = if side == newer { ", the newer one," } else { "" };
+            format!("{side}{what} with {}", command(side))
+        };
+        let sentence = format!("keep {} or {}, then", choice(MergeSide::Ours), choice(MergeSide::Theirs));
+        assert!(settlement.choice().starts_with(&sentence), "{}", settlement.choice());
+    }
+    // Of one value, none is the newer one.
+    let (_checkout, settlement) = merged((&files("1"), 7), (&files("2"), 7));
+    assert_eq!((settlement.newer, settlement.newer_value()), (None, None));
 }
 
 #[test]

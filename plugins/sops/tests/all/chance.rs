@@ -2,7 +2,7 @@
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use sops_format::{DataKey, Document, Error, Form, LeafValue, create, refused_key, update};
+use sops_format::{DataKey, Document, Error, Form, LeafValue, TextDocument, TextForm, create, refused_key, update};
 
 use crate::support::{NOW, plain};
 
@@ -43,6 +43,19 @@ proptest! {
         for form in [Form::Binary, Form::Json, Form::Yaml] {
             let _ = Document::parse(form, &bytes);
             let _ = Document::parse(form, text.as_bytes());
+        }
+        for form in [TextForm::Dotenv, TextForm::Ini] {
+            let _ = TextDocument::parse(form, &bytes);
+            let _ = TextDocument::parse(form, text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_text_with_anything_in_it_makes_it_not_panic(lines in vec("([#;\\[]|a|sops|sops_|mac|\"|\"\"\"|`| |=|:|\\]|ENC\\[|__list_|__map_|0|age){0,8}", 0..12)) {
+        let text = lines.join("\n");
+        for form in [TextForm::Dotenv, TextForm::Ini] {
+            let _ = TextDocument::parse(form, text.as_bytes());
+            let _ = TextDocument::parse(form, format!("{text}\n[sops]\n{text}").as_bytes());
         }
     }
 

@@ -7,3 +7,4 @@ mod damage;
 mod real_sops;
 mod ssh;
 mod support;
+mod texts;
