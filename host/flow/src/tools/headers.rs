@@ -61,7 +61,7 @@ impl HeaderMemory {
         let here = if places.is_empty() { None } else { self.id().map_err(failed)? };
         for place in places {
             let is_linked = match &here {
-                Some(here) => self.known.are_linked(&place.checkout, here).map_err(failed)?,
+                Some(here) => self.known.are_linked(&place.checkout.id, here).map_err(failed)?,
                 None => false,
             };
             match (place.instance == name && place.stored == stored, is_linked) {
@@ -121,19 +121,19 @@ impl HeaderMemory {
         let refused = || {
             let why = format!(
                 "these files were encrypted for {} in {}, which is another repository to this machine",
-                place.instance, place.path
+                place.instance, place.checkout.path
             );
             failure::for_instance(instance, why)
                 .hint(Some("if this checkout is a clone of that one, run again with `--accept-clone`"))
         };
-        if self.declined.contains(&place.checkout) {
+        if self.declined.contains(&place.checkout.id) {
             return Err(refused());
         }
-        if !(self.confirm)(&place.path)? {
-            self.declined.insert(place.checkout.clone());
+        if !(self.confirm)(&place.checkout.path)? {
+            self.declined.insert(place.checkout.id.clone());
             return Err(refused());
         }
-        let linked = self.id_or_new().and_then(|here| self.known.link(&place.checkout, &here));
+        let linked = self.id_or_new().and_then(|here| self.known.link(&place.checkout.id, &here));
         linked.map_err(|error| failure::about(instance, error))
     }
 
@@ -193,7 +193,7 @@ impl HeaderMemory {
 /// A header of another place in this entry.
 fn misplaced(instance: &Instance, stored: &str, place: &HeaderPlace, is_linked: bool) -> Failure {
     if !is_linked {
-        let why = format!("these files were encrypted for {} in {}", place.instance, place.path);
+        let why = format!("these files were encrypted for {} in {}", place.instance, place.checkout.path);
         return failure::for_instance(instance, why).hint(Some(copied(instance)));
     }
     if place.instance != instance.name.to_string() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const COMMITS: usize = 1024;
 
 /// Describes one root of one repository on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckoutRecord {
     /// Identity of the checkout, see [`crate::CheckoutId`].
@@ -100,6 +100,9 @@ pub fn parse(text: &[u8]) -> Result<Vec<HeaderRecord>, (usize, String)> {
 /// Returns the records that count, oldest first, and the number of obsolete headers and generations: each declared file keeps the headers
 /// of its last commits, independently of the others, and each instance its last generations.
 pub fn kept(records: Vec<HeaderRecord>) -> (Vec<HeaderRecord>, usize) {
+    if are_few(&records) {
+        return (records, 0);
+    }
     let mut commits: HashMap<(String, String, String), usize> = HashMap::new();
     let mut generations: HashMap<(String, String), usize> = HashMap::new();
     let mut forgotten = 0;
@@ -138,4 +141,23 @@ pub fn kept(records: Vec<HeaderRecord>) -> (Vec<HeaderRecord>, usize) {
     }
     kept.reverse();
     (kept, forgotten)
+}
+
+/// Returns whether no file has more commits, and no instance more generations, than are kept: so it is nearly always.
+fn are_few(records: &[HeaderRecord]) -> bool {
+    let mut counts: HashMap<(&str, &str, Option<&String>), usize> = HashMap::new();
+    let places = records.iter().flat_map(|record| match record {
+        HeaderRecord::Stored(stored) => vec![(stored.checkout.id.as_str(), stored.instance.as_str(), None)],
+        HeaderRecord::Committed(HeaderCommit { checkout, instance, files }) => {
+            let declared = files.iter().flat_map(|stored| &stored.files);
+            declared.map(|file| (checkout.id.as_str(), instance.as_str(), Some(file))).collect()
+        }
+        HeaderRecord::Learned(_) | HeaderRecord::Linked(_) => Vec::new(),
+    });
+    let mut places = places;
+    places.all(|place| {
+        let count = counts.entry(place).or_default();
+        *count += 1;
+        *count <= COMMITS
+    })
 }

@@ -57,7 +57,7 @@ fn a_header_belongs_to_the_place_that_it_was_stored_in() {
         assert_eq!(places(&mut known, 3), ["shared/x f.age"]);
         assert_eq!(places(&mut known, 4), ["shared/evil f.age"]);
         let place = &known.places(&header(1)).unwrap()[0];
-        assert_eq!((place.checkout.as_str(), &place.files), ("one", &set(&["key"])));
+        assert_eq!((place.checkout.id.as_str(), &*place.files), ("one", &set(&["key"])));
     }
     assert_eq!(fs::metadata(file(state.path())).unwrap().permissions().mode() & 0o777, 0o600);
 }
