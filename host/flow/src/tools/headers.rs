@@ -23,8 +23,8 @@ pub type ConfirmClone = Box<dyn Fn(&str) -> Result<bool, Failure>>;
 pub struct HeaderMemory {
     pub(super) known: KnownHeaders,
     pub(super) here: Checkout,
-    /// Its identity, once it has one.
-    id: Option<String>,
+    /// Its identity, once it was looked for; none when it has none yet.
+    id: Option<Option<String>>,
     confirm: ConfirmClone,
     declined: BTreeSet<String>,
 }
@@ -140,15 +140,19 @@ impl HeaderMemory {
     /// The checkout's identity; none when it has none yet, so that nothing is known of it.
     pub(super) fn id(&mut self) -> Result<Option<String>, artifacts_trust::Error> {
         if self.id.is_none() {
-            self.id = self.here.id()?.map(|id| id.to_string());
+            self.id = Some(self.here.id()?.map(|id| id.to_string()));
         }
-        Ok(self.id.clone())
+        Ok(self.id.clone().flatten())
     }
 
     pub(super) fn id_or_new(&mut self) -> Result<String, artifacts_trust::Error> {
         match self.id()? {
             Some(id) => Ok(id),
-            None => Ok(self.id.insert(self.here.id_or_new()?.to_string()).clone()),
+            None => {
+                let id = self.here.id_or_new()?.to_string();
+                self.id = Some(Some(id.clone()));
+                Ok(id)
+            }
         }
     }
 

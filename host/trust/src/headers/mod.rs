@@ -19,7 +19,7 @@ use crate::Error;
 use generations::Generations;
 use journal::{Held, Journal, Stamp};
 use old_headers::OldHeaders;
-use record::{CheckoutLink, HeaderRecord};
+use record::{CheckoutLink, Counts, HeaderRecord};
 
 pub use generations::LastGeneration;
 pub use record::{CheckoutRecord, GenerationCommit, HeaderCommit, StoredHeaders};
@@ -183,7 +183,7 @@ impl KnownHeaders {
     /// Writes the file again without what counts no longer.
     fn compact(&mut self, held: &Held) -> Result<(), Error> {
         let (text, _) = self.journal.read()?;
-        let records = record::parse(&text).map_err(|(line, why)| self.journal.damaged(line, why))?;
+        let records = self.records(&text).collect::<Result<_, _>>()?;
         let lines: Vec<Vec<u8>> = record::kept(records).0.iter().map(HeaderRecord::to_line).collect();
         self.map = None;
         self.journal.replace(held, &lines.concat())
@@ -199,24 +199,30 @@ impl KnownHeaders {
 
     fn read(&self) -> Result<HeaderMap, Error> {
         let (text, stamp) = self.journal.read()?;
-        let records = record::parse(&text).map_err(|(line, why)| self.journal.damaged(line, why))?;
-        drop(text);
-        let (records, forgotten) = record::kept(records);
-        let mut map = HeaderMap {
-            stamp,
-            places: HashMap::new(),
-            checkouts: Equals::default(),
-            files: Equals::default(),
-            links: Vec::new(),
-            generations: Generations::default(),
-            old: self.old.read()?,
-            is_wasteful: false,
-        };
+        let (mut map, mut counts) = (HeaderMap::new(stamp, self.old.read()?), Counts::default());
+        for record in self.records(&text) {
+            let record = record?;
+            if !counts.add(&record) {
+                return self.read_kept(&text, stamp);
+            }
+            map.add(record);
+        }
+        Ok(map)
+    }
+
+    /// Does the same where some records count no longer.
+    fn read_kept(&self, text: &[u8], stamp: Stamp) -> Result<HeaderMap, Error> {
+        let (records, forgotten) = record::kept(self.records(text).collect::<Result<_, _>>()?);
+        let mut map = HeaderMap::new(stamp, self.old.read()?);
         for record in records {
             map.add(record);
         }
         map.is_wasteful = forgotten > SLACK + map.places.values().map(Vec::len).sum::<usize>();
         Ok(map)
+    }
+
+    fn records(&self, text: &[u8]) -> impl Iterator<Item = Result<HeaderRecord, Error>> {
+        record::parse(text).map(|record| record.map_err(|(line, why)| self.journal.damaged(line, why)))
     }
 }
 
@@ -224,6 +230,19 @@ impl KnownHeaders {
 const SLACK: usize = 4096;
 
 impl HeaderMap {
+    fn new(stamp: Stamp, old: HashMap<HeaderHash, String>) -> Self {
+        Self {
+            stamp,
+            places: HashMap::new(),
+            checkouts: Equals::default(),
+            files: Equals::default(),
+            links: Vec::new(),
+            generations: Generations::default(),
+            old,
+            is_wasteful: false,
+        }
+    }
+
     fn add(&mut self, record: HeaderRecord) {
         let HeaderCommit { checkout, instance, files } = match record {
             HeaderRecord::Committed(commit) | HeaderRecord::Learned(commit) => commit,

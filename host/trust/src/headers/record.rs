@@ -1,6 +1,7 @@
 //! The lines of the map, each a JSON object.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use artifacts_digest::{Generation, HeaderHash};
 use serde::{Deserialize, Serialize};
@@ -88,21 +89,14 @@ impl HeaderRecord {
 }
 
 /// Reads complete lines. The error has the number of the line, from 1, and what is wrong with it.
-pub fn parse(text: &[u8]) -> Result<Vec<HeaderRecord>, (usize, String)> {
+pub fn parse(text: &[u8]) -> impl Iterator<Item = Result<HeaderRecord, (usize, String)>> {
     let lines = text.split_inclusive(|byte| *byte == b'\n');
-    let line = |(number, line): (usize, &[u8])| {
-        let record: Result<HeaderRecord, _> = serde_json::from_slice(line);
-        record.map_err(|error| (number + 1, error.to_string()))
-    };
-    lines.enumerate().map(line).collect()
+    (1..).zip(lines).map(|(number, line)| serde_json::from_slice(line).map_err(|error| (number, error.to_string())))
 }
 
 /// Returns the records that count, oldest first, and the number of obsolete headers and generations: each declared file keeps the headers
 /// of its last commits, independently of the others, and each instance its last generations.
 pub fn kept(records: Vec<HeaderRecord>) -> (Vec<HeaderRecord>, usize) {
-    if are_few(&records) {
-        return (records, 0);
-    }
     let mut commits: HashMap<(String, String, String), usize> = HashMap::new();
     let mut generations: HashMap<(String, String), usize> = HashMap::new();
     let mut forgotten = 0;
@@ -143,21 +137,29 @@ pub fn kept(records: Vec<HeaderRecord>) -> (Vec<HeaderRecord>, usize) {
     (kept, forgotten)
 }
 
-/// Returns whether no file has more commits, and no instance more generations, than are kept: so it is nearly always.
-fn are_few(records: &[HeaderRecord]) -> bool {
-    let mut counts: HashMap<(&str, &str, Option<&String>), usize> = HashMap::new();
-    let places = records.iter().flat_map(|record| match record {
-        HeaderRecord::Stored(stored) => vec![(stored.checkout.id.as_str(), stored.instance.as_str(), None)],
-        HeaderRecord::Committed(HeaderCommit { checkout, instance, files }) => {
-            let declared = files.iter().flat_map(|stored| &stored.files);
-            declared.map(|file| (checkout.id.as_str(), instance.as_str(), Some(file))).collect()
+/// Counts commits and generations by the hash of what they are of.
+#[derive(Default)]
+pub struct Counts(HashMap<u64, usize>);
+
+impl Counts {
+    /// Counts a record. Returns whether all records until now certainly count, as nearly always.
+    pub fn add(&mut self, record: &HeaderRecord) -> bool {
+        match record {
+            HeaderRecord::Stored(stored) => self.is_kept((&stored.checkout.id, &stored.instance, None)),
+            HeaderRecord::Committed(HeaderCommit { checkout, instance, files }) => {
+                let mut declared = files.iter().flat_map(|stored| &stored.files);
+                declared.all(|file| self.is_kept((&checkout.id, instance, Some(file))))
+            }
+            HeaderRecord::Learned(_) | HeaderRecord::Linked(_) => true,
         }
-        HeaderRecord::Learned(_) | HeaderRecord::Linked(_) => Vec::new(),
-    });
-    let mut places = places;
-    places.all(|place| {
-        let count = counts.entry(place).or_default();
+    }
+
+    /// Where two have one hash, more is counted than there is.
+    fn is_kept(&mut self, place: (&String, &String, Option<&String>)) -> bool {
+        let mut hasher = DefaultHasher::new();
+        place.hash(&mut hasher);
+        let count = self.0.entry(hasher.finish()).or_default();
         *count += 1;
         *count <= COMMITS
-    })
+    }
 }

@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use artifacts_text::Explain as _;
 use proptest::prelude::*;
 
-use super::record::{COMMITS, kept, parse};
+use super::record::{COMMITS, kept};
 use super::*;
+
+fn parse(text: &[u8]) -> Result<Vec<HeaderRecord>, (usize, String)> {
+    record::parse(text).collect()
+}
 
 fn header(number: usize) -> HeaderHash {
     format!("{number:064x}").parse().unwrap()
