@@ -81,7 +81,8 @@ impl CheckMemo {
         let Some(kept) = self.kept.as_ref().filter(|_| self.is_changed) else { return };
         // Equal answers are written once: those about one machine mostly are.
         let answers: BTreeSet<&Verified> = kept.values().collect();
-        let numbers: BTreeMap<&Verified, usize> = (0..).zip(&answers).map(|(number, answer)| (*answer, number)).collect();
+        let numbers: BTreeMap<&Verified, usize> =
+            (0..).zip(&answers).map(|(number, answer)| (*answer, number)).collect();
         let by_key: BTreeMap<&MemoKey, usize> =
             kept.iter().filter_map(|(key, answer)| Some((key, *numbers.get(answer)?))).collect();
         if let Ok(bytes) = frame::encode(&(VERSION, self.day, &answers, by_key)) {

@@ -125,7 +125,8 @@ impl StoreDir {
 
     /// Looks at a file in it, without following a symbolic link.
     pub fn stat(&self, name: &str) -> Result<Stat, Error> {
-        statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| Error::io(self.at(name), "look at it", errno))
+        statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|errno| Error::io(self.at(name), "look at it", errno))
     }
 
     /// Returns the number of the device that holds it.

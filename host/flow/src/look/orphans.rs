@@ -58,9 +58,7 @@ pub fn orphans(
         let failed = |e: artifacts_store::Error| Failure::about(format!("storage {}", storage.path()), e);
         // Its own place is right for what is declared, whatever is there.
         let is_owned = |name: &InstanceName| {
-            declared
-                && owners.owner(name) == Some(Owner::Declared)
-                && !is_second(tools, storage, instances.get(name))
+            declared && owners.owner(name) == Some(Owner::Declared) && !is_second(tools, storage, instances.get(name))
         };
         let listing = match storage.list_besides(&is_owned) {
             Ok(listing) => listing,

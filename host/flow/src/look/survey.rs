@@ -3,19 +3,18 @@ use std::sync::Arc;
 
 use artifacts_contract::ConfigSchema;
 use artifacts_declared::{Equals, InstanceName, Name, Recipients, Shared};
-use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
+use artifacts_plan::{Elsewhere, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
 use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
-use artifacts_session::{CheckMemo, Verified};
-use artifacts_store::{Entry, Fingerprint, Generation, Receipt, Storage};
+use artifacts_session::CheckMemo;
+use artifacts_store::{Fingerprint, Generation, Receipt, Storage};
 
 use super::answers::{NoAnswers, answers};
 use super::configured::check_config;
 use super::elsewhere::Storages;
-use super::extras;
-use super::facts::facts;
 use super::generations::{StoredGeneration, generations};
 use super::mixed::mixed;
+use super::probe::{CheckResult, InstanceProbe};
 use super::undo::{INCOMPLETE, hint_at_missing};
 use crate::failure;
 use crate::tools::{HeaderMemory, Phase, Tools};
@@ -166,7 +165,8 @@ fn ask(
     let host_encrypts = !opened.terms.grants.plaintext;
     // A configuration that its backend does not take is not given to it.
     let mut fitting = BTreeSet::new();
-    let fit = instances.iter().copied().filter(|instance| survey.configured(backend, (&schema, &mut fitting), instance));
+    let fit =
+        instances.iter().copied().filter(|instance| survey.configured(backend, (&schema, &mut fitting), instance));
     let instances = fit.collect::<Vec<_>>();
     if !opened.is_here() {
         for instance in instances {
@@ -206,115 +206,6 @@ fn ask(
         }
         for look in unasked {
             survey.note(look, CheckResult::new(Said::Nothing), now);
-        }
-    }
-}
-
-/// One instance and what the host found of it.
-struct InstanceProbe<'a> {
-    instance: &'a Instance,
-    /// The files that its backend may see: its own, never another's.
-    files: seam::EntryFiles,
-    facts: Option<Facts>,
-    receipt: Option<Receipt>,
-    fingerprint: Option<Fingerprint>,
-    /// A header in it belongs elsewhere, whatever the receipt says.
-    contradiction: Option<Failure>,
-    /// Its backend's storage.
-    storage: String,
-    elsewhere: Vec<(Elsewhere, Option<Receipt>)>,
-}
-
-impl<'a> InstanceProbe<'a> {
-    fn without_entry(instance: &'a Instance) -> Self {
-        Self {
-            instance,
-            files: seam::EntryFiles::new(),
-            facts: None,
-            receipt: None,
-            fingerprint: None,
-            storage: String::new(),
-            elsewhere: Vec::new(),
-            contradiction: None,
-        }
-    }
-
-    fn new(
-        instance: &'a Instance,
-        mut entry: Entry,
-        generations: &BTreeMap<InstanceName, StoredGeneration>,
-        older: Result<Option<String>, Failure>,
-    ) -> Self {
-        let fingerprint = Some(entry.fingerprint());
-        let strays = extras::take_added(instance, &mut entry);
-        let mut look = Self {
-            facts: Some(Facts { older: older.ok().flatten(), ..facts(instance, &entry, &strays, generations) }),
-            fingerprint,
-            ..Self::without_entry(instance)
-        };
-        if !look.of_another() {
-            look.files = entry.files;
-        }
-        look.receipt = entry.receipt.into_valid();
-        look
-    }
-
-    /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be determined what it is.
-    fn contradicted(mut self, contradiction: Option<Failure>) -> Self {
-        let Some(failure) = contradiction else { return self };
-        match &mut self.facts {
-            Some(facts) if !facts.receipt.is_empty() => facts.receipt.push(failure.message),
-            _ => self.contradiction = Some(failure),
-        }
-        self
-    }
-
-    /// Where else it is stored. What has the generation of its own entry, and was encrypted another time, was left by a move.
-    fn elsewhere(&self) -> impl Iterator<Item = (Elsewhere, Option<Receipt>)> {
-        self.elsewhere.iter().cloned().map(|(place, receipt)| {
-            let both = self.receipt.as_ref().zip(receipt.as_ref());
-            let is_moved = both.is_some_and(|(own, other)| own.generation == other.generation && own != other);
-            (Elsewhere { is_moved, ..place }, receipt)
-        })
-    }
-
-    fn has_secrets(&self) -> bool {
-        !self.instance.for_backend.files.is_empty()
-    }
-
-    /// Whether another backend stored the entry.
-    fn of_another(&self) -> bool {
-        let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
-        let declared = self.instance.artifact.backend.as_ref().map(Name::as_str);
-        stored.is_some() && stored != declared
-    }
-}
-
-/// What counts of a backend's answer.
-struct CheckResult {
-    said: Said,
-    recipients: Recipients,
-    labels: Shared<BTreeMap<String, String>>,
-    hint: Option<String>,
-}
-
-impl CheckResult {
-    fn new(said: Said) -> Self {
-        Self { said, recipients: Recipients::new(), labels: Shared::default(), hint: None }
-    }
-
-    /// Of an entry that is another backend's, only the recipients are asked for.
-    fn from_backend(look: &InstanceProbe<'_>, answer: Result<Verified, seam::CallError>) -> Self {
-        match answer {
-            Ok(Verified { recipients, labels, state }) => {
-                let checked = || Said::Checked { recipients: recipients.clone(), state };
-                let said = if look.of_another() { Said::Nothing } else { checked() };
-                Self { said, recipients, labels, hint: None }
-            }
-            Err(error) => {
-                let (why, hint) = failure::explain_call(&error);
-                Self { hint, ..Self::new(Said::Failed(why)) }
-            }
         }
     }
 }

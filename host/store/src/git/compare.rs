@@ -10,8 +10,8 @@ use super::tree::{self, EntryFile, Group, is_below};
 use super::untouched::Untouched;
 use super::view::View;
 use super::{Git, Warning, command_over, run, words};
-use crate::{Error, Root};
 use crate::names::WORK_DIR;
+use crate::{Error, Root};
 
 impl Git {
     /// Compares git's index with these entries (paths below the root, of these storages). Writes nothing.

@@ -100,7 +100,8 @@ mod tests {
 
     use super::*;
 
-    const NOTED: &str = "  ctime: 5:6\n  mtime: 3:4\n  dev: 64768\tino: 42\n  uid: 1000\tgid: 100\n  size: 7\tflags: 0\n";
+    const NOTED: &str =
+        "  ctime: 5:6\n  mtime: 3:4\n  dev: 64768\tino: 42\n  uid: 1000\tgid: 100\n  size: 7\tflags: 0\n";
 
     #[test]
     fn the_lines_of_a_file_end_where_the_next_one_begins() {

@@ -30,13 +30,7 @@ pub struct Untouched<'a> {
 }
 
 impl<'a> Untouched<'a> {
-    pub fn new(
-        root: &'a Root,
-        view: &'a View<'a>,
-        group: &'a Group,
-        index: &'a Index,
-        storages: &'a [String],
-    ) -> Self {
+    pub fn new(root: &'a Root, view: &'a View<'a>, group: &'a Group, index: &'a Index, storages: &'a [String]) -> Self {
         let filtered = filtered(view, group, &index.paths(group));
         let is_known = filtered.is_ok() && !view.has_attributes;
         // Outside of the working tree the file gives its files nothing.
@@ -74,7 +68,8 @@ impl<'a> Untouched<'a> {
     /// Returns whether git stages the files of an entry byte for byte.
     fn keeps_bytes(&self, entry: &str) -> bool {
         let Some(storage) = self.storages.iter().find(|storage| is_below(entry, storage)) else { return false };
-        let between = entry.match_indices('/').map(|(at, _)| &entry[..at]).skip_while(|above| above.len() <= storage.len());
+        let between =
+            entry.match_indices('/').map(|(at, _)| &entry[..at]).skip_while(|above| above.len() <= storage.len());
         let inside = format!("{entry}/");
         if self.filtered.range(inside.clone()..).next().is_some_and(|file| file.starts_with(&inside)) {
             return false;

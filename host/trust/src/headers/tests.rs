@@ -117,7 +117,7 @@ fn a_header_may_be_for_more_files_of_its_place_but_for_no_other_place() {
     more.files[0].stored = "g.age".to_owned();
     known.learned(more).unwrap();
     assert_eq!(fs::metadata(file(state.path())).unwrap().len(), length);
-    let files: Vec<_> = known.places(&header(1)).unwrap().iter().map(|place| place.files.clone()).collect();
+    let files: Vec<_> = known.places(&header(1)).unwrap().iter().map(|place| (*place.files).clone()).collect();
     assert_eq!(files, [set(&["f"]), set(&["f", "g"])]);
 }
 
