@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 
 use age::armor::ArmoredReader;
 use age_core::format::{FileKey, Stanza};
@@ -39,7 +39,7 @@ fn header(file: &[u8]) -> Result<Header, Error> {
 
 /// Computes the hash of a header, and shows its lines up to the MAC line.
 fn hashed(file: &[u8], mut show: impl FnMut(&[u8])) -> Result<HeaderHash, Error> {
-    let mut lines = ArmoredReader::new(file).take(LONGEST);
+    let mut lines = BufReader::new(ArmoredReader::new(file).take(LONGEST));
     let mut hash = Hasher::new();
     let mut line = Vec::new();
     for number in 0.. {
