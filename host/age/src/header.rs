@@ -22,18 +22,23 @@ const FIRST_LINE: &[u8] = b"age-encryption.org/v1\n";
 /// # Errors
 /// If the bytes are not an age file, or end before the MAC line.
 pub fn header_hash(file: &[u8]) -> Result<HeaderHash, Error> {
-    header(file).map(|header| header.hash)
+    hashed(file, |_| {})
 }
 
 /// What a header says in clear.
 pub(crate) struct Header {
-    hash: HeaderHash,
     /// The words of each stanza that is not grease: its kind, then its arguments.
     pub stanzas: Vec<Vec<String>>,
 }
 
 fn header(file: &[u8]) -> Result<Header, Error> {
     let mut stanzas = Vec::new();
+    hashed(file, |line| stanzas.extend(for_somebody(line)))?;
+    Ok(Header { stanzas })
+}
+
+/// Computes the hash of a header, and shows its lines up to the MAC line.
+fn hashed(file: &[u8], mut show: impl FnMut(&[u8])) -> Result<HeaderHash, Error> {
     let mut lines = BufReader::new(ArmoredReader::new(file).take(LONGEST));
     let mut hash = Hasher::new();
     let mut line = Vec::new();
@@ -50,9 +55,9 @@ fn header(file: &[u8]) -> Result<Header, Error> {
         if line.starts_with(b"--- ") {
             break;
         }
-        stanzas.extend(for_somebody(&line));
+        show(&line);
     }
-    Ok(Header { hash: HeaderHash(hash.finish()), stanzas })
+    Ok(HeaderHash(hash.finish()))
 }
 
 /// Returns the words of a line that begins a stanza that is not grease.
@@ -91,7 +96,7 @@ const END: &[u8] = b"-----END AGE ENCRYPTED FILE-----";
 /// Returns [`header_hash`] of each age file in these bytes: they are one, or contain armored ones in a text, where
 /// each line may be indented and a line break may be written as `\n`, as in JSON and YAML.
 pub fn headers(bytes: &[u8]) -> BTreeSet<HeaderHash> {
-    all(bytes).into_iter().map(|header| header.hash).collect()
+    each(bytes, header_hash).into_iter().collect()
 }
 
 /// Counts the recipients of all these age files. Their identity does not show, but that of ssh-ed25519 keys does: a stanza for one of
@@ -110,8 +115,15 @@ pub fn recipients<'a>(bytes: &[u8], second_forms: impl IntoIterator<Item = &'a S
 
 /// Reads the header of each age file in these bytes; see [`headers`].
 pub(crate) fn all(bytes: &[u8]) -> Vec<Header> {
-    let whole = header(bytes).ok();
-    whole.map_or_else(|| armored(bytes).filter_map(|block| header(&block).ok()).collect(), |whole| vec![whole])
+    each(bytes, header)
+}
+
+/// Reads something of each age file in these bytes: they are one, or contain armored ones.
+fn each<T>(bytes: &[u8], read: fn(&[u8]) -> Result<T, Error>) -> Vec<T> {
+    match read(bytes) {
+        Ok(whole) => vec![whole],
+        Err(_) => armored(bytes).filter_map(|block| read(&block).ok()).collect(),
+    }
 }
 
 /// Finds the armored blocks in a text and gives them plain line breaks.

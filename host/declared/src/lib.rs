@@ -16,6 +16,7 @@ mod public_key;
 mod recipient_name;
 mod recipients;
 mod schema;
+mod shared;
 mod twice;
 mod typed;
 mod types;
@@ -32,6 +33,7 @@ pub use public_key::{comment, without_comment};
 pub use recipient_name::{RecipientName, RecipientNameError};
 pub use recipients::Recipients;
 pub use schema::schema;
+pub use shared::{Equals, Shared, SharedArtifacts};
 pub use types::{
     Artifact, ComponentSource, DEFAULT_STORAGE, DeclaredFile, Generator, Prompt, PromptKind, Registration, Rotation,
     SCHEMA, Seconds, Spec, Target, TargetId, TargetKind, UnevaluatedTarget,

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +9,10 @@ const LONGEST: usize = 200;
 /// Represents a name of an artifact, file, prompt, target or backend: one to 200 bytes of UTF-8 without slash, backslash or
 /// control character, with nothing that is invisible or turns the direction of writing, not beginning with `-`, not `.` or
 /// `..`. It is safe as one component of a path, also where a backslash separates components, and as an argument of a command;
-/// and two different names look different.
+/// and two different names look different. A copy shares the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 /// Why a text is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +30,7 @@ impl Name {
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
         match reason(&text) {
-            None => Ok(Self(text)),
+            None => Ok(Self(text.into())),
             Some(why) => Err(NameError { text, why }),
         }
     }
@@ -98,7 +99,7 @@ impl std::str::FromStr for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> Self {
-        name.0
+        name.0.as_ref().to_owned()
     }
 }
 

@@ -3,17 +3,17 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Name;
+use crate::{Name, Shared};
 
-/// Maps each secret file to the recipients that it is encrypted to. A file may be encrypted to no one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Maps each secret file to the recipients that it is encrypted to. A file may be encrypted to no one. A copy shares all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Recipients(BTreeMap<Name, BTreeSet<String>>);
+pub struct Recipients(Shared<BTreeMap<Name, BTreeSet<String>>>);
 
 impl Recipients {
     /// Returns the recipients of no file.
-    pub const fn new() -> Self {
-        Self(BTreeMap::new())
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Returns the recipients of a file.
@@ -59,19 +59,19 @@ impl Recipients {
     /// Returns the same files with unknown recipients.
     #[must_use]
     pub fn unknown(self) -> Self {
-        self.0.into_keys().map(|file| (file, BTreeSet::new())).collect()
+        self.0.into_inner().into_keys().map(|file| (file, BTreeSet::new())).collect()
     }
 }
 
 impl From<BTreeMap<Name, BTreeSet<String>>> for Recipients {
     fn from(by_file: BTreeMap<Name, BTreeSet<String>>) -> Self {
-        Self(by_file)
+        Self(by_file.into())
     }
 }
 
 impl FromIterator<(Name, BTreeSet<String>)> for Recipients {
     fn from_iter<I: IntoIterator<Item = (Name, BTreeSet<String>)>>(files: I) -> Self {
-        Self(files.into_iter().collect())
+        files.into_iter().collect::<BTreeMap<_, _>>().into()
     }
 }
 
@@ -86,7 +86,7 @@ impl IntoIterator for Recipients {
     type IntoIter = btree_map::IntoIter<Name, BTreeSet<String>>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.0.into_inner().into_iter()
     }
 }
 

@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Dependencies, Name, RecipientName, absolute};
+use crate::{Dependencies, Name, RecipientName, Shared, absolute, shared};
 
 /// The version of the spec that this host reads.
 pub const SCHEMA: u64 = 1;
@@ -26,6 +26,7 @@ pub struct Spec {
     #[serde(default)]
     pub backends: BTreeMap<Name, Registration>,
     /// Machines and users.
+    #[serde(deserialize_with = "shared::targets")]
     pub targets: Vec<Target>,
     /// Machines and users that failed to evaluate: what they declare is unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -154,7 +155,7 @@ pub struct Target {
     pub config: BTreeMap<String, serde_json::Value>,
     /// `artifacts.store`.
     #[serde(default)]
-    pub artifacts: BTreeMap<Name, Artifact>,
+    pub artifacts: BTreeMap<Name, Shared<Artifact>>,
 }
 
 impl Target {

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{Artifact, InstanceName, Name, TargetId};
+use artifacts_declared::{Artifact, InstanceName, Name, Shared, TargetId};
 use artifacts_seam::InstanceView;
 
 /// Represents an artifact as it is declared for one machine, for one user, or shared.
@@ -10,7 +10,7 @@ pub struct Instance {
     pub name: InstanceName,
     /// Its declaration: of a shared artifact the first target's, with which all others agree. `blocked` if any is, with a
     /// generator that this machine can run, if there is one, and with the implicit prompts if there is none.
-    pub artifact: Artifact,
+    pub artifact: Shared<Artifact>,
     /// The targets that declare it, sorted by name.
     pub targets: Vec<TargetId>,
     /// The instances whose files its generator reads, by the name of the directory in `$in`.

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{Artifact, Disagreement, Generator, InstanceName, Name, Spec, Target};
+use artifacts_declared::{
+    Artifact, Disagreement, Generator, InstanceName, Name, Shared, SharedArtifacts, Spec, Target,
+};
 use artifacts_seam as seam;
 use artifacts_text::nix_attribute;
 use serde_json::Value;
@@ -38,7 +40,7 @@ impl Resolved {
 struct Declaration<'a> {
     target: &'a Target,
     name: &'a Name,
-    artifact: &'a Artifact,
+    artifact: &'a Shared<Artifact>,
 }
 
 /// Resolves every declaration into the instance it is for. `system` is the Nix system of this machine: of a shared
@@ -48,9 +50,11 @@ pub fn instances(spec: &Spec, system: Option<&str>) -> Resolved {
     let admins = Admins::new(spec);
     let declarations = declarations(spec);
     let all = declarations.keys().collect();
+    let mut shared = SharedArtifacts::default();
     for (name, declarations) in &declarations {
         match resolve(name, declarations, system, (&admins, &all)) {
-            Ok(instance) => {
+            Ok(mut instance) => {
+                instance.artifact = shared.share(name.artifact(), instance.artifact);
                 resolved.problems.extend(undeclared(&instance, &all));
                 resolved.instances.insert(name.clone(), instance);
             }
@@ -83,7 +87,7 @@ fn resolve(
     let blocked = declarations.iter().any(|d| d.artifact.blocked);
     let open: Vec<Declaration<'_>> = declarations.iter().copied().filter(|d| !d.artifact.blocked).collect();
     agree(name, &open)?;
-    admins.check(name, declarations.iter().map(|d| (d.target, d.artifact)))?;
+    admins.check(name, declarations.iter().map(|d| (d.target, &**d.artifact)))?;
     // A blocked declaration says nothing but that it is there.
     let first = open
         .first()
@@ -106,17 +110,21 @@ fn resolve(
     }
     Ok(Instance {
         name: name.clone(),
-        artifact: Artifact {
-            blocked,
-            generator: generator(&open, system),
-            prompts: artifact.asked(),
-            ..artifact.clone()
-        },
+        artifact: resolved_artifact(artifact, blocked, generator(&open, system)),
         targets: declarations.iter().map(|d| d.target.id()).collect(),
         dependencies: dependencies(name, (first.target, artifact), all)?,
         units: declarations.iter().filter_map(|d| UnitChanges::new(d.target.id(), d.artifact)).collect(),
         for_backend: for_backend(name, first, declarations),
     })
+}
+
+/// Returns an artifact as it was declared, unless something is to be set in it.
+fn resolved_artifact(artifact: &Shared<Artifact>, blocked: bool, generator: Option<Generator>) -> Shared<Artifact> {
+    let (mut resolved, prompts) = (artifact.clone(), artifact.asked());
+    if resolved.blocked != blocked || resolved.generator != generator || resolved.prompts != prompts {
+        (resolved.blocked, resolved.generator, resolved.prompts) = (blocked, generator, prompts);
+    }
+    resolved
 }
 
 /// Without a generator, nothing uses prompts that are no files, and nothing reads dependencies.

@@ -124,7 +124,7 @@ impl KeyKind {
 }
 
 /// Says what a component found in an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CheckState {
     /// Complete and readable as far as can be told without a key.
     Present,

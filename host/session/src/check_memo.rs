@@ -4,7 +4,7 @@
 //! bytes that are stored. A changed file has another key, whatever its times say. That a component's answer depends on nothing
 //! else is known of the bundled ones alone: one component instance answers for a whole batch. What writes asks in any case.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use artifacts_contract::Grants;
@@ -79,7 +79,13 @@ impl CheckMemo {
     /// Writes the answers, if there are new ones. That it cannot be done is no matter.
     pub fn save(&mut self) {
         let Some(kept) = self.kept.as_ref().filter(|_| self.is_changed) else { return };
-        if let Ok(bytes) = frame::encode(&(VERSION, self.day, kept)) {
+        // Equal answers are written once: those about one machine mostly are.
+        let answers: BTreeSet<&Verified> = kept.values().collect();
+        let numbers: BTreeMap<&Verified, usize> =
+            (0..).zip(&answers).map(|(number, answer)| (*answer, number)).collect();
+        let by_key: BTreeMap<&MemoKey, usize> =
+            kept.iter().filter_map(|(key, answer)| Some((key, *numbers.get(answer)?))).collect();
+        if let Ok(bytes) = frame::encode(&(VERSION, self.day, &answers, by_key)) {
             self.files.put(&self.name, &bytes);
         }
         self.is_changed = false;
@@ -93,14 +99,18 @@ impl CheckMemo {
 
 /// The version of the answers: of this program, which judged them. The number behind it changes with what [`Verified`] holds and with how
 /// an answer is judged.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
 
 /// Answers of another day or of another version of this program do not count.
 fn read(files: &KeptFiles, name: &str, day: u64) -> Option<BTreeMap<MemoKey, Verified>> {
     let bytes = files.get(name)?;
     let message = frame::read(&mut bytes.as_slice(), frame::LARGEST).ok()??;
-    let (version, of, answers): (String, u64, BTreeMap<MemoKey, Verified>) = frame::decode(&message).ok()?;
-    (version == VERSION && of == day).then_some(answers)
+    let (version, of, answers, by_key): (String, u64, Vec<Verified>, BTreeMap<MemoKey, usize>) =
+        frame::decode(&message).ok()?;
+    if version != VERSION || of != day {
+        return None;
+    }
+    by_key.into_iter().map(|(key, number)| Some((key, answers.get(number)?.clone()))).collect()
 }
 
 #[cfg(test)]
@@ -119,7 +129,7 @@ mod tests {
     }
 
     fn answer() -> Verified {
-        Verified { recipients: Recipients::new(), labels: BTreeMap::new(), state: CheckState::Absent }
+        Verified { recipients: Recipients::new(), labels: BTreeMap::new().into(), state: CheckState::Absent }
     }
 
     #[test]

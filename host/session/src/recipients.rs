@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::Sealer;
-use artifacts_declared::{Name, Recipients};
+use artifacts_declared::{Name, Recipients, Shared};
 use artifacts_seam::{
     CallError, CheckState, Checked, FailureKind, FileRecipients, InstanceView, KeyKind, LONGEST_KEY, LONGEST_LABEL,
     MOST_RECIPIENTS, RecipientView,
@@ -15,12 +15,12 @@ use artifacts_seam::escaped;
 use serde::{Deserialize, Serialize};
 
 /// Holds what a component says of one instance, checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Verified {
     /// The recipients of each declared secret file.
     pub recipients: Recipients,
     /// Whose keys they are by the component's word, by key. Escaped, and never identity.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Shared<BTreeMap<String, String>>,
     /// What the component found in the entry.
     pub state: CheckState,
 }
@@ -55,7 +55,7 @@ pub(crate) fn verified(
         of_file.into_iter().try_for_each(|recipient| labeled(recipient, &mut labels))?;
         recipients.insert(Name::new(file).map_err(|error| CallError::Broken(error.to_string()))?, keys);
     }
-    Ok(Verified { recipients, labels, state: checked.state })
+    Ok(Verified { recipients, labels: labels.into(), state: checked.state })
 }
 
 fn plausible(file: &str, recipients: &[RecipientView]) -> Result<(), CallError> {

@@ -508,7 +508,13 @@ fn recipients_are_not_believed() {
     // A label is no one's identity: that of another admin changes nothing.
     let labeled = check(&mut opened, &[("readers", "label")], "alice").unwrap();
     assert_eq!(labeled.labels.values().collect::<Vec<_>>(), ["alice"]);
-    let label = check(&mut opened, &[("readers", "label-control")], "").unwrap().labels.into_values().next().unwrap();
+    let label = check(&mut opened, &[("readers", "label-control")], "")
+        .unwrap()
+        .labels
+        .into_inner()
+        .into_values()
+        .next()
+        .unwrap();
     assert!(!label.chars().any(char::is_control) && !label.contains('\u{202e}'), "{label}");
     let secret = age::secrecy::ExposeSecret::expose_secret(&key().identity.to_string()).to_owned();
     for mut opened in [opened, with_plaintext()] {

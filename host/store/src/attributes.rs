@@ -5,7 +5,8 @@ use crate::error::Error;
 use crate::file_kind::FileKind;
 use crate::store_dir::StoreDir;
 
-const NAME: &str = ".gitattributes";
+/// Name of the file.
+pub(crate) const NAME: &str = ".gitattributes";
 /// Content of the file. It sets no filter: a filter is a program that someone chose, and its output in the working
 /// tree is what was stored.
 const CONTENT: &[u8] =

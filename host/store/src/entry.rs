@@ -60,6 +60,14 @@ impl ReceiptState {
             Self::Missing | Self::Malformed(_) => None,
         }
     }
+
+    /// Does the same, and leaves the rest.
+    pub fn into_valid(self) -> Option<Receipt> {
+        match self {
+            Self::Valid(receipt) => Some(*receipt),
+            Self::Missing | Self::Malformed(_) => None,
+        }
+    }
 }
 
 /// Describes one point in which an entry differs from its receipt.

@@ -210,6 +210,14 @@ impl Storage {
     /// # Errors
     /// If the storage itself cannot be read.
     pub fn list(&self) -> Result<Listing, Error> {
+        self.list_besides(&|_| false)
+    }
+
+    /// Lists the entries that are not among those that are known, and opens none of these.
+    ///
+    /// # Errors
+    /// If the storage itself cannot be read.
+    pub fn list_besides(&self, is_known: &dyn Fn(&InstanceName) -> bool) -> Result<Listing, Error> {
         let mut listing = Listing::default();
         if let Some(storage) = self.root.directory.open(&self.path)? {
             for (name, kind) in storage.entries()? {
@@ -223,7 +231,7 @@ impl Storage {
                         continue;
                     }
                 };
-                listing.descend(&storage, &name, &name, depth);
+                listing.descend((&storage, &name, &name), depth, is_known);
             }
         }
         listing.entries.sort();
@@ -238,7 +246,16 @@ impl Listing {
     }
 
     /// Lists a directory that is `depth` levels above entries; `path` is relative to the storage.
-    fn descend(&mut self, parent: &StoreDir, name: &str, path: &str, depth: usize) {
+    fn descend(
+        &mut self,
+        (parent, name, path): (&StoreDir, &str, &str),
+        depth: usize,
+        is_known: &dyn Fn(&InstanceName) -> bool,
+    ) {
+        let entry = if depth == 0 { path.parse::<InstanceName>().ok() } else { None };
+        if entry.as_ref().is_some_and(is_known) {
+            return;
+        }
         let directory = match parent.open(name) {
             Ok(Some(directory)) => directory,
             Ok(None) => return,
@@ -250,13 +267,15 @@ impl Listing {
         };
         if depth == 0 {
             if !entries.is_empty() {
-                self.entries.extend(path.parse::<InstanceName>());
+                self.entries.extend(entry);
             }
             return;
         }
         for (name, kind) in entries {
             match (Name::new(name.as_str()), kind) {
-                (Ok(_), FileKind::Directory) => self.descend(&directory, &name, &format!("{path}/{name}"), depth - 1),
+                (Ok(_), FileKind::Directory) => {
+                    self.descend((&directory, &name, &format!("{path}/{name}")), depth - 1, is_known);
+                }
                 (Err(error), _) => self.odd(&directory, &name, error.to_string()),
                 (Ok(_), kind) => self.odd(&directory, &name, format!("it is a {kind}, expected a directory")),
             }

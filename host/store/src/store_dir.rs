@@ -123,10 +123,9 @@ impl StoreDir {
         }
     }
 
-    /// Returns whether the owner may execute a file in it.
-    pub fn is_executable(&self, name: &str) -> Result<bool, Error> {
+    /// Looks at a file in it, without following a symbolic link.
+    pub fn stat(&self, name: &str) -> Result<Stat, Error> {
         statat(self.fd(), name, AtFlags::SYMLINK_NOFOLLOW)
-            .map(|stat| stat.st_mode & 0o100 != 0)
             .map_err(|errno| Error::io(self.at(name), "look at it", errno))
     }
 

@@ -355,7 +355,7 @@ mod tests {
         let found = SurveyedInstance {
             state: artifacts_plan::InstanceState::Present,
             recipients: by_file(recipients),
-            labels: BTreeMap::new(),
+            labels: BTreeMap::new().into(),
             receipt: None,
             fingerprint: None,
             elsewhere: None,
@@ -527,7 +527,7 @@ mod tests {
         let read_by = |recipients: &[&str]| SurveyedInstance {
             state: artifacts_plan::InstanceState::Absent,
             recipients: by_file(&[("f", recipients)]),
-            labels: BTreeMap::new(),
+            labels: BTreeMap::new().into(),
             receipt: None,
             fingerprint: None,
             elsewhere: None,

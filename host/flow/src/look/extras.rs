@@ -14,12 +14,9 @@ const NAMED: usize = 5;
 /// Makes added files part of the entry, and returns the paths of the strays, which stay out of it. Anyone who compares the entry's
 /// fingerprint takes it first.
 pub fn take_added(instance: &Instance, entry: &mut Entry) -> Vec<String> {
-    let receipt = match &entry.receipt {
-        ReceiptState::Valid(receipt) => receipt.clone(),
-        ReceiptState::Missing | ReceiptState::Malformed(_) => return Vec::new(),
-    };
+    let ReceiptState::Valid(receipt) = &entry.receipt else { return Vec::new() };
     let (added, strays): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut entry.extras).into_iter().partition(|(path, _)| is_added(instance, &receipt, path));
+        std::mem::take(&mut entry.extras).into_iter().partition(|(path, _)| is_added(instance, receipt, path));
     for (path, bytes) in added {
         match path.strip_prefix("public/") {
             Some(name) => entry.public.insert(name.to_owned(), bytes),

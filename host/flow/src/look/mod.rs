@@ -24,6 +24,7 @@ pub(crate) mod names;
 pub(crate) mod notes;
 pub(crate) mod orphans;
 pub(crate) mod preview;
+mod probe;
 pub(crate) mod readable;
 pub(crate) mod rekeyable;
 pub(crate) mod renamed;

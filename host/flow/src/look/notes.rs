@@ -13,13 +13,17 @@ use crate::run::Run;
 
 /// Adds to the rows of what is absent or stale what to do about it.
 pub(crate) fn add_hints(run: &mut Run, survey: &Survey, report: &mut Report) {
+    let is_open =
+        |row: &InstanceRow| row.done.is_none() && matches!(row.state, InstanceState::Absent | InstanceState::Stale(_));
+    let open: Vec<InstanceName> =
+        report.rows.iter().filter(|(_, row)| is_open(row)).map(|(name, _)| name.clone()).collect();
+    if open.is_empty() {
+        return;
+    }
     let orphans = run.former();
     let Run { instances, ordered, tools, .. } = run;
     let declared = Everything { instances, ordered, orphans: &orphans };
-    let is_open =
-        |row: &InstanceRow| row.done.is_none() && matches!(row.state, InstanceState::Absent | InstanceState::Stale(_));
-    let open = report.rows.iter().filter(|(_, row)| is_open(row));
-    let among = open.filter_map(|(name, _)| instances.get(name));
+    let among = open.iter().filter_map(|name| instances.get(name));
     for (name, hints) in hints(tools, declared, survey, among) {
         if let Some(row) = report.rows.get_mut(&name) {
             row.hints = hints;

@@ -56,7 +56,11 @@ pub fn orphans(
     let storages = Storages::find(tools).map_err(|(path, e)| Failure::about(format!("storage {path}"), e))?;
     for (storage, declared) in storages.all() {
         let failed = |e: artifacts_store::Error| Failure::about(format!("storage {}", storage.path()), e);
-        let listing = match storage.list() {
+        // Its own place is right for what is declared, whatever is there.
+        let is_owned = |name: &InstanceName| {
+            declared && owners.owner(name) == Some(Owner::Declared) && !is_second(tools, storage, instances.get(name))
+        };
+        let listing = match storage.list_besides(&is_owned) {
             Ok(listing) => listing,
             Err(error) if declared => return Err(failed(error)),
             Err(_) => continue,
@@ -67,7 +71,7 @@ pub fn orphans(
         // What only looks like a storage has entries only where receipts say so.
         for name in listing.entries.into_iter().filter(|name| declared || has_receipt(storage, name)) {
             match owners.owner(&name) {
-                Some(Owner::Declared) if !declared || !is_second(tools, storage, instances.get(&name)) => {}
+                Some(Owner::Declared) if !declared => {}
                 Some(Owner::Unknown(_)) => orphans.kept.push(name),
                 Some(Owner::Declared) | None if declared => orphans.found.push(orphan(storage, name)),
                 Some(Owner::Declared) | None => orphans.strange.push(orphan(storage, name)),

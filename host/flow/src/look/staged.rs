@@ -58,7 +58,7 @@ fn read_index(run: &Run, report: &mut Report) -> Indexed {
 
 fn add_sentences(run: &Run, report: &mut Report, indexed: &Indexed) {
     for (name, row) in report.rows.iter_mut().filter(|(_, row)| row.done.is_none()) {
-        let Some(staged) = indexed.by_name.get(name) else { continue };
+        let Some(staged) = indexed.by_name.get(name).filter(|staged| !staged.is_yes()) else { continue };
         let instance = run.instances.get(name);
         // What was changed since it was stored is first accepted or undone, as its own row says.
         let is_stageable = instance.is_some_and(|instance| is_stageable(&run.tools, instance));

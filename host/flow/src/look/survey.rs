@@ -2,20 +2,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use artifacts_contract::ConfigSchema;
-use artifacts_declared::{InstanceName, Name, Recipients};
-use artifacts_plan::{Elsewhere, Facts, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
+use artifacts_declared::{Equals, InstanceName, Name, Recipients, Shared};
+use artifacts_plan::{Elsewhere, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
 use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
-use artifacts_session::{CheckMemo, Verified};
-use artifacts_store::{Entry, Fingerprint, Generation, Receipt, Storage};
+use artifacts_session::CheckMemo;
+use artifacts_store::{Fingerprint, Generation, Receipt, Storage};
 
 use super::answers::{NoAnswers, answers};
 use super::configured::check_config;
 use super::elsewhere::Storages;
-use super::extras;
-use super::facts::facts;
 use super::generations::{StoredGeneration, generations};
 use super::mixed::mixed;
+use super::probe::{CheckResult, InstanceProbe};
 use super::undo::{INCOMPLETE, hint_at_missing};
 use crate::failure;
 use crate::tools::{HeaderMemory, Phase, Tools};
@@ -50,6 +49,15 @@ pub struct Survey {
     pub(crate) generations: BTreeMap<InstanceName, StoredGeneration>,
     /// The receipts that were read so far, in bytes.
     pub(crate) receipts: u64,
+    /// What many instances have alike.
+    pub(crate) alike: Alike,
+}
+
+/// Recipients and their labels, each held once.
+#[derive(Default)]
+pub(crate) struct Alike {
+    recipients: Equals<Recipients>,
+    labels: Equals<Shared<BTreeMap<String, String>>>,
 }
 
 /// What one instance is.
@@ -60,7 +68,7 @@ pub struct SurveyedInstance {
     /// Whom its backend would encrypt each file to.
     pub recipients: Recipients,
     /// Whose they are by the word of its backend, by key.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Shared<BTreeMap<String, String>>,
     /// Its receipt, when a valid one is stored.
     pub receipt: Option<Receipt>,
     /// The content that was looked at; a commit replaces nothing else.
@@ -77,7 +85,7 @@ pub struct SurveyedInstance {
 impl SurveyedInstance {
     /// Of what nothing is known but its state.
     pub(crate) fn unknown(state: InstanceState) -> Self {
-        let (recipients, labels, strays) = (Recipients::new(), BTreeMap::new(), Vec::new());
+        let (recipients, labels, strays) = (Recipients::new(), Shared::default(), Vec::new());
         Self { state, recipients, labels, receipt: None, fingerprint: None, elsewhere: None, former: None, strays }
     }
 
@@ -101,7 +109,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     for instance in chosen.iter().filter_map(|name| all.get(name)) {
         match &instance.artifact.backend {
             Some(backend) if !instance.artifact.blocked => by_backend.entry(backend).or_default().push(instance),
-            _ => survey.note(&InstanceProbe::without_entry(instance), CheckResult::new(Said::Nothing), tools.seconds()),
+            _ => survey.note(InstanceProbe::without_entry(instance), CheckResult::new(Said::Nothing), tools.seconds()),
         }
     }
     let storages = Storages::readable(tools);
@@ -156,11 +164,13 @@ fn ask(
     let (limit, schema) = (opened.terms.limits.output, Arc::clone(&opened.terms.config));
     let host_encrypts = !opened.terms.grants.plaintext;
     // A configuration that its backend does not take is not given to it.
-    let fit = instances.iter().copied().filter(|instance| survey.configured(backend, &schema, instance));
+    let mut fitting = BTreeSet::new();
+    let fit =
+        instances.iter().copied().filter(|instance| survey.configured(backend, (&schema, &mut fitting), instance));
     let instances = fit.collect::<Vec<_>>();
     if !opened.is_here() {
         for instance in instances {
-            survey.note(&InstanceProbe::without_entry(instance), CheckResult::new(Said::OnTarget), now);
+            survey.note(InstanceProbe::without_entry(instance), CheckResult::new(Said::OnTarget), now);
         }
         return;
     }
@@ -192,119 +202,10 @@ fn ask(
             if host_encrypts && let Some((why, hint)) = mixed(&tools.keys, &answer.recipients, &answer.labels) {
                 answer = CheckResult { hint: Some(hint), ..CheckResult::new(Said::Failed(why)) };
             }
-            survey.note(&look, answer, now);
+            survey.note(look, answer, now);
         }
         for look in unasked {
-            survey.note(&look, CheckResult::new(Said::Nothing), now);
-        }
-    }
-}
-
-/// One instance and what the host found of it.
-struct InstanceProbe<'a> {
-    instance: &'a Instance,
-    /// The files that its backend may see: its own, never another's.
-    files: seam::EntryFiles,
-    facts: Option<Facts>,
-    receipt: Option<Receipt>,
-    fingerprint: Option<Fingerprint>,
-    /// A header in it belongs elsewhere, whatever the receipt says.
-    contradiction: Option<Failure>,
-    /// Its backend's storage.
-    storage: String,
-    elsewhere: Vec<(Elsewhere, Option<Receipt>)>,
-}
-
-impl<'a> InstanceProbe<'a> {
-    fn without_entry(instance: &'a Instance) -> Self {
-        Self {
-            instance,
-            files: seam::EntryFiles::new(),
-            facts: None,
-            receipt: None,
-            fingerprint: None,
-            storage: String::new(),
-            elsewhere: Vec::new(),
-            contradiction: None,
-        }
-    }
-
-    fn new(
-        instance: &'a Instance,
-        mut entry: Entry,
-        generations: &BTreeMap<InstanceName, StoredGeneration>,
-        older: Result<Option<String>, Failure>,
-    ) -> Self {
-        let fingerprint = Some(entry.fingerprint());
-        let strays = extras::take_added(instance, &mut entry);
-        let mut look = Self {
-            facts: Some(Facts { older: older.ok().flatten(), ..facts(instance, &entry, &strays, generations) }),
-            receipt: entry.receipt.valid().cloned(),
-            fingerprint,
-            ..Self::without_entry(instance)
-        };
-        if !look.of_another() {
-            look.files = entry.files;
-        }
-        look
-    }
-
-    /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be determined what it is.
-    fn contradicted(mut self, contradiction: Option<Failure>) -> Self {
-        let Some(failure) = contradiction else { return self };
-        match &mut self.facts {
-            Some(facts) if !facts.receipt.is_empty() => facts.receipt.push(failure.message),
-            _ => self.contradiction = Some(failure),
-        }
-        self
-    }
-
-    /// Where else it is stored. What has the generation of its own entry, and was encrypted another time, was left by a move.
-    fn elsewhere(&self) -> impl Iterator<Item = (Elsewhere, Option<Receipt>)> {
-        self.elsewhere.iter().cloned().map(|(place, receipt)| {
-            let both = self.receipt.as_ref().zip(receipt.as_ref());
-            let is_moved = both.is_some_and(|(own, other)| own.generation == other.generation && own != other);
-            (Elsewhere { is_moved, ..place }, receipt)
-        })
-    }
-
-    fn has_secrets(&self) -> bool {
-        !self.instance.for_backend.files.is_empty()
-    }
-
-    /// Whether another backend stored the entry.
-    fn of_another(&self) -> bool {
-        let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
-        let declared = self.instance.artifact.backend.as_ref().map(Name::as_str);
-        stored.is_some() && stored != declared
-    }
-}
-
-/// What counts of a backend's answer.
-struct CheckResult {
-    said: Said,
-    recipients: Recipients,
-    labels: BTreeMap<String, String>,
-    hint: Option<String>,
-}
-
-impl CheckResult {
-    fn new(said: Said) -> Self {
-        Self { said, recipients: Recipients::new(), labels: BTreeMap::new(), hint: None }
-    }
-
-    /// Of an entry that is another backend's, only the recipients are asked for.
-    fn from_backend(look: &InstanceProbe<'_>, answer: Result<Verified, seam::CallError>) -> Self {
-        match answer {
-            Ok(Verified { recipients, labels, state }) => {
-                let checked = || Said::Checked { recipients: recipients.clone(), state };
-                let said = if look.of_another() { Said::Nothing } else { checked() };
-                Self { said, recipients, labels, hint: None }
-            }
-            Err(error) => {
-                let (why, hint) = failure::explain_call(&error);
-                Self { hint, ..Self::new(Said::Failed(why)) }
-            }
+            survey.note(look, CheckResult::new(Said::Nothing), now);
         }
     }
 }
@@ -394,13 +295,23 @@ impl Survey {
 
     /// Whether the configurations of an instance's targets fit; where one does not, that is its error. A backend is not asked about
     /// an instance without secret files.
-    fn configured(&mut self, backend: &Name, schema: &ConfigSchema, instance: &Instance) -> bool {
-        if instance.for_backend.files.is_empty() {
+    /// `fitting` has the configurations that fit: the artifacts of a target mostly have one.
+    fn configured<'a>(
+        &mut self,
+        backend: &Name,
+        (schema, fitting): (&ConfigSchema, &mut BTreeSet<&'a str>),
+        instance: &'a Instance,
+    ) -> bool {
+        let mut configs = instance.for_backend.targets.iter().map(|target| target.config.as_str());
+        if instance.for_backend.files.is_empty() || configs.clone().all(|config| fitting.contains(config)) {
             return true;
         }
-        let Err(failure) = check_config(backend, schema, instance) else { return true };
-        self.fail(instance, &failure);
-        false
+        if let Err(failure) = check_config(backend, schema, instance) {
+            self.fail(instance, &failure);
+            return false;
+        }
+        fitting.extend(configs.by_ref());
+        true
     }
 
     /// Counts a receipt of so many bytes. Refuses one that does not fit beside the others.
@@ -415,13 +326,18 @@ impl Survey {
         Ok(())
     }
 
-    fn note(&mut self, look: &InstanceProbe<'_>, answer: CheckResult, now: u64) {
-        if let Some(failure) = &look.contradiction {
+    fn note(&mut self, mut look: InstanceProbe<'_>, mut answer: CheckResult, now: u64) {
+        answer.recipients = self.alike.recipients.share(answer.recipients);
+        answer.labels = self.alike.labels.share(answer.labels);
+        if let Some(receipt) = &mut look.receipt {
+            receipt.recipients = self.alike.recipients.share(std::mem::take(&mut receipt.recipients));
+        }
+        if let Some(failure) = look.contradiction.take() {
             return self.contradict(look, answer.recipients, failure);
         }
         let others: Vec<(Elsewhere, Option<Receipt>)> = look.elsewhere().collect();
         let places: Vec<Elsewhere> = others.iter().map(|(place, _)| place.clone()).collect();
-        self.keep_labels(look, &answer);
+        self.keep_labels(&look, &answer);
         if let Said::Checked { state: seam::CheckState::Stale(reasons), .. } = &answer.said {
             let others = reasons.iter().filter(|(kind, _)| kind == RECIPIENTS).map(|(_, sentence)| sentence.clone());
             self.other_recipients.insert(look.instance.name.clone(), others.collect());
@@ -434,29 +350,34 @@ impl Survey {
             .filter(|_| places.iter().filter(|place| place.declared || state == InstanceState::Absent).count() == 1);
         let state = state.with_entries(&look.storage, &places);
         if let InstanceState::Error(why) = &state {
-            let twofold = (!places.is_empty()).then(|| two_entries(look, &places)).flatten();
+            let twofold = (!places.is_empty()).then(|| two_entries(&look, &places)).flatten();
             // A backend that looked and finds nothing of what is stored has no words for it.
             let missing = matches!(answer.said, Said::Checked { .. }) && look.facts.is_some();
             let failure = failure::for_instance(look.instance, why.clone()).hint(answer.hint.clone().or(twofold));
             let kind = (missing && failure.hint.is_none()).then_some(INCOMPLETE);
             self.errors.push(Failure { kind, ..failure });
         }
+        let (elsewhere, other) = elsewhere.unzip();
         let found = SurveyedInstance {
             state,
             recipients: answer.recipients,
             labels: answer.labels,
-            receipt: look.receipt.clone().or_else(|| elsewhere.as_ref().and_then(|(_, receipt)| receipt.clone())),
+            receipt: look.receipt.or_else(|| other.flatten()),
             fingerprint: look.fingerprint,
-            elsewhere: elsewhere.map(|(place, _)| place),
+            elsewhere,
             former: None,
-            strays: look.facts.as_ref().map(|facts| facts.strays.clone()).unwrap_or_default(),
+            strays: look.facts.map(|facts| facts.strays).unwrap_or_default(),
         };
         self.found.insert(look.instance.name.clone(), found);
     }
 
     /// Keeps what may name recipients: the labels of its backend, and of its receipt those of who is to leave.
     fn keep_labels(&mut self, look: &InstanceProbe<'_>, answer: &CheckResult) {
-        self.labels.extend(answer.labels.clone());
+        for (key, label) in &*answer.labels {
+            if self.labels.get(key) != Some(label) {
+                self.labels.insert(key.clone(), label.clone());
+            }
+        }
         let Some(receipt) = look.receipt.as_ref().filter(|receipt| receipt.recipients != answer.recipients) else {
             return;
         };
@@ -467,10 +388,10 @@ impl Survey {
     }
 
     /// An entry that is not what its receipt claims: nothing is done to it.
-    fn contradict(&mut self, look: &InstanceProbe<'_>, recipients: Recipients, failure: &Failure) {
-        self.errors.push(failure.clone());
+    fn contradict(&mut self, look: InstanceProbe<'_>, recipients: Recipients, failure: Failure) {
         let state = InstanceState::Error(failure.message.clone());
-        let (receipt, fingerprint) = (look.receipt.clone(), look.fingerprint);
+        self.errors.push(failure);
+        let (receipt, fingerprint) = (look.receipt, look.fingerprint);
         let found = SurveyedInstance { recipients, receipt, fingerprint, ..SurveyedInstance::unknown(state) };
         self.found.insert(look.instance.name.clone(), found);
     }

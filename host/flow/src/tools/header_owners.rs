@@ -96,7 +96,7 @@ fn known(
         Verdict::Own(files) => Ok(Some(files)),
         Verdict::OtherCheckout(place) => {
             tools.headers.link(instance, &place)?;
-            Ok(Some(place.files.clone()))
+            Ok(Some((*place.files).clone()))
         }
         Verdict::Foreign(failure) => Err(failure),
         Verdict::Unknown => Ok(None),

@@ -23,8 +23,8 @@ pub type ConfirmClone = Box<dyn Fn(&str) -> Result<bool, Failure>>;
 pub struct HeaderMemory {
     pub(super) known: KnownHeaders,
     pub(super) here: Checkout,
-    /// Its identity, once it has one.
-    id: Option<String>,
+    /// Its identity, once it was looked for; none when it has none yet.
+    id: Option<Option<String>>,
     confirm: ConfirmClone,
     declined: BTreeSet<String>,
 }
@@ -61,7 +61,7 @@ impl HeaderMemory {
         let here = if places.is_empty() { None } else { self.id().map_err(failed)? };
         for place in places {
             let is_linked = match &here {
-                Some(here) => self.known.are_linked(&place.checkout, here).map_err(failed)?,
+                Some(here) => self.known.are_linked(&place.checkout.id, here).map_err(failed)?,
                 None => false,
             };
             match (place.instance == name && place.stored == stored, is_linked) {
@@ -121,34 +121,38 @@ impl HeaderMemory {
         let refused = || {
             let why = format!(
                 "these files were encrypted for {} in {}, which is another repository to this machine",
-                place.instance, place.path
+                place.instance, place.checkout.path
             );
             failure::for_instance(instance, why)
                 .hint(Some("if this checkout is a clone of that one, run again with `--accept-clone`"))
         };
-        if self.declined.contains(&place.checkout) {
+        if self.declined.contains(&place.checkout.id) {
             return Err(refused());
         }
-        if !(self.confirm)(&place.path)? {
-            self.declined.insert(place.checkout.clone());
+        if !(self.confirm)(&place.checkout.path)? {
+            self.declined.insert(place.checkout.id.clone());
             return Err(refused());
         }
-        let linked = self.id_or_new().and_then(|here| self.known.link(&place.checkout, &here));
+        let linked = self.id_or_new().and_then(|here| self.known.link(&place.checkout.id, &here));
         linked.map_err(|error| failure::about(instance, error))
     }
 
     /// The checkout's identity; none when it has none yet, so that nothing is known of it.
     pub(super) fn id(&mut self) -> Result<Option<String>, artifacts_trust::Error> {
         if self.id.is_none() {
-            self.id = self.here.id()?.map(|id| id.to_string());
+            self.id = Some(self.here.id()?.map(|id| id.to_string()));
         }
-        Ok(self.id.clone())
+        Ok(self.id.clone().flatten())
     }
 
     pub(super) fn id_or_new(&mut self) -> Result<String, artifacts_trust::Error> {
         match self.id()? {
             Some(id) => Ok(id),
-            None => Ok(self.id.insert(self.here.id_or_new()?.to_string()).clone()),
+            None => {
+                let id = self.here.id_or_new()?.to_string();
+                self.id = Some(Some(id.clone()));
+                Ok(id)
+            }
         }
     }
 
@@ -193,7 +197,7 @@ impl HeaderMemory {
 /// A header of another place in this entry.
 fn misplaced(instance: &Instance, stored: &str, place: &HeaderPlace, is_linked: bool) -> Failure {
     if !is_linked {
-        let why = format!("these files were encrypted for {} in {}", place.instance, place.path);
+        let why = format!("these files were encrypted for {} in {}", place.instance, place.checkout.path);
         return failure::for_instance(instance, why).hint(Some(copied(instance)));
     }
     if place.instance != instance.name.to_string() {

@@ -290,7 +290,7 @@ impl Session for FakeSession {
                 (false, true) => CheckState::Present,
                 (false, false) => CheckState::Stale(vec![("files".to_owned(), "a file is missing".to_owned())]),
             };
-            Ok(Verified { recipients, labels: world.labels.clone(), state })
+            Ok(Verified { recipients, labels: world.labels.clone().into(), state })
         };
         let answers = batch.into_iter().map(answer).collect();
         Checks { answers, events: world.events.clone(), usage: Usage::default() }

@@ -3,20 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::conflict::settlements;
-use super::files::{Hashes, filtered, hashes, ignored, unmodified};
+use super::files::{Hashes, filtered, hashes, ignored};
 use super::index::{Index, check_above};
 use super::staged::{IndexReport, Settlement, Staged};
 use super::tree::{self, EntryFile, Group, is_below};
+use super::untouched::Untouched;
 use super::view::View;
 use super::{Git, Warning, command_over, run, words};
-use crate::Root;
 use crate::names::WORK_DIR;
+use crate::{Error, Root};
 
 impl Git {
     /// Compares git's index with these entries (paths below the root, of these storages). Writes nothing.
     pub fn compare(&self, root: &Root, storages: &[String], entries: &[String]) -> IndexReport {
         let mut report = IndexReport::default();
         let mut refused = Vec::new();
+        let mut read = BTreeSet::new();
         for group in tree::groups(self, root, entries, &mut report.warnings, &mut refused) {
             let seen = View::open(self, &group.repository).and_then(|view| {
                 check_above(self, &group)?;
@@ -25,7 +27,10 @@ impl Git {
             match seen {
                 Ok((view, index)) => {
                     let conflicts = settlements(&view, &group, &index, storages);
-                    Comparison { root, view, group: &group, index, storages, conflicts }.report(&mut report);
+                    let group = &group;
+                    report.tracked.extend(storages.iter().flat_map(|storage| tracked_work_dir(&index, group, storage)));
+                    read.insert(group.repository.clone());
+                    Comparison { root, view, group, index, storages, conflicts }.report(&mut report);
                 }
                 Err(warning) => {
                     // Where there is no git, nothing is known. Where git cannot tell, nothing counts as staged.
@@ -44,9 +49,12 @@ impl Git {
         }
         for storage in storages {
             let inside = [format!("{storage}/{WORK_DIR}/x")];
-            for group in tree::groups(self, root, &inside, &mut Vec::new(), &mut Vec::new()) {
-                match tracked_work_dir(self, &group, storage) {
-                    Ok(paths) => report.tracked.extend(paths),
+            let groups = tree::groups(self, root, &inside, &mut Vec::new(), &mut Vec::new());
+            for group in groups.iter().filter(|group| !read.contains(&group.repository)) {
+                let index = View::open(self, &group.repository)
+                    .and_then(|view| Index::read(&view, group, &[format!("{storage}/{WORK_DIR}")]));
+                match index {
+                    Ok(index) => report.tracked.extend(tracked_work_dir(&index, group, storage)),
                     Err(warning) => report.warnings.push(warning),
                 }
             }
@@ -68,6 +76,14 @@ struct Comparison<'a> {
     conflicts: BTreeMap<String, Settlement>,
 }
 
+/// Says what is known of an entry before a file of it is read.
+enum Looked {
+    /// How the index has it; none if it is not stored, and git does not know it either.
+    Known(Option<Staged>),
+    /// Its files, which have to be read.
+    Stored(Vec<EntryFile>),
+}
+
 /// Holds an entry of the working tree, by path relative to the root.
 type StoredEntry<'a> = (&'a String, Vec<EntryFile>);
 
@@ -86,9 +102,11 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Returns the entries of the working tree with their files; of the others, reports what git knows of them.
+    /// Returns the entries of the working tree of which files have to be read, with their files; of the others, reports what git knows of
+    /// them.
     fn stored(&self, report: &mut IndexReport) -> Vec<StoredEntry<'a>> {
         let mut stored = Vec::new();
+        let untouched = Untouched::new(self.root, &self.view, self.group, &self.index, self.storages);
         let submodules = submodules(&self.view, self.group, self.storages).unwrap_or_else(|warning| {
             report.warnings.push(warning);
             BTreeSet::new()
@@ -96,9 +114,9 @@ impl<'a> Comparison<'a> {
         for entry in &self.group.entries {
             let found = match self.in_submodule(entry, &submodules) {
                 Some(staged) => Some(staged),
-                None => match tree::files(self.root, entry) {
-                    Ok(files) if files.is_empty() => self.not_stored(entry),
-                    Ok(files) => {
+                None => match self.look(entry, &untouched) {
+                    Ok(Looked::Known(staged)) => staged,
+                    Ok(Looked::Stored(files)) => {
                         stored.push((entry, files));
                         None
                     }
@@ -111,6 +129,16 @@ impl<'a> Comparison<'a> {
             report.entries.extend(found.map(|staged| (entry.clone(), staged)));
         }
         stored
+    }
+
+    /// Looks at the files of an entry. They need not be read where git noted all of them as they are.
+    fn look(&self, entry: &str, untouched: &Untouched<'_>) -> Result<Looked, Error> {
+        let found = tree::found(self.root, entry)?;
+        if !found.files.is_empty() && untouched.has(entry, &found) {
+            return Ok(Looked::Known(Some(Staged::Yes)));
+        }
+        let files = tree::listed(self.root, entry, &found)?;
+        Ok(if files.is_empty() { Looked::Known(self.not_stored(entry)) } else { Looked::Stored(files) })
     }
 
     /// Finds the submodule that holds an entry. The repository of such an entry is the submodule, as soon as it is checked out.
@@ -134,19 +162,24 @@ impl<'a> Comparison<'a> {
         index.knows(group, entry).then(|| Staged::Deleted { command: group.command("restore", [entry]) })
     }
 
-    /// Hashes all files. An entry that cannot be read does not keep the others from being compared.
+    /// Hashes all files that are tracked. An entry that cannot be read does not keep the others from being compared.
     fn hashes(&self, stored: &[StoredEntry<'_>], report: &mut IndexReport) -> Hashes {
-        if let Ok(hashes) = hashes(&self.view, self.group, stored.iter().flat_map(|(_, files)| files), false) {
+        if let Ok(hashes) = hashes(&self.view, self.group, stored.iter().flat_map(|entry| self.tracked(entry)), false) {
             return hashes;
         }
         let mut found = Hashes::new();
-        for (_, files) in stored {
-            match hashes(&self.view, self.group, files, false) {
+        for entry in stored {
+            match hashes(&self.view, self.group, self.tracked(entry), false) {
                 Ok(hashes) => found.extend(hashes),
                 Err(warning) => report.warnings.push(warning),
             }
         }
         found
+    }
+
+    /// Returns the files of an entry that git tracks in whatever form.
+    fn tracked<'s>(&self, (_, files): &'s StoredEntry<'_>) -> impl Iterator<Item = &'s EntryFile> {
+        files.iter().filter(|file| self.group.in_git(&file.path).is_some_and(|path| self.index.at(&path).is_some()))
     }
 
     fn compare(&self, stored: &[StoredEntry<'_>], hashes: &Hashes) -> Result<Vec<(String, Staged)>, Warning> {
@@ -161,12 +194,12 @@ impl<'a> Comparison<'a> {
             different.iter().filter(|(entry, _)| !index.knows(group, entry)).copied().collect();
         let ignored = ignored(view, group, &paths(&unknown))?;
         let filtered = filtered(view, group, &paths(&different))?;
-        let causes = Causes { hashes, ignored, fresh: unmodified(view, group, &filtered)?, filtered };
-        let differs = |entry: &String| different.iter().any(|(other, _)| *other == entry);
+        let causes = Causes { hashes, ignored, fresh: self.fresh(&filtered), filtered };
+        let different: BTreeSet<&String> = different.iter().map(|(entry, _)| *entry).collect();
         let staged = |(entry, files): &StoredEntry<'_>| {
             let staged = if let Some(settlement) = self.conflicts.get(*entry) {
                 Staged::Conflict(settlement.clone())
-            } else if differs(entry) {
+            } else if different.contains(entry) {
                 self.cause(entry, files, &causes)
             } else {
                 Staged::Yes
@@ -174,6 +207,16 @@ impl<'a> Comparison<'a> {
             ((*entry).clone(), staged)
         };
         Ok(stored.iter().map(staged).collect())
+    }
+
+    /// Returns those of these files that are in the index and were not touched since, by size and time. Where both fall into one
+    /// moment, git itself compares contents, which needs the filter.
+    fn fresh(&self, files: &BTreeSet<String>) -> BTreeSet<String> {
+        let is_fresh = |path: &&String| {
+            let note = self.group.in_git(path).and_then(|path| self.index.at(&path)?.note);
+            note.zip(self.root.store_dir().stat(path).ok()).is_some_and(|(note, found)| note.is_like(&found))
+        };
+        files.iter().filter(is_fresh).cloned().collect()
     }
 
     /// Finds out why the index does not have an entry as it is stored.
@@ -218,11 +261,12 @@ fn submodules(view: &View<'_>, group: &Group, storages: &[String]) -> Result<BTr
     Ok(words(&found).filter_map(path).collect())
 }
 
-fn tracked_work_dir(git: &Git, group: &Group, storage: &str) -> Result<BTreeMap<String, String>, Warning> {
+/// Returns what is tracked of this program's own directory in a storage, with the command that removes it from the index.
+fn tracked_work_dir(index: &Index, group: &Group, storage: &str) -> BTreeMap<String, String> {
     let work_dir = format!("{storage}/{WORK_DIR}");
-    let Some(pathspec) = group.in_git(&work_dir) else { return Ok(BTreeMap::new()) };
-    let view = View::open(git, &group.repository)?;
-    let found = run(view.command().args(["ls-files", "-z", "--", &pathspec]), b"")?;
+    if group.in_git(&work_dir).is_none() {
+        return BTreeMap::new();
+    }
     let command = group.command("rm -r --cached", [work_dir.as_str()]);
-    Ok(words(&found).map(|path| (group.below_root(&path), command.clone())).collect())
+    index.below(group, &work_dir).map(|(path, _)| (group.below_root(path), command.clone())).collect()
 }

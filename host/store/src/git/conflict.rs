@@ -69,7 +69,7 @@ fn files(view: &View<'_>, group: &Group, storages: &[String], commit: &str) -> R
     let file = |line: String| {
         let (head, path) = line.split_once('\t')?;
         let [mode, _, object] = head.split(' ').collect::<Vec<_>>()[..] else { return None };
-        Some((path.to_owned(), FileVersion { mode: mode.to_owned(), object: object.to_owned() }))
+        Some((path.to_owned(), FileVersion::new(mode, object)?))
     };
     Ok(words(&list).filter_map(file).collect())
 }
@@ -144,7 +144,7 @@ impl Conflicts<'_> {
     fn is_whole(&mut self, entry: &str, files: &Files) -> Result<bool, Warning> {
         let Some((path, objects)) = self.group.in_git(entry).zip(self.objects.as_mut()) else { return Ok(false) };
         let mut find = |objects: &mut Objects, path: &str| match files.get(path) {
-            Some(file) if file.mode.starts_with("100") => objects.named(&file.object),
+            Some(file) if file.is_file() => objects.named(&file.object),
             _ => Ok(None),
         };
         let Some(receipt) = receipt(objects, &path, &mut find)? else { return Ok(false) };

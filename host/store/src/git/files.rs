@@ -1,8 +1,6 @@
-//! Asks git about files: their object names, and whether it ignores, filters or has them unmodified.
+//! Asks git about files: their object names, and whether it ignores or filters them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
 
 use super::tree::{EntryFile, Group};
 use super::view::View;
@@ -58,40 +56,6 @@ pub fn filtered(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTre
     let answers: Vec<String> = words(&answer).collect();
     let set = answers.chunks_exact(3).filter(|answer| view.filters.contains(&answer[2]));
     Ok(set.map(|answer| group.below_root(&answer[0])).collect())
-}
-
-/// Returns those of these files that are in the index and were not touched since, by size and time of change. Where
-/// both fall into one second, git itself compares contents, which needs the filter.
-pub fn unmodified(view: &View<'_>, group: &Group, files: &BTreeSet<String>) -> Result<BTreeSet<String>, Warning> {
-    if files.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let paths: Vec<String> = files.iter().filter_map(|path| group.in_git(path)).collect();
-    let answer = run(view.command().args(["ls-files", "-z", "--debug", "--"]).args(&paths), b"")?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    // Each path ends with NUL, and what is known of it stands before the next one.
-    let mut found = BTreeSet::new();
-    let mut rest = answer.as_str();
-    while let Some((path, after)) = rest.split_once('\0') {
-        let end = after.find("flags:").and_then(|at| Some(at + after.get(at..)?.find('\n')? + 1));
-        let (known, next) = after.split_at(end.unwrap_or(after.len()));
-        if is_untouched(&view.repository.work_tree.join(path), known) {
-            found.insert(group.below_root(path));
-        }
-        rest = next;
-    }
-    Ok(found)
-}
-
-/// Returns whether a file is as the index describes it, and not known by name alone.
-fn is_untouched(path: &Path, known: &str) -> bool {
-    const INTENT_TO_ADD: u32 = 1 << 29;
-    let noted = |name: &str| known.split([' ', '\t', '\n']).skip_while(|word| *word != name).nth(1);
-    let flags = noted("flags:").and_then(|flags| u32::from_str_radix(flags, 16).ok());
-    let Ok(found) = path.symlink_metadata() else { return false };
-    flags.is_some_and(|flags| flags & INTENT_TO_ADD == 0)
-        && noted("mtime:") == Some(&format!("{}:{}", found.mtime(), found.mtime_nsec()))
-        && noted("size:") == Some(&found.size().to_string())
 }
 
 fn list_in_git(group: &Group, files: &[String]) -> String {

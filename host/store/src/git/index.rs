@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::file_note::{FileNote, Written};
 use super::files::Hashes;
 use super::tree::{EntryFile, Group, is_below};
 use super::view::View;
@@ -12,13 +13,31 @@ pub struct Index {
     files: BTreeMap<String, Tracked>,
     /// What this branch and the other one have of each file that a merge left in two versions.
     versions: BTreeMap<String, Versions>,
+    /// When it was written; none if there is none.
+    pub written: Option<Written>,
 }
 
 /// Describes one version of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileVersion {
-    pub mode: String,
+    mode: u32,
     pub object: String,
+}
+
+impl FileVersion {
+    /// Reads a mode and the name of an object, as git lists them.
+    pub fn new(mode: &str, object: &str) -> Option<Self> {
+        Some(Self { mode: u32::from_str_radix(mode, 8).ok()?, object: object.to_owned() })
+    }
+
+    /// Returns whether it is a regular file.
+    pub fn is_file(&self) -> bool {
+        self.mode >> 9 == 0o100
+    }
+
+    fn is_executable(&self) -> bool {
+        self.mode == 0o100_755
+    }
 }
 
 /// What this branch and the other one have of a file; none where that branch does not have it.
@@ -27,7 +46,9 @@ pub type Versions = [Option<FileVersion>; 2];
 /// Describes a file in the index.
 pub struct Tracked {
     version: FileVersion,
-    is_unmerged: bool,
+    pub is_unmerged: bool,
+    /// What git noted of the file in the working tree; none if that says nothing.
+    pub note: Option<FileNote>,
     /// Whether git is told to ignore the working tree for it (skip-worktree).
     pub is_sparse: bool,
 }
@@ -35,19 +56,28 @@ pub struct Tracked {
 impl Index {
     /// Reads what is tracked below these storages.
     pub fn read(view: &View<'_>, group: &Group, storages: &[String]) -> Result<Self, Warning> {
+        // Where it is written meanwhile, this is too early, and more is compared by content.
+        let written = rustix::fs::stat(view.repository.git_dir.join("index")).ok().map(|index| Written::new(&index));
         let mut command = view.command();
-        command.args(["ls-files", "-z", "-t", "--stage", "--"]).args(group.pathspecs(storages));
+        command.args(["ls-files", "-z", "-t", "--stage", "--debug", "--"]).args(group.pathspecs(storages));
         let answer = run(&mut command, b"")?;
+        let answer = String::from_utf8_lossy(&answer);
         let (mut files, mut versions) = (BTreeMap::new(), BTreeMap::<String, Versions>::new());
-        for line in words(&answer) {
+        let mut rest = &*answer;
+        while let Some((line, after)) = rest.split_once('\0') {
+            // What git noted of a file comes after it, in lines that begin with blanks.
+            let end = FileNote::end(after);
+            let (note, next) = after.split_at(end);
+            rest = next;
             let Some((head, path)) = line.split_once('\t') else { continue };
             let parts: Vec<&str> = head.split(' ').collect();
-            let [tag, mode, object, stage] = parts[..] else {
-                return Err(Warning::Refused { said: format!("`{head}` in its list of files is not understood") });
-            };
+            let not_understood =
+                || Warning::Refused { said: format!("`{head}` in its list of files is not understood") };
+            let [tag, mode, object, stage] = parts[..] else { return Err(not_understood()) };
             let one = Tracked {
-                version: FileVersion { mode: mode.to_owned(), object: object.to_owned() },
+                version: FileVersion::new(mode, object).ok_or_else(not_understood)?,
                 is_unmerged: stage != "0",
+                note: FileNote::read(note),
                 is_sparse: tag.eq_ignore_ascii_case("S"),
             };
             if one.is_unmerged {
@@ -60,7 +90,12 @@ impl Index {
             }
             files.insert(path.to_owned(), one);
         }
-        Ok(Self { files, versions })
+        Ok(Self { files, versions, written })
+    }
+
+    /// Returns all that is tracked, by path relative to the root.
+    pub fn paths(&self, group: &Group) -> Vec<String> {
+        self.files.keys().map(|path| group.below_root(path)).collect()
     }
 
     /// Returns what is tracked of an entry, by git's paths.
@@ -105,13 +140,17 @@ impl Index {
         self.below(group, entry).map(version).collect()
     }
 
+    /// Returns what is tracked at this path, by git's paths.
+    pub fn at(&self, path: &str) -> Option<&Tracked> {
+        self.files.get(path)
+    }
+
     /// Returns whether a file is tracked as it is stored.
     pub fn has_file(&self, view: &View<'_>, group: &Group, file: &EntryFile, hashes: &Hashes) -> bool {
         let Some(tracked) = group.in_git(&file.path).and_then(|path| self.files.get(&path)) else { return false };
-        let FileVersion { mode, object } = &tracked.version;
-        let is_executable = mode == "100755";
-        let mode = if view.file_mode { is_executable == file.executable } else { mode.starts_with("100") };
-        mode && !tracked.is_unmerged && hashes.get(&file.path) == Some(object)
+        tracked.has_mode(view, file.executable)
+            && !tracked.is_unmerged
+            && hashes.get(&file.path) == Some(&tracked.version.object)
     }
 
     /// Returns whether an entry is tracked as it is stored: these files, and none that does not exist.
@@ -137,6 +176,17 @@ impl Index {
     pub fn gone(&self, view: &View<'_>, group: &Group, entry: &str) -> Vec<String> {
         let exists = |path: &str| view.repository.work_tree.join(path).symlink_metadata().is_ok();
         self.below(group, entry).filter(|(path, _)| !exists(path)).map(|(path, _)| path.clone()).collect()
+    }
+}
+
+impl Tracked {
+    /// Returns whether git has it as a file that may be executed or not, where that counts.
+    pub fn has_mode(&self, view: &View<'_>, executable: bool) -> bool {
+        if view.file_mode {
+            self.version.is_file() && self.version.is_executable() == executable
+        } else {
+            self.version.is_file()
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod compare;
 mod conflict;
+mod file_note;
 mod files;
 mod history;
 mod index;
@@ -15,6 +16,7 @@ mod stage;
 mod staged;
 mod tracks;
 mod tree;
+mod untouched;
 mod view;
 
 use std::collections::BTreeMap;

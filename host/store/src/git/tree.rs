@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Stat;
+
 use super::{Git, Warning};
 use crate::names::{PUBLIC, RECEIPT};
 use crate::receipt::MAX_RECEIPT;
 use crate::store_dir::StoreDir;
 use crate::{Error, FileKind, Receipt, Repository, Root, attributes};
+
+/// What the paths of public files in an entry begin with.
+const PUBLIC_FILES: &str = "public/";
 
 /// Groups entries of one repository, by path relative to the root.
 pub struct Group {
@@ -120,40 +125,68 @@ pub struct EntryFile {
     pub executable: bool,
 }
 
-/// Lists the files of an entry: those that its receipt lists, with the receipt; without a receipt, all. Files that
-/// another program left there are not staged. The list is empty if nothing is stored.
-pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
-    let Some(directory) = root.store_dir().open(entry)? else { return Ok(Vec::new()) };
-    let receipt = match directory.kind(RECEIPT)? {
-        Some(FileKind::File) => directory.read(RECEIPT, MAX_RECEIPT)?.and_then(|note| Receipt::parse(&note).ok()),
-        _ => None,
-    };
-    let listed = |name: &str| match &receipt {
-        Some(receipt) => name == RECEIPT || receipt.files.contains_key(name),
-        None => true,
-    };
-    let mut found = Vec::new();
-    for (name, kind) in directory.entries()? {
-        if kind == FileKind::File && listed(&name) {
-            found.push(file(&directory, &name)?);
-        } else if kind == FileKind::Directory && name == PUBLIC {
-            let Some(public) = directory.open(&name)? else { continue };
-            for (name, kind) in public.entries()? {
-                let listed = receipt.as_ref().is_none_or(|receipt| receipt.public.contains_key(&name));
-                if kind == FileKind::File && listed {
-                    found.push(file(&public, &name)?);
-                }
-            }
-        }
+/// Holds what lies in an entry, of whichever program.
+#[derive(Default)]
+pub struct Found {
+    /// Regular files by path relative to the entry.
+    pub files: BTreeMap<String, Stat>,
+    /// Whether something in it may give files attributes.
+    pub has_attributes: bool,
+}
+
+/// Looks at the files of an entry and opens none. There are none if nothing is stored.
+pub fn found(root: &Root, entry: &str) -> Result<Found, Error> {
+    let mut found = Found::default();
+    if let Some(directory) = root.store_dir().open(entry)? {
+        found.add(&directory, "")?;
     }
-    // Git reads such a name as two.
-    found.retain(|file| !file.path.contains(['\n', '\0']));
-    found.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(found)
 }
 
-fn file(directory: &StoreDir, name: &str) -> Result<EntryFile, Error> {
-    Ok(EntryFile { path: directory.at(name), executable: directory.is_executable(name)? })
+impl Found {
+    fn add(&mut self, directory: &StoreDir, prefix: &str) -> Result<(), Error> {
+        for (name, kind) in directory.entries()? {
+            self.has_attributes |= name == attributes::NAME;
+            if kind == FileKind::File {
+                let stat = directory.stat(&name)?;
+                self.files.insert(format!("{prefix}{name}"), stat);
+            } else if kind == FileKind::Directory && prefix.is_empty() && name == PUBLIC {
+                let Some(public) = directory.open(&name)? else { continue };
+                self.add(&public, PUBLIC_FILES)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lists the files of an entry: those that its receipt lists, with the receipt; without a receipt, all. Files that
+/// another program left there are not staged. The list is empty if nothing is stored.
+pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
+    listed(root, entry, &found(root, entry)?)
+}
+
+/// Does the same, where it is known what lies there.
+pub fn listed(root: &Root, entry: &str, found: &Found) -> Result<Vec<EntryFile>, Error> {
+    if found.files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let receipt = match found.files.get(RECEIPT) {
+        Some(_) => root.read(&format!("{entry}/{RECEIPT}"), MAX_RECEIPT)?.and_then(|note| Receipt::parse(&note).ok()),
+        None => None,
+    };
+    let is_listed = |name: &str| match &receipt {
+        Some(receipt) => match name.strip_prefix(PUBLIC_FILES) {
+            Some(public) => receipt.public.contains_key(public),
+            None => name == RECEIPT || receipt.files.contains_key(name),
+        },
+        None => true,
+    };
+    let file = |(name, stat): (&String, &Stat)| {
+        let file = || EntryFile { path: format!("{entry}/{name}"), executable: stat.st_mode & 0o100 != 0 };
+        // Git reads such a name as two.
+        (is_listed(name) && !name.contains(['\n', '\0'])).then(file)
+    };
+    Ok(found.files.iter().filter_map(file).collect())
 }
 
 /// Returns the `.gitattributes` of the storages, where they are this program's, as entries of one file each.

@@ -52,6 +52,9 @@ const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n";
 const CONFIG_SHA256: &str =
     "[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\tobjectFormat = sha256\n";
 
+/// File of a repository with attributes that come before those of its working tree.
+const ATTRIBUTES: &str = "info/attributes";
+
 /// Numbers the directories of this process.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
@@ -67,6 +70,8 @@ pub struct View<'a> {
     pub sha256: bool,
     /// Whether the file mode counts (`core.fileMode`).
     pub file_mode: bool,
+    /// Whether something gives files attributes against `.gitattributes` beside them.
+    pub has_attributes: bool,
 }
 
 impl Drop for View<'_> {
@@ -100,11 +105,14 @@ impl<'a> View<'a> {
             let name = name.strip_suffix(".clean").or_else(|| name.strip_suffix(".process"))?;
             (!value.is_empty()).then(|| name.to_owned())
         };
+        // One that does not exist says nothing, and neither does one that git could not read.
+        let attributes = fs::read(repository.common_dir.join(ATTRIBUTES)).unwrap_or_default();
         let view = Self {
             git,
             repository: repository.clone(),
             own: git.scratch.join(format!("git-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))),
             filters: configured.iter().filter_map(program).collect(),
+            has_attributes: !attributes.is_empty() || last("attr.tree").is_some(),
             sha256: last("extensions.objectformat").is_some_and(|format| format.eq_ignore_ascii_case("sha256")),
             file_mode: !last("core.filemode").is_some_and(is_false),
             settings,
@@ -127,7 +135,7 @@ impl<'a> View<'a> {
         let said = |path: PathBuf| fs::read(path).unwrap_or_default();
         let info = self.own.join("info");
         fs::write(info.join("exclude"), said(common_dir.join("info/exclude")))?;
-        fs::write(info.join("attributes"), [&said(common_dir.join("info/attributes")), AS_IT_IS].concat())?;
+        fs::write(info.join("attributes"), [&said(common_dir.join(ATTRIBUTES)), AS_IT_IS].concat())?;
         if let Ok(sparse) = fs::read(git_dir.join("info/sparse-checkout")) {
             fs::write(info.join("sparse-checkout"), sparse)?;
         }

@@ -16,7 +16,7 @@ use artifacts_text::{Explain, command_words};
 
 use crate::support::*;
 
-fn git_program() -> Git {
+pub fn git_program() -> Git {
     let env = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     Git { program: "git".into(), env: env.collect::<BTreeMap<_, _>>(), scratch: scratch() }
 }
@@ -28,14 +28,14 @@ fn scratch() -> PathBuf {
 }
 
 /// Stages; the first warning is the error.
-fn stage(writer: &Writer, git: &Git, paths: &[String]) -> Result<(), Warning> {
+pub fn stage(writer: &Writer, git: &Git, paths: &[String]) -> Result<(), Warning> {
     let storage = writer.storage();
     let mut warnings = git.stage(storage.root(), &[storage.path().to_owned()], paths);
     if warnings.is_empty() { Ok(()) } else { Err(warnings.remove(0)) }
 }
 
 /// What git knows of one entry.
-fn known(checkout: &Checkout, git: &Git, instance: &str) -> Option<Staged> {
+pub fn known(checkout: &Checkout, git: &Git, instance: &str) -> Option<Staged> {
     let path = format!("secrets/{instance}");
     let mut report = git.compare(checkout.storage().root(), &["secrets".to_owned()], std::slice::from_ref(&path));
     assert!(report.warnings.is_empty(), "{:?}", report.warnings);
@@ -43,7 +43,7 @@ fn known(checkout: &Checkout, git: &Git, instance: &str) -> Option<Staged> {
 }
 
 /// What a person would run; the checkout's configuration counts.
-fn git(directory: &Path, arguments: &[&str]) -> String {
+pub fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=t", "-c", "user.email=t@t", "-c", "core.hooksPath=/dev/null"])
         .args(arguments)
@@ -55,7 +55,7 @@ fn git(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn repository(arguments: &[&str]) -> Checkout {
+pub fn repository(arguments: &[&str]) -> Checkout {
     let checkout = Checkout::new();
     git(checkout.dir.path(), &[&["init", "-q"], arguments].concat());
     fs::write(checkout.path("flake.nix"), "{ }").unwrap();

@@ -11,3 +11,4 @@ mod model;
 mod receipt;
 mod restore;
 mod support;
+mod untouched;

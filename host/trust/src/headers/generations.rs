@@ -1,10 +1,11 @@
 //! Which generation of each instance was stored last.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
+use artifacts_declared::{Equals, Shared};
 use artifacts_digest::Generation;
 
-use super::record::GenerationCommit;
+use super::record::{CheckoutRecord, GenerationCommit};
 
 /// Describes the last generation of an instance that this machine stored.
 #[derive(Debug, Clone)]
@@ -34,7 +35,9 @@ impl LastGeneration {
 /// Holds the last generations, by instance and checkout.
 #[derive(Debug, Clone, Default)]
 pub struct Generations {
-    by_instance: HashMap<String, BTreeMap<String, LastGeneration>>,
+    /// Mostly there is one checkout.
+    by_instance: HashMap<String, Vec<(Shared<CheckoutRecord>, LastGeneration)>>,
+    checkouts: Equals<Shared<CheckoutRecord>>,
     count: usize,
 }
 
@@ -42,19 +45,23 @@ impl Generations {
     /// Takes a generation for the last one.
     pub fn add(&mut self, stored: GenerationCommit) {
         let GenerationCommit { checkout, instance, generation, generated, earlier: replaced } = stored;
+        let checkout = self.checkouts.share(checkout.into());
         let of_instance = self.by_instance.entry(instance).or_default();
-        let mut earlier = of_instance.remove(&checkout.id).map(|last| last.earlier).unwrap_or_default();
+        let at = of_instance.iter().position(|(other, _)| other.id == checkout.id);
+        let mut earlier = at.map(|at| of_instance.swap_remove(at).1.earlier).unwrap_or_default();
         earlier.extend(replaced);
         // One that comes back was accepted.
         earlier.remove(&generation);
-        of_instance.insert(checkout.id, LastGeneration { generation, generated, earlier, order: self.count });
+        of_instance.reserve_exact(1);
+        of_instance.push((checkout, LastGeneration { generation, generated, earlier, order: self.count }));
         self.count += 1;
     }
 
     /// Returns the one that was noted last in any of these checkouts.
     pub fn last<'a>(&self, checkouts: impl IntoIterator<Item = &'a str>, instance: &str) -> Option<&LastGeneration> {
         let of_instance = self.by_instance.get(instance)?;
-        checkouts.into_iter().filter_map(|checkout| of_instance.get(checkout)).max_by_key(|last| last.order)
+        let of = |checkout| of_instance.iter().find(|(other, _)| other.id == checkout).map(|(_, last)| last);
+        checkouts.into_iter().filter_map(of).max_by_key(|last| last.order)
     }
 
     /// Returns whether a generation is known to be the last one of its checkout.

@@ -12,13 +12,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use artifacts_declared::{Equals, Shared};
 use artifacts_digest::HeaderHash;
 
 use crate::Error;
 use generations::Generations;
 use journal::{Held, Journal, Stamp};
 use old_headers::OldHeaders;
-use record::{CheckoutLink, HeaderRecord};
+use record::{CheckoutLink, Counts, HeaderRecord};
 
 pub use generations::LastGeneration;
 pub use record::{CheckoutRecord, GenerationCommit, HeaderCommit, StoredHeaders};
@@ -26,16 +27,14 @@ pub use record::{CheckoutRecord, GenerationCommit, HeaderCommit, StoredHeaders};
 /// Describes where a header belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderPlace {
-    /// Identifies the checkout.
-    pub checkout: String,
-    /// Path of the checkout at that time, for people.
-    pub path: String,
+    /// The checkout, with its path at that time.
+    pub checkout: Shared<CheckoutRecord>,
     /// Name of the instance.
     pub instance: String,
     /// Name of the entry's file that contains it.
     pub stored: String,
     /// Declared files that are encrypted under it.
-    pub files: BTreeSet<String>,
+    pub files: Shared<BTreeSet<String>>,
 }
 
 /// Holds what this machine knows about headers.
@@ -51,6 +50,9 @@ struct HeaderMap {
     /// State of the file from which it was read.
     stamp: Stamp,
     places: HashMap<HeaderHash, Vec<Arc<HeaderPlace>>>,
+    /// What many places have alike.
+    checkouts: Equals<Shared<CheckoutRecord>>,
+    files: Equals<Shared<BTreeSet<String>>>,
     links: Vec<[String; 2]>,
     generations: Generations,
     old: HashMap<HeaderHash, String>,
@@ -79,7 +81,7 @@ impl KnownHeaders {
     /// If the map cannot be read, or others can write it.
     pub fn files_of(&mut self, instance: &str) -> Result<BTreeSet<String>, Error> {
         let places = self.map()?.places.values().flatten().filter(|place| place.instance == instance);
-        Ok(places.flat_map(|place| place.files.clone()).collect())
+        Ok(places.flat_map(|place| place.files.iter().cloned()).collect())
     }
 
     /// Returns the instance that an earlier version recorded for a header, without repository and file.
@@ -181,7 +183,7 @@ impl KnownHeaders {
     /// Writes the file again without what counts no longer.
     fn compact(&mut self, held: &Held) -> Result<(), Error> {
         let (text, _) = self.journal.read()?;
-        let records = record::parse(&text).map_err(|(line, why)| self.journal.damaged(line, why))?;
+        let records = self.records(&text).collect::<Result<_, _>>()?;
         let lines: Vec<Vec<u8>> = record::kept(records).0.iter().map(HeaderRecord::to_line).collect();
         self.map = None;
         self.journal.replace(held, &lines.concat())
@@ -197,15 +199,30 @@ impl KnownHeaders {
 
     fn read(&self) -> Result<HeaderMap, Error> {
         let (text, stamp) = self.journal.read()?;
-        let records = record::parse(&text).map_err(|(line, why)| self.journal.damaged(line, why))?;
-        let (records, forgotten) = record::kept(records);
-        let (places, links, old) = (HashMap::new(), Vec::new(), self.old.read()?);
-        let mut map = HeaderMap { stamp, places, links, generations: Generations::default(), old, is_wasteful: false };
+        let (mut map, mut counts) = (HeaderMap::new(stamp, self.old.read()?), Counts::default());
+        for record in self.records(&text) {
+            let record = record?;
+            if !counts.add(&record) {
+                return self.read_kept(&text, stamp);
+            }
+            map.add(record);
+        }
+        Ok(map)
+    }
+
+    /// Does the same where some records count no longer.
+    fn read_kept(&self, text: &[u8], stamp: Stamp) -> Result<HeaderMap, Error> {
+        let (records, forgotten) = record::kept(self.records(text).collect::<Result<_, _>>()?);
+        let mut map = HeaderMap::new(stamp, self.old.read()?);
         for record in records {
             map.add(record);
         }
         map.is_wasteful = forgotten > SLACK + map.places.values().map(Vec::len).sum::<usize>();
         Ok(map)
+    }
+
+    fn records(&self, text: &[u8]) -> impl Iterator<Item = Result<HeaderRecord, Error>> {
+        record::parse(text).map(|record| record.map_err(|(line, why)| self.journal.damaged(line, why)))
     }
 }
 
@@ -213,20 +230,29 @@ impl KnownHeaders {
 const SLACK: usize = 4096;
 
 impl HeaderMap {
+    fn new(stamp: Stamp, old: HashMap<HeaderHash, String>) -> Self {
+        Self {
+            stamp,
+            places: HashMap::new(),
+            checkouts: Equals::default(),
+            files: Equals::default(),
+            links: Vec::new(),
+            generations: Generations::default(),
+            old,
+            is_wasteful: false,
+        }
+    }
+
     fn add(&mut self, record: HeaderRecord) {
         let HeaderCommit { checkout, instance, files } = match record {
             HeaderRecord::Committed(commit) | HeaderRecord::Learned(commit) => commit,
             HeaderRecord::Linked(CheckoutLink(two)) => return self.links.push(two),
             HeaderRecord::Stored(stored) => return self.generations.add(stored),
         };
+        let checkout = self.checkouts.share(checkout.into());
         for StoredHeaders { stored, files, headers } in files {
-            let place = Arc::new(HeaderPlace {
-                checkout: checkout.id.clone(),
-                path: checkout.path.clone(),
-                instance: instance.clone(),
-                stored,
-                files,
-            });
+            let (checkout, files) = (checkout.clone(), self.files.share(files.into()));
+            let place = Arc::new(HeaderPlace { checkout, instance: instance.clone(), stored, files });
             for header in headers {
                 self.places.entry(header).or_default().push(Arc::clone(&place));
             }

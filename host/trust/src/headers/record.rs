@@ -1,6 +1,7 @@
 //! The lines of the map, each a JSON object.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use artifacts_digest::{Generation, HeaderHash};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub const COMMITS: usize = 1024;
 
 /// Describes one root of one repository on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckoutRecord {
     /// Identity of the checkout, see [`crate::CheckoutId`].
@@ -88,13 +89,9 @@ impl HeaderRecord {
 }
 
 /// Reads complete lines. The error has the number of the line, from 1, and what is wrong with it.
-pub fn parse(text: &[u8]) -> Result<Vec<HeaderRecord>, (usize, String)> {
+pub fn parse(text: &[u8]) -> impl Iterator<Item = Result<HeaderRecord, (usize, String)>> {
     let lines = text.split_inclusive(|byte| *byte == b'\n');
-    let line = |(number, line): (usize, &[u8])| {
-        let record: Result<HeaderRecord, _> = serde_json::from_slice(line);
-        record.map_err(|error| (number + 1, error.to_string()))
-    };
-    lines.enumerate().map(line).collect()
+    (1..).zip(lines).map(|(number, line)| serde_json::from_slice(line).map_err(|error| (number, error.to_string())))
 }
 
 /// Returns the records that count, oldest first, and the number of obsolete headers and generations: each declared file keeps the headers
@@ -138,4 +135,31 @@ pub fn kept(records: Vec<HeaderRecord>) -> (Vec<HeaderRecord>, usize) {
     }
     kept.reverse();
     (kept, forgotten)
+}
+
+/// Counts commits and generations by the hash of what they are of.
+#[derive(Default)]
+pub struct Counts(HashMap<u64, usize>);
+
+impl Counts {
+    /// Counts a record. Returns whether all records until now certainly count, as nearly always.
+    pub fn add(&mut self, record: &HeaderRecord) -> bool {
+        match record {
+            HeaderRecord::Stored(stored) => self.is_kept((&stored.checkout.id, &stored.instance, None)),
+            HeaderRecord::Committed(HeaderCommit { checkout, instance, files }) => {
+                let mut declared = files.iter().flat_map(|stored| &stored.files);
+                declared.all(|file| self.is_kept((&checkout.id, instance, Some(file))))
+            }
+            HeaderRecord::Learned(_) | HeaderRecord::Linked(_) => true,
+        }
+    }
+
+    /// Where two have one hash, more is counted than there is.
+    fn is_kept(&mut self, place: (&String, &String, Option<&String>)) -> bool {
+        let mut hasher = DefaultHasher::new();
+        place.hash(&mut hasher);
+        let count = self.0.entry(hasher.finish()).or_default();
+        *count += 1;
+        *count <= COMMITS
+    }
 }

@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use artifacts_text::Explain as _;
 use proptest::prelude::*;
 
-use super::record::{COMMITS, kept, parse};
+use super::record::{COMMITS, kept};
 use super::*;
+
+fn parse(text: &[u8]) -> Result<Vec<HeaderRecord>, (usize, String)> {
+    record::parse(text).collect()
+}
 
 fn header(number: usize) -> HeaderHash {
     format!("{number:064x}").parse().unwrap()
@@ -57,7 +61,7 @@ fn a_header_belongs_to_the_place_that_it_was_stored_in() {
         assert_eq!(places(&mut known, 3), ["shared/x f.age"]);
         assert_eq!(places(&mut known, 4), ["shared/evil f.age"]);
         let place = &known.places(&header(1)).unwrap()[0];
-        assert_eq!((place.checkout.as_str(), &place.files), ("one", &set(&["key"])));
+        assert_eq!((place.checkout.id.as_str(), &*place.files), ("one", &set(&["key"])));
     }
     assert_eq!(fs::metadata(file(state.path())).unwrap().permissions().mode() & 0o777, 0o600);
 }
@@ -113,7 +117,7 @@ fn a_header_may_be_for_more_files_of_its_place_but_for_no_other_place() {
     more.files[0].stored = "g.age".to_owned();
     known.learned(more).unwrap();
     assert_eq!(fs::metadata(file(state.path())).unwrap().len(), length);
-    let files: Vec<_> = known.places(&header(1)).unwrap().iter().map(|place| place.files.clone()).collect();
+    let files: Vec<_> = known.places(&header(1)).unwrap().iter().map(|place| (*place.files).clone()).collect();
     assert_eq!(files, [set(&["f"]), set(&["f", "g"])]);
 }
 

@@ -1,0 +1,148 @@
+//! What git notes of a file in the working tree when it reads it: whether it changed since is told without reading it again.
+
+use rustix::fs::Stat;
+
+/// Flag of a file that the index knows by name alone.
+const INTENT_TO_ADD: u32 = 1 << 29;
+
+/// Seconds and nanoseconds, as far as git notes them.
+type Instant = (u32, u32);
+
+/// Holds what git noted of a file whose content it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileNote {
+    changed: Instant,
+    modified: Instant,
+    inode: u32,
+    owner: (u32, u32),
+    size: u32,
+}
+
+impl FileNote {
+    /// Returns where the lines end that describe a file (`git ls-files --debug`): each begins with blanks.
+    pub fn end(text: &str) -> usize {
+        let mut end = 0;
+        while let Some(line) = text.get(end..).filter(|rest| rest.starts_with("  ")) {
+            end = line.find('\n').map_or(text.len(), |at| end + at + 1);
+        }
+        end
+    }
+
+    /// Reads these lines. None where git did not note the file: it knows the name alone, or an empty size tells that it has to read it.
+    pub fn read(text: &str) -> Option<Self> {
+        let mut words = text.split([' ', '\t', '\n']).filter(|word| !word.is_empty());
+        let mut value = |name: &str| {
+            let is_next = words.next()? == name;
+            words.next().filter(|_| is_next)
+        };
+        let time = |value: &str| {
+            let (seconds, nanoseconds) = value.split_once(':')?;
+            Some((seconds.parse().ok()?, nanoseconds.parse().ok()?))
+        };
+        let (changed, modified) = (time(value("ctime:")?)?, time(value("mtime:")?)?);
+        let _device = value("dev:")?;
+        let inode = value("ino:")?.parse().ok()?;
+        let owner = (value("uid:")?.parse().ok()?, value("gid:")?.parse().ok()?);
+        let size = value("size:")?.parse().ok().filter(|size| *size > 0)?;
+        let flags = u32::from_str_radix(value("flags:")?, 16).ok()?;
+        (flags & INTENT_TO_ADD == 0).then_some(Self { changed, modified, inode, owner, size })
+    }
+
+    /// Returns whether the file was not touched since it was noted, and its content was at rest by then: it was last changed before the
+    /// index was written, at `written`, so that a later change has another time.
+    ///
+    /// This is git's own rule, with all that git notes besides the device. Who gives a file other bytes of the same number, and sets the
+    /// clock back for it, deceives git as well.
+    pub fn is_of(&self, found: &Stat, written: Written) -> bool {
+        let modified = (found.st_mtime, nanoseconds(found.st_mtime_nsec));
+        let changed = (found.st_ctime, nanoseconds(found.st_ctime_nsec));
+        *self == Self::new(found) && modified.max(changed) < written.0
+    }
+
+    /// Returns whether a file has the noted size and time of modification.
+    pub fn is_like(&self, found: &Stat) -> bool {
+        let found = Self::new(found);
+        (self.size, self.modified) == (found.size, found.modified)
+    }
+
+    /// Shortens what is found as git does.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "git keeps the lower 32 bits")]
+    fn new(found: &Stat) -> Self {
+        Self {
+            changed: (found.st_ctime as u32, nanoseconds(found.st_ctime_nsec)),
+            modified: (found.st_mtime as u32, nanoseconds(found.st_mtime_nsec)),
+            inode: found.st_ino as u32,
+            owner: (found.st_uid, found.st_gid),
+            size: found.st_size as u32,
+        }
+    }
+}
+
+/// Says when an index was written.
+#[derive(Debug, Clone, Copy)]
+pub struct Written((i64, u32));
+
+impl Written {
+    /// Takes it from the file of the index, which is looked at before git reads it.
+    pub fn new(index: &Stat) -> Self {
+        Self((index.st_mtime, nanoseconds(index.st_mtime_nsec)))
+    }
+}
+
+fn nanoseconds(value: impl TryInto<u32>) -> u32 {
+    value.try_into().unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::fs;
+
+    use super::*;
+
+    const NOTED: &str =
+        "  ctime: 5:6\n  mtime: 3:4\n  dev: 64768\tino: 42\n  uid: 1000\tgid: 100\n  size: 7\tflags: 0\n";
+
+    #[test]
+    fn the_lines_of_a_file_end_where_the_next_one_begins() {
+        let next = "H 100644 e69de29bb2d1d6434b8b29ae775ad8c2e48c5391 0\tb";
+        assert_eq!(FileNote::end(&format!("{NOTED}{next}")), NOTED.len());
+        assert_eq!((FileNote::end(next), FileNote::end(""), FileNote::end("  x")), (0, 0, 3));
+        let note = FileNote { changed: (5, 6), modified: (3, 4), inode: 42, owner: (1000, 100), size: 7 };
+        assert_eq!(FileNote::read(NOTED), Some(note));
+    }
+
+    #[test]
+    fn what_git_has_to_read_itself_is_not_noted() {
+        for (one, other) in [("flags: 0", "flags: 20000000"), ("size: 7", "size: 0"), ("ino: 42", "inode: 42")] {
+            assert_eq!(FileNote::read(&NOTED.replace(one, other)), None, "{other}");
+        }
+        assert_eq!(FileNote::read(""), None);
+    }
+
+    #[test]
+    fn each_part_of_a_note_counts_and_so_does_when_the_index_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        fs::write(&path, "content").unwrap();
+        let found = rustix::fs::stat(&path).unwrap();
+        let note = FileNote::new(&found);
+        let later = Written((found.st_ctime + 1, 0));
+        assert!(note.is_of(&found, later));
+        // A change in the same moment would have the same time.
+        assert!(!note.is_of(&found, Written::new(&found)));
+        let changes: [fn(&mut FileNote); 6] = [
+            |note| note.changed.1 ^= 1,
+            |note| note.modified.1 ^= 1,
+            |note| note.inode ^= 1,
+            |note| note.owner.0 ^= 1,
+            |note| note.owner.1 ^= 1,
+            |note| note.size ^= 1,
+        ];
+        for change in changes {
+            let mut other = note;
+            change(&mut other);
+            assert!(!other.is_of(&found, later), "{other:?}");
+        }
+    }
+}
