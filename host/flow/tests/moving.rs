@@ -61,6 +61,22 @@ fn a_value_follows_its_backend_and_its_storage() {
 }
 
 #[test]
+fn a_value_moves_with_its_set_of_files() {
+    let desk = Desk::new();
+    generated(&desk, &one("fake").file("gone"));
+    let fleet = one(VAULT).file("added");
+    let report = rekeyed(&desk, &fleet);
+    assert!(report.errors.is_empty(), "{:?}", report.errors);
+    assert_eq!(read(&desk, &fleet, A), format!("{A}/f#1"));
+    let row = &report.rows[&name(A)];
+    assert!(row.notes.iter().any(|note| note.contains("gone: removed")), "{:?}", row.notes);
+    // No one made up a value for the new file, and none was lost.
+    assert!(row.state.reasons().iter().any(|reason| reason.message.contains("added")), "{:?}", row.state);
+    assert_eq!(files(&desk.root().join("vault").join(A)).iter().filter(|file| file.contains("gone")).count(), 0);
+    assert_eq!(files(&desk.root().join("secrets/.artifacts/trash")).len(), 1, "the old entry");
+}
+
+#[test]
 fn a_value_keeps_its_generation_and_its_age() {
     let desk = Desk::new();
     generated(&desk, &one("fake"));
