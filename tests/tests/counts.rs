@@ -17,9 +17,11 @@ const PLANNED: [u64; 3] = [10, 200, 2000];
 
 /// One call for the recipients of an instance, and one that checks it.
 const CALLS: Limit = Limit { growth: 1.0, each: 2.0 };
-/// Measured: 85. Two stored files, a receipt and their directories are opened component by component, described, read and closed by the
-/// host, and once more by the component. The rest is room for another kernel and other libraries.
-const SYSTEM_CALLS: Limit = Limit { growth: 1.1, each: 100.0 };
+/// Measured: 83 in a checkout. Two stored files and a receipt are opened, described, read and closed, and their directory is listed, by the
+/// host and once more by the component; for git they are looked at. The rest is room for another kernel and other libraries.
+const SYSTEM_CALLS: Limit = Limit { growth: 1.1, each: 95.0 };
+/// Measured: 29 in a checkout. The same without the component.
+const REMEMBERED: Limit = Limit { growth: 1.1, each: 40.0 };
 /// Measured: 118,000 for a document and 129,000 for lines, each of them not optimized and with what makes the text. The same for each
 /// instance, whatever their number.
 const READING: Limit = Limit { growth: 1.05, each: 160_000.0 };
@@ -191,7 +193,7 @@ fn calls_and_system_calls_of_status_are_as_many_for_each_instance_of_a_large_fle
     let counted = Counts::of("system calls of status, all remembered", SIZES, |size| {
         system_calls(&fleets[&size].command(["status"])?, 0)
     })?;
-    assert_eq!(counted.exceed(&SYSTEM_CALLS), None);
+    assert_eq!(counted.exceed(&REMEMBERED), None);
     Ok(())
 }
 

@@ -106,7 +106,9 @@ pub(crate) fn targets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
 /// Does the same for targets that were read before.
 pub(crate) fn share(targets: &mut [Target]) {
     let mut shared = SharedArtifacts::default();
-    targets.iter_mut().for_each(|target| shared.share_all(target));
+    for target in targets {
+        shared.share_all(target);
+    }
 }
 
 struct AsTargets;

@@ -23,8 +23,10 @@ pub type ConfirmClone = Box<dyn Fn(&str) -> Result<bool, Failure>>;
 pub struct HeaderMemory {
     pub(super) known: KnownHeaders,
     pub(super) here: Checkout,
-    /// Its identity, once it was looked for; none when it has none yet.
-    id: Option<Option<String>>,
+    /// Its identity, once it has one.
+    id: Option<String>,
+    /// Whether it was looked for.
+    is_looked_for: bool,
     confirm: ConfirmClone,
     declined: BTreeSet<String>,
 }
@@ -44,7 +46,7 @@ pub(crate) enum Verdict {
 impl HeaderMemory {
     /// What is known in this checkout.
     pub fn new(known: KnownHeaders, here: Checkout, confirm: ConfirmClone) -> Self {
-        Self { known, here, id: None, confirm, declined: BTreeSet::new() }
+        Self { known, here, id: None, is_looked_for: false, confirm, declined: BTreeSet::new() }
     }
 
     /// What is known of a header in a file of an instance's entry.
@@ -139,20 +141,17 @@ impl HeaderMemory {
 
     /// The checkout's identity; none when it has none yet, so that nothing is known of it.
     pub(super) fn id(&mut self) -> Result<Option<String>, artifacts_trust::Error> {
-        if self.id.is_none() {
-            self.id = Some(self.here.id()?.map(|id| id.to_string()));
+        if !self.is_looked_for {
+            self.id = self.here.id()?.map(|id| id.to_string());
+            self.is_looked_for = true;
         }
-        Ok(self.id.clone().flatten())
+        Ok(self.id.clone())
     }
 
     pub(super) fn id_or_new(&mut self) -> Result<String, artifacts_trust::Error> {
         match self.id()? {
             Some(id) => Ok(id),
-            None => {
-                let id = self.here.id_or_new()?.to_string();
-                self.id = Some(Some(id.clone()));
-                Ok(id)
-            }
+            None => Ok(self.id.insert(self.here.id_or_new()?.to_string()).clone()),
         }
     }
 
