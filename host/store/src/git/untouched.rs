@@ -61,6 +61,7 @@ impl<'a> Untouched<'a> {
 
     fn is_untouched(&self, tracked: &Tracked, stat: &Stat, written: Written) -> bool {
         tracked.note.is_some_and(|note| note.is_of(stat, written))
+            // Git notes nothing of such a file. That is not relied on.
             && !tracked.is_unmerged
             && tracked.has_mode(self.view, stat.st_mode & 0o100 != 0)
     }

@@ -120,6 +120,17 @@ fn a_file_less_or_more_of_an_entry_and_another_mode_are_noticed() {
     git(checkout.dir.path(), &["rm", "-q", "--cached", &format!("secrets/{WEB}/public/key.pub")]);
     assert!(!is_staged(&checkout));
     let checkout = settled("1");
+    let last = checkout.path(&format!("secrets/{WEB}/z"));
+    fs::write(&last, "z").unwrap();
+    git(checkout.dir.path(), &["add", "secrets"]);
+    written(&checkout, SystemTime::now() + Duration::from_secs(10));
+    fs::remove_file(&last).unwrap();
+    assert!(!is_staged(&checkout));
+    let checkout = settled("1");
+    git(checkout.dir.path(), &["update-index", "--chmod=+x", &format!("secrets/{WEB}/env.age")]);
+    written(&checkout, SystemTime::now() + Duration::from_secs(10));
+    assert!(!is_staged(&checkout));
+    let checkout = settled("1");
     fs::set_permissions(file(&checkout), fs::Permissions::from_mode(0o755)).unwrap();
     assert!(!is_staged(&checkout));
     git(checkout.dir.path(), &["add", "secrets"]);
