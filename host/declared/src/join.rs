@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::{Name, Registration, Spec, Target, TargetKind, shared};
+use crate::{Name, Registration, Spec, Target, TargetKind, alike};
 
 /// Two specs that contradict each other, by their indexes.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +42,7 @@ pub fn join(specs: Vec<Spec>) -> Result<Spec, Conflict> {
         whole.unevaluated.extend(spec.unevaluated);
     }
     whole.targets.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
-    shared::share(&mut whole.targets);
+    alike::share(&mut whole.targets);
     whole.unevaluated.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
     Ok(whole)
 }

@@ -4,6 +4,7 @@
 //! its directory refuses the whole spec and names its place.
 
 mod absolute;
+mod alike;
 mod artifact;
 mod dependencies;
 mod instance;
@@ -21,6 +22,7 @@ mod twice;
 mod typed;
 mod types;
 
+pub use alike::SharedArtifacts;
 pub use artifact::Disagreement;
 pub use dependencies::Dependencies;
 pub use instance::InstanceName;
@@ -33,7 +35,7 @@ pub use public_key::{comment, without_comment};
 pub use recipient_name::{RecipientName, RecipientNameError};
 pub use recipients::Recipients;
 pub use schema::schema;
-pub use shared::{Equals, Shared, SharedArtifacts};
+pub use shared::{Equals, Shared};
 pub use types::{
     Artifact, ComponentSource, DEFAULT_STORAGE, DeclaredFile, Generator, Prompt, PromptKind, Registration, Rotation,
     SCHEMA, Seconds, Spec, Target, TargetId, TargetKind, UnevaluatedTarget,

@@ -4,7 +4,7 @@ use artifacts_text::shortened;
 use serde_json::Value;
 
 use crate::twice::{self, Twice};
-use crate::{Name, Registration, SCHEMA, Spec};
+use crate::{Name, Registration, SCHEMA, Spec, alike};
 
 /// So much of a place and of a parser's words is shown, in bytes: names in them are as long as who wrote them wanted.
 const PLACE: usize = 300;
@@ -92,7 +92,8 @@ fn check_schema(schema: Option<&Value>) -> Result<(), Error> {
     }
 }
 
-fn check_targets(spec: Spec) -> Result<Spec, Error> {
+/// Refuses a target that is there twice, and holds once what targets declare alike.
+fn check_targets(mut spec: Spec) -> Result<Spec, Error> {
     let mut seen = BTreeMap::new();
     let evaluated = spec.targets.iter().map(|target| (target.kind, &target.name)).enumerate();
     let evaluated = evaluated.map(|(index, id)| (id, ("targets", index)));
@@ -105,6 +106,7 @@ fn check_targets(spec: Spec) -> Result<Spec, Error> {
             return Err(Error::TargetTwice { kind: kind.as_str(), name: name.clone(), first, second });
         }
     }
+    alike::share(&mut spec.targets);
     Ok(spec)
 }
 

@@ -1,13 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
-
-use crate::{Artifact, Name, Target};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Holds a value in one place for all that have an equal one. A change makes a copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
@@ -47,6 +43,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Shared<T> {
     }
 }
 
+#[cfg(test)]
+impl<T> Shared<T> {
+    /// Returns whether both are in one place.
+    pub(crate) fn is_one_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl<T: Clone> Shared<T> {
     /// Returns the value for itself.
     pub fn into_inner(self) -> T {
@@ -72,95 +76,5 @@ impl<T: Ord + Clone> Equals<T> {
         }
         self.0.insert(value.clone());
         value
-    }
-}
-
-/// Finds equal declarations: machines of one kind declare mostly the same.
-#[derive(Debug, Default)]
-pub struct SharedArtifacts(BTreeMap<Name, Shared<Artifact>>);
-
-impl SharedArtifacts {
-    /// Returns the artifact in the place where the last of this name is, if both are equal.
-    pub fn share(&mut self, name: &Name, artifact: Shared<Artifact>) -> Shared<Artifact> {
-        match self.0.get(name) {
-            Some(last) if *last == artifact => last.clone(),
-            _ => {
-                self.0.insert(name.clone(), artifact.clone());
-                artifact
-            }
-        }
-    }
-
-    fn share_all(&mut self, target: &mut Target) {
-        for (name, artifact) in &mut target.artifacts {
-            *artifact = self.share(name, artifact.clone());
-        }
-    }
-}
-
-/// Reads targets one by one, and holds what they declare alike once from the start.
-pub(crate) fn targets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Target>, D::Error> {
-    deserializer.deserialize_seq(AsTargets)
-}
-
-/// Does the same for targets that were read before.
-pub(crate) fn share(targets: &mut [Target]) {
-    let mut shared = SharedArtifacts::default();
-    for target in targets {
-        shared.share_all(target);
-    }
-}
-
-struct AsTargets;
-
-impl<'de> Visitor<'de> for AsTargets {
-    type Value = Vec<Target>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a sequence")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Target>, A::Error> {
-        let (mut targets, mut shared) = (Vec::new(), SharedArtifacts::default());
-        while let Some(mut target) = list.next_element()? {
-            shared.share_all(&mut target);
-            targets.push(target);
-        }
-        Ok(targets)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::{join, parse};
-
-    const SPEC: &str = r#"{"schema":1,"targets":[{"kind":"nixos","name":"web1","artifacts":{"a":{"files":{"f":{}}},"b":{}}},
-        {"kind":"nixos","name":"web2","artifacts":{"a":{"files":{"f":{}}},"b":{"shared":true}}}]}"#;
-
-    fn are_one(targets: &[Target], name: &str) -> bool {
-        Arc::ptr_eq(&targets[0].artifacts[name].0, &targets[1].artifacts[name].0)
-    }
-
-    #[test]
-    fn what_targets_declare_alike_is_held_once() {
-        let spec = parse(SPEC).unwrap();
-        assert!(are_one(&spec.targets, "a") && !are_one(&spec.targets, "b"));
-        let lone = |text: &str| parse(&SPEC.replace(text, r#"{"kind":"nixos","name":"db","artifacts":{}}"#)).unwrap();
-        let second = &SPEC[SPEC.find(r#"{"kind":"nixos","name":"web2""#).unwrap()..SPEC.len() - 2];
-        let mut other = lone("nothing");
-        other.targets.retain(|target| target.name.as_str() == "web2");
-        let mut one = lone(second);
-        one.targets.retain(|target| target.name.as_str() == "web1");
-        let joined = join(vec![one, other]).unwrap();
-        assert!(are_one(&joined.targets, "a"));
-    }
-
-    #[test]
-    fn a_change_changes_no_other() {
-        let mut spec = parse(SPEC).unwrap();
-        spec.targets[0].artifacts.get_mut("a").unwrap().shared = true;
-        assert!(spec.targets[0].artifacts["a"].shared && !spec.targets[1].artifacts["a"].shared);
     }
 }

@@ -8,7 +8,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Dependencies, Name, RecipientName, Shared, absolute, shared};
+use crate::{Dependencies, Name, RecipientName, Shared, absolute};
 
 /// The version of the spec that this host reads.
 pub const SCHEMA: u64 = 1;
@@ -26,7 +26,6 @@ pub struct Spec {
     #[serde(default)]
     pub backends: BTreeMap<Name, Registration>,
     /// Machines and users.
-    #[serde(deserialize_with = "shared::targets")]
     pub targets: Vec<Target>,
     /// Machines and users that failed to evaluate: what they declare is unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -53,7 +53,7 @@ impl FileNote {
     ///
     /// This is git's own rule, with all that git notes besides the device. Who gives a file other bytes of the same number, and sets the
     /// clock back for it, deceives git as well.
-    pub fn is_of(&self, found: &Stat, written: Written) -> bool {
+    pub fn is_of(&self, found: &Stat, written: IndexTime) -> bool {
         let modified = (found.st_mtime, nanoseconds(found.st_mtime_nsec));
         let changed = (found.st_ctime, nanoseconds(found.st_ctime_nsec));
         *self == Self::new(found) && modified.max(changed) < written.0
@@ -80,9 +80,9 @@ impl FileNote {
 
 /// Says when an index was written.
 #[derive(Debug, Clone, Copy)]
-pub struct Written((i64, u32));
+pub struct IndexTime((i64, u32));
 
-impl Written {
+impl IndexTime {
     /// Takes it from the file of the index, which is looked at before git reads it.
     pub fn new(index: &Stat) -> Self {
         Self((index.st_mtime, nanoseconds(index.st_mtime_nsec)))
@@ -127,10 +127,10 @@ mod tests {
         fs::write(&path, "content").unwrap();
         let found = rustix::fs::stat(&path).unwrap();
         let note = FileNote::new(&found);
-        let later = Written((found.st_ctime + 1, 0));
+        let later = IndexTime((found.st_ctime + 1, 0));
         assert!(note.is_of(&found, later));
         // A change in the same moment would have the same time.
-        assert!(!note.is_of(&found, Written::new(&found)));
+        assert!(!note.is_of(&found, IndexTime::new(&found)));
         let changes: [fn(&mut FileNote); 6] = [
             |note| note.changed.1 ^= 1,
             |note| note.modified.1 ^= 1,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file_note::{FileNote, Written};
+use super::file_note::{FileNote, IndexTime};
 use super::files::Hashes;
 use super::tree::{EntryFile, Group, is_below};
 use super::view::View;
@@ -14,7 +14,7 @@ pub struct Index {
     /// What this branch and the other one have of each file that a merge left in two versions.
     versions: BTreeMap<String, Versions>,
     /// When it was written; none if there is none.
-    pub written: Option<Written>,
+    pub written: Option<IndexTime>,
 }
 
 /// Describes one version of a file.
@@ -57,7 +57,7 @@ impl Index {
     /// Reads what is tracked below these storages.
     pub fn read(view: &View<'_>, group: &Group, storages: &[String]) -> Result<Self, Warning> {
         // Where it is written meanwhile, this is too early, and more is compared by content.
-        let written = rustix::fs::stat(view.repository.git_dir.join("index")).ok().map(|index| Written::new(&index));
+        let written = rustix::fs::stat(view.repository.git_dir.join("index")).ok().map(|index| IndexTime::new(&index));
         let mut command = view.command();
         command.args(["ls-files", "-z", "-t", "--stage", "--debug", "--"]).args(group.pathspecs(storages));
         let answer = run(&mut command, b"")?;

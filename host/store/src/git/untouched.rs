@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::fs::Stat;
 
-use super::file_note::Written;
+use super::file_note::IndexTime;
 use super::files::filtered;
 use super::index::{Index, Tracked};
 use super::tree::{Found, Group, is_below};
@@ -59,7 +59,7 @@ impl<'a> Untouched<'a> {
             && self.keeps_bytes(entry)
     }
 
-    fn is_untouched(&self, tracked: &Tracked, stat: &Stat, written: Written) -> bool {
+    fn is_untouched(&self, tracked: &Tracked, stat: &Stat, written: IndexTime) -> bool {
         tracked.note.is_some_and(|note| note.is_of(stat, written))
             // Git notes nothing of such a file. That is not relied on.
             && !tracked.is_unmerged
