@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use artifacts_declared::InstanceName;
-use artifacts_text::{listed, shell_word, sops_extract};
+use artifacts_text::{listed, shell_word, sops_extract, sops_text};
 
 use crate::found::FoundForm;
 use crate::keys::AdminKeys;
@@ -69,9 +69,7 @@ pub fn by_hand(artifact: &ProposedArtifact, instance: &InstanceName) -> String {
     let path = value.path.display().to_string();
     let decrypt = match &value.form {
         FoundForm::SopsKey { key, .. } => sops_extract(key, &path),
-        FoundForm::SopsText { format } => {
-            Some(format!("sops decrypt --input-type {0} --output-type {0} {1}", format.as_str(), shell_word(&path)))
-        }
+        FoundForm::SopsText { format } => Some(sops_text(format.as_str(), &path)),
         _ => Some(format!("sops decrypt {}", shell_word(&path))),
     };
     match decrypt {

@@ -14,7 +14,7 @@ mod words;
 pub use explain::{Comparison, Explain};
 pub use hidden::{has_control, has_hidden, is_control, is_hidden};
 pub use nix::{nix_attribute, nix_string};
-pub use shell::{command_words, pathspec, shell_word, sops_extract};
+pub use shell::{command_words, pathspec, shell_word, sops_extract, sops_text};
 pub use size::size;
 pub use terminal::{shortened, terminal, terminal_lines, visible_ascii};
 pub use words::{agreeing, counted, listed, listed_up_to, separated};

@@ -30,6 +30,11 @@ pub fn sops_extract(key: &str, path: &str) -> Option<String> {
     Some(format!("sops decrypt --extract {} {}", shell_word(&steps.concat()), shell_word(path)))
 }
 
+/// Returns the command of sops that prints a whole file, by sops' name of its format (`dotenv`).
+pub fn sops_text(format: &str, path: &str) -> String {
+    format!("sops decrypt --input-type {format} --output-type {format} {}", shell_word(path))
+}
+
 /// Returns the words of a hint that is one command between backticks and nothing else, as [`shell_word`] quotes them: what a
 /// program can run as it is. A flag, an option's name, and a command with a placeholder such as `FILE` are none.
 pub fn command_words(hint: &str) -> Option<Vec<String>> {

@@ -78,17 +78,18 @@ impl Stored {
     /// Finds these files among those of an entry: each in a file of its own, or all others in the one structured file.
     pub fn in_entry(entry: &[String], names: &[String]) -> Self {
         let is_there = |stored: &String| entry.contains(stored);
-        let text = |name: &String| {
-            let texts = [TextForm::Dotenv, TextForm::Ini].map(|form| TextFile::new(name, form));
-            texts.into_iter().find(|text| is_there(&text.name))
-        };
-        let is_binary = |name: &&String| is_there(&EntryFile::binary(name).name);
-        let texts: Vec<TextFile> = names.iter().filter(|name| !is_binary(name)).filter_map(text).collect();
-        let names: Vec<String> =
-            names.iter().filter(|name| texts.iter().all(|text| text.file != **name)).cloned().collect();
-        let (alone, together): (Vec<_>, Vec<_>) =
-            names.into_iter().partition(|name| is_there(&EntryFile::binary(name).name));
-        let mut files: Vec<EntryFile> = alone.iter().map(|name| EntryFile::binary(name)).collect();
+        let (mut files, mut texts, mut together) = (Vec::new(), Vec::new(), Vec::new());
+        for name in names {
+            let alone = EntryFile::binary(name);
+            let mut text = [TextForm::Dotenv, TextForm::Ini].into_iter().map(|form| TextFile::new(name, form));
+            if is_there(&alone.name) {
+                files.push(alone);
+            } else if let Some(text) = text.find(|text| is_there(&text.name)) {
+                texts.push(text);
+            } else {
+                together.push(name.clone());
+            }
+        }
         let mut missing = Vec::new();
         match [Form::Json, Form::Yaml].map(|form| (is_there(&structured(form)), form)) {
             [(true, form), (false, _)] | [(false, _), (true, form)] if !together.is_empty() => {

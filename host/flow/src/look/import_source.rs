@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use artifacts_declared::{InstanceName, Name};
 use artifacts_report::Failure;
 use artifacts_store::Root;
-use artifacts_text::{shell_word, size, sops_extract};
+use artifacts_text::{shell_word, size, sops_extract, sops_text};
 
 /// Largest source, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -122,9 +122,7 @@ impl ImportSource {
         let path = self.path.to_string_lossy();
         match &self.form {
             SourceForm::SopsKey { key, .. } => sops_extract(key, &path),
-            SourceForm::SopsText { format } => {
-                Some(format!("sops decrypt --input-type {0} --output-type {0} {1}", format.as_str(), shell_word(&path)))
-            }
+            SourceForm::SopsText { format } => Some(sops_text(format.as_str(), &path)),
             _ => Some(format!("sops decrypt {}", shell_word(&path))),
         }
     }

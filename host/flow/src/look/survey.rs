@@ -294,15 +294,14 @@ impl Survey {
     }
 
     /// Whether the configurations of an instance's targets fit; where one does not, that is its error. A backend is not asked about
-    /// an instance without secret files.
-    /// `fitting` has the configurations that fit: the artifacts of a target mostly have one.
+    /// an instance without secret files. `fitting` has the configurations that fit: the artifacts of a target mostly have one.
     fn configured<'a>(
         &mut self,
         backend: &Name,
         (schema, fitting): (&ConfigSchema, &mut BTreeSet<&'a str>),
         instance: &'a Instance,
     ) -> bool {
-        let mut configs = instance.for_backend.targets.iter().map(|target| target.config.as_str());
+        let configs = instance.for_backend.targets.iter().map(|target| target.config.as_str());
         if instance.for_backend.files.is_empty() || configs.clone().all(|config| fitting.contains(config)) {
             return true;
         }
@@ -310,7 +309,7 @@ impl Survey {
             self.fail(instance, &failure);
             return false;
         }
-        fitting.extend(configs.by_ref());
+        fitting.extend(configs);
         true
     }
 
