@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use artifacts_flow::{Rekey, Report};
 use artifacts_plan::InstanceState;
 
-use crate::fakes::{A, Desk, Fleet, Misbehavior, TWIN, VAULT, files, messages, name, run, status};
+use crate::fakes::{A, Desk, Fleet, Misbehavior, TWIN, VAULT, files, messages, name, run, status, survives_ten_kills};
 
 fn generated(desk: &Desk, fleet: &Fleet) {
     let report = fakes::generated(desk, fleet);
@@ -129,52 +129,15 @@ fn a_move_to_another_backend_that_is_killed_at_any_step_loses_no_value_and_the_n
     survives_every_kill(&three("fake"), &|desk| rekeyed(desk, &three(TWIN)));
 }
 
-/// Draws the same numbers in each run.
-struct Draws(u64);
-
-impl Draws {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
 #[test]
 fn a_move_of_a_thousand_that_is_killed_ten_times_loses_no_value_and_ends() {
-    const COUNT: usize = 1000;
-    const KILLS: u64 = 10;
-    let fleet = |count: usize, backend: &str| {
-        let add = |fleet: Fleet, at: usize| fleet.secret(&format!("a{at}")).backend(backend);
-        (0..count).fold(Fleet::new().machine("web1"), add)
-    };
-    // So many changes of the storages a move takes.
-    let few = Desk::new();
-    generated(&few, &fleet(10, "fake"));
-    rekeyed(&few, &fleet(10, VAULT));
-    let all = few.steps.load(Ordering::Relaxed) * COUNT as u64 / 10;
+    let before = |count| many(count, "fake");
+    survives_ten_kills(before, |desk, count| rekeyed(desk, &many(count, VAULT)), |path| path.starts_with("vault"));
+}
 
-    let (old, new) = (fleet(COUNT, "fake"), fleet(COUNT, VAULT));
-    let mut desk = Desk::new();
-    generated(&desk, &old);
-    let before = desk.values();
-    assert_eq!(before.len(), COUNT);
-    let (mut draws, mut moved) = (Draws(18), 0);
-    for _ in 0..KILLS {
-        let at = 1 + draws.below(all / KILLS);
-        desk.killed_at = Some(at);
-        rekeyed(&desk, &new);
-        assert!(desk.steps.load(Ordering::Relaxed) >= at, "it came to its end before {at}");
-        assert_eq!(desk.values(), before, "killed at {at}");
-        let now = desk.entries().keys().filter(|path| path.starts_with("vault")).count();
-        assert!(now >= moved, "what was moved stays so");
-        moved = now;
-    }
-    assert!((COUNT / 4..COUNT).contains(&moved), "{moved}");
-    desk.killed_at = None;
-    let report = rekeyed(&desk, &new);
-    assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert_eq!((desk.values(), desk.entries().len()), (before, COUNT));
-    assert!(desk.entries().keys().all(|path| path.starts_with("vault")));
+fn many(count: usize, backend: &str) -> Fleet {
+    let add = |fleet: Fleet, at: usize| fleet.secret(&format!("a{at}")).backend(backend);
+    (0..count).fold(Fleet::new().machine("web1"), add)
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod commands;
 mod fleet;
+mod kills;
 mod session;
 
 use std::cell::{Cell, RefCell};
@@ -28,6 +29,7 @@ use artifacts_trust::{Checkout, KnownHeaders, Trust};
 #[allow(unused_imports, reason = "not every test file uses it")]
 pub use commands::*;
 pub use fleet::Fleet;
+pub use kills::survives_ten_kills;
 #[allow(unused_imports, reason = "not every test file uses it")]
 pub use session::{Misbehavior, OtherFile, TARGETS, World, age_file};
 
