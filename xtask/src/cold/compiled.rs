@@ -80,6 +80,13 @@ impl Compiled {
         self.0.values().flatten().sum()
     }
 
+    /// Seconds of compilers that checked and wrote no code: for lints and documentation.
+    pub fn of_checks(&self) -> f64 {
+        // Behind the package, its version, the crate and its kind.
+        let is_check = |what: &str| what.split(' ').nth(4) == Some("check");
+        self.0.iter().filter(|(what, _)| is_check(what)).flat_map(|(_, took)| took).sum()
+    }
+
     /// What took longest, and what was compiled twice.
     pub fn report(&self) -> String {
         let mut units: Vec<(f64, &str)> =
@@ -131,6 +138,8 @@ mod tests {
     fn what_is_compiled_twice_is_named() {
         let compiled = Compiled::of("1.50 a 1 x\n2.00 b 1 y\n0.50 a 1 x\n");
         assert!((compiled.cpu() - 4.0).abs() < 1e-9);
+        let checked = Compiled::of("1.50 a 1 a lib build x\n2.00 b 1 b lib check x\n0.25 check 1 check lib build x\n");
+        assert!((checked.of_checks() - 2.0).abs() < 1e-9);
         let report = compiled.report();
         assert!(report.contains("more than once: 1\n") && report.contains("2 times  a 1 x"), "{report}");
         assert!(Compiled::of("1.50 a 1 x\n").report().ends_with("more than once: 0"));
