@@ -25,6 +25,8 @@ pub(crate) struct Running {
     pub(crate) bubblewrap: Child,
     /// Reports of bubblewrap, one JSON object a line.
     pub(crate) status: File,
+    /// Those that were read.
+    pub(crate) reported: Vec<u8>,
     /// Pipe in which one byte lets the generator start. Both ends are held, so that writing cannot fail without a
     /// reader.
     pub(crate) start: (OwnedFd, File),
@@ -63,20 +65,21 @@ impl Running {
     /// Returns the first process of the sandbox, once bubblewrap reports its number; `None` if it failed before.
     fn init(&mut self) -> Result<Option<Init>, GeneratorFailure> {
         let deadline = Instant::now() + PATIENCE;
-        let mut line = Vec::new();
-        let mut byte = [0];
-        while !line.ends_with(b"\n") {
+        while !self.reported.contains(&b'\n') {
             if !readable(&self.status, deadline)? {
                 return Err(GeneratorFailure::Sandbox {
                     message: format!("bubblewrap did not respond within {} s", PATIENCE.as_secs()),
                 });
             }
-            if self.status.read(&mut byte)? == 0 {
+            let mut piece = [0; 512];
+            let read = self.status.read(&mut piece)?;
+            if read == 0 {
                 return Ok(None);
             }
-            line.extend(byte);
+            self.reported.extend_from_slice(&piece[..read]);
         }
-        let Some(pid) = field(&line, "child-pid").and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else {
+        let line = self.reported.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let Some(pid) = field(line, "child-pid").and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) else {
             return Err(GeneratorFailure::Sandbox { message: "bubblewrap did not report its process ID".to_owned() });
         };
         // The process waits for `start`, so its number is still its own; it has ended only if the set-up failed.
@@ -149,9 +152,8 @@ impl Running {
 
     /// Returns the generator's exit status; `None` if it was never executed.
     fn exit_code(&mut self) -> Result<Option<i32>, GeneratorFailure> {
-        let mut text = Vec::new();
-        self.status.read_to_end(&mut text)?;
-        let code = text.split(|&byte| byte == b'\n').find_map(|line| field(line, "exit-code"));
+        self.status.read_to_end(&mut self.reported)?;
+        let code = self.reported.split(|&byte| byte == b'\n').find_map(|line| field(line, "exit-code"));
         Ok(code.and_then(|code| i32::try_from(code).ok()))
     }
 

@@ -181,6 +181,7 @@ impl Sandbox {
         Ok(Running {
             bubblewrap,
             status: status.into(),
+            reported: Vec::new(),
             start: (start_end, start.into()),
             output: CapturedOutput::new(File::from(output)),
         })

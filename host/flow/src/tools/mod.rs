@@ -15,6 +15,7 @@ mod recorded;
 mod registry;
 mod session;
 pub(crate) mod storages;
+pub(crate) mod told_paths;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

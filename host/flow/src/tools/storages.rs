@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
@@ -9,12 +9,10 @@ use artifacts_store::{Storage, Warning, Writer};
 use artifacts_text::Explain as _;
 
 use super::last_generation::StoredReceipt;
+use super::told_paths::ToldPaths;
 use super::{RunEvent, Tools};
 use crate::failure;
 use crate::look::index::{self, compare_index};
-
-/// So long after git was told of new entries, it is told of more: each time costs as much as many entries.
-pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// The storages of a run, each locked for it, or why it is not.
 #[derive(Default)]
@@ -23,12 +21,9 @@ pub struct StorageWriters {
     /// What git knows that forbids writing an instance.
     refused: BTreeMap<InstanceName, Failure>,
     /// What git is told of.
-    paths: Vec<String>,
+    paths: ToldPaths,
     /// What this machine is to remember of them.
     stored: Vec<StoredReceipt>,
-    reported: Option<Instant>,
-    /// Whether git does not know of all of them yet.
-    is_open: bool,
 }
 
 impl StorageWriters {
@@ -51,8 +46,8 @@ impl StorageWriters {
             let locked = lock_in_turn(tools, &name);
             writers.by_storage.insert(name, locked);
         }
-        writers.paths = index::unstaged(tools, &instances, &indexed);
-        if !writers.paths.is_empty() {
+        writers.paths.add(index::unstaged(tools, &instances, &indexed));
+        if !writers.is_idle() {
             writers.stage(tools);
         }
         writers
@@ -88,11 +83,10 @@ impl StorageWriters {
         locked.cloned().ok_or_else(|| failure::for_instance(instance, format!("storage {storage} is not locked")))
     }
 
-    /// Tells git of a new entry soon: a run that is killed leaves what it stored in the last second, for the next run.
+    /// Tells git of a new entry soon: a run that is killed leaves what it stored in the last moments, for the next run.
     pub(crate) fn wrote(&mut self, tools: &Tools, path: String, stored: Option<StoredReceipt>) {
-        self.paths.push(path);
+        self.paths.add([path]);
         self.stored.extend(stored);
-        self.is_open = true;
         self.stage_open(tools);
     }
 
@@ -104,10 +98,13 @@ impl StorageWriters {
         }
     }
 
-    /// Tells git of what it does not know of yet, if it was not told of anything just now.
+    /// Tells git of what it does not know of yet, if it was not told of anything just now. What it refuses, it is told again at the end.
     pub(crate) fn stage_open(&mut self, tools: &Tools) {
-        if self.is_open && self.reported.is_none_or(|reported| reported.elapsed() >= PAUSE) {
-            self.stage(tools);
+        let begun = Instant::now();
+        let due = self.paths.due(begun);
+        if !due.is_empty() {
+            tools.git.stage(&tools.root, &self.storages(), due);
+            self.paths.tell(begun, Instant::now());
         }
     }
 
@@ -115,16 +112,21 @@ impl StorageWriters {
     ///
     /// Returns warnings: the entries are stored all the same.
     pub fn stage(&mut self, tools: &Tools) -> Vec<Warning> {
-        self.reported = Some(Instant::now());
-        self.is_open = false;
+        let begun = Instant::now();
+        let warnings = tools.git.stage(&tools.root, &self.storages(), self.paths.all());
+        self.paths.tell(begun, Instant::now());
+        warnings
+    }
+
+    /// Returns the storages that are locked.
+    fn storages(&self) -> Vec<String> {
         let locked = self.by_storage.iter().filter(|(_, writer)| writer.is_ok());
-        let storages: Vec<String> = locked.map(|(storage, _)| storage.clone()).collect();
-        tools.git.stage(&tools.root, &storages, &self.paths)
+        locked.map(|(storage, _)| storage.clone()).collect()
     }
 
     /// Whether anything was stored, or staged.
     pub fn is_idle(&self) -> bool {
-        self.paths.is_empty()
+        self.paths.all().is_empty()
     }
 }
 

@@ -22,7 +22,8 @@ use crate::look::survey::{Survey, SurveyedInstance};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::run_state::Inputs;
-use crate::tools::storages::{PAUSE, StorageWriters};
+use crate::tools::storages::StorageWriters;
+use crate::tools::told_paths::PAUSE;
 use crate::tools::{Phase, PromptValues, RunEvent, Tools};
 
 /// Runs the generators of the steps, up to `jobs` at once, each after what it depends on; what they wrote is serialized and stored
@@ -86,6 +87,7 @@ impl Generation<'_> {
         let cancel = self.tools.cancel.clone();
         std::thread::scope(|scope| {
             let mut running = 0;
+            let mut ended = None;
             loop {
                 while running < jobs.get() {
                     let Some(step) = self.next() else { break };
@@ -106,19 +108,22 @@ impl Generation<'_> {
                         Err(failure) => self.fail(&step.name, failure.into()),
                     }
                 }
+                // It is stored while others run; what depends on it begins after that.
+                if let Some((step, files)) = ended.take() {
+                    self.end(&step, files);
+                    continue;
+                }
                 if running == 0 {
                     break;
                 }
-                let (step, files) = match results.recv_timeout(PAUSE) {
-                    Ok(result) => result,
-                    Err(mpsc::RecvTimeoutError::Timeout) => {
-                        self.writers.stage_open(self.tools);
-                        continue;
+                match results.recv_timeout(PAUSE) {
+                    Ok(result) => {
+                        running -= 1;
+                        ended = Some(result);
                     }
+                    Err(mpsc::RecvTimeoutError::Timeout) => self.writers.stage_open(self.tools),
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                };
-                running -= 1;
-                self.end(&step, files);
+                }
             }
         });
     }
