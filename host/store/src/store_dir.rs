@@ -1,6 +1,6 @@
 //! An open directory. Everything is reached from one by clean names, and no symbolic link is followed.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -76,15 +76,17 @@ impl StoreDir {
 
     /// Reads a regular file in it, at most `limit` bytes; `None` if it does not exist.
     pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-        let Some((file, stat)) = self.open_file(name, OFlags::RDONLY, Mode::empty())? else { return Ok(None) };
+        let Some((mut file, stat)) = self.open_file(name, OFlags::RDONLY, Mode::empty())? else { return Ok(None) };
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         let too_large = || Error::TooLarge { path: self.at(name), what: "the limit in bytes is", limit };
         if size > limit {
             return Err(too_large());
         }
-        // One byte more than there should be, so that the end is seen without growing.
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-        file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| Error::io(self.at(name), "read", error))?;
+        let failed = |error| Error::io(self.at(name), "read", error);
+        let mut bytes = read_once(&mut file, usize::try_from(size).unwrap_or(0)).map_err(failed)?;
+        if bytes.len() as u64 > size {
+            file.take(limit + 1 - bytes.len() as u64).read_to_end(&mut bytes).map_err(failed)?;
+        }
         if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(Some(bytes)) }
     }
 
@@ -159,5 +161,49 @@ impl StoreDir {
             }
         }
         Error::io(self.at(path), action, errno)
+    }
+}
+
+/// Reads a file that should have so many bytes, in one call where it has them: until its end is seen, those are there, or there is one
+/// more.
+fn read_once(file: &mut File, size: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; size + 1];
+    let mut have = 0;
+    while have < size.max(1) {
+        match file.read(&mut bytes[have..]) {
+            Ok(0) => break,
+            Ok(read) => have += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(have);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_whole_whatever_size_it_was_said_to_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StoreDir::ambient(folder.path()).unwrap();
+        for size in [0, 1, 5, 100_000] {
+            let content: Vec<u8> = (0..=255).cycle().take(size).collect();
+            std::fs::write(folder.path().join("file"), &content).unwrap();
+            for said in [0, size.saturating_sub(2), size, size + 2] {
+                let mut file = File::from_std(std::fs::File::open(folder.path().join("file")).unwrap());
+                let mut bytes = read_once(&mut file, said).unwrap();
+                assert_eq!(bytes.len(), size.min(said + 1), "{size} {said}");
+                file.read_to_end(&mut bytes).unwrap();
+                assert_eq!(bytes, content, "{size} {said}");
+            }
+            let limit = size as u64;
+            assert_eq!(dir.read("file", limit).unwrap(), Some(content));
+            assert!(size == 0 || matches!(dir.read("file", limit - 1), Err(Error::TooLarge { .. })));
+        }
+        assert_eq!(dir.read("none", 1).unwrap(), None);
     }
 }
