@@ -1,6 +1,6 @@
 use anyhow::{Result, ensure};
 
-use super::fixture::Fixture;
+use super::fixture::{self, Fixture};
 use super::row::Row;
 use super::{Bench, clock, numbers};
 use xtask::run;
@@ -22,7 +22,7 @@ const KILLED_AT: &str = "40000";
 /// When one of them fails, or a value is lost or there twice.
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let fixture = Fixture::new(bench, SIDES.0, SIDES.1)?;
-    let dir = tempfile::tempdir()?;
+    let dir = fixture::ram()?;
     let (mut ours, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mut alone = run::command(&bench.native);

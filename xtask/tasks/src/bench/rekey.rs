@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Result, ensure};
 
-use super::fixture::Fixture;
+use super::fixture::{self, Fixture};
 use super::row::Row;
 use super::{Bench, clock, numbers, recipient};
 use xtask::run;
@@ -25,7 +25,7 @@ const THEIRS: u16 = 100;
 /// When one of them fails, or not all is opened and written.
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let fixture = Fixture::new(bench, SIDES.0, SIDES.1)?;
-    let dir = tempfile::tempdir()?;
+    let dir = fixture::ram()?;
     let (mut ours, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mut recipients = bench.recipients.clone();
@@ -77,7 +77,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
 
 /// What `agenix -r` takes for a file of as many recipients, in seconds.
 fn by_agenix(bench: &Bench, agenix: &Path, fixture: &Fixture<'_>) -> Result<f64> {
-    let dir = tempfile::tempdir()?;
+    let dir = fixture::ram()?;
     let recipients: Vec<String> = bench.recipients.iter().map(|recipient| format!("\"{recipient}\"")).collect();
     let mut rules = String::new();
     for number in 0..THEIRS {
