@@ -17,7 +17,8 @@ pub fn run(compile_only: bool) -> ExitCode {
     stages.run("setup", |_| {
         toolchain = Some(setup::ready()?.wasm);
         sops::ready()?;
-        other_ages::ready()
+        other_ages::ready()?;
+        packages()
     });
     let wasm = || toolchain.as_ref().context("there is no toolchain for guests: see setup");
     stages.run("guests", |_| guests::build(wasm()?));
@@ -36,6 +37,12 @@ pub fn run(compile_only: bool) -> ExitCode {
         stages.run("demo", |_| demo::show());
     }
     if stages.finish(std::env::var_os("CI").is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Downloads what tests look at and nothing compiles: packages for other systems, and those of the fuzz targets.
+fn packages() -> Result<()> {
+    let fetch = |dir: std::path::PathBuf| run::done(run::cargo().args(["fetch", "--locked"]).current_dir(dir));
+    [project::root(), project::plugins(), project::root().join("fuzz")].into_iter().try_for_each(fetch)
 }
 
 fn formatting() -> Result<()> {
