@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
+use std::sync::{Mutex, PoisonError};
 
 use artifacts_seam::{EntryFiles, FileError, Limits, check_file_name};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fstat, openat, renameat_with, unlinkat};
@@ -14,33 +15,49 @@ use wasmtime_wasi::filesystem::{self, OpenMode};
 /// A folder on a RAM-backed file system that holds one entry at a time.
 pub(crate) struct Preopen {
     dir: OwnedFd,
+    /// Names of the files in it; none where a component instance may have written there since.
+    held: Mutex<Option<Vec<String>>>,
 }
 
 impl Preopen {
     pub(crate) fn new(dir: OwnedFd) -> Self {
-        Self { dir }
+        Self { dir, held: Mutex::default() }
     }
 
     /// What the guest gets of it.
     pub(crate) fn preopen(&self, perms: FsPerms) -> io::Result<filesystem::Dir> {
+        if !matches!(perms, FsPerms::ReadOnly) {
+            self.hold(None);
+        }
         let dir = File::from(self.dir.try_clone()?);
         Ok(filesystem::Dir::new(dir, perms, OpenMode::READ | OpenMode::WRITE, true))
     }
 
     /// Holds exactly these files from now on.
     pub(crate) fn fill(&self, files: &EntryFiles) -> io::Result<()> {
-        self.clear()?;
+        match self.hold(None) {
+            Some(names) => names.iter().try_for_each(|name| unlinkat(&self.dir, name.as_str(), AtFlags::empty()))?,
+            None => clear(self.dir.as_fd())?,
+        }
         let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for (name, bytes) in files {
             let file = openat(&self.dir, name.as_str(), create, Mode::RUSR | Mode::WUSR)?;
             File::from(file).write_all(bytes)?;
         }
+        self.hold(Some(files.keys().cloned().collect()));
         Ok(())
     }
 
-    /// Holds nothing from now on.
+    /// Holds nothing until it is filled, whatever is in it now: no component instance that may write there is left.
     pub(crate) fn clear(&self) -> io::Result<()> {
-        clear(self.dir.as_fd())
+        clear(self.dir.as_fd())?;
+        self.hold(Some(Vec::new()));
+        Ok(())
+    }
+
+    /// Notes what is in it, and returns what was noted before.
+    fn hold(&self, names: Option<Vec<String>>) -> Option<Vec<String>> {
+        std::mem::replace(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner), names)
     }
 
     /// The files as bytes. Only regular files with one link are taken, opened without following anything.
@@ -116,6 +133,7 @@ impl Preopen {
     }
 
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.hold(None);
         let (file, _) = self.open(name, OFlags::WRONLY | OFlags::CREATE)?;
         file.set_len(0).and_then(|()| file.write_all_at(bytes, 0)).map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FileError::InsufficientSpace,
@@ -124,6 +142,7 @@ impl Preopen {
     }
 
     pub(crate) fn remove(&self, name: &str) -> Result<(), FileError> {
+        self.hold(None);
         unlinkat(&self.dir, name, AtFlags::empty()).map_err(file_error)
     }
 
@@ -226,5 +245,31 @@ mod tests {
         }
         Preopen::new(top).clear().unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_component_instance_may_have_written_does_not_stay() {
+        let folder = tempfile::TempDir::new_in("/dev/shm").unwrap();
+        let preopen = Preopen::new(File::open(folder.path()).unwrap().into());
+        let entry = |name: &str| EntryFiles::from([(name.to_owned(), b"x".to_vec())]);
+        let left = || names(preopen.dir.as_fd()).unwrap();
+        preopen.fill(&entry("a")).unwrap();
+        preopen.preopen(FsPerms::ReadOnly).unwrap();
+        preopen.fill(&entry("b")).unwrap();
+        assert_eq!(left(), [b"b"]);
+        let writes: [&dyn Fn(); 3] = [
+            &|| drop(preopen.preopen(FsPerms::ReadWrite).unwrap()),
+            &|| preopen.write("other", b"x").unwrap(),
+            &|| preopen.remove("b").unwrap(),
+        ];
+        for write in writes {
+            write();
+            std::fs::write(folder.path().join("stray"), "x").unwrap();
+            preopen.fill(&entry("b")).unwrap();
+            assert_eq!(left(), [b"b"]);
+        }
+        std::fs::write(folder.path().join("stray"), "x").unwrap();
+        preopen.clear().unwrap();
+        assert!(left().is_empty());
     }
 }
