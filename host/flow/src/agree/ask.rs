@@ -26,7 +26,8 @@ pub struct Tickets(BTreeMap<(InstanceName, String), Ticket>);
 impl Tickets {
     /// Takes the ticket of an instance.
     pub(crate) fn take(&mut self, name: &InstanceName) -> Option<Ticket> {
-        let key = self.0.keys().find(|(of, _)| of == name)?.clone();
+        let (key, _) = self.0.range((name.clone(), String::new())..).next()?;
+        let key = Some(key.clone()).filter(|(of, _)| of == name)?;
         self.0.remove(&key)
     }
 

@@ -104,17 +104,19 @@ fn note_recipients(base: &mut Base<'_>, done: &BTreeSet<InstanceName>) {
         delta.joined.extend(change.after.difference(&change.before).cloned());
         delta.left.extend(change.before.difference(&change.after).cloned());
     }
+    let mut of_done = Vec::new();
     for name in done {
-        let row = base.report.rows.get_mut(name);
-        let Some((row, delta)) = row.zip(changed.get(name.to_string().as_str())) else { continue };
-        row.notes.push(format!("recipients: {}", base.report.names.changed(delta, false)));
+        let Some(delta) = changed.get(name.to_string().as_str()) else { continue };
+        if let Some(row) = base.report.rows.get_mut(name) {
+            row.notes.push(format!("recipients: {}", base.report.names.changed(delta, false)));
+        }
+        of_done.push(delta);
     }
-    let changed = changed.into_iter().filter(|(name, _)| done.iter().any(|done| done.to_string() == **name));
-    base.report.former = former(&base.run.tools, &changed.map(|(_, delta)| delta).collect::<Vec<_>>());
+    base.report.former = former(&base.run.tools, &of_done);
 }
 
 /// Counts the values that each recipient who left could read. What joins in another form of a key did not leave.
-fn former(tools: &Tools, deltas: &[RecipientDelta]) -> BTreeMap<String, usize> {
+fn former(tools: &Tools, deltas: &[&RecipientDelta]) -> BTreeMap<String, usize> {
     // Without what was accepted, everyone is known by the key.
     let known = tools.recipients().ok();
     let form = |key: &String| artifacts_age::recipient_of_ssh(key).unwrap_or_else(|| key.clone());
@@ -164,7 +166,9 @@ impl Survey {
     pub fn rekeyed(&mut self, done: &BTreeSet<InstanceName>) {
         for (_, found) in self.found.iter_mut().filter(|(name, _)| done.contains(*name)) {
             if let InstanceState::Stale(reasons) = &mut found.state {
-                reasons.retain(|reason| reason.kind != ReasonKind::Recipients);
+                // Its backend called it present just now.
+                let is_gone = |kind| matches!(kind, ReasonKind::Recipients | ReasonKind::Backend | ReasonKind::Format);
+                reasons.retain(|reason| !is_gone(reason.kind));
                 if reasons.is_empty() {
                     found.state = InstanceState::Present;
                 }
