@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::{WaitOptions, getpid, set_child_subreaper, wait};
 
 /// Ticks a second of the kernel's accounting, which is fixed for programs.
 const TICKS: f64 = 100.0;
@@ -19,10 +20,13 @@ pub fn wall(work: impl FnOnce() -> Result<()>) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// Seconds of CPU that the programs run by `work` took, with all that they ran themselves. To 10 ms.
+/// Seconds of CPU that the programs run by `work` took, with all that they ran themselves. To 10 ms. A worker's process is ended before it
+/// has waited for its own one, which is waited for here.
 pub fn cpu(work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    set_child_subreaper(Some(getpid()))?;
     let before = children()?;
     work()?;
+    while wait(WaitOptions::empty()).is_ok() {}
     Ok((children()? - before) / TICKS)
 }
 
@@ -53,5 +57,8 @@ mod tests {
         let mut busy = std::process::Command::new("sh");
         busy.args(["-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done"]);
         assert!(cpu(|| xtask::run::done(&mut busy)).unwrap() > 0.0);
+        let mut left = std::process::Command::new("sh");
+        left.args(["-c", "(i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done) & exit 0"]);
+        assert!(cpu(|| xtask::run::done(&mut left)).unwrap() > 0.0, "what is left by a program is waited for");
     }
 }
