@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 use artifacts_flow::{Rekey, Report};
 use artifacts_plan::InstanceState;
 
-use crate::fakes::{A, Desk, Fleet, Misbehavior, TWIN, VAULT, files, messages, name, run, status, survives_ten_kills};
+use crate::fakes::{
+    A, BACKEND, Desk, Fleet, Misbehavior, TWIN, VAULT, files, many, messages, name, run, status, survives_ten_kills,
+};
 
 fn generated(desk: &Desk, fleet: &Fleet) {
     let report = fakes::generated(desk, fleet);
@@ -131,13 +133,8 @@ fn a_move_to_another_backend_that_is_killed_at_any_step_loses_no_value_and_the_n
 
 #[test]
 fn a_move_of_a_thousand_that_is_killed_ten_times_loses_no_value_and_ends() {
-    let before = |count| many(count, "fake");
+    let before = |count| many(count, BACKEND);
     survives_ten_kills(before, |desk, count| rekeyed(desk, &many(count, VAULT)), |path| path.starts_with("vault"));
-}
-
-fn many(count: usize, backend: &str) -> Fleet {
-    let add = |fleet: Fleet, at: usize| fleet.secret(&format!("a{at}")).backend(backend);
-    (0..count).fold(Fleet::new().machine("web1"), add)
 }
 
 #[test]

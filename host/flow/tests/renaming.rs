@@ -8,7 +8,9 @@ use artifacts_flow::{Answer, Rekey, Rename, Report, Run, Selection};
 use artifacts_plan::{InstanceState, Selector};
 use artifacts_report::{Failure, RowAction};
 
-use crate::fakes::{A, Desk, Fleet, ON_TARGET, TWIN, VAULT, messages, read, run, state, status, survives_ten_kills};
+use crate::fakes::{
+    A, BACKEND, Desk, Fleet, ON_TARGET, TWIN, VAULT, many, messages, read, run, state, status, survives_ten_kills,
+};
 
 const NEW: &str = "per-machine/web2/a";
 
@@ -138,12 +140,8 @@ fn a_run_that_is_killed_at_any_step_loses_no_value_and_the_next_goes_on() {
 
 #[test]
 fn a_rename_of_a_thousand_that_is_killed_ten_times_loses_no_value_and_ends() {
-    let change = |desk: &Desk, count| renamed(desk, &many(count).renamed("web2"), "web1", "web2");
-    survives_ten_kills(many, change, |path| path.contains("web2"));
-}
-
-fn many(count: usize) -> Fleet {
-    (0..count).fold(Fleet::new().machine("web1"), |fleet, at| fleet.secret(&format!("a{at}")))
+    let change = |desk: &Desk, count| renamed(desk, &many(count, BACKEND).renamed("web2"), "web1", "web2");
+    survives_ten_kills(|count| many(count, BACKEND), change, |path| path.contains("web2"));
 }
 
 #[test]

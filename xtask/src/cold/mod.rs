@@ -18,7 +18,7 @@ use compiled::Compiled;
 
 /// Of the CPU time of the base's demo.
 const DEMO_AT_MOST: f64 = 0.4;
-/// Of the CPU time of the base's demo, for compiling the tests after the demo.
+/// Of the CPU time of the base's demo, for compiling the tests after the demo: what checks and writes no code is told apart.
 const TESTS_AT_MOST: f64 = 0.45;
 /// Seconds until a person sees that something happens.
 const FIRST_LINE: f64 = 5.0;

@@ -26,8 +26,8 @@ pub struct Tickets(BTreeMap<(InstanceName, String), Ticket>);
 impl Tickets {
     /// Takes the ticket of an instance.
     pub(crate) fn take(&mut self, name: &InstanceName) -> Option<Ticket> {
-        let (key, _) = self.0.range((name.clone(), String::new())..).next()?;
-        let key = Some(key.clone()).filter(|(of, _)| of == name)?;
+        let first = self.0.range((name.clone(), String::new())..).next();
+        let key = first.map(|(key, _)| key).filter(|(of, _)| of == name)?.clone();
         self.0.remove(&key)
     }
 

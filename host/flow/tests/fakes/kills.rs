@@ -21,6 +21,12 @@ impl Draws {
     }
 }
 
+/// So many artifacts of a machine with this backend.
+pub fn many(count: usize, backend: &str) -> Fleet {
+    let add = |fleet: Fleet, at: usize| fleet.secret(&format!("a{at}")).backend(backend);
+    (0..count).fold(Fleet::new().machine("web1"), add)
+}
+
 /// Kills a change of a thousand entries ten times and then lets it end: no value is lost or there twice, and what is done stays so.
 /// Done is what has a path like that.
 pub fn survives_ten_kills(before: fn(usize) -> Fleet, change: fn(&Desk, usize) -> Report, is_done: fn(&str) -> bool) {

@@ -29,7 +29,7 @@ use artifacts_trust::{Checkout, KnownHeaders, Trust};
 #[allow(unused_imports, reason = "not every test file uses it")]
 pub use commands::*;
 pub use fleet::Fleet;
-pub use kills::survives_ten_kills;
+pub use kills::{many, survives_ten_kills};
 #[allow(unused_imports, reason = "not every test file uses it")]
 pub use session::{Misbehavior, OtherFile, TARGETS, World, age_file};
 

@@ -1,9 +1,9 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
+use artifacts_tests::script;
 use serde_json::{Value, json};
 
 use super::Bench;
@@ -35,8 +35,7 @@ impl<'a> Fixture<'a> {
     pub fn declared(bench: &'a Bench, machines: usize, artifacts: usize) -> Result<Self> {
         let fixture = Self { bench, dir: ram()?, home: ram()? };
         let generator = fixture.generator();
-        fs::write(&generator, "#!/bin/sh\nprintf one > \"$out/one\"\nprintf two > \"$out/two\"\n")?;
-        fs::set_permissions(&generator, fs::Permissions::from_mode(0o755))?;
+        script::write(&generator, "#!/bin/sh\nprintf one > \"$out/one\"\nprintf two > \"$out/two\"\n")?;
         fs::write(fixture.identity(), &bench.identity)?;
         fixture.declare(machines, artifacts, &bench.recipients)?;
         Ok(fixture)

@@ -1,10 +1,10 @@
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use artifacts_tests::script;
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::fixture::{self, Fixture};
@@ -60,8 +60,7 @@ impl Sandbox {
         let (stand_in, noted) = (fixture.dir().join("bin/bwrap"), fixture.dir().join("options"));
         fs::create_dir(fixture.dir().join("bin"))?;
         let note = format!("[ \"$1\" = --help ] || printf '%s\\0' \"$@\" > '{}'", noted.display());
-        fs::write(&stand_in, format!("#!/bin/sh\n{note}\nexec '{}' \"$@\"\n", bwrap.display()))?;
-        fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755))?;
+        script::write(&stand_in, format!("#!/bin/sh\n{note}\nexec '{}' \"$@\"\n", bwrap.display()))?;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path =
             std::env::join_paths(std::iter::once(fixture.dir().join("bin")).chain(std::env::split_paths(&path)))?;
@@ -90,10 +89,9 @@ impl Sandbox {
         let some = || (0..ARTIFACTS / JOBS).try_for_each(|_| self.run(generator));
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..JOBS).map(|_| scope.spawn(some)).collect();
-            let joined = |thread: std::thread::ScopedJoinHandle<'_, Result<()>>| thread.join();
             threads
                 .into_iter()
-                .try_for_each(|thread| joined(thread).unwrap_or_else(|_| anyhow::bail!("a thread failed")))
+                .try_for_each(|thread| thread.join().unwrap_or_else(|_| anyhow::bail!("a thread failed")))
         })
     }
 
