@@ -19,16 +19,7 @@ pub struct FileNote {
 }
 
 impl FileNote {
-    /// Returns where the lines end that describe a file (`git ls-files --debug`): each begins with blanks.
-    pub fn end(text: &str) -> usize {
-        let mut end = 0;
-        while let Some(line) = text.get(end..).filter(|rest| rest.starts_with("  ")) {
-            end = line.find('\n').map_or(text.len(), |at| end + at + 1);
-        }
-        end
-    }
-
-    /// Reads these lines. None where git did not note the file: it knows the name alone, or an empty size tells that it has to read it.
+    /// Reads the lines that describe a file (`git ls-files --debug`). None where git did not note the file: it knows the name alone, or an empty size tells that it has to read it.
     pub fn read(text: &str) -> Option<Self> {
         let mut words = text.split([' ', '\t', '\n']).filter(|word| !word.is_empty());
         let mut value = |name: &str| {
@@ -104,10 +95,7 @@ mod tests {
         "  ctime: 5:6\n  mtime: 3:4\n  dev: 64768\tino: 42\n  uid: 1000\tgid: 100\n  size: 7\tflags: 0\n";
 
     #[test]
-    fn the_lines_of_a_file_end_where_the_next_one_begins() {
-        let next = "H 100644 e69de29bb2d1d6434b8b29ae775ad8c2e48c5391 0\tb";
-        assert_eq!(FileNote::end(&format!("{NOTED}{next}")), NOTED.len());
-        assert_eq!((FileNote::end(next), FileNote::end(""), FileNote::end("  x")), (0, 0, 3));
+    fn what_git_noted_is_read() {
         let note = FileNote { changed: (5, 6), modified: (3, 4), inode: 42, owner: (1000, 100), size: 7 };
         assert_eq!(FileNote::read(NOTED), Some(note));
     }

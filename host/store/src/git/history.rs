@@ -1,13 +1,11 @@
 //! Reads every receipt that git has: of all commits that references lead to, wherever an entry was then.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
 
 use super::objects::Objects;
 use super::tree::{self, Group};
 use super::view::View;
-use super::{Git, Warning, run, run_to};
+use super::{Git, Warning, each_line, run, run_to};
 use crate::names::RECEIPT;
 use crate::{MAX_RECEIPT, Receipt, Repository, Root};
 
@@ -214,35 +212,4 @@ fn tips(git: &Git, repository: &Repository, gaps: &mut HistoryGaps) -> Result<St
     let head = run_to(head.args(["rev-parse", "--verify", "--quiet", "HEAD"]), b"", 1)?;
     tips.push_str(&String::from_utf8_lossy(&head));
     Ok(tips)
-}
-
-/// Runs git, and shows what it prints line by line until `each` has seen enough.
-fn each_line(command: &mut Command, input: &[u8], mut each: impl FnMut(&[u8]) -> bool) -> Result<(), Warning> {
-    let not_started = |source| Warning::NotStarted { source };
-    // What it says there would have to be read for it to go on.
-    let mut child = command.stderr(Stdio::null()).spawn().map_err(not_started)?;
-    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-    let is_whole = std::thread::scope(|scope| -> io::Result<bool> {
-        if let Some(mut stdin) = stdin {
-            std::thread::Builder::new().spawn_scoped(scope, move || stdin.write_all(input))?;
-        }
-        let mut lines = BufReader::new(stdout.ok_or(io::ErrorKind::BrokenPipe)?);
-        let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line)? > 0 {
-            if !each(line.strip_suffix(b"\n").unwrap_or(&line)) {
-                return Ok(false);
-            }
-            line.clear();
-        }
-        Ok(true)
-    });
-    if !matches!(is_whole, Ok(true)) {
-        let _ = child.kill();
-    }
-    let status = child.wait().map_err(not_started)?;
-    match is_whole {
-        Ok(true) if !status.success() => Err(Warning::Refused { said: format!("git rev-list: {status}") }),
-        Ok(_) => Ok(()),
-        Err(error) => Err(not_started(error)),
-    }
 }

@@ -6,7 +6,7 @@ use super::file_note::{FileNote, IndexTime};
 use super::files::Hashes;
 use super::tree::{EntryFile, Group, is_below};
 use super::view::View;
-use super::{Git, Warning, run, words};
+use super::{Git, Warning, each_line, run, words};
 
 /// Holds what git tracks below the storages, by git's paths.
 pub struct Index {
@@ -60,37 +60,49 @@ impl Index {
         let written = rustix::fs::stat(view.repository.git_dir.join("index")).ok().map(|index| IndexTime::new(&index));
         let mut command = view.command();
         command.args(["ls-files", "-z", "-t", "--stage", "--debug", "--"]).args(group.pathspecs(storages));
-        let answer = run(&mut command, b"")?;
-        let answer = String::from_utf8_lossy(&answer);
-        let (mut files, mut versions) = (BTreeMap::new(), BTreeMap::<String, Versions>::new());
-        let mut rest = &*answer;
-        while let Some((line, after)) = rest.split_once('\0') {
-            // What git noted of a file comes after it, in lines that begin with blanks.
-            let end = FileNote::end(after);
-            let (note, next) = after.split_at(end);
-            rest = next;
-            let Some((head, path)) = line.split_once('\t') else { continue };
-            let parts: Vec<&str> = head.split(' ').collect();
-            let not_understood =
-                || Warning::Refused { said: format!("`{head}` in its list of files is not understood") };
-            let [tag, mode, object, stage] = parts[..] else { return Err(not_understood()) };
-            let one = Tracked {
-                version: FileVersion::new(mode, object).ok_or_else(not_understood)?,
-                is_unmerged: stage != "0",
-                note: FileNote::read(note),
-                is_sparse: tag.eq_ignore_ascii_case("S"),
-            };
-            if one.is_unmerged {
-                let [ours, theirs] = versions.entry(path.to_owned()).or_default();
-                match stage {
-                    "2" => *ours = Some(one.version.clone()),
-                    "3" => *theirs = Some(one.version.clone()),
-                    _ => {}
-                }
+        let mut read = Self { files: BTreeMap::new(), versions: BTreeMap::new(), written };
+        // What git noted of a file comes after it, in lines that begin with blanks. A name may have lines, too, and ends with NUL.
+        let (mut file, mut fault) = (Vec::new(), None);
+        each_line(&mut command, b"", |line| {
+            if file.contains(&0) && !line.starts_with(b"  ") {
+                fault = read.add(&file).err();
+                file.clear();
             }
-            files.insert(path.to_owned(), one);
+            file.extend_from_slice(line);
+            file.push(b'\n');
+            fault.is_none()
+        })?;
+        if fault.is_none() && !file.is_empty() {
+            fault = read.add(&file).err();
         }
-        Ok(Self { files, versions, written })
+        fault.map_or(Ok(read), Err)
+    }
+
+    /// Adds what git lists of a file.
+    fn add(&mut self, file: &[u8]) -> Result<(), Warning> {
+        let text = String::from_utf8_lossy(file);
+        let not_understood =
+            |head: &str| Warning::Refused { said: format!("`{head}` in its list of files is not understood") };
+        let listed = text.split_once('\0').and_then(|(line, note)| Some((line.split_once('\t')?, note)));
+        let ((head, path), note) = listed.ok_or_else(|| not_understood(&text))?;
+        let parts: Vec<&str> = head.split(' ').collect();
+        let [tag, mode, object, stage] = parts[..] else { return Err(not_understood(head)) };
+        let one = Tracked {
+            version: FileVersion::new(mode, object).ok_or_else(|| not_understood(head))?,
+            is_unmerged: stage != "0",
+            note: FileNote::read(note),
+            is_sparse: tag.eq_ignore_ascii_case("S"),
+        };
+        if one.is_unmerged {
+            let [ours, theirs] = self.versions.entry(path.to_owned()).or_default();
+            match stage {
+                "2" => *ours = Some(one.version.clone()),
+                "3" => *theirs = Some(one.version.clone()),
+                _ => {}
+            }
+        }
+        self.files.insert(path.to_owned(), one);
+        Ok(())
     }
 
     /// Returns all that is tracked, by path relative to the root.

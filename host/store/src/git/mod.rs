@@ -21,12 +21,13 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use artifacts_text::{Explain, pathspec, shell_word};
+use rustix::fs::{Access, access};
 
 use crate::{Error, Repository};
 
@@ -116,7 +117,7 @@ impl Git {
     /// Starts git in a directory, without git's variables and without relative paths in `PATH`: a push could put a
     /// program there.
     fn command(&self, dir: &Path) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(self.path());
         command.current_dir(dir).env_clear();
         for (name, value) in self.env.iter().filter(|(name, _)| !name.as_bytes().starts_with(b"GIT_")) {
             if name == "PATH" {
@@ -140,6 +141,18 @@ impl Git {
 }
 
 impl Git {
+    /// Finds the program. The standard library would search for a name in a copy of this process, and the kernel copies a large one for as
+    /// long as it is large.
+    fn path(&self) -> OsString {
+        if self.program.as_bytes().contains(&b'/') {
+            return self.program.clone();
+        }
+        let search_path = self.env.get(OsStr::new("PATH")).map(|path| absolute(path)).unwrap_or_default();
+        let is_program = |file: &PathBuf| file.is_file() && access(file, Access::EXEC_OK).is_ok();
+        let found = std::env::split_paths(&search_path).map(|dir| dir.join(&self.program)).find(is_program);
+        found.map_or_else(|| self.program.clone(), PathBuf::into_os_string)
+    }
+
     /// Starts git over a repository itself, to read its references or its configuration, which starts no program.
     fn over(&self, repository: &Repository) -> Command {
         let mut command = self.command(&repository.work_tree);
@@ -199,15 +212,51 @@ fn run_to(command: &mut Command, input: &[u8], allowed: i32) -> Result<Vec<u8>, 
     if output.status.success() || output.status.code() == Some(allowed) {
         return Ok(output.stdout);
     }
-    Err(Warning::Refused { said: message(&output) })
+    Err(Warning::Refused { said: message(output.status, &output.stderr) })
+}
+
+/// Runs git, and shows what it prints line by line until `each` has seen enough.
+fn each_line(command: &mut Command, input: &[u8], mut each: impl FnMut(&[u8]) -> bool) -> Result<(), Warning> {
+    let not_started = |source| Warning::NotStarted { source };
+    let mut child = command.spawn().map_err(not_started)?;
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let mut said = Vec::new();
+    let heard = &mut said;
+    let is_whole = std::thread::scope(|scope| -> io::Result<bool> {
+        if let Some(mut stdin) = stdin {
+            std::thread::Builder::new().spawn_scoped(scope, move || stdin.write_all(input))?;
+        }
+        if let Some(mut stderr) = stderr {
+            std::thread::Builder::new().spawn_scoped(scope, move || stderr.read_to_end(heard))?;
+        }
+        let mut lines = BufReader::new(stdout.ok_or(io::ErrorKind::BrokenPipe)?);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line)? > 0 {
+            if !each(line.strip_suffix(b"\n").unwrap_or(&line)) {
+                let _ = child.kill();
+                return Ok(false);
+            }
+            line.clear();
+        }
+        Ok(true)
+    });
+    if is_whole.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(not_started)?;
+    match is_whole {
+        Ok(true) if !status.success() => Err(Warning::Refused { said: message(status, &said) }),
+        Ok(_) => Ok(()),
+        Err(error) => Err(not_started(error)),
+    }
 }
 
 /// Returns git's message in one line, without its hints.
-fn message(output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stderr);
+fn message(status: ExitStatus, stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("hint:"));
     let said: String = lines.collect::<Vec<_>>().join(" ").chars().take(1000).collect();
-    if said.is_empty() { output.status.to_string() } else { said }
+    if said.is_empty() { status.to_string() } else { said }
 }
 
 /// Splits an answer at NUL.
