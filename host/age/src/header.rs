@@ -1,5 +1,5 @@
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 
 use age::armor::ArmoredReader;
 use age_core::format::{FileKey, Stanza};
@@ -39,7 +39,8 @@ fn header(file: &[u8]) -> Result<Header, Error> {
 
 /// Computes the hash of a header, and shows its lines up to the MAC line.
 fn hashed(file: &[u8], mut show: impl FnMut(&[u8])) -> Result<HeaderHash, Error> {
-    let mut lines = BufReader::new(ArmoredReader::new(file).take(LONGEST));
+    // What comes after the header stays in its armor: it buffers one line.
+    let mut lines = ArmoredReader::new(file).take(LONGEST);
     let mut hash = Hasher::new();
     let mut line = Vec::new();
     for number in 0.. {
@@ -87,7 +88,7 @@ pub(crate) fn with_stanzas(file: &[u8], stanzas: &[Stanza], key: &FileKey) -> Re
 }
 
 fn find(text: &[u8], mark: &[u8]) -> Option<usize> {
-    text.windows(mark.len()).position(|part| part == mark)
+    memchr::memmem::find(text, mark)
 }
 
 const BEGIN: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
@@ -118,11 +119,12 @@ pub(crate) fn all(bytes: &[u8]) -> Vec<Header> {
     each(bytes, header)
 }
 
-/// Reads something of each age file in these bytes: they are one, or contain armored ones.
+/// Reads something of each age file in these bytes: they are a binary one, or contain armored ones.
 fn each<T>(bytes: &[u8], read: fn(&[u8]) -> Result<T, Error>) -> Vec<T> {
-    match read(bytes) {
-        Ok(whole) => vec![whole],
-        Err(_) => armored(bytes).filter_map(|block| read(&block).ok()).collect(),
+    let binary = bytes.starts_with(FIRST_LINE).then(|| read(bytes).ok()).flatten();
+    match binary {
+        Some(whole) => vec![whole],
+        None => armored(bytes).filter_map(|block| read(&block).ok()).collect(),
     }
 }
 

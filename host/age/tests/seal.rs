@@ -63,6 +63,19 @@ fn the_header_hash_is_the_same_armored_or_not_and_other_for_each_file() {
 }
 
 #[test]
+fn each_file_of_a_text_has_its_header_however_large_the_one_before_it_is() {
+    let (_, public) = key();
+    let mut sealer = Sealer::default();
+    for size in [0, 100, 9_000, 100_000] {
+        let [first, second] =
+            [size, 1].map(|size| sealer.seal(&vec![0; size], std::slice::from_ref(&public), true).unwrap());
+        let text = [first.file, second.file].concat();
+        let both = std::collections::BTreeSet::from([first.header_hash, second.header_hash]);
+        assert_eq!(artifacts_age::headers(&text), both, "{size}");
+    }
+}
+
+#[test]
 fn those_who_read_are_counted_and_chaff_is_not() {
     let keys: Vec<String> = (0..3).map(|_| key().1).collect();
     for count in 1..=3 {

@@ -57,7 +57,7 @@ pub fn bytes(name: &str) -> Option<&'static [u8]> {
 pub fn component(name: &str) -> Result<Component, Error> {
     match bytes(name) {
         Some(bytes) => {
-            let component = Component::read(bytes)?;
+            let component = Component::bundled(bytes)?;
             Ok(match compiled(name) {
                 Some(code) => component.with_compiled(code),
                 None => component,

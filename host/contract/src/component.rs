@@ -2,14 +2,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use artifacts_digest::Sha256;
+use bytes::Bytes;
 
+use crate::config::SchemaOrigin;
 use crate::inspect::inspect_with_schema;
 use crate::{BackendManifest, ConfigSchema, Inspection, Refusal, imports};
 
 /// Holds a component that this host would run: its bytes, read once, and what they say.
 #[derive(Clone)]
 pub struct Component {
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     sha256: Sha256,
     manifest: Arc<BackendManifest>,
     config: Arc<ConfigSchema>,
@@ -24,15 +26,27 @@ impl Component {
     /// # Errors
     /// When this host would not run them.
     pub fn read(bytes: impl Into<Vec<u8>>) -> Result<Self, Refusal> {
-        let bytes = bytes.into();
-        let (found, config) = inspect_with_schema(&bytes);
+        Self::new(Bytes::from(bytes.into()), SchemaOrigin::Anyone)
+    }
+
+    /// Does the same with a component that is part of this program: it stays where it is, and the schema of its configurations is
+    /// compiled when the first is checked.
+    ///
+    /// # Errors
+    /// When this host would not run it.
+    pub fn bundled(bytes: &'static [u8]) -> Result<Self, Refusal> {
+        Self::new(Bytes::from_static(bytes), SchemaOrigin::Bundled)
+    }
+
+    fn new(bytes: Bytes, origin: SchemaOrigin) -> Result<Self, Refusal> {
+        let (found, config) = inspect_with_schema(&bytes, origin);
         let Inspection { sha256, manifest, imports, exports, refusal, .. } = found;
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
         let (manifest, config) = manifest.zip(config).ok_or(Refusal::NoManifest)?;
         let (manifest, config) = (Arc::new(manifest), Arc::new(config));
-        Ok(Self { bytes: bytes.into(), sha256, manifest, config, imports, exports, compiled: None })
+        Ok(Self { bytes, sha256, manifest, config, imports, exports, compiled: None })
     }
 
     /// Returns what it says of itself.
@@ -90,7 +104,7 @@ impl Component {
     }
 
     /// Returns its bytes.
-    pub fn bytes(&self) -> &Arc<[u8]> {
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::OnceLock;
 
 use artifacts_text::shortened;
 use jsonschema::error::ValidationErrorKind;
@@ -22,7 +23,10 @@ const LONGEST: usize = 200;
 const BASES: [&str; 6] = ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"];
 
 /// Checks configurations against the schema of a manifest.
-pub struct ConfigSchema(Validator);
+pub struct ConfigSchema {
+    schema: Value,
+    compiled: OnceLock<Result<Validator, String>>,
+}
 
 /// Says where a configuration does not fit, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,20 +37,29 @@ pub struct ConfigMisfit {
     pub why: String,
 }
 
+/// Says whose schema it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SchemaOrigin {
+    /// It may be no schema at all.
+    Anyone,
+    /// It is part of this program, and a test has looked at it.
+    Bundled,
+}
+
 impl ConfigSchema {
     /// Takes a schema of JSON Schema 2020-12.
     ///
     /// # Errors
     /// When it is none, or refers to something else than a part of itself; the error says where.
     pub fn new(schema: &Map<String, Value>) -> Result<Self, String> {
-        let schema = Value::Object(schema.clone());
-        Size::new(&schema).of("", &schema).map_err(|why| brief(&why))?;
-        let options = jsonschema::options().with_draft(Draft::Draft202012).offline();
-        let options = options.with_pattern_options(PatternOptions::regex().size_limit(LARGEST_PATTERN));
-        options.build(&schema).map(Self).map_err(|error| {
-            let place = brief(error.instance_path().as_str());
-            format!("at `{}`: {}", if place.is_empty() { "/" } else { place.as_str() }, why(&error))
-        })
+        let schema = Self::unread(schema);
+        schema.compiled().map_err(Clone::clone)?;
+        Ok(schema)
+    }
+
+    /// Takes one that is compiled by the first check, which takes as long as all else that a start does.
+    pub(crate) fn unread(schema: &Map<String, Value>) -> Self {
+        Self { schema: Value::Object(schema.clone()), compiled: OnceLock::new() }
     }
 
     /// Checks a configuration.
@@ -54,8 +67,23 @@ impl ConfigSchema {
     /// # Errors
     /// The first point in which it does not fit.
     pub fn check(&self, config: &Value) -> Result<(), ConfigMisfit> {
-        self.0.validate(config).map_err(|error| ConfigMisfit { place: place(&error), why: why(&error) })
+        let compiled = self.compiled().map_err(|why| ConfigMisfit { place: String::new(), why: why.clone() })?;
+        compiled.validate(config).map_err(|error| ConfigMisfit { place: place(&error), why: why(&error) })
     }
+
+    fn compiled(&self) -> Result<&Validator, &String> {
+        self.compiled.get_or_init(|| compile(&self.schema)).as_ref()
+    }
+}
+
+fn compile(schema: &Value) -> Result<Validator, String> {
+    Size::new(schema).of("", schema).map_err(|why| brief(&why))?;
+    let options = jsonschema::options().with_draft(Draft::Draft202012).offline();
+    let options = options.with_pattern_options(PatternOptions::regex().size_limit(LARGEST_PATTERN));
+    options.build(schema).map_err(|error| {
+        let place = brief(error.instance_path().as_str());
+        format!("at `{}`: {}", if place.is_empty() { "/" } else { place.as_str() }, why(&error))
+    })
 }
 
 impl fmt::Debug for ConfigSchema {

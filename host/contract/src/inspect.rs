@@ -1,6 +1,7 @@
 use artifacts_digest::Sha256;
 use wasmparser::{Encoding, Parser, Payload};
 
+use crate::config::SchemaOrigin;
 use crate::imports::{STORAGE, other_storage, unavailable};
 use crate::{BackendManifest, ConfigSchema, LARGEST, Refusal, SECTION, imports};
 
@@ -29,11 +30,11 @@ pub struct Inspection {
 
 /// Reads what can be read, never fails: what is wrong is in `refusal`.
 pub fn inspect(bytes: &[u8]) -> Inspection {
-    inspect_with_schema(bytes).0
+    inspect_with_schema(bytes, SchemaOrigin::Anyone).0
 }
 
 /// The same with the schema of configurations of what is not refused.
-pub(crate) fn inspect_with_schema(bytes: &[u8]) -> (Inspection, Option<ConfigSchema>) {
+pub(crate) fn inspect_with_schema(bytes: &[u8], origin: SchemaOrigin) -> (Inspection, Option<ConfigSchema>) {
     let mut found = Inspection {
         sha256: Sha256::digest(bytes),
         size: bytes.len(),
@@ -42,19 +43,19 @@ pub(crate) fn inspect_with_schema(bytes: &[u8]) -> (Inspection, Option<ConfigSch
         manifest: None,
         refusal: None,
     };
-    match fill(&mut found, bytes) {
+    match fill(&mut found, bytes, origin) {
         Ok(schema) => (found, Some(schema)),
         Err(refusal) => (Inspection { refusal: Some(refusal), ..found }, None),
     }
 }
 
-fn fill(found: &mut Inspection, bytes: &[u8]) -> Result<ConfigSchema, Refusal> {
+fn fill(found: &mut Inspection, bytes: &[u8], origin: SchemaOrigin) -> Result<ConfigSchema, Refusal> {
     kind(bytes)?;
     let mut manifests = Vec::new();
     walk(bytes, found, &mut manifests)?;
     let manifest = match manifests.as_slice() {
         [] => Err(Refusal::NoManifest),
-        [one] => BackendManifest::parse_with_schema(one).map_err(Refusal::Manifest),
+        [one] => BackendManifest::parse_with_schema(one, origin).map_err(Refusal::Manifest),
         _ => Err(Refusal::ManyManifests),
     };
     found.manifest = manifest.as_ref().ok().map(|(manifest, _)| manifest.clone());

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::config::SchemaOrigin;
 use crate::{ConfigSchema, Grants};
 
 /// Name of the custom section that holds the manifest.
@@ -121,11 +122,11 @@ impl BackendManifest {
     /// # Errors
     /// When a field is unknown, missing or wrong; the error names it.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        Self::parse_with_schema(bytes).map(|(manifest, _)| manifest)
+        Self::parse_with_schema(bytes, SchemaOrigin::Anyone).map(|(manifest, _)| manifest)
     }
 
     /// The same with the schema of configurations, which is compiled to check the examples.
-    pub(crate) fn parse_with_schema(bytes: &[u8]) -> Result<(Self, ConfigSchema), ManifestError> {
+    pub(crate) fn parse_with_schema(bytes: &[u8], origin: SchemaOrigin) -> Result<(Self, ConfigSchema), ManifestError> {
         if bytes.len() > LARGEST {
             return Err(ManifestError::TooLarge(bytes.len()));
         }
@@ -146,7 +147,7 @@ impl BackendManifest {
         if let Some(field) = unknown {
             return Err(ManifestError::Unknown(plain(&field)));
         }
-        let schema = manifest.validate()?;
+        let schema = manifest.validate(origin)?;
         Ok((manifest, schema))
     }
 
@@ -155,7 +156,7 @@ impl BackendManifest {
         serde_json::json!(self).to_string()
     }
 
-    fn validate(&self) -> Result<ConfigSchema, ManifestError> {
+    fn validate(&self, origin: SchemaOrigin) -> Result<ConfigSchema, ManifestError> {
         let clean = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         expect(
             (1..=64).contains(&self.name.len()) && self.name.bytes().all(clean),
@@ -174,7 +175,10 @@ impl BackendManifest {
         for text in texts.into_iter().flatten().chain(&self.authors) {
             line("description, homepage, license or authors", text)?;
         }
-        self.check_examples()
+        match origin {
+            SchemaOrigin::Anyone => self.check_examples(),
+            SchemaOrigin::Bundled => Ok(ConfigSchema::unread(&self.config)),
+        }
     }
 
     /// Checks that the schema of configurations is one, and that each example fits it; returns it.

@@ -58,6 +58,7 @@ fn what_fits_can_be_called() {
         assert!(names.contains(&expected), "{expected} is not among {names:?}: `cargo xtask guests` makes it");
     }
     for (name, bytes) in guests {
+        // Nothing of it is taken for granted, as the program does with the schema of those that are part of it.
         let component = Component::read(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         fits(&component, &worker()).unwrap_or_else(|error| panic!("{name}: {error}"));
         let Usage { memory, micros, .. } = answers(&component).unwrap_or_else(|error| panic!("{name}: {error:?}"));

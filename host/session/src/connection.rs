@@ -8,6 +8,7 @@ use artifacts_seam::{
     Ask, CallContext, CallError, Checked, ComponentEvent, Disconnected, EntryFiles, GuestMessage, HostEnd, HostReply,
     InstanceView, Limits, Outcome, Reply, Request, SandboxLayer, Usage,
 };
+use bytes::Bytes;
 
 use crate::evidence::{Evidence, ProtocolViolation};
 use crate::kept_files::KeptFiles;
@@ -32,7 +33,7 @@ pub(crate) struct Connection {
     /// How it is started again; none when it cannot be. It is behind the end: what it holds goes after that.
     worker: Option<WorkerStart>,
     /// Compiled code, for workers.
-    code: Option<Arc<[u8]>>,
+    code: Option<Bytes>,
     /// What some worker lacked: one that is started again may get fewer layers than the one before.
     missing: Vec<SandboxLayer>,
     pace: Arc<Pace>,
@@ -83,14 +84,14 @@ impl Connection {
     fn start(&mut self, worker: &WorkerStart) -> Result<PipeEnd, Error> {
         let files = self.component.uses_files();
         let spawn = |code: Option<&[u8]>| PipeEnd::spawn(worker, self.limits, Task::Run, files, code);
-        let at_hand = self.code.take().or_else(|| self.component.compiled().map(Arc::from));
+        let at_hand = self.code.take().or_else(|| self.component.compiled().map(Bytes::from_static));
         let (mut end, mut hello) = spawn(at_hand.as_deref())?;
         let cache = worker.cache.as_deref().and_then(KeptFiles::open);
         let key = format!("{}-{}", self.component.sha256(), hello.engine);
         let kept = match at_hand {
             Some(code) => Some(code),
             None => match cache.as_ref().and_then(|cache| cache.get(&key)) {
-                Some(code) => end.send_code(&code).map(|()| Some(Arc::from(code)))?,
+                Some(code) => end.send_code(&code).map(|()| Some(Bytes::from(code)))?,
                 None => None,
             },
         };
@@ -109,7 +110,7 @@ impl Connection {
         worker.observer.tell(Some((&self.component.manifest().name, bytes.len())));
         let code = compile(worker, bytes, false);
         worker.observer.tell(None);
-        let code: Arc<[u8]> = code?.into();
+        let code = Bytes::from(code?);
         end.send_code(&code)?;
         match end.ready() {
             Ok(()) => {
