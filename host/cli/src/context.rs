@@ -176,6 +176,7 @@ impl Context {
             state: state(&self.environment)?,
             audit: Some(log),
             storing: writing::options(&self.global, now, &self.environment),
+            jobs: self.global.jobs(),
             cancel: Cancel::new(Arc::clone(&self.cancel)),
             now,
             keys: artifacts_flow::DeclaredKeys::default(),

@@ -14,6 +14,7 @@ mod rotation;
 mod rounds;
 mod run;
 mod run_state;
+mod through;
 mod tools;
 mod work;
 

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::fakes::{
-    A, B, C, Desk, Fleet, Misbehavior, adopted, files, generated, generated_in_rounds, generated_with, messages, name,
-    pruned, ran, read, reasons, rekeyed, run, set, setting, state, status,
+    A, B, BACKEND, C, Desk, Fleet, Misbehavior, adopted, files, generated, generated_in_rounds, generated_with, many,
+    messages, name, pruned, ran, read, reasons, rekeyed, run, set, setting, state, status,
 };
 use artifacts_flow::{Answer, Generate, Prune, Rekey, Replaces, Report, Run, Set, Tally, generate};
 use artifacts_plan::InstanceState;
@@ -936,6 +936,32 @@ fn an_entry_that_changes_after_the_lock_is_not_replaced() {
     let (report, tally) = rekeyed(&desk, &one(), false);
     assert_eq!((tally.done, tally.dropped), (0, 1), "{:?}", report.errors);
     assert_eq!(std::fs::read_to_string(desk.entry(A).join("f.fake")).unwrap(), "admin\nby another");
+}
+
+#[test]
+fn however_many_are_read_and_stored_at_once_the_report_is_the_same() {
+    let fleet = many(60, BACKEND);
+    let owned = |said: Vec<&str>| -> Vec<String> { said.into_iter().map(str::to_owned).collect() };
+    let looked = |count: usize| {
+        let mut desk = Desk::new();
+        desk.jobs = jobs(count);
+        generated(&desk, &fleet);
+        std::fs::remove_file(desk.entry("per-machine/web1/a7").join("receipt.json")).unwrap();
+        std::fs::write(desk.entry("per-machine/web1/a33").join("f.fake"), "admin\nother").unwrap();
+        std::fs::remove_dir_all(desk.entry("per-machine/web1/a50")).unwrap();
+        desk.world.borrow_mut().recipients(&["admin"]);
+        let rekeyed = rekeyed(&desk, &fleet, true);
+        let found = status(&desk, &fleet);
+        let row = |row: &artifacts_report::InstanceRow| (row.state.clone(), row.sentences.clone());
+        let rows: Vec<_> = found.rows.values().map(row).collect();
+        (owned(messages(&found)), owned(messages(&rekeyed.0)), rekeyed.1, rows, desk.values())
+    };
+    let alone = looked(1);
+    let not_present = alone.3.iter().filter(|(state, _)| *state != InstanceState::Present).count();
+    assert_eq!((alone.2.done, not_present), (57, 3), "{:?}", alone.1);
+    for count in [2, 3, 8] {
+        assert_eq!(looked(count), alone, "{count} at once");
+    }
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! The workers of one backend: a batch of calls goes to as many as are worth it.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 
 use artifacts_age::Keyring;
 use artifacts_seam::{CallContext, EntryFiles, InstanceView, SandboxLayer};
 
+use crate::share_out::share_out;
 use crate::{
     CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
 };
@@ -37,26 +37,8 @@ impl Workers {
     fn each<C: Send, A: Send>(&mut self, calls: Vec<C>, act: impl Fn(&mut WorkerSession, C) -> A + Sync) -> Vec<A> {
         let wanted = (calls.len() / CALLS).clamp(1, self.most);
         self.grow(wanted);
-        let queue = Mutex::new(calls.into_iter().enumerate());
-        let work = |worker: &mut WorkerSession| {
-            let mut answers = Vec::new();
-            while let Some((at, call)) = next(&queue) {
-                answers.push((at, act(worker, call)));
-            }
-            answers
-        };
-        let mut answers = std::thread::scope(|scope| {
-            let others = self.others.iter_mut().take(wanted - 1);
-            let thread = |worker| std::thread::Builder::new().spawn_scoped(scope, || work(worker)).ok();
-            let others: Vec<_> = others.filter_map(thread).collect();
-            let mut answers = work(&mut self.first);
-            for other in others {
-                answers.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            }
-            answers
-        });
-        answers.sort_by_key(|(at, _)| *at);
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        let workers = std::iter::once(&mut self.first).chain(self.others.iter_mut()).take(wanted);
+        share_out(workers, calls.into_iter(), |worker, call| act(worker, call))
     }
 
     /// Starts more workers, up to so many. Where one cannot be had, no more is tried for.
@@ -68,10 +50,6 @@ impl Workers {
             }
         }
     }
-}
-
-fn next<C>(queue: &Mutex<impl Iterator<Item = C>>) -> Option<C> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
 impl Session for Workers {

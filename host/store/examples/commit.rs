@@ -48,13 +48,13 @@ fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
         generation: Generation::random()?,
         dependencies: BTreeMap::new(),
         validation: None,
-        targets: BTreeSet::new(),
+        targets: BTreeSet::new().into(),
         recipients: Recipients::new(),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
         headers: BTreeMap::new(),
         headers_without_file: BTreeSet::new(),
-        labels: BTreeMap::new(),
+        labels: BTreeMap::new().into(),
     };
     let files = EntryFiles::from([("secret.age".to_owned(), vec![b'x'; 800])]);
     Ok(NewEntry { files, public: EntryFiles::new(), receipt, replaces: None })

@@ -36,4 +36,4 @@ pub use root::{Listing, Root, Storage, StrayFile};
 pub use time::Time;
 pub use trash::{TrashPolicy, time_of};
 pub use trashed::{TrashRecord, Trashed};
-pub use writer::{Committed, InTrash, NewEntry, Restored, Writer, WriterOptions};
+pub use writer::{Committed, InTrash, NewEntry, PlacedEntry, Restored, StagedEntry, Writer, WriterOptions};

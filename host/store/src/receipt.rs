@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use artifacts_declared::{InstanceName, Name, Recipients, TargetId};
+use artifacts_declared::{InstanceName, Name, Recipients, Shared, TargetId};
 use artifacts_seam::EntryFiles;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -65,15 +65,15 @@ pub struct Receipt {
     #[schemars(with = "Option<HexDigits<64>>")]
     pub validation: Option<Sha256>,
     /// Targets that declared the instance.
-    #[serde(deserialize_with = "unique::set")]
-    pub targets: BTreeSet<TargetId>,
+    #[serde(deserialize_with = "unique::shared_set")]
+    pub targets: Shared<BTreeSet<TargetId>>,
     /// Declared secret files, with the recipients that each is encrypted to, sorted. The set is empty for a file that
     /// was adopted: its recipients are unknown.
     #[serde(alias = "readers", deserialize_with = "unique::recipients")]
     pub recipients: Recipients,
     /// Whose keys the recipients are, by key: what the declarations or the backend called them then. It is not evidence of anything.
-    #[serde(default, deserialize_with = "unique::map", skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "unique::shared_map", skip_serializing_if = "is_empty")]
+    pub labels: Shared<BTreeMap<String, String>>,
     /// Stored files of the backend, by name. The commit fills them in.
     #[serde(deserialize_with = "unique::map")]
     pub files: BTreeMap<String, StoredFile>,
@@ -199,6 +199,10 @@ impl Receipt {
         }
         Ok(())
     }
+}
+
+fn is_empty(labels: &BTreeMap<String, String>) -> bool {
+    labels.is_empty()
 }
 
 impl StoredFile {

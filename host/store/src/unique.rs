@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 
-use artifacts_declared::Recipients;
+use artifacts_declared::{Recipients, Shared};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 pub(crate) fn map<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
@@ -22,6 +22,25 @@ where
     K: Deserialize<'de> + Ord,
 {
     deserializer.deserialize_seq(SetVisitor(PhantomData))
+}
+
+/// Reads a map of which many receipts have an equal one.
+pub(crate) fn shared_map<'de, D, K, V>(deserializer: D) -> Result<Shared<BTreeMap<K, V>>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+    V: Deserialize<'de>,
+{
+    map(deserializer).map(Shared::from)
+}
+
+/// Reads a set of which many receipts have an equal one.
+pub(crate) fn shared_set<'de, D, K>(deserializer: D) -> Result<Shared<BTreeSet<K>>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+{
+    set(deserializer).map(Shared::from)
 }
 
 pub(crate) fn map_of_sets<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, BTreeSet<V>>, D::Error>

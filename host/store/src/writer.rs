@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -77,6 +78,25 @@ pub struct Committed {
     pub receipt: Receipt,
     /// Path of the replaced entry in the trash, relative to the root.
     pub trash: Option<String>,
+}
+
+/// Holds an entry whose files are written and synced, beside the storage. What is not placed is removed by the next lock.
+#[derive(Debug)]
+pub struct StagedEntry {
+    /// Its name in the staging directory.
+    made: String,
+    name: InstanceName,
+    replaces: bool,
+    committed: Committed,
+}
+
+/// Holds an entry that is in its place. It counts once it is settled: before that, a power cut may undo it.
+#[derive(Debug)]
+#[must_use]
+pub struct PlacedEntry {
+    /// The directory that contains it, if that is not the storage.
+    above: Option<StoreDir>,
+    committed: Committed,
 }
 
 /// Names an entry in the trash, as it was read.
@@ -180,6 +200,15 @@ impl Writer {
     /// still stored then, unless the last sync fails: in that case the new entry is stored and may not survive a power
     /// cut.
     pub fn commit(&self, new: NewEntry) -> Result<Committed, Error> {
+        self.settle_one(self.place(self.stage(new)?)?, &mut BTreeSet::new())
+    }
+
+    /// Writes an entry aside and syncs its files: the first part of [`Self::commit`]. Several may be staged at once, each of another
+    /// instance.
+    ///
+    /// # Errors
+    /// If the stored entry is not the one to be replaced, or the operating system reports an error.
+    pub fn stage(&self, new: NewEntry) -> Result<StagedEntry, Error> {
         let NewEntry { files, public, mut receipt, replaces } = new;
         let name = receipt.instance.clone();
         let path = format!("{}/{}", self.storage.path(), names::entry_path(&name)?);
@@ -201,20 +230,48 @@ impl Writer {
         if let Some(replaced) = replaces {
             self.record(&made, &name, replaced)?;
         }
-        let placed =
-            self.stage(&made, &files, &public, &note).and_then(|()| self.place(&made, &name, replaces.is_some()));
-        if placed.is_err() {
-            // The next run would remove it, too; and whatever failed may well fail here.
-            let _ = self.disk.remove(
-                "remove what was not committed",
-                &self.work_dir.staging,
-                &made,
-                crate::FileKind::Directory,
-            );
-        }
-        placed?;
+        self.write(&made, &files, &public, &note).inspect_err(|_| self.remove_staged(&made))?;
         let trash = replaces.map(|_| self.work_dir.trash.at(&made));
-        Ok(Committed { path, receipt, trash })
+        Ok(StagedEntry { made, name, replaces: replaces.is_some(), committed: Committed { path, receipt, trash } })
+    }
+
+    /// Puts a staged entry in its place: the second part of [`Self::commit`]. [`Self::settle`] is the last.
+    ///
+    /// # Errors
+    /// If the operating system reports an error. The old entry is still stored then.
+    pub fn place(&self, staged: StagedEntry) -> Result<PlacedEntry, Error> {
+        let StagedEntry { made, name, replaces, committed } = staged;
+        let above = self.exchange(&made, &name, replaces).inspect_err(|_| self.remove_staged(&made))?;
+        Ok(PlacedEntry { above, committed })
+    }
+
+    /// Has entries survive a power cut that were placed, each by its writer: the last part of [`Self::commit`]. Each directory that changed
+    /// is synced once.
+    ///
+    /// Returns an error for each entry whose directories cannot be synced: it is stored, and may not survive a power cut.
+    pub fn settle<W: AsRef<Self>>(placed: Vec<(W, PlacedEntry)>) -> Vec<Result<Committed, Error>> {
+        let mut synced = BTreeSet::new();
+        placed.into_iter().map(|(writer, placed)| writer.as_ref().settle_one(placed, &mut synced)).collect()
+    }
+
+    /// Syncs the directories in which an entry and what it replaced were placed, but for those that are synced.
+    fn settle_one(&self, placed: PlacedEntry, synced: &mut BTreeSet<PathBuf>) -> Result<Committed, Error> {
+        let PlacedEntry { above, committed } = placed;
+        let trash = committed.trash.is_some().then_some(&self.work_dir.trash);
+        for directory in trash.into_iter().chain([above.as_ref().unwrap_or(&self.work_dir.storage)]) {
+            let path = self.storage.root().path().join(directory.path());
+            if !synced.contains(&path) {
+                self.disk.sync(directory)?;
+                synced.insert(path);
+            }
+        }
+        Ok(committed)
+    }
+
+    /// Removes what was staged and is not placed. The next lock would remove it, too; and whatever failed may well fail here.
+    fn remove_staged(&self, made: &str) {
+        let step = "remove what was not committed";
+        let _ = self.disk.remove(step, &self.work_dir.staging, made, FileKind::Directory);
     }
 
     /// Moves an entry to the trash and removes the directories that it leaves empty. Returns its path in the trash;
@@ -320,8 +377,8 @@ impl Writer {
         Ok(self.work_dir.storage.open(above)?.map(|parent| (parent, artifact)))
     }
 
-    /// Writes an entry to the staging directory.
-    fn stage(&self, made: &str, files: &EntryFiles, public: &EntryFiles, note: &[u8]) -> Result<(), Error> {
+    /// Writes the files of an entry to the staging directory.
+    fn write(&self, made: &str, files: &EntryFiles, public: &EntryFiles, note: &[u8]) -> Result<(), Error> {
         let disk = &self.disk;
         let dir = disk.make("make the entry", &self.work_dir.staging, made, 0o755)?;
         if !public.is_empty() {
@@ -338,19 +395,18 @@ impl Writer {
         disk.sync(&dir)
     }
 
-    /// Puts the staged entry in its place.
-    fn place(&self, made: &str, name: &InstanceName, replaces: bool) -> Result<(), Error> {
+    /// Puts the staged entry in its place, and what it replaces in the trash. Returns the directory that contains it, if that is not the
+    /// storage.
+    fn exchange(&self, made: &str, name: &InstanceName, replaces: bool) -> Result<Option<StoreDir>, Error> {
         let WorkDir { staging, trash, .. } = &self.work_dir;
         if !replaces {
-            let above = self.put((staging, made), name, false)?;
-            return self.disk.sync(above.as_ref().unwrap_or(&self.work_dir.storage));
+            return self.put((staging, made), name, false);
         }
         // In the trash first: then the exchange brings the old entry to where it belongs, whatever happens next.
         self.disk.rename("move to the trash's side", (staging, made), (trash, made))?;
-        let above = self.put((trash, made), name, true).inspect_err(|_| {
+        self.put((trash, made), name, true).inspect_err(|_| {
             let _ = self.disk.rename("move back", (trash, made), (staging, made));
-        })?;
-        self.sync_with_trash(above.as_ref())
+        })
     }
 
     /// Puts a directory in the place of an entry: the one rename that counts. Returns the directory that contains it, if that is not the

@@ -12,4 +12,4 @@ pub(crate) mod returning;
 mod ticket;
 
 pub(crate) use ask::Tickets;
-pub(crate) use ticket::{Removal, Ticket};
+pub(crate) use ticket::{Removal, StagedTicket, Ticket, place_all};

@@ -1,14 +1,17 @@
 //! Consent as a value: nothing is stored or moved to the trash without a ticket, and a ticket is used once.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use artifacts_declared::{InstanceName, Recipients};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{Entry, Fingerprint, HeaderHash, InTrash, NewEntry, Receipt, ReceiptState, Restored, Writer};
+use artifacts_store::{
+    Committed, Entry, Fingerprint, HeaderHash, InTrash, NewEntry, Receipt, ReceiptState, Restored, StagedEntry, Writer,
+};
 
 use crate::failure;
+use crate::through::through;
 
 /// Allows one entry to be replaced or moved to the trash, in a storage that is locked for it. It is made by agreeing alone, and
 /// cannot be copied.
@@ -17,7 +20,15 @@ pub struct Ticket {
     allows: Allows,
     /// The entry that was found under the lock.
     replaces: Option<Fingerprint>,
-    writer: Rc<Writer>,
+    writer: Arc<Writer>,
+    /// Another entry, which is trashed once this one is stored.
+    other: Option<Removal>,
+}
+
+/// Holds an entry that is written aside, and may take its place.
+pub(crate) struct StagedTicket {
+    entry: StagedEntry,
+    writer: Arc<Writer>,
     /// Another entry, which is trashed once this one is stored.
     other: Option<Removal>,
 }
@@ -25,11 +36,11 @@ pub struct Ticket {
 /// Allows an entry to be trashed: what it holds is stored in another place, or given up.
 pub struct Removal {
     name: InstanceName,
-    writer: Rc<Writer>,
+    writer: Arc<Writer>,
 }
 
 impl Removal {
-    pub(super) fn new(name: InstanceName, writer: Rc<Writer>) -> Self {
+    pub(super) fn new(name: InstanceName, writer: Arc<Writer>) -> Self {
         Self { name, writer }
     }
 
@@ -94,7 +105,7 @@ impl Ticket {
         name: InstanceName,
         allows: Allows,
         replaces: Option<Fingerprint>,
-        writer: Rc<Writer>,
+        writer: Arc<Writer>,
         other: Option<Removal>,
     ) -> Self {
         Self { name, allows, replaces, writer, other }
@@ -139,11 +150,20 @@ impl Ticket {
     ///
     /// # Errors
     /// As [`Self::commit`].
-    pub(crate) fn place(self, instance: &Instance, mut new: NewEntry) -> Result<(String, Option<Removal>), Failure> {
+    fn place(self, instance: &Instance, new: NewEntry) -> Result<(String, Option<Removal>), Failure> {
+        let missing = || Err(failure::for_instance(instance, "it was not stored"));
+        place_all(vec![(instance, self.stage(instance, new)?)]).pop().unwrap_or_else(missing)
+    }
+
+    /// Writes an entry aside that is to take the place of the one that was found. Several may do so at once.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub(crate) fn stage(self, instance: &Instance, mut new: NewEntry) -> Result<StagedTicket, Failure> {
         self.check_receipt(instance, &new.receipt)?;
         new.replaces = self.replaces;
-        let committed = self.writer.commit(new).map_err(|error| failed(instance, &error))?;
-        Ok((committed.path, self.other))
+        let entry = self.writer.stage(new).map_err(|error| failed(instance, &error))?;
+        Ok(StagedTicket { entry, writer: self.writer, other: self.other })
     }
 
     /// Stores nothing: an earlier run did. Returns what allows to trash the other entry.
@@ -219,6 +239,23 @@ impl Ticket {
     }
 }
 
+/// Puts entries in their places, all of them before one counts: then each survives a power cut. Returns the path of each below the
+/// root, and what allows to trash the other entry: it goes once the new one was compared with it.
+pub(crate) fn place_all(staged: Vec<(&Instance, StagedTicket)>) -> Vec<Result<(String, Option<Removal>), Failure>> {
+    let place = |(instance, StagedTicket { entry, writer, other })| {
+        let placed = writer.place(entry).map_err(|error| failed(instance, &error))?;
+        Ok(((instance, other), (writer, placed)))
+    };
+    through(staged.into_iter().map(place).collect(), |placed: Vec<_>| {
+        let (others, placed): (Vec<(&Instance, Option<Removal>)>, Vec<_>) = placed.into_iter().unzip();
+        let settled = Writer::settle(placed).into_iter().zip(others);
+        let ended = |(committed, (instance, other)): (Result<Committed, artifacts_store::Error>, _)| {
+            committed.map(|committed| (committed.path, other)).map_err(|error| failed(instance, &error))
+        };
+        settled.map(ended).collect()
+    })
+}
+
 /// Returns the headers in an entry's files, and those that its receipt names.
 fn known_headers(entry: &Entry) -> BTreeSet<HeaderHash> {
     let files = entry.files.values().chain(entry.extras.values());
@@ -273,13 +310,13 @@ mod tests {
             generation: Generation::random().unwrap(),
             dependencies: BTreeMap::new(),
             validation: None,
-            targets: BTreeSet::new(),
+            targets: BTreeSet::new().into(),
             recipients: to(recipients),
             files: BTreeMap::new(),
             public: BTreeMap::new(),
             headers: BTreeMap::from([(file(), headers.iter().copied().collect())]),
             headers_without_file: BTreeSet::new(),
-            labels: BTreeMap::new(),
+            labels: BTreeMap::new().into(),
         };
         let files = EntryFiles::from([("f.age".to_owned(), b"encrypted".to_vec())]);
         NewEntry { files, public: EntryFiles::new(), receipt, replaces: None }
@@ -289,7 +326,7 @@ mod tests {
     fn with_ticket<T>(allows: Allows, act: impl FnOnce(Ticket) -> T) -> T {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::open(&Root::open(dir.path()).unwrap(), "secrets").unwrap();
-        let writer = Rc::new(storage.lock(WriterOptions::at(SystemTime::UNIX_EPOCH)).unwrap());
+        let writer = Arc::new(storage.lock(WriterOptions::at(SystemTime::UNIX_EPOCH)).unwrap());
         act(Ticket::new(instance().name, allows, None, writer, None))
     }
 
@@ -350,10 +387,10 @@ mod tests {
     fn where_nothing_may_be_encrypted_the_stored_headers_may_stay() {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::open(&Root::open(dir.path()).unwrap(), "secrets").unwrap();
-        let writer = Rc::new(storage.lock(WriterOptions::at(SystemTime::UNIX_EPOCH)).unwrap());
+        let writer = Arc::new(storage.lock(WriterOptions::at(SystemTime::UNIX_EPOCH)).unwrap());
         let commit = |headers: &[HeaderHash]| {
             let replaces = storage.read(&instance().name).unwrap().map(|entry| entry.fingerprint());
-            let ticket = Ticket::new(instance().name, Allows::Nothing, replaces, Rc::clone(&writer), None);
+            let ticket = Ticket::new(instance().name, Allows::Nothing, replaces, Arc::clone(&writer), None);
             ticket.commit(&instance(), new(&[], headers))
         };
         let [kept, other] = ["1", "2"].map(|digit| digit.repeat(64).parse().unwrap());
@@ -369,7 +406,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::open(dir.path()).unwrap();
         let lock = |storage: &str| {
-            Rc::new(Storage::open(&root, storage).unwrap().lock(WriterOptions::at(SystemTime::UNIX_EPOCH)).unwrap())
+            Arc::new(Storage::open(&root, storage).unwrap().lock(WriterOptions::at(SystemTime::UNIX_EPOCH)).unwrap())
         };
         let (own, other) = (lock("secrets"), lock("vault"));
         // A link in the place of the entry is left alone.

@@ -7,7 +7,14 @@ use artifacts_session::{CheckMemo, MemoKey, Verified};
 
 use crate::tools::Tools;
 
-type Answer = Result<Verified, CallError>;
+type Answer = Result<Verified, NoAnswer>;
+
+/// Why there is no answer about an instance.
+pub enum NoAnswer {
+    /// Its configuration does not fit, and was not given to its backend.
+    Misfit(Failure),
+    Call(CallError),
+}
 
 /// What was answered, in the order of the instances.
 pub struct Answers {
@@ -25,7 +32,7 @@ pub enum NoAnswers {
 }
 
 /// Asks a backend about instances, each with the files that it may see. Where a run only looks, what a bundled backend answered before is
-/// taken.
+/// taken: `misfit`, which says of an instance why its configuration does not fit, is asked about the others.
 ///
 /// # Errors
 /// When the backend cannot be called, or the call cannot be recorded.
@@ -33,12 +40,18 @@ pub fn answers(
     tools: &mut Tools,
     backend: &Name,
     request: Vec<(InstanceView, EntryFiles)>,
+    mut misfit: impl FnMut(usize) -> Option<Failure>,
 ) -> Result<Answers, NoAnswers> {
     let (keys, known) = known(tools, backend, &request)?;
-    let new = request.into_iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(one, _)| one);
+    let told = known.into_iter().enumerate().map(|(at, known)| match known {
+        Some(known) => Some(Ok(known)),
+        None => misfit(at).map(|why| Err(NoAnswer::Misfit(why))),
+    });
+    let told: Vec<Option<Answer>> = told.collect();
+    let new = request.into_iter().zip(&told).filter(|(_, told)| told.is_none()).map(|(one, _)| one);
     let new: Vec<(InstanceView, EntryFiles)> = new.collect();
     if new.is_empty() {
-        return Ok(Answers { answers: known.into_iter().flatten().map(Ok).collect(), calls: 0 });
+        return Ok(Answers { answers: told.into_iter().flatten().collect(), calls: 0 });
     }
     let names: Vec<String> = new.iter().map(|(instance, _)| instance.name.clone()).collect();
     let session = tools.session(backend).map_err(NoAnswers::Unstarted)?;
@@ -47,15 +60,14 @@ pub fn answers(
     let keeps = CheckMemo::is_quiet(&checks.events);
     let mut asked = checks.answers.into_iter();
     let missing = || Err(CallError::Broken("it gave no answer".to_owned()));
-    let merged = known.into_iter().zip(keys).map(|(known, key)| {
-        let Some(known) = known else {
+    let merged = told.into_iter().zip(keys).map(|(told, key)| {
+        told.unwrap_or_else(|| {
             let answer = asked.next().unwrap_or_else(missing);
             if let (true, Some(memo), Some(key), Ok(answer)) = (keeps, &mut tools.memo, key, &answer) {
                 memo.put(key, answer.clone());
             }
-            return answer;
-        };
-        Ok(known)
+            answer.map_err(NoAnswer::Call)
+        })
     });
     Ok(Answers { answers: merged.collect(), calls: checks.usage.calls })
 }

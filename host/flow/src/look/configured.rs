@@ -1,5 +1,7 @@
 //! Configurations of targets against what a backend says it takes, before it is called.
 
+use std::collections::BTreeSet;
+
 use artifacts_contract::ConfigSchema;
 use artifacts_declared::Name;
 use artifacts_plan::Instance;
@@ -24,6 +26,33 @@ pub fn check_config(backend: &Name, schema: &ConfigSchema, instance: &Instance) 
                 .hint(Some(format!("correct `{option}` in the configuration of {}", target.name)))
         })
     })
+}
+
+/// Configurations that fit the schema of a backend. Each is checked once: the artifacts of a target mostly have one.
+pub(super) struct FittingConfigs<'a> {
+    backend: &'a Name,
+    schema: &'a ConfigSchema,
+    fitting: BTreeSet<&'a str>,
+}
+
+impl<'a> FittingConfigs<'a> {
+    pub(super) fn new(backend: &'a Name, schema: &'a ConfigSchema) -> Self {
+        Self { backend, schema, fitting: BTreeSet::new() }
+    }
+
+    /// Returns why the configuration of one of an instance's targets does not fit. A backend is not asked about an instance without
+    /// secret files, and so is not given its configuration.
+    pub(super) fn misfit(&mut self, instance: &'a Instance) -> Option<Failure> {
+        let configs = instance.for_backend.targets.iter().map(|target| target.config.as_str());
+        if instance.for_backend.files.is_empty() || configs.clone().all(|config| self.fitting.contains(config)) {
+            return None;
+        }
+        let misfit = check_config(self.backend, self.schema, instance).err();
+        if misfit.is_none() {
+            self.fitting.extend(configs);
+        }
+        misfit
+    }
 }
 
 /// Returns the option that sets a place of the configuration: the artifact's own, where it has one, or the target's.

@@ -26,6 +26,7 @@ pub(crate) mod orphans;
 pub(crate) mod preview;
 mod probe;
 pub(crate) mod readable;
+mod reading;
 pub(crate) mod rekeyable;
 pub(crate) mod renamed;
 pub(crate) mod settable;

@@ -9,6 +9,7 @@ use artifacts_seam as seam;
 use artifacts_session::Verified;
 use artifacts_store::{Entry, Fingerprint, Receipt};
 
+use super::answers::NoAnswer;
 use super::extras;
 use super::facts::facts;
 use super::generations::StoredGeneration;
@@ -47,12 +48,11 @@ impl<'a> InstanceProbe<'a> {
         instance: &'a Instance,
         mut entry: Entry,
         generations: &BTreeMap<InstanceName, StoredGeneration>,
-        older: Result<Option<String>, Failure>,
     ) -> Self {
         let fingerprint = Some(entry.fingerprint());
         let strays = extras::take_added(instance, &mut entry);
         let mut look = Self {
-            facts: Some(Facts { older: older.ok().flatten(), ..facts(instance, &entry, &strays, generations) }),
+            facts: Some(facts(instance, &entry, &strays, generations)),
             fingerprint,
             ..Self::without_entry(instance)
         };
@@ -108,14 +108,15 @@ impl CheckResult {
     }
 
     /// Of an entry that is another backend's, only the recipients are asked for.
-    pub fn from_backend(look: &InstanceProbe<'_>, answer: Result<Verified, seam::CallError>) -> Self {
+    pub fn from_backend(look: &InstanceProbe<'_>, answer: Result<Verified, NoAnswer>) -> Self {
         match answer {
             Ok(Verified { recipients, labels, state }) => {
                 let checked = || Said::Checked { recipients: recipients.clone(), state };
                 let said = if look.of_another() { Said::Nothing } else { checked() };
                 Self { said, recipients, labels, hint: None }
             }
-            Err(error) => {
+            Err(NoAnswer::Misfit(why)) => Self { hint: why.hint, ..Self::new(Said::Failed(why.message)) },
+            Err(NoAnswer::Call(error)) => {
                 let (why, hint) = failure::explain_call(&error);
                 Self { hint, ..Self::new(Said::Failed(why)) }
             }

@@ -26,6 +26,8 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey, w
     let waiting = waiting_for(run, &mut survey);
     survey.mark_blocked(&waiting, GenerateScope::default());
     run.tools.report_missing_layers();
+    // Git is run beside what is kept of all instances: no memory is left to workers that have answered.
+    run.tools.backends.close();
     let mut report = run.rows(&selection.names, &survey);
     report.is_complete = selection.selectors.is_empty();
     add_details(run, &survey, &mut report);

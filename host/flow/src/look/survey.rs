@@ -1,8 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use artifacts_contract::ConfigSchema;
-use artifacts_declared::{Equals, InstanceName, Name, Recipients, Shared};
+use artifacts_declared::{Equals, InstanceName, Name, Recipients, Shared, TargetId};
 use artifacts_plan::{Elsewhere, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
 use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
@@ -10,20 +9,16 @@ use artifacts_session::CheckMemo;
 use artifacts_store::{Fingerprint, Generation, Receipt, Storage};
 
 use super::answers::{NoAnswers, answers};
-use super::configured::check_config;
+use super::configured::FittingConfigs;
 use super::elsewhere::Storages;
 use super::generations::{StoredGeneration, generations};
 use super::mixed::mixed;
 use super::probe::{CheckResult, InstanceProbe};
+use super::reading::{FoundEntry, ReadEntry, Reading};
 use super::undo::{INCOMPLETE, hint_at_missing};
 use crate::failure;
 use crate::tools::{HeaderMemory, Phase, Tools};
 
-/// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their entries
-/// in memory.
-const BATCH: usize = 256;
-/// After so many bytes of entries, receipts and public files among them, a batch ends.
-const BATCH_BYTES: u64 = 64 << 20;
 /// The receipts of all instances, which are kept for the whole run, have at most so many bytes together: anyone who can push could
 /// otherwise fill the memory. Those of ten thousand instances with twenty recipients each take half of it.
 const RECEIPT_BYTES: u64 = 512 << 20;
@@ -53,11 +48,21 @@ pub struct Survey {
     pub(crate) alike: Alike,
 }
 
-/// Recipients and their labels, each held once.
+/// Recipients, their labels, and targets, each held once.
 #[derive(Default)]
 pub(crate) struct Alike {
     recipients: Equals<Recipients>,
     labels: Equals<Shared<BTreeMap<String, String>>>,
+    targets: Equals<Shared<BTreeSet<TargetId>>>,
+}
+
+impl Alike {
+    /// Has a receipt hold once with others what they have alike.
+    fn share(&mut self, receipt: &mut Receipt) {
+        receipt.recipients = self.recipients.share(std::mem::take(&mut receipt.recipients));
+        receipt.labels = self.labels.share(std::mem::take(&mut receipt.labels));
+        receipt.targets = self.targets.share(std::mem::take(&mut receipt.targets));
+    }
 }
 
 /// What one instance is.
@@ -164,37 +169,40 @@ fn ask(
     let (limit, schema) = (opened.terms.limits.output, Arc::clone(&opened.terms.config));
     let host_encrypts = !opened.terms.grants.plaintext;
     // A configuration that its backend does not take is not given to it.
-    let mut fitting = BTreeSet::new();
-    let fit =
-        instances.iter().copied().filter(|instance| survey.configured(backend, (&schema, &mut fitting), instance));
-    let instances = fit.collect::<Vec<_>>();
+    let mut fitting = FittingConfigs::new(backend, &schema);
     if !opened.is_here() {
         for instance in instances {
-            survey.note(InstanceProbe::without_entry(instance), CheckResult::new(Said::OnTarget), now);
+            match fitting.misfit(instance) {
+                Some(why) => survey.fail(instance, &why),
+                None => survey.note(InstanceProbe::without_entry(instance), CheckResult::new(Said::OnTarget), now),
+            }
         }
         return;
     }
     let storage = match Storage::open(&tools.root, &opened.storage) {
         Ok(storage) => storage,
         Err(why) => {
-            return survey.fail_all(&instances, &Failure::from(why));
+            return survey.fail_all(instances, &Failure::from(why));
         }
     };
-    let (mut rest, total) = (instances.iter().copied().peekable(), instances.len());
-    while rest.peek().is_some() {
+    let reading = Reading { storage: &storage, limit, generations, storages };
+    let (mut rest, total) = (instances.iter().copied(), instances.len());
+    while rest.len() > 0 {
         tools.operator.phase(Phase::Checking { count: total - rest.len(), total });
-        let looks = survey.read(&storage, &mut rest, limit, generations, storages, &mut tools.headers);
+        let read = reading.batch(&mut rest, tools.jobs);
+        let looks = survey.take(read, &mut tools.headers);
         let (mut asked, unasked): (Vec<InstanceProbe<'_>>, Vec<InstanceProbe<'_>>) =
             looks.into_iter().partition(InstanceProbe::has_secrets);
         let view = |look: &mut InstanceProbe<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
         let request = asked.iter_mut().map(view).collect();
-        let answers = match answers(tools, backend, request) {
+        let misfit = |at: usize| asked.get(at).and_then(|look: &InstanceProbe<'_>| fitting.misfit(look.instance));
+        let answers = match answers(tools, backend, request, misfit) {
             Ok(answers) => answers,
             Err(NoAnswers::Unstarted(why)) => {
                 let left = instances.iter().copied().filter(|one| !survey.found.contains_key(&one.name));
                 return survey.fail_all(&left.collect::<Vec<_>>(), &why);
             }
-            Err(NoAnswers::Unrecorded(why)) => return survey.stop(&instances, why),
+            Err(NoAnswers::Unrecorded(why)) => return survey.stop(instances, why),
         };
         *survey.calls.entry(backend.to_string()).or_default() += answers.calls;
         for (look, answer) in asked.into_iter().zip(answers.answers) {
@@ -254,63 +262,39 @@ impl Survey {
         }
     }
 
-    /// Reads the entries of the next batch; one that cannot be read, or in which there is more than its backend's `limit` in
-    /// bytes, is an error of its own and is not asked about.
-    fn read<'a>(
-        &mut self,
-        storage: &Storage,
-        rest: &mut impl Iterator<Item = &'a Instance>,
-        limit: u64,
-        generations: &BTreeMap<InstanceName, StoredGeneration>,
-        storages: &Storages,
-        headers: &mut HeaderMemory,
-    ) -> Vec<InstanceProbe<'a>> {
+    /// Takes what was read of a batch, in its order; one that cannot be read, or in which there is more than its backend's limit, is an
+    /// error of its own and is not asked about.
+    fn take<'a>(&mut self, read: Vec<ReadEntry<'a>>, headers: &mut HeaderMemory) -> Vec<InstanceProbe<'a>> {
         let mut looks = Vec::new();
-        let mut bytes = 0;
-        while looks.len() < BATCH && bytes < BATCH_BYTES {
-            let Some(instance) = rest.next() else { break };
-            let look = match storage.read_within(&instance.name, limit) {
-                Ok(Some(entry)) => {
-                    if let Err(why) = self.keep(entry.receipt_size()) {
-                        let hint = "name fewer instances, and see who wrote the largest receipts (`git log`)";
-                        self.fail(instance, &Failure::new("", why).hint(Some(hint)));
-                        continue;
-                    }
-                    bytes += entry.size();
-                    let older = headers.older(instance, &entry);
-                    let contradiction = headers.contradiction(instance, &entry.files).or(older.clone().err());
-                    InstanceProbe::new(instance, entry, generations, older).contradicted(contradiction)
-                }
-                Ok(None) => InstanceProbe::without_entry(instance),
-                Err(why) => {
-                    self.fail(instance, &Failure::from(why));
-                    continue;
-                }
-            };
-            let elsewhere = storages.besides(storage.path(), instance);
-            looks.push(InstanceProbe { storage: storage.path().to_owned(), elsewhere, ..look });
+        for ReadEntry { instance, found } in read {
+            match found.map_err(Failure::from).and_then(|found| self.remembered(found, headers)) {
+                Ok(look) => looks.push(look),
+                Err(why) => self.fail(instance, &why),
+            }
         }
         looks
     }
 
-    /// Whether the configurations of an instance's targets fit; where one does not, that is its error. A backend is not asked about
-    /// an instance without secret files. `fitting` has the configurations that fit: the artifacts of a target mostly have one.
-    fn configured<'a>(
+    /// Adds what this machine knows of an entry.
+    fn remembered<'a>(
         &mut self,
-        backend: &Name,
-        (schema, fitting): (&ConfigSchema, &mut BTreeSet<&'a str>),
-        instance: &'a Instance,
-    ) -> bool {
-        let configs = instance.for_backend.targets.iter().map(|target| target.config.as_str());
-        if instance.for_backend.files.is_empty() || configs.clone().all(|config| fitting.contains(config)) {
-            return true;
+        found: FoundEntry<'a>,
+        memory: &mut HeaderMemory,
+    ) -> Result<InstanceProbe<'a>, Failure> {
+        let FoundEntry { mut look, headers, receipt_size, .. } = found;
+        self.keep(receipt_size).map_err(|why| {
+            let hint = "name fewer instances, and see who wrote the largest receipts (`git log`)";
+            Failure::new("", why).hint(Some(hint))
+        })?;
+        let contradiction = memory.contradiction(look.instance, &headers);
+        let (older, unknown) = match memory.older(look.instance, look.receipt.as_ref()) {
+            Ok(older) => (older, None),
+            Err(why) => (None, Some(why)),
+        };
+        if let Some(facts) = &mut look.facts {
+            facts.older = older;
         }
-        if let Err(failure) = check_config(backend, schema, instance) {
-            self.fail(instance, &failure);
-            return false;
-        }
-        fitting.extend(configs);
-        true
+        Ok(look.contradicted(contradiction.or(unknown)))
     }
 
     /// Counts a receipt of so many bytes. Refuses one that does not fit beside the others.
@@ -329,7 +313,7 @@ impl Survey {
         answer.recipients = self.alike.recipients.share(answer.recipients);
         answer.labels = self.alike.labels.share(answer.labels);
         if let Some(receipt) = &mut look.receipt {
-            receipt.recipients = self.alike.recipients.share(std::mem::take(&mut receipt.recipients));
+            self.alike.share(receipt);
         }
         if let Some(failure) = look.contradiction.take() {
             return self.contradict(look, answer.recipients, failure);

@@ -16,6 +16,9 @@ use crate::naming::bears;
 /// Headers by the file of the entry that contains them, each with the declared files that are encrypted under it.
 pub(crate) type EntryHeaders = BTreeMap<String, BTreeMap<HeaderHash, BTreeSet<String>>>;
 
+/// Headers by the file of the entry that contains them.
+pub(crate) type FileHeaders = BTreeMap<String, BTreeSet<HeaderHash>>;
+
 /// Whether this checkout and the one at that path are clones of one repository, by the word of the admin.
 pub type ConfirmClone = Box<dyn Fn(&str) -> Result<bool, Failure>>;
 
@@ -84,17 +87,17 @@ impl HeaderMemory {
     }
 
     /// Why an entry is not what it claims to be, whatever its receipt says: a header in it belongs elsewhere.
-    pub(crate) fn contradiction(&mut self, instance: &Instance, files: &EntryFiles) -> Option<Failure> {
+    pub(crate) fn contradiction(&mut self, instance: &Instance, headers: &FileHeaders) -> Option<Failure> {
         let mut unknown: BTreeMap<HeaderHash, &String> = BTreeMap::new();
-        for (stored, bytes) in files {
-            for header in artifacts_age::headers(bytes) {
-                match self.verdict(instance, stored, &header) {
-                    Ok(Verdict::Own(_) | Verdict::OtherCheckout(_)) => {}
-                    Ok(Verdict::Foreign(failure)) | Err(failure) => return Some(failure),
-                    Ok(Verdict::Unknown) => {
-                        if let Some(first) = unknown.insert(header, stored) {
-                            return Some(doubled(instance, first, stored));
-                        }
+        for (stored, header) in
+            headers.iter().flat_map(|(stored, headers)| headers.iter().map(move |one| (stored, one)))
+        {
+            match self.verdict(instance, stored, header) {
+                Ok(Verdict::Own(_) | Verdict::OtherCheckout(_)) => {}
+                Ok(Verdict::Foreign(failure)) | Err(failure) => return Some(failure),
+                Ok(Verdict::Unknown) => {
+                    if let Some(first) = unknown.insert(*header, stored) {
+                        return Some(doubled(instance, first, stored));
                     }
                 }
             }
@@ -234,11 +237,16 @@ fn copied(instance: &Instance) -> String {
     )
 }
 
-/// The headers in files of an entry, each with the declared files that it may be for, by their names.
+/// The headers in files of an entry.
+pub(crate) fn in_files(files: &EntryFiles) -> FileHeaders {
+    let headers = files.iter().map(|(stored, bytes)| (stored.clone(), artifacts_age::headers(bytes)));
+    headers.filter(|(_, headers)| !headers.is_empty()).collect()
+}
+
+/// The same, each with the declared files that it may be for, by their names.
 pub(crate) fn in_entry(instance: &Instance, files: &EntryFiles) -> EntryHeaders {
-    let headers = files.iter().map(|(stored, bytes)| (stored.as_str(), artifacts_age::headers(bytes)));
-    let headers: BTreeMap<&str, BTreeSet<HeaderHash>> = headers.filter(|(_, headers)| !headers.is_empty()).collect();
-    let stored: Vec<&str> = headers.keys().copied().collect();
+    let headers = in_files(files);
+    let stored: Vec<&str> = headers.keys().map(String::as_str).collect();
     let declared: Vec<&str> = instance.secret_files().map(Name::as_str).collect();
     let mut entry = EntryHeaders::new();
     for (stored, files) in declared_in(&stored, &declared) {

@@ -3,7 +3,7 @@
 use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{Entry, Generation, Receipt, Time};
+use artifacts_store::{Generation, Receipt, Time};
 use artifacts_trust::{CheckoutRecord, GenerationCommit, LastGeneration};
 
 use super::HeaderMemory;
@@ -63,9 +63,9 @@ impl HeaderMemory {
         self.known.last_generation(&here, &name.to_string())
     }
 
-    /// Says that what is stored is an older generation than the last that this machine stored; nothing where it is not.
-    pub(crate) fn older(&mut self, instance: &Instance, entry: &Entry) -> Result<Option<String>, Failure> {
-        let receipt = entry.receipt.valid().filter(|receipt| receipt.instance == instance.name);
+    /// Says that what is stored, by its receipt, is an older generation than the last that this machine stored; nothing where it is not.
+    pub(crate) fn older(&mut self, instance: &Instance, receipt: Option<&Receipt>) -> Result<Option<String>, Failure> {
+        let receipt = receipt.filter(|receipt| receipt.instance == instance.name);
         receipt.map_or(Ok(None), |receipt| self.older_value(instance, receipt))
     }
 

@@ -18,6 +18,7 @@ pub(crate) mod storages;
 pub(crate) mod told_paths;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,6 +84,8 @@ pub struct Tools {
     pub audit: Option<AuditLog>,
     /// How storages are written.
     pub storing: WriterOptions,
+    /// How many entries are read, or written, at once.
+    pub jobs: NonZeroUsize,
     /// Set when the run is to end.
     pub cancel: Cancel,
     /// The moment of the run.

@@ -253,7 +253,7 @@ impl Backends for Registry {
         self.opened.retain(|_, opened| opened.as_ref().is_ok_and(|ready| !ready.has_failed()));
     }
 
-    fn retry(&mut self) {
+    fn close(&mut self) {
         self.opened.clear();
     }
 
@@ -378,7 +378,7 @@ mod tests {
         registry.register(&BTreeMap::new());
         assert!(registry.open(&name).is_ok());
         // It may be one that is not called any more, since it timed out too often.
-        registry.retry();
+        registry.close();
         assert!(registry.open(&name).is_err_and(|failure| failure.message == "there is nothing"));
     }
 

@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use artifacts_declared::InstanceName;
@@ -17,7 +17,7 @@ use crate::look::index::{self, compare_index};
 /// The storages of a run, each locked for it, or why it is not.
 #[derive(Default)]
 pub struct StorageWriters {
-    by_storage: BTreeMap<String, Result<Rc<Writer>, Failure>>,
+    by_storage: BTreeMap<String, Result<Arc<Writer>, Failure>>,
     /// What git knows that forbids writing an instance.
     refused: BTreeMap<InstanceName, Failure>,
     /// What git is told of.
@@ -65,7 +65,7 @@ impl StorageWriters {
     }
 
     /// A storage, locked now if it is not yet.
-    pub(crate) fn writer(&mut self, tools: &Tools, storage: &str) -> Result<Rc<Writer>, Failure> {
+    pub(crate) fn writer(&mut self, tools: &Tools, storage: &str) -> Result<Arc<Writer>, Failure> {
         let locked = self.by_storage.entry(storage.to_owned()).or_insert_with_key(|name| lock(tools, name));
         locked.clone()
     }
@@ -74,7 +74,7 @@ impl StorageWriters {
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub(crate) fn own(&self, instance: &Instance, tools: &Tools) -> Result<Rc<Writer>, Failure> {
+    pub(crate) fn own(&self, instance: &Instance, tools: &Tools) -> Result<Arc<Writer>, Failure> {
         if let Some(fault) = self.lock_failure(instance, tools) {
             return Err(fault);
         }
@@ -131,7 +131,7 @@ impl StorageWriters {
 }
 
 /// Locks a storage as soon as no other run holds its lock. Who waits for nothing fails at once.
-fn lock_in_turn(tools: &mut Tools, name: &str) -> Result<Rc<Writer>, Failure> {
+fn lock_in_turn(tools: &mut Tools, name: &str) -> Result<Arc<Writer>, Failure> {
     let mut is_reported = false;
     loop {
         let pid = match try_lock(tools, name)? {
@@ -155,7 +155,7 @@ fn lock_in_turn(tools: &mut Tools, name: &str) -> Result<Rc<Writer>, Failure> {
 }
 
 /// A storage that is not locked yet, while others are: no one waits for it, since the other run may wait for those.
-fn lock(tools: &Tools, name: &str) -> Result<Rc<Writer>, Failure> {
+fn lock(tools: &Tools, name: &str) -> Result<Arc<Writer>, Failure> {
     try_lock(tools, name)?.map_err(|error| failed(name, error))
 }
 
@@ -163,7 +163,7 @@ fn failed(name: &str, error: artifacts_store::Error) -> Failure {
     Failure::about(format!("storage {name}"), error)
 }
 
-fn try_lock(tools: &Tools, name: &str) -> Result<Result<Rc<Writer>, artifacts_store::Error>, Failure> {
+fn try_lock(tools: &Tools, name: &str) -> Result<Result<Arc<Writer>, artifacts_store::Error>, Failure> {
     // Who may write there, as root may, would change what Nix takes for fixed.
     let root = tools.root.path();
     if tools.evaluator.store_of(root).is_some() {
@@ -173,5 +173,5 @@ fn try_lock(tools: &Tools, name: &str) -> Result<Result<Rc<Writer>, artifacts_st
         );
     }
     let storage = Storage::open(&tools.root, name);
-    Ok(storage.and_then(|storage| storage.lock(tools.storing.clone())).map(Rc::new))
+    Ok(storage.and_then(|storage| storage.lock(tools.storing.clone())).map(Arc::new))
 }

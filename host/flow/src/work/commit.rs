@@ -6,14 +6,15 @@ use artifacts_declared::{Name, Recipients};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{CallError, CheckState, EntryFiles, FailureKind, InstanceView, Secret};
-use artifacts_session::{CallFailed, Verified};
+use artifacts_session::{CallFailed, Verified, share_out};
 use artifacts_store::{BackendId, Entry, NewEntry, Receipt, ReceiptState};
 
 use super::receipt;
 
-use crate::agree::{Removal, Ticket};
+use crate::agree::{Removal, StagedTicket, Ticket, place_all};
 use crate::failure;
 use crate::look::survey::SurveyedInstance;
+use crate::through::through;
 use crate::tools::Tools;
 use crate::tools::headers::{self, EntryHeaders};
 use crate::tools::last_generation::StoredReceipt;
@@ -209,6 +210,71 @@ fn answers(tools: &mut Tools, written: &[&(Storing<'_>, UncheckedEntry)]) -> Res
     Ok(session.check(request, &instances, after_plaintext)?.answers)
 }
 
+/// Has backends write, and look at what they wrote. The answers are in the order of what is to be written.
+pub(crate) fn serialize_all(
+    tools: &mut Tools,
+    unwritten: Vec<Result<Unwritten<'_>, StoreFailure>>,
+) -> Vec<Result<Stored, StoreFailure>> {
+    through(unwritten, |unwritten| {
+        let storing: Vec<Storing<'_>> = unwritten.iter().map(|one| one.storing).collect();
+        let written = storing.into_iter().zip(write(tools, unwritten)).map(|(storing, one)| Ok((storing, one?)));
+        through(written.collect(), |written| {
+            checked(tools, written).into_iter().map(|stored| stored.map_err(StoreFailure::from)).collect()
+        })
+    })
+}
+
+/// An entry that is to be stored; a ticket allows it.
+pub(crate) struct Unstored<'a> {
+    pub storing: Storing<'a>,
+    pub ticket: Ticket,
+    pub files: EntryFiles,
+    pub public: EntryFiles,
+    pub receipt: Receipt,
+}
+
+impl<'a> Unstored<'a> {
+    /// Names in its receipt whose keys the recipients are.
+    fn labelled(mut self, tools: &Tools) -> Self {
+        let receipt = &mut self.receipt;
+        let labels = tools.keys.for_receipt(&receipt.recipients, &self.storing.found.labels);
+        let recipients: BTreeSet<&String> = receipt.recipients.of_all_files().collect();
+        receipt.labels.retain(|key, _| recipients.contains(key));
+        receipt.labels.extend(labels);
+        self
+    }
+
+    fn stage(self) -> Result<(&'a Instance, StoredReceipt, StagedTicket), Failure> {
+        let Self { storing: Storing { instance, found }, ticket, files, public, receipt } = self;
+        let stored = StoredReceipt::new(&receipt, found.receipt.as_ref());
+        let staged = ticket.stage(instance, NewEntry { files, public, receipt, replaces: None })?;
+        Ok((instance, stored, staged))
+    }
+}
+
+/// Stores entries: up to `--jobs` are written aside at once, and then all of them take their places. Returns of each what allows to
+/// trash the one that its value comes from, where that is another.
+pub(crate) fn store_all(
+    tools: &Tools,
+    writers: &mut StorageWriters,
+    unstored: Vec<Unstored<'_>>,
+) -> Vec<Result<Option<Removal>, Failure>> {
+    let hands = vec![(); tools.jobs.get().min(unstored.len())];
+    let unstored: Vec<Unstored<'_>> = unstored.into_iter().map(|one| one.labelled(tools)).collect();
+    let staged = share_out(hands, unstored.into_iter(), |(), one| one.stage());
+    through(staged, |staged| {
+        let (stored, staged): (Vec<_>, Vec<_>) =
+            staged.into_iter().map(|(instance, stored, staged)| (stored, (instance, staged))).unzip();
+        let placed = place_all(staged).into_iter().zip(stored);
+        let told = placed.map(|(placed, stored)| {
+            let (path, other) = placed?;
+            writers.wrote(tools, path, Some(stored));
+            Ok(other)
+        });
+        told.collect()
+    })
+}
+
 impl<'a> Storing<'a> {
     /// Has the backend write secret files, and look at them.
     pub fn serialize(
@@ -220,9 +286,8 @@ impl<'a> Storing<'a> {
     ) -> Result<Stored, StoreFailure> {
         let missing = || failure::for_instance(self.instance, "the written entry was not checked");
         let decrypted = Decrypted::new();
-        let unwritten = self.unwritten(ticket, entry, secrets, &decrypted)?;
-        let written = write(tools, vec![unwritten]).pop().ok_or_else(missing)??;
-        Ok(checked(tools, vec![(*self, written)]).pop().ok_or_else(missing)??)
+        let unwritten = self.unwritten(ticket, entry, secrets, &decrypted).map_err(StoreFailure::from);
+        serialize_all(tools, vec![unwritten]).pop().ok_or_else(missing)?
     }
 
     /// What its backend is to write into a copy of the entry. `decrypted` is of that entry, where the files were read from it.
@@ -287,31 +352,13 @@ impl<'a> Storing<'a> {
         tools: &Tools,
         writers: &mut StorageWriters,
         ticket: Ticket,
-        files: (EntryFiles, EntryFiles),
+        (files, public): (EntryFiles, EntryFiles),
         receipt: Receipt,
     ) -> Result<(), Failure> {
-        let removal = self.place(tools, writers, ticket, files, receipt)?;
+        let unstored = Unstored { storing: *self, ticket, files, public, receipt };
+        let missing = || Err(failure::for_instance(self.instance, "it was not stored"));
+        let removal = store_all(tools, writers, vec![unstored]).pop().unwrap_or_else(missing)?;
         removal.map_or(Ok(()), |removal| removal.remove().map(drop))
-    }
-
-    /// Stores the entry. Returns what allows to trash the one that its value comes from, where that is another.
-    pub fn place(
-        &self,
-        tools: &Tools,
-        writers: &mut StorageWriters,
-        ticket: Ticket,
-        (files, public): (EntryFiles, EntryFiles),
-        mut receipt: Receipt,
-    ) -> Result<Option<Removal>, Failure> {
-        let labels = tools.keys.for_receipt(&receipt.recipients, &self.found.labels);
-        let recipients: BTreeSet<&String> = receipt.recipients.of_all_files().collect();
-        receipt.labels.retain(|key, _| recipients.contains(key));
-        receipt.labels.extend(labels);
-        let stored = StoredReceipt::new(&receipt, self.found.receipt.as_ref());
-        let new = NewEntry { files, public, receipt, replaces: None };
-        let (path, other) = ticket.place(self.instance, new)?;
-        writers.wrote(tools, path, Some(stored));
-        Ok(other)
     }
 
     fn backend(&self) -> Result<&'a Name, Failure> {

@@ -104,7 +104,7 @@ fn entries(run: &Run, selection: &Selection, survey: &mut Survey) -> Result<(Tra
     let (names, idle) = chosen(&trash, &selection.selectors);
     let mut details = EmptyPlan { idle, ..EmptyPlan::default() };
     for one in names.iter().flat_map(|name| trash.of(name)) {
-        let labels = one.receipt.iter().flat_map(|receipt| receipt.labels.clone());
+        let labels = one.receipt.iter().flat_map(|receipt| receipt.labels.clone().into_inner());
         survey.stored_labels.extend(labels);
         let mut row = row((&trash, one), &StoredEntries::new(), &known, None);
         row.done = Some(RowAction::WouldRemove);

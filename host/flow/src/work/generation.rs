@@ -9,11 +9,11 @@ use artifacts_generate::Job;
 use artifacts_plan::Instance;
 use artifacts_report::{Failure, FileChange};
 use artifacts_seam::{EntryFiles, Secret};
-use artifacts_store::{ReceiptState, Storage};
+use artifacts_store::{Entry, ReceiptState, Storage};
 
-use super::commit::{StoreFailure, Storing};
+use super::commit::{StoreFailure, Stored, Storing, Unstored, serialize_all, store_all};
 use super::receipt::GenerationRecord;
-use crate::agree::Tickets;
+use crate::agree::{Removal, Ticket, Tickets};
 use crate::chain::Base;
 use crate::failure;
 use crate::look::changes::public_changes;
@@ -22,12 +22,13 @@ use crate::look::survey::{Survey, SurveyedInstance};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::run_state::Inputs;
+use crate::through::through;
 use crate::tools::storages::StorageWriters;
 use crate::tools::told_paths::PAUSE;
-use crate::tools::{Phase, PromptValues, RunEvent, Tools};
+use crate::tools::{Decrypted, Phase, PromptValues, RunEvent, Tools};
 
-/// Runs the generators of the steps, up to `jobs` at once, each after what it depends on; what they wrote is serialized and stored
-/// one by one. A failure stops what depends on it and nothing else. Returns what changed in public files.
+/// Runs the generators of the steps, up to `jobs` at once, each after what it depends on; what they wrote is serialized and stored,
+/// that of all that ended meanwhile at once. A failure stops what depends on it and nothing else. Returns what changed in public files.
 pub(crate) fn run(
     base: &mut Base<'_>,
     tickets: Tickets,
@@ -65,6 +66,26 @@ enum Task {
     Store(BTreeMap<Name, Secret>),
 }
 
+/// What was made of an instance and is to be stored.
+struct Made<'a> {
+    storing: Storing<'a>,
+    ticket: Ticket,
+    /// The entry that it replaces.
+    entry: Option<Entry>,
+    files: BTreeMap<Name, Secret>,
+    secrets: Vec<(String, Secret)>,
+    public: EntryFiles,
+    changes: Vec<FileChange>,
+}
+
+/// What is known of an instance once it is stored.
+struct StoredFiles {
+    name: InstanceName,
+    files: BTreeMap<Name, Secret>,
+    generation: artifacts_store::Generation,
+    changes: Vec<FileChange>,
+}
+
 struct Generation<'a> {
     instances: &'a BTreeMap<InstanceName, Instance>,
     tools: &'a mut Tools,
@@ -80,19 +101,19 @@ struct Generation<'a> {
     changes: BTreeMap<InstanceName, Vec<FileChange>>,
 }
 
-impl Generation<'_> {
+impl<'a> Generation<'a> {
     fn run(&mut self, jobs: NonZeroUsize) {
         let (done, results) = mpsc::channel();
         let generators = Arc::clone(&self.tools.generators);
         let cancel = self.tools.cancel.clone();
         std::thread::scope(|scope| {
             let mut running = 0;
-            let mut ended = None;
+            let mut ended = Vec::new();
             loop {
                 while running < jobs.get() {
                     let Some(step) = self.next() else { break };
                     match self.task(&step.name) {
-                        Ok(Task::Store(files)) => self.end(&step, Ok(files)),
+                        Ok(Task::Store(files)) => self.end(vec![(step, Ok(files))]),
                         Ok(Task::Run(run)) => {
                             let (instance, job) = *run;
                             let (count, total) = (self.progress.done().len(), self.total);
@@ -108,9 +129,9 @@ impl Generation<'_> {
                         Err(failure) => self.fail(&step.name, failure.into()),
                     }
                 }
-                // It is stored while others run; what depends on it begins after that.
-                if let Some((step, files)) = ended.take() {
-                    self.end(&step, files);
+                // They are stored while others run; what depends on them begins after that.
+                if !ended.is_empty() {
+                    self.end(std::mem::take(&mut ended));
                     continue;
                 }
                 if running == 0 {
@@ -118,8 +139,9 @@ impl Generation<'_> {
                 }
                 match results.recv_timeout(PAUSE) {
                     Ok(result) => {
-                        running -= 1;
-                        ended = Some(result);
+                        ended.push(result);
+                        ended.extend(results.try_iter());
+                        running -= ended.len();
                     }
                     Err(mpsc::RecvTimeoutError::Timeout) => self.writers.stage_open(self.tools),
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
@@ -128,11 +150,17 @@ impl Generation<'_> {
         });
     }
 
-    /// Stores the files of a step, where it has any.
-    fn end(&mut self, step: &Step, files: Result<BTreeMap<Name, Secret>, StoreFailure>) {
-        match files.and_then(|files| self.store(&step.name, files)) {
-            Ok(public) => self.finish(step, public),
-            Err(stopped) => self.fail(&step.name, stopped),
+    /// Stores the files of steps, where they have any.
+    fn end(&mut self, ended: Vec<(Step, Result<BTreeMap<Name, Secret>, StoreFailure>)>) {
+        let (steps, files): (Vec<Step>, Vec<_>) = ended.into_iter().unzip();
+        let made =
+            steps.iter().zip(files).map(|(step, files)| self.made(&step.name, files?).map_err(StoreFailure::from));
+        let made = made.collect();
+        for (step, stored) in steps.iter().zip(through(made, |made| self.store(made))) {
+            match stored {
+                Ok(public) => self.finish(step, public),
+                Err(stopped) => self.fail(&step.name, stopped),
+            }
         }
     }
 
@@ -187,21 +215,48 @@ impl Generation<'_> {
         self.progress.drop_out(stopped.failure);
     }
 
-    /// Has the backend write the secret files into a private copy of the entry, and replaces the entry. Returns what changed in
-    /// public files.
-    fn store(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Vec<FileChange>, StoreFailure> {
+    /// What was made of an instance, with what allows to store it.
+    fn made(&mut self, name: &InstanceName, files: BTreeMap<Name, Secret>) -> Result<Made<'a>, Failure> {
         let ticket = self.tickets.take(name);
-        let instances = self.instances;
-        let pair = instances.get(name).zip(self.survey.found.get(name));
+        let pair = self.instances.get(name).zip(self.survey.found.get(name));
         let (instance, found) = pair.ok_or_else(|| Failure::new(name.to_string(), "not declared"))?;
         let ticket = ticket.ok_or_else(|| failure::not_accepted(instance))?;
         self.unchanged(instance)?;
-        let storing = Storing { instance, found };
         let entry = ticket.entry(instance)?;
         let (secrets, public) = split(instance, &files);
         let before = entry.as_ref().map(|entry| entry.public.clone()).unwrap_or_default();
         let changes = public_changes(&before, &public);
-        let stored = storing.serialize(self.tools, &ticket, entry, &secrets)?;
+        Ok(Made { storing: Storing { instance, found }, ticket, entry, files, secrets, public, changes })
+    }
+
+    /// Has backends write the secret files into private copies of the entries, and replaces the entries. Returns what changed in
+    /// public files of each.
+    fn store(&mut self, mut made: Vec<Made<'a>>) -> Vec<Result<Vec<FileChange>, StoreFailure>> {
+        let decrypted = Decrypted::new();
+        let unwritten = made.iter_mut().map(|one| {
+            let Made { storing, ticket, entry, secrets, .. } = one;
+            Ok(storing.unwritten(ticket, entry.take(), secrets, &decrypted)?)
+        });
+        let stored = serialize_all(self.tools, unwritten.collect());
+        let new = made.into_iter().zip(stored).map(|(one, stored)| self.new_entry(one, stored?));
+        let new = new.collect();
+        through(new, |new: Vec<(StoredFiles, Unstored<'a>)>| {
+            let (values, unstored): (Vec<StoredFiles>, Vec<_>) = new.into_iter().unzip();
+            let removals = store_all(self.tools, self.writers, unstored);
+            let ended =
+                values.into_iter().zip(removals).map(|(StoredFiles { name, files, generation, changes }, removal)| {
+                    removal?.map_or(Ok(None), Removal::remove)?;
+                    self.inputs.keep(name, files, generation);
+                    Ok(changes)
+                });
+            ended.collect()
+        })
+    }
+
+    /// The entry of what was made and serialized, with its receipt.
+    fn new_entry(&self, made: Made<'a>, stored: Stored) -> Result<(StoredFiles, Unstored<'a>), StoreFailure> {
+        let Made { storing, ticket, files, public, changes, .. } = made;
+        let Storing { instance, found } = storing;
         let making = GenerationRecord {
             instance,
             found,
@@ -211,10 +266,9 @@ impl Generation<'_> {
             now: self.tools.now,
         };
         let receipt = making.receipt()?;
-        let generation = receipt.generation;
-        storing.commit(self.tools, self.writers, ticket, (stored.files, public), receipt)?;
-        self.inputs.keep(name.clone(), files, generation);
-        Ok(changes)
+        let (name, generation) = (instance.name.clone(), receipt.generation);
+        let value = StoredFiles { name, files, generation, changes };
+        Ok((value, Unstored { storing, ticket, files: stored.files, public, receipt }))
     }
 
     /// Every dependency is stored as it went into the instance: no one replaced it since.

@@ -11,7 +11,7 @@ use artifacts_report::Failure;
 use artifacts_seam::{EntryFiles, Secret};
 use artifacts_store::{Entry, Fingerprint, Receipt};
 
-use super::commit::{self, Stored, Storing, UncheckedEntry, checked};
+use super::commit::{self, Stored, Storing, UncheckedEntry, Unstored, checked, store_all};
 use super::receipt;
 use crate::agree::{Removal, Ticket, Tickets};
 use crate::chain::Base;
@@ -22,7 +22,6 @@ use crate::look::steps::Step;
 use crate::look::survey::SurveyedInstance;
 use crate::read::{RetrievedFiles, WantedValue, retrieve_values};
 use crate::run::Run;
-use crate::tools::storages::StorageWriters;
 use crate::tools::{Decrypted, Phase, RunEvent, Tools};
 
 /// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
@@ -39,7 +38,7 @@ pub(super) struct Counts {
     pub written: u64,
 }
 
-/// Stores the values of all steps again, one by one. A failure stops no other.
+/// Stores the values of all steps again. A failure stops no other.
 pub(super) fn store_again(base: &mut Base<'_>, tickets: &mut Tickets) -> Counts {
     let mut counts = Counts::default();
     loop {
@@ -182,7 +181,7 @@ struct Ready<'a> {
     new: Option<(Stored, Receipt)>,
 }
 
-/// Has backends check what they wrote and read back what moves, and replaces the entries one by one. Returns how many.
+/// Has backends check what they wrote and read back what moves, and replaces the entries. Returns how many.
 fn store(base: &mut Base<'_>, moving: Vec<(Moving, Option<UncheckedEntry>)>) -> u64 {
     let Base { run, survey, writers, progress, report, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
@@ -192,12 +191,25 @@ fn store(base: &mut Base<'_>, moving: Vec<(Moving, Option<UncheckedEntry>)>) -> 
         progress.drop_out(fault);
     }
     let mut verified = read_back(tools, &ready);
-    let mut count = 0;
+    let (mut stored, mut unstored) = (Vec::new(), Vec::new());
     for one in ready {
+        let is_same = verified.remove(&one.storing.instance.name).unwrap_or(Ok(()));
+        match one.begin_storing(is_same) {
+            Ok((one, new)) => {
+                stored.push(one);
+                unstored.extend(new);
+            }
+            Err(failure) => progress.drop_out(failure),
+        }
+    }
+    let mut removals = store_all(tools, writers, unstored).into_iter();
+    let mut count = 0;
+    for one in stored {
         let (instance, found) = (one.storing.instance, one.storing.found);
-        let is_same = verified.remove(&instance.name).unwrap_or(Ok(()));
-        let is_written = one.new.is_some();
-        match place(tools, writers, one, is_same) {
+        let is_written = one.files.is_some();
+        let removal =
+            if is_written { removals.next().unwrap_or_else(|| Err(not_read(&instance.name))) } else { Ok(None) };
+        match removal.and_then(|removal| one.end(tools, removal)) {
             Ok(gone) => {
                 count += u64::from(is_written);
                 progress.finish(instance.name.clone());
@@ -312,39 +324,50 @@ impl Ready<'_> {
     }
 }
 
-/// Stores a value whose new entry was read back, and trashes the entry that it comes from. Returns where that is now, if it was
-/// another. What cannot be read back with these identities is stored beside the old entry, or not at all where it would replace it.
-fn place(
-    tools: &Tools,
-    writers: &mut StorageWriters,
-    one: Ready<'_>,
+/// A value whose new entry is stored.
+struct StoredAgain<'a> {
+    storing: Storing<'a>,
+    /// The entry that it was read from.
+    read: Option<Fingerprint>,
+    /// What was written; none where an earlier run did.
+    files: Option<EntryFiles>,
+    /// What allows to trash the entry that it comes from, where an earlier run has stored the new one.
+    removal: Option<Removal>,
+    /// Whether the new entry was read back.
     is_same: Result<(), Failure>,
-) -> Result<Option<String>, Failure> {
-    let Ready { storing, ticket, read, public, new, .. } = one;
-    let Storing { instance, found } = storing;
-    match &is_same {
-        Err(why) if why.kind != Some(Failure::NO_IDENTITY) => return Err(why.clone()),
-        Err(why) if found.elsewhere.is_none() => return Err(unverified(instance, why)),
-        _ => {}
+}
+
+impl<'a> Ready<'a> {
+    /// Begins to store a value whose new entry was read back. What cannot be read back with these identities is stored beside the old
+    /// entry, or not at all where it would replace it.
+    fn begin_storing(self, is_same: Result<(), Failure>) -> Result<(StoredAgain<'a>, Option<Unstored<'a>>), Failure> {
+        let Self { storing, ticket, read, public, new, .. } = self;
+        let Storing { instance, found } = storing;
+        match &is_same {
+            Err(why) if why.kind != Some(Failure::NO_IDENTITY) => return Err(why.clone()),
+            Err(why) if found.elsewhere.is_none() => return Err(unverified(instance, why)),
+            _ => {}
+        }
+        let Some((stored, receipt)) = new else {
+            return Ok((StoredAgain { storing, read, files: None, removal: ticket.into_removal(), is_same }, None));
+        };
+        let files = Some(stored.files.clone());
+        let unstored = Unstored { storing, ticket, files: stored.files, public, receipt };
+        Ok((StoredAgain { storing, read, files, removal: None, is_same }, Some(unstored)))
     }
-    let removal: Option<Removal> = match new {
-        Some((stored, receipt)) => {
-            let files = stored.files.clone();
-            let removal = storing.place(tools, writers, ticket, (stored.files, public), receipt)?;
-            if removal.is_some() {
-                check_stored(tools, instance, &files)?;
-            }
-            removal
+}
+
+impl StoredAgain<'_> {
+    /// Trashes the entry that it comes from, and returns where that is now, if it was another than the new one.
+    fn end(self, tools: &Tools, removal: Option<Removal>) -> Result<Option<String>, Failure> {
+        let Self { storing: Storing { instance, found }, read, files, is_same, .. } = self;
+        let Some(removal) = self.removal.or(removal) else { return Ok(None) };
+        if let Some(files) = files {
+            check_stored(tools, instance, &files)?;
         }
-        None => ticket.into_removal(),
-    };
-    match (removal, is_same) {
-        (Some(removal), Err(why)) => Err(left(instance, found, &removal, &why)),
-        (Some(removal), Ok(())) => {
-            let storage = removal.storage().to_owned();
-            Ok(removal.remove_read(read)?.map(|_| storage))
-        }
-        (None, _) => Ok(None),
+        is_same.map_err(|why| left(instance, found, &removal, &why))?;
+        let storage = removal.storage().to_owned();
+        Ok(removal.remove_read(read)?.map(|_| storage))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use artifacts_declared::{InstanceName, Name, TargetId};
+use artifacts_declared::{InstanceName, Name, Shared, TargetId};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_store::{BackendId, Generation, Receipt, Time};
@@ -39,10 +39,10 @@ impl GenerationRecord<'_> {
             generation,
             dependencies: dependencies(instance, self.dependencies),
             validation: artifacts_plan::validation_hash(&instance.artifact.validation),
-            targets: targets(instance),
+            targets: targets(instance).into(),
             recipients: self.found.recipients.clone(),
             // The commit fills them in.
-            labels: BTreeMap::new(),
+            labels: Shared::default(),
             files: BTreeMap::new(),
             public: BTreeMap::new(),
             headers: headers::by_file(instance, self.headers)?,
@@ -72,7 +72,7 @@ pub fn rewritten(
         instance: instance.name.clone(),
         former,
         backend,
-        targets: targets(instance),
+        targets: targets(instance).into(),
         recipients,
         headers,
         headers_without_file: BTreeSet::new(),

@@ -68,7 +68,7 @@ fn foreseeable_error(run: &mut Run, survey: &Survey, name: &InstanceName) -> Opt
 }
 
 impl<'r> Agreed<'r, Rekey> {
-    /// Decrypts each instance and writes it again, one by one: an end at any moment leaves each as it was or as it shall be, and
+    /// Decrypts each instance and writes it again: an end at any moment leaves each as it was or as it shall be, and
     /// the next run does the others. A failure stops no other.
     pub fn rekey(self) -> Written<'r> {
         let Self { mut base, mut tickets, .. } = self;

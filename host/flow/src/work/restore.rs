@@ -54,8 +54,8 @@ impl Run {
         };
         let row = |wanted: &Restorable| row((&trash, wanted), &StoredEntries::new(), &known, None);
         let restorable: Vec<RestorableEntry> = trash.found.values().flatten().map(row).collect();
-        let labels =
-            trash.found.values().flatten().filter_map(|one| one.receipt.as_ref()).flat_map(|it| it.labels.clone());
+        let receipts = trash.found.values().flatten().filter_map(|one| one.receipt.as_ref());
+        let labels = receipts.flat_map(|receipt| receipt.labels.clone().into_inner());
         let survey = Survey { stored_labels: labels.collect(), ..Survey::default() };
         let names = survey.names(&self.tools, Some(&known)).of(keys(&restorable));
         let errors = trash.changed.iter().map(|(_, failure)| failure.clone()).collect();
@@ -130,7 +130,7 @@ fn show(base: &mut Base<'_>, returns: &[Return]) -> Result<(), Failure> {
     let known = base.run.tools.recipients()?;
     // A receipt in the trash may be the only one that has a name for who left.
     for receipt in returns.iter().filter_map(|one| one.wanted.receipt.as_ref()) {
-        for (key, label) in &receipt.labels {
+        for (key, label) in &*receipt.labels {
             base.survey.stored_labels.entry(key.clone()).or_insert_with(|| label.clone());
         }
     }

@@ -8,6 +8,7 @@ mod session;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,6 +74,8 @@ pub struct Desk {
     pub now: SystemTime,
     /// From this change of a storage on, counted from 1, none is made any more: the run was killed.
     pub killed_at: Option<u64>,
+    /// How many entries are read, or written, at once.
+    pub jobs: NonZeroUsize,
     /// The changes of storages that the last run was to make.
     pub steps: Arc<AtomicU64>,
     /// Backends that are not registered.
@@ -101,6 +104,7 @@ impl Desk {
             cancel,
             now: SystemTime::UNIX_EPOCH + Duration::from_hours(500_000),
             killed_at: None,
+            jobs: NonZeroUsize::new(4).unwrap(),
             steps: Arc::default(),
             unknown: Vec::new(),
             has_identity: false,
@@ -178,6 +182,7 @@ impl Desk {
             state,
             audit: Some(log),
             storing,
+            jobs: self.jobs,
             cancel: self.cancel.clone(),
             now: self.now,
             keys: artifacts_flow::DeclaredKeys::default(),
@@ -288,7 +293,7 @@ impl Backends for FakeBackends {
 
     fn register(&mut self, _: &BTreeMap<Name, artifacts_declared::Registration>) {}
 
-    fn retry(&mut self) {}
+    fn close(&mut self) {}
 
     fn missing_layers(&self) -> BTreeSet<artifacts_seam::SandboxLayer> {
         self.0.values().flat_map(ReadyBackend::missing_layers).collect()

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use artifacts_store::{Error, InTrash, WriterOptions};
+use artifacts_store::{Error, InTrash, NewEntry, Writer, WriterOptions};
 
 use crate::support::*;
 
@@ -15,7 +15,11 @@ const ROOT: &str = "ARTIFACTS_TEST_ROOT";
 const STEP: &str = "ARTIFACTS_TEST_STEP";
 const WORK: &str = "ARTIFACTS_TEST_WORK";
 
-/// What a run does with the entry: `put TEXT`, `remove`, or `restore`, which takes the newest in the trash.
+/// Entries of two machines that are stored at once.
+pub const SOME: [&str; 3] = [WEB, "per-machine/web1/other", "per-machine/web2/attic"];
+
+/// What a run does with the entry: `put TEXT`, `remove`, or `restore`, which takes the newest in the trash; or with [`SOME`] at once:
+/// `put-some TEXT`.
 pub fn work(root: &Path, mut options: WriterOptions, what: &str) -> Result<(), Error> {
     options.trash_record = Some(record(root));
     if what == "restore" {
@@ -27,11 +31,22 @@ pub fn work(root: &Path, mut options: WriterOptions, what: &str) -> Result<(), E
     }
     let writer = storage(root)?.lock(options)?;
     match what.split_once(' ') {
-        Some(("put", text)) => {
-            put(&writer, WEB, &[("one.age", text), ("two.age", text)], &[("key.pub", text)]).map(drop)
+        Some(("put", text)) => writer.commit(entry(&writer, WEB, text)?).map(drop),
+        Some(("put-some", text)) => {
+            let writer = Arc::new(writer);
+            let staged = SOME.map(|instance| writer.stage(entry(&writer, instance, text)?));
+            let placed = staged.into_iter().map(|staged| Ok((Arc::clone(&writer), writer.place(staged?)?)));
+            Writer::settle(placed.collect::<Result<_, Error>>()?).into_iter().try_for_each(|settled| settled.map(drop))
         }
         _ => writer.remove(&name(WEB)).map(drop),
     }
+}
+
+/// An entry of these files, in place of what is stored.
+fn entry(writer: &Writer, instance: &str, text: &str) -> Result<NewEntry, Error> {
+    let replaces = writer.storage().read(&name(instance))?.map(|entry| entry.fingerprint());
+    let (own, public) = (files(&[("one.age", text), ("two.age", text)]), files(&[("key.pub", text)]));
+    Ok(NewEntry { files: own, public, receipt: receipt(instance), replaces })
 }
 
 /// The body of a process that is started by [`killed_at`]; by itself it has nothing to do.
@@ -68,7 +83,11 @@ pub fn killed_at(root: &Path, step: usize, what: &str) -> bool {
 
 /// The text of the entry that is stored, which must be whole and agree with its receipt.
 pub fn whole(root: &Path) -> Option<String> {
-    let entry = storage(root).unwrap().read(&name(WEB)).unwrap()?;
+    whole_of(root, WEB)
+}
+
+fn whole_of(root: &Path, instance: &str) -> Option<String> {
+    let entry = storage(root).unwrap().read(&name(instance)).unwrap()?;
     assert_eq!(entry.differences(), [], "an entry that is not as its receipt says");
     let text = entry.files["one.age"].clone();
     assert_eq!(entry.files["two.age"], text);
@@ -122,6 +141,40 @@ fn killed_at_every_step_of_the_first_commit() {
 #[test]
 fn killed_at_every_step_of_a_later_commit() {
     assert!(enumerate(Some("old"), "put new", Some("new")) > 20);
+}
+
+#[test]
+fn entries_that_are_stored_at_once_are_written_then_placed_then_synced_once_in_each_directory() {
+    let checkout = Checkout::new();
+    work(checkout.dir.path(), WriterOptions::at(now()), "put-some old").unwrap();
+    let steps = recorded(|options| work(checkout.dir.path(), options, "put-some new").unwrap());
+    let at = |wanted: &str| steps.iter().enumerate().filter(|(_, step)| **step == wanted).map(|(at, _)| at).collect();
+    let (written, exchanged): (Vec<usize>, Vec<usize>) = (at("sync the file"), at("exchange the entries"));
+    assert_eq!(exchanged.len(), SOME.len());
+    assert!(written.last() < exchanged.first(), "{steps:?}");
+    let synced: Vec<usize> = at("sync the directory");
+    assert_eq!(synced.iter().filter(|at| *at > exchanged.last().unwrap()).count(), 3, "the trash, and two machines");
+}
+
+#[test]
+fn killed_at_every_step_of_several_that_are_stored_at_once_each_is_the_old_or_the_new_one() {
+    let mut outcomes = BTreeSet::new();
+    for step in 0.. {
+        let checkout = Checkout::new();
+        let root = checkout.dir.path();
+        work(root, WriterOptions::at(now()), "put-some old").unwrap();
+        let killed = killed_at(root, step, "put-some new");
+        let left = SOME.map(|instance| whole_of(root, instance).unwrap());
+        assert!(left.iter().all(|text| text == "old" || text == "new"), "killed before step {step}: {left:?}");
+        work(root, WriterOptions::at(now()), "put-some next").unwrap();
+        assert_eq!(SOME.map(|instance| whole_of(root, instance).unwrap()), ["next"; 3]);
+        assert_eq!(checkout.staged(), Vec::<std::path::PathBuf>::new(), "after a kill before step {step}");
+        outcomes.insert(left);
+        if !killed {
+            assert_eq!(outcomes.len(), SOME.len() + 1, "each takes its place by itself");
+            return;
+        }
+    }
 }
 
 #[test]

@@ -209,7 +209,7 @@ prop_compose! {
         let (name, version, sha256) = backend;
         let backend = BackendId { name, version, sha256 };
         let recipients = Recipients::from(recipients);
-        Receipt { schema: Schema, instance, former, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets, recipients, labels, files, public, headers, headers_without_file }
+        Receipt { schema: Schema, instance, former, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets: targets.into(), recipients, labels: labels.into(), files, public, headers, headers_without_file }
     }
 }
 

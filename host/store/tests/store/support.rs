@@ -41,13 +41,13 @@ pub fn receipt(instance: &str) -> Receipt {
         generation: Generation::random().unwrap(),
         dependencies: BTreeMap::from([(name("shared/ca"), Hex([7; 16]))]),
         validation: None,
-        targets: BTreeSet::from([TargetId { kind: TargetKind::Nixos, name: "web1".parse().unwrap() }]),
+        targets: BTreeSet::from([TargetId { kind: TargetKind::Nixos, name: "web1".parse().unwrap() }]).into(),
         recipients: Recipients::from_iter([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
         files: BTreeMap::new(),
         public: BTreeMap::new(),
         headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([HeaderHash(Sha256::digest(b"header"))]))]),
         headers_without_file: BTreeSet::new(),
-        labels: BTreeMap::new(),
+        labels: BTreeMap::new().into(),
     }
 }
 
