@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime};
 use artifacts_declared::{InstanceName, Recipients};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{
-    BackendId, Durability, Generation, NewEntry, Receipt, Root, Schema, Sha256, Storage, WriterOptions,
+    BackendId, Durability, Few, Generation, NewEntry, Receipt, Root, Schema, Sha256, Storage, WriterOptions,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -50,9 +50,9 @@ fn entry(instance: InstanceName) -> Result<NewEntry, Box<dyn Error>> {
         validation: None,
         targets: BTreeSet::new().into(),
         recipients: Recipients::new(),
-        files: BTreeMap::new(),
-        public: BTreeMap::new(),
-        headers: BTreeMap::new(),
+        files: Few::new(),
+        public: Few::new(),
+        headers: Few::new(),
         headers_without_file: BTreeSet::new(),
         labels: BTreeMap::new().into(),
     };

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use artifacts_declared::InstanceName;
@@ -7,7 +7,7 @@ use artifacts_seam::{EntryFiles, Limits};
 
 use crate::file_kind::FileKind;
 use crate::names::{self, PUBLIC, RECEIPT};
-use crate::receipt::{self, Receipt, StoredFile};
+use crate::receipt::{self, Few, Receipt, StoredFile};
 use crate::store_dir::StoreDir;
 use crate::{Error, Hex};
 
@@ -159,7 +159,7 @@ impl Entry {
     }
 
     /// Parts what the valid receipt lists from what it does not. Without one everything counts as listed.
-    fn listed(&self, entries: Entries, list: fn(&Receipt) -> &BTreeMap<String, StoredFile>) -> (Entries, Entries) {
+    fn listed(&self, entries: Entries, list: fn(&Receipt) -> &Few<String, StoredFile>) -> (Entries, Entries) {
         let ReceiptState::Valid(receipt) = &self.receipt else { return (entries, Entries::new()) };
         entries.into_iter().partition(|(name, _)| list(receipt).contains_key(name))
     }
@@ -236,7 +236,7 @@ impl Entry {
     }
 }
 
-fn compare(files: &EntryFiles, stored: &BTreeMap<String, StoredFile>, prefix: &str, differences: &mut Vec<Difference>) {
+fn compare(files: &EntryFiles, stored: &Few<String, StoredFile>, prefix: &str, differences: &mut Vec<Difference>) {
     for (name, expected) in stored {
         match files.get(name) {
             None => differences.push(Difference::Missing(format!("{prefix}{name}"))),

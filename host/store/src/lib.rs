@@ -30,7 +30,7 @@ pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_PUBLIC, MAX_STRAY
 pub use error::Error;
 pub use file_kind::FileKind;
 pub use git::{Choice, Git, HistoryGaps, IndexReport, MergeSide, Settlement, Staged, Warning};
-pub use receipt::{BackendId, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile, receipt_schema};
+pub use receipt::{BackendId, Few, HeaderSet, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile, receipt_schema};
 pub use repository::Repository;
 pub use root::{Listing, Root, Storage, StrayFile};
 pub use time::Time;

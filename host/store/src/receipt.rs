@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Recipients, Shared, TargetId};
 use artifacts_seam::EntryFiles;
+use litemap::LiteMap;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -75,21 +76,29 @@ pub struct Receipt {
     #[serde(default, deserialize_with = "unique::shared_map", skip_serializing_if = "is_empty")]
     pub labels: Shared<BTreeMap<String, String>>,
     /// Stored files of the backend, by name. The commit fills them in.
-    #[serde(deserialize_with = "unique::map")]
-    pub files: BTreeMap<String, StoredFile>,
+    #[serde(deserialize_with = "unique::few", serialize_with = "unique::as_map")]
+    #[schemars(with = "BTreeMap<String, StoredFile>")]
+    pub files: Few<String, StoredFile>,
     /// Public files, by name. The commit fills them in.
-    #[serde(deserialize_with = "unique::map")]
-    pub public: BTreeMap<String, StoredFile>,
+    #[serde(deserialize_with = "unique::few", serialize_with = "unique::as_map")]
+    #[schemars(with = "BTreeMap<String, StoredFile>")]
+    pub public: Few<String, StoredFile>,
     /// SHA-256 of each age header (age v1, section "Header") that this program encrypted in the entry, by declared
     /// file.
-    #[serde(default, deserialize_with = "unique::map_of_sets")]
+    #[serde(default, deserialize_with = "unique::few_of_sets", serialize_with = "unique::as_map")]
     #[schemars(with = "BTreeMap<Name, BTreeSet<HexDigits<64>>>")]
-    pub headers: BTreeMap<Name, BTreeSet<HeaderHash>>,
+    pub headers: Few<Name, HeaderSet>,
     /// The same without the files, as earlier versions wrote it.
     #[serde(rename = "sealed", default, deserialize_with = "unique::set", skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(with = "BTreeSet<HexDigits<64>>")]
     pub headers_without_file: BTreeSet<HeaderHash>,
 }
+
+/// Maps few keys to values, in no more memory than they take: of a fleet, a run keeps all receipts.
+pub type Few<K, V> = LiteMap<K, V>;
+
+/// Holds headers in their order, each once.
+pub type HeaderSet = Box<[HeaderHash]>;
 
 /// Represents the version of a receipt, which has one value.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -172,7 +181,7 @@ impl Receipt {
 
     /// Returns every header that it lists.
     pub fn all_headers(&self) -> BTreeSet<HeaderHash> {
-        self.headers.values().flatten().chain(&self.headers_without_file).copied().collect()
+        self.headers.values().flat_map(|headers| headers.iter()).chain(&self.headers_without_file).copied().collect()
     }
 
     /// Describes the files that are about to be stored.

@@ -6,6 +6,9 @@ use std::marker::PhantomData;
 
 use artifacts_declared::{Recipients, Shared};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+
+use crate::Few;
 
 pub(crate) fn map<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where
@@ -51,6 +54,39 @@ where
 {
     let sets: BTreeMap<K, Unique<V>> = map(deserializer)?;
     Ok(sets.into_iter().map(|(key, set)| (key, set.0)).collect())
+}
+
+/// Reads a map of few entries, in no more memory than they take.
+pub(crate) fn few<'de, D, K, V>(deserializer: D) -> Result<Few<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+    V: Deserialize<'de>,
+{
+    Ok(compact(map(deserializer)?))
+}
+
+/// Reads a map of few sets of few entries, in no more memory than they take.
+pub(crate) fn few_of_sets<'de, D, K, V>(deserializer: D) -> Result<Few<K, Box<[V]>>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord,
+    V: Deserialize<'de> + Ord,
+{
+    let sets: BTreeMap<K, Unique<V>> = map(deserializer)?;
+    Ok(compact(sets.into_iter().map(|(key, set)| (key, set.0.into_iter().collect())).collect()))
+}
+
+fn compact<K: Ord, V>(map: BTreeMap<K, V>) -> Few<K, V> {
+    Few::from_sorted_store_unchecked(map.into_iter().collect())
+}
+
+/// Writes such a map.
+pub(crate) fn as_map<S: Serializer, K: Serialize, V: Serialize>(
+    map: &Few<K, V>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(map)
 }
 
 pub(crate) fn recipients<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Recipients, D::Error> {

@@ -278,7 +278,7 @@ mod tests {
 
     use artifacts_declared::Name;
     use artifacts_seam::EntryFiles;
-    use artifacts_store::{BackendId, Generation, Root, Schema, Storage, Time, WriterOptions};
+    use artifacts_store::{BackendId, Few, Generation, Root, Schema, Storage, Time, WriterOptions};
 
     use super::*;
 
@@ -312,9 +312,9 @@ mod tests {
             validation: None,
             targets: BTreeSet::new().into(),
             recipients: to(recipients),
-            files: BTreeMap::new(),
-            public: BTreeMap::new(),
-            headers: BTreeMap::from([(file(), headers.iter().copied().collect())]),
+            files: Few::new(),
+            public: Few::new(),
+            headers: Few::from_iter([(file(), headers.iter().copied().collect())]),
             headers_without_file: BTreeSet::new(),
             labels: BTreeMap::new().into(),
         };

@@ -174,7 +174,7 @@ impl SealedElsewhere {
         }
         let mut by_header: BTreeMap<HeaderHash, BTreeSet<String>> = BTreeMap::new();
         for (file, headers) in &receipt.headers {
-            for header in headers {
+            for header in &**headers {
                 by_header.entry(*header).or_default().insert(file.to_string());
             }
         }

@@ -7,7 +7,7 @@ use artifacts_declared::Name;
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::EntryFiles;
-use artifacts_store::{HeaderHash, Receipt};
+use artifacts_store::{Few, HeaderHash, HeaderSet, Receipt};
 use artifacts_trust::{Checkout, CheckoutRecord, HeaderCommit, HeaderPlace, KnownHeaders, StoredHeaders};
 
 use crate::failure;
@@ -261,7 +261,7 @@ pub(crate) fn listed(instance: &Instance, receipt: &Receipt, files: &EntryFiles)
     let all = receipt.all_headers();
     let mut by_header: BTreeMap<HeaderHash, BTreeSet<String>> = BTreeMap::new();
     for (file, headers) in &receipt.headers {
-        for header in headers {
+        for header in &**headers {
             by_header.entry(*header).or_default().insert(file.to_string());
         }
     }
@@ -300,10 +300,7 @@ pub(crate) fn encrypted(
 }
 
 /// The same by declared file, as a receipt has them.
-pub(crate) fn by_file(
-    instance: &Instance,
-    entry: &EntryHeaders,
-) -> Result<BTreeMap<Name, BTreeSet<HeaderHash>>, Failure> {
+pub(crate) fn by_file(instance: &Instance, entry: &EntryHeaders) -> Result<Few<Name, HeaderSet>, Failure> {
     let mut by_file: BTreeMap<Name, BTreeSet<HeaderHash>> = BTreeMap::new();
     for (header, files) in entry.values().flatten() {
         for file in files {
@@ -311,7 +308,7 @@ pub(crate) fn by_file(
             by_file.entry(file).or_default().insert(*header);
         }
     }
-    Ok(by_file)
+    Ok(by_file.into_iter().map(|(file, headers)| (file, headers.into_iter().collect())).collect())
 }
 
 /// Which declared files each stored one may hold: that whose name it bears. Those without a file of their name are in the stored

@@ -58,6 +58,9 @@ pub(crate) fn run(
     generation.changes
 }
 
+/// So many that a person typed are stored at once; eight workers share them.
+const STORED_AT_ONCE: usize = 64;
+
 /// What is done for one instance.
 enum Task {
     /// Its generator runs.
@@ -65,6 +68,9 @@ enum Task {
     /// These files are stored, as a person typed them.
     Store(BTreeMap<Name, Secret>),
 }
+
+/// A step, and what was made of it.
+type Ended = (Step, Result<BTreeMap<Name, Secret>, StoreFailure>);
 
 /// What was made of an instance and is to be stored.
 struct Made<'a> {
@@ -110,10 +116,10 @@ impl<'a> Generation<'a> {
             let mut running = 0;
             let mut ended = Vec::new();
             loop {
-                while running < jobs.get() {
+                while running < jobs.get() && ended.len() < STORED_AT_ONCE {
                     let Some(step) = self.next() else { break };
                     match self.task(&step.name) {
-                        Ok(Task::Store(files)) => self.end(vec![(step, Ok(files))]),
+                        Ok(Task::Store(files)) => ended.push((step, Ok(files))),
                         Ok(Task::Run(run)) => {
                             let (instance, job) = *run;
                             let (count, total) = (self.progress.done().len(), self.total);
@@ -151,7 +157,7 @@ impl<'a> Generation<'a> {
     }
 
     /// Stores the files of steps, where they have any.
-    fn end(&mut self, ended: Vec<(Step, Result<BTreeMap<Name, Secret>, StoreFailure>)>) {
+    fn end(&mut self, ended: Vec<Ended>) {
         let (steps, files): (Vec<Step>, Vec<_>) = ended.into_iter().unzip();
         let made =
             steps.iter().zip(files).map(|(step, files)| self.made(&step.name, files?).map_err(StoreFailure::from));

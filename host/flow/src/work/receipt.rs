@@ -4,7 +4,7 @@ use std::time::SystemTime;
 use artifacts_declared::{InstanceName, Name, Shared, TargetId};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
-use artifacts_store::{BackendId, Generation, Receipt, Time};
+use artifacts_store::{BackendId, Few, Generation, Receipt, Time};
 
 use crate::failure;
 use crate::look::survey::SurveyedInstance;
@@ -43,8 +43,8 @@ impl GenerationRecord<'_> {
             recipients: self.found.recipients.clone(),
             // The commit fills them in.
             labels: Shared::default(),
-            files: BTreeMap::new(),
-            public: BTreeMap::new(),
+            files: Few::new(),
+            public: Few::new(),
             headers: headers::by_file(instance, self.headers)?,
             headers_without_file: BTreeSet::new(),
         })

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use artifacts_declared::{InstanceName, Name, Recipients, TargetId, TargetKind};
 use artifacts_store::{
-    BackendId, HeaderHash, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, Time,
+    BackendId, Few, HeaderHash, Hex, MAX_RECEIPT, Receipt, ReceiptError, Schema, Sha256, StoredFile, Time,
 };
 use proptest::collection::{btree_map, btree_set};
 use proptest::option;
@@ -16,7 +16,7 @@ use crate::support;
 fn text() -> String {
     let mut receipt = support::receipt(support::WEB);
     receipt.generation = Hex([1; 16]);
-    receipt.files = BTreeMap::from([("env.age".to_owned(), StoredFile::new(b"cipher"))]);
+    receipt.files = Few::from_iter([("env.age".to_owned(), StoredFile::new(b"cipher"))]);
     String::from_utf8(receipt.render()).unwrap()
 }
 
@@ -193,6 +193,10 @@ fn target() -> impl Strategy<Value = TargetId> {
     (kind, name()).prop_map(|(kind, name)| TargetId { kind, name })
 }
 
+fn few<K: Ord, V>(entries: impl IntoIterator<Item = (K, V)>) -> Few<K, V> {
+    entries.into_iter().collect()
+}
+
 prop_compose! {
     fn any_receipt()(
         (instance, former) in (instance(), btree_set(instance(), 0..3)),
@@ -209,7 +213,7 @@ prop_compose! {
         let (name, version, sha256) = backend;
         let backend = BackendId { name, version, sha256 };
         let recipients = Recipients::from(recipients);
-        Receipt { schema: Schema, instance, former, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets: targets.into(), recipients, labels: labels.into(), files, public, headers, headers_without_file }
+        Receipt { schema: Schema, instance, former, backend, generated, expires, generation: Hex(generation), dependencies, validation, targets: targets.into(), recipients, labels: labels.into(), files: few(files), public: few(public), headers: few(headers.into_iter().map(|(file, headers)| (file, headers.into_iter().collect()))), headers_without_file }
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use artifacts_declared::{InstanceName, Recipients, TargetId, TargetKind};
 use artifacts_seam::EntryFiles;
 use artifacts_store::{
-    BackendId, Committed, Entry, Error, Generation, HeaderHash, Hex, InTrash, NewEntry, Receipt, Root, Schema, Sha256,
-    Storage, Time, TrashRecord, Writer, WriterOptions,
+    BackendId, Committed, Entry, Error, Few, Generation, HeaderHash, Hex, InTrash, NewEntry, Receipt, Root, Schema,
+    Sha256, Storage, Time, TrashRecord, Writer, WriterOptions,
 };
 
 pub const WEB: &str = "per-machine/web1/attic";
@@ -43,9 +43,9 @@ pub fn receipt(instance: &str) -> Receipt {
         validation: None,
         targets: BTreeSet::from([TargetId { kind: TargetKind::Nixos, name: "web1".parse().unwrap() }]).into(),
         recipients: Recipients::from_iter([("env".parse().unwrap(), BTreeSet::from(["age1x".to_owned()]))]),
-        files: BTreeMap::new(),
-        public: BTreeMap::new(),
-        headers: BTreeMap::from([("env".parse().unwrap(), BTreeSet::from([HeaderHash(Sha256::digest(b"header"))]))]),
+        files: Few::new(),
+        public: Few::new(),
+        headers: Few::from_iter([("env".parse().unwrap(), [HeaderHash(Sha256::digest(b"header"))].into())]),
         headers_without_file: BTreeSet::new(),
         labels: BTreeMap::new().into(),
     }
