@@ -5,9 +5,10 @@ use artifacts_declared::InstanceName;
 use artifacts_digest::Hasher;
 use artifacts_seam::{EntryFiles, Limits};
 
+use crate::few::Few;
 use crate::file_kind::FileKind;
 use crate::names::{self, PUBLIC, RECEIPT};
-use crate::receipt::{self, Few, Receipt, StoredFile};
+use crate::receipt::{self, Receipt, StoredFile};
 use crate::store_dir::StoreDir;
 use crate::{Error, Hex};
 

@@ -2,12 +2,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::{InstanceName, Name, Recipients, Shared, TargetId};
 use artifacts_seam::EntryFiles;
-use litemap::LiteMap;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Value, json};
 
+use crate::few::Few;
 use crate::hex_digits::HexDigits;
 use crate::{Generation, HeaderHash, Sha256, Time, names, unique};
 
@@ -93,9 +93,6 @@ pub struct Receipt {
     #[schemars(with = "BTreeSet<HexDigits<64>>")]
     pub headers_without_file: BTreeSet<HeaderHash>,
 }
-
-/// Maps few keys to values, in no more memory than they take: of a fleet, a run keeps all receipts.
-pub type Few<K, V> = LiteMap<K, V>;
 
 /// Holds headers in their order, each once.
 pub type HeaderSet = Box<[HeaderHash]>;

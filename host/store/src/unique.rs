@@ -8,7 +8,7 @@ use artifacts_declared::{Recipients, Shared};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 
-use crate::Few;
+use crate::few::Few;
 
 pub(crate) fn map<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
 where

@@ -161,7 +161,6 @@ fn ask(
     generations: &BTreeMap<InstanceName, StoredGeneration>,
     storages: &Storages,
 ) {
-    let now = tools.seconds();
     let opened = match tools.backends.open(backend) {
         Ok(opened) => opened,
         Err(why) => return survey.fail_all(instances, &why),
@@ -169,45 +168,61 @@ fn ask(
     let (limit, schema) = (opened.terms.limits.output, Arc::clone(&opened.terms.config));
     let host_encrypts = !opened.terms.grants.plaintext;
     // A configuration that its backend does not take is not given to it.
-    let mut fitting = FittingConfigs::new(backend, &schema);
+    let fitting = FittingConfigs::new(backend, &schema);
     if !opened.is_here() {
-        for instance in instances {
-            match fitting.misfit(instance) {
-                Some(why) => survey.fail(instance, &why),
-                None => survey.note(InstanceProbe::without_entry(instance), CheckResult::new(Said::OnTarget), now),
-            }
-        }
-        return;
+        return survey.on_target(instances, fitting, tools.seconds());
     }
     let storage = match Storage::open(&tools.root, &opened.storage) {
         Ok(storage) => storage,
-        Err(why) => {
-            return survey.fail_all(instances, &Failure::from(why));
-        }
+        Err(why) => return survey.fail_all(instances, &Failure::from(why)),
     };
+    let mut asking = Asking { backend, fitting, host_encrypts };
     let reading = Reading { storage: &storage, limit, generations, storages };
     let (mut rest, total) = (instances.iter().copied(), instances.len());
     while rest.len() > 0 {
         tools.operator.phase(Phase::Checking { count: total - rest.len(), total });
         let read = reading.batch(&mut rest, tools.jobs);
         let looks = survey.take(read, &mut tools.headers);
-        let (mut asked, unasked): (Vec<InstanceProbe<'_>>, Vec<InstanceProbe<'_>>) =
-            looks.into_iter().partition(InstanceProbe::has_secrets);
-        let view = |look: &mut InstanceProbe<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
-        let request = asked.iter_mut().map(view).collect();
-        let misfit = |at: usize| asked.get(at).and_then(|look: &InstanceProbe<'_>| fitting.misfit(look.instance));
-        let answers = match answers(tools, backend, request, misfit) {
-            Ok(answers) => answers,
+        match asking.batch(tools, survey, looks) {
+            Ok(()) => {}
             Err(NoAnswers::Unstarted(why)) => {
                 let left = instances.iter().copied().filter(|one| !survey.found.contains_key(&one.name));
                 return survey.fail_all(&left.collect::<Vec<_>>(), &why);
             }
             Err(NoAnswers::Unrecorded(why)) => return survey.stop(instances, why),
-        };
-        *survey.calls.entry(backend.to_string()).or_default() += answers.calls;
+        }
+    }
+}
+
+/// How a backend is asked about instances.
+struct Asking<'a> {
+    backend: &'a Name,
+    fitting: FittingConfigs<'a>,
+    /// Whether the host encrypts for it.
+    host_encrypts: bool,
+}
+
+impl<'a> Asking<'a> {
+    /// Asks about what was read, and notes what each instance is.
+    fn batch(
+        &mut self,
+        tools: &mut Tools,
+        survey: &mut Survey,
+        looks: Vec<InstanceProbe<'a>>,
+    ) -> Result<(), NoAnswers> {
+        let now = tools.seconds();
+        let (mut asked, unasked): (Vec<InstanceProbe<'_>>, Vec<InstanceProbe<'_>>) =
+            looks.into_iter().partition(InstanceProbe::has_secrets);
+        let view = |look: &mut InstanceProbe<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
+        let request = asked.iter_mut().map(view).collect();
+        let misfit = |at: usize| asked.get(at).and_then(|look| self.fitting.misfit(look.instance));
+        let answers = answers(tools, self.backend, request, misfit)?;
+        *survey.calls.entry(self.backend.to_string()).or_default() += answers.calls;
         for (look, answer) in asked.into_iter().zip(answers.answers) {
             let mut answer = CheckResult::from_backend(&look, answer);
-            if host_encrypts && let Some((why, hint)) = mixed(&tools.keys, &answer.recipients, &answer.labels) {
+            if self.host_encrypts
+                && let Some((why, hint)) = mixed(&tools.keys, &answer.recipients, &answer.labels)
+            {
                 answer = CheckResult { hint: Some(hint), ..CheckResult::new(Said::Failed(why)) };
             }
             survey.note(look, answer, now);
@@ -215,6 +230,7 @@ fn ask(
         for look in unasked {
             survey.note(look, CheckResult::new(Said::Nothing), now);
         }
+        Ok(())
     }
 }
 
@@ -258,6 +274,16 @@ impl Survey {
                     reasons.dedup();
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// Notes instances that their backend makes on the target.
+    fn on_target<'a>(&mut self, instances: &[&'a Instance], mut fitting: FittingConfigs<'a>, now: u64) {
+        for instance in instances {
+            match fitting.misfit(instance) {
+                Some(why) => self.fail(instance, &why),
+                None => self.note(InstanceProbe::without_entry(instance), CheckResult::new(Said::OnTarget), now),
             }
         }
     }
