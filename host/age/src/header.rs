@@ -119,13 +119,18 @@ pub(crate) fn all(bytes: &[u8]) -> Vec<Header> {
     each(bytes, header)
 }
 
-/// Reads something of each age file in these bytes: they are a binary one, or contain armored ones.
+/// Reads something of each age file in these bytes: they are one, or contain armored ones.
 fn each<T>(bytes: &[u8], read: fn(&[u8]) -> Result<T, Error>) -> Vec<T> {
-    let binary = bytes.starts_with(FIRST_LINE).then(|| read(bytes).ok()).flatten();
-    match binary {
-        Some(whole) => vec![whole],
-        None => armored(bytes).filter_map(|block| read(&block).ok()).collect(),
+    match is_one(bytes).then(|| read(bytes)) {
+        Some(Ok(whole)) => vec![whole],
+        Some(Err(_)) | None => armored(bytes).filter_map(|block| read(&block).ok()).collect(),
     }
+}
+
+/// Returns whether this is one age file if it is any: binary, or armored with nothing else in the text.
+fn is_one(bytes: &[u8]) -> bool {
+    let rest = || bytes.starts_with(BEGIN).then(|| find(bytes, END)).flatten().map(|end| &bytes[end + END.len()..]);
+    bytes.starts_with(FIRST_LINE) || rest().is_some_and(|rest| rest.trim_ascii().is_empty())
 }
 
 /// Finds the armored blocks in a text and gives them plain line breaks.
