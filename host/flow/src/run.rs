@@ -223,7 +223,7 @@ impl Run {
 
     /// Opens backends and identities anew when they are needed next: a person wants another try.
     pub fn retry(&mut self) {
-        self.tools.backends.close();
+        self.tools.backends.retry();
         self.tools.identities.forget();
     }
 

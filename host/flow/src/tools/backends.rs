@@ -30,9 +30,11 @@ pub trait Backends {
     /// Takes the registrations of another evaluation. Backends whose registration is the same stay open.
     fn register(&mut self, registrations: &BTreeMap<Name, Registration>);
 
-    /// Ends their workers. Each is opened anew when it is needed next: one that could not be opened, too, and one that is no longer called
-    /// since it timed out.
+    /// Ends their workers. Each is opened anew when it is needed next; one that could not be opened is not, and no one is asked again.
     fn close(&mut self);
+
+    /// Opens each anew when it is needed next: one that could not be opened, and one that is no longer called since it timed out.
+    fn retry(&mut self);
 
     /// Returns the sandbox layers that some worker of the open backends lacked.
     fn missing_layers(&self) -> BTreeSet<SandboxLayer>;

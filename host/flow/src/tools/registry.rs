@@ -254,6 +254,10 @@ impl Backends for Registry {
     }
 
     fn close(&mut self) {
+        self.opened.retain(|_, opened| opened.is_err());
+    }
+
+    fn retry(&mut self) {
         self.opened.clear();
     }
 
@@ -378,8 +382,19 @@ mod tests {
         registry.register(&BTreeMap::new());
         assert!(registry.open(&name).is_ok());
         // It may be one that is not called any more, since it timed out too often.
-        registry.close();
+        registry.retry();
         assert!(registry.open(&name).is_err_and(|failure| failure.message == "there is nothing"));
+    }
+
+    #[test]
+    fn what_is_closed_is_opened_again_and_what_was_declined_is_not() {
+        let [open, declined] = ["open", "declined"].map(|name| Name::new(name).unwrap());
+        let mut registry = registry();
+        registry.opened.insert(open.clone(), Ok(ready()));
+        registry.opened.insert(declined.clone(), Err(Failure::new("", "declined")));
+        registry.close();
+        assert_eq!(registry.opened.keys().collect::<Vec<_>>(), [&declined]);
+        assert!(registry.open(&declined).is_err_and(|failure| failure.message == "declined"));
     }
 
     #[test]

@@ -295,6 +295,8 @@ impl Backends for FakeBackends {
 
     fn close(&mut self) {}
 
+    fn retry(&mut self) {}
+
     fn missing_layers(&self) -> BTreeSet<artifacts_seam::SandboxLayer> {
         self.0.values().flat_map(ReadyBackend::missing_layers).collect()
     }
