@@ -94,7 +94,7 @@ pub struct Receipt {
     pub headers_without_file: BTreeSet<HeaderHash>,
 }
 
-/// Holds headers in their order, each once.
+/// Holds headers, sorted and without duplicates.
 pub type HeaderSet = Box<[HeaderHash]>;
 
 /// Represents the version of a receipt, which has one value.

@@ -63,7 +63,7 @@ where
     K: Deserialize<'de> + Ord,
     V: Deserialize<'de>,
 {
-    deserializer.deserialize_map(FewVisitor(PhantomData))
+    Ok(compact(map(deserializer)?))
 }
 
 /// Reads a map of few sets of few entries, in no more memory than they take.
@@ -73,45 +73,12 @@ where
     K: Deserialize<'de> + Ord,
     V: Deserialize<'de> + Ord,
 {
-    let sets: Few<K, FewOnce<V>> = few(deserializer)?;
-    Ok(sets.into_iter().map(|(key, set)| (key, set.0)).collect())
+    let sets = map_of_sets(deserializer)?;
+    Ok(compact(sets.into_iter().map(|(key, set)| (key, set.into_iter().collect())).collect()))
 }
 
-struct FewVisitor<K, V>(PhantomData<(K, V)>);
-
-impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Visitor<'de> for FewVisitor<K, V> {
-    type Value = Few<K, V>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry::<K, V>()? {
-            entries.push(entry);
-        }
-        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-        if entries.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return Err(A::Error::custom("a key is given twice"));
-        }
-        entries.shrink_to_fit();
-        Ok(Few::from_sorted_store_unchecked(entries))
-    }
-}
-
-/// Holds few entries in their order, each once.
-struct FewOnce<V>(Box<[V]>);
-
-impl<'de, V: Deserialize<'de> + Ord> Deserialize<'de> for FewOnce<V> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut entries = Vec::<V>::deserialize(deserializer)?;
-        entries.sort();
-        if entries.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(D::Error::custom("an entry is given twice"));
-        }
-        Ok(Self(entries.into()))
-    }
+fn compact<K: Ord, V>(map: BTreeMap<K, V>) -> Few<K, V> {
+    Few::from_sorted_store_unchecked(map.into_iter().collect())
 }
 
 /// Writes such a map.

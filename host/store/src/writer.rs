@@ -245,8 +245,8 @@ impl Writer {
         Ok(PlacedEntry { above, committed })
     }
 
-    /// Has entries survive a power cut that were placed, each by its writer: the last part of [`Self::commit`]. Each directory that changed
-    /// is synced once.
+    /// Makes placed entries survive a power cut, each by its writer: the last part of [`Self::commit`]. Each directory that changed is
+    /// synced once.
     ///
     /// Returns an error for each entry whose directories cannot be synced: it is stored, and may not survive a power cut.
     pub fn settle<W: AsRef<Self>>(placed: Vec<(W, PlacedEntry)>) -> Vec<Result<Committed, Error>> {

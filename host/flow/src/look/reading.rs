@@ -17,7 +17,7 @@ use crate::tools::headers::{FileHeaders, in_files};
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their entries
 /// in memory.
 const BATCH: usize = 256;
-/// After so many bytes of entries, receipts and public files among them, a batch ends. Each that reads is in the middle of one then.
+/// After so many bytes of entries, receipts and public files among them, a batch ends. Each thread may be in the middle of one then.
 const BATCH_BYTES: u64 = 64 << 20;
 /// To start a thread takes as long as to read an entry or two: fewer than so many for each are not worth another.
 const WORTH: usize = 8;

@@ -57,7 +57,7 @@ pub(crate) struct Alike {
 }
 
 impl Alike {
-    /// Has a receipt hold once with others what they have alike.
+    /// Shares with other receipts what this one has in common with them.
     fn share(&mut self, receipt: &mut Receipt) {
         receipt.recipients = self.recipients.share(std::mem::take(&mut receipt.recipients));
         receipt.labels = self.labels.share(std::mem::take(&mut receipt.labels));
