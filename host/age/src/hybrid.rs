@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use age::{DecryptError, EncryptError};
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
-use age_core::primitives::{bech32_decode, bech32_encode, hpke_open, hpke_seal};
+use age_core::primitives::{bech32_encode, hpke_open, hpke_seal};
 use age_core::secrecy::ExposeSecret as _;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD as BASE64;
@@ -16,6 +16,7 @@ use hpke::{Deserializable, Kem as _, Serializable};
 use rand::rngs::OsRng;
 use zeroize::Zeroizing;
 
+use crate::key_text;
 use crate::xwing::{Encapsulated, PrivateKey, PublicKey, XWing};
 
 const STANZA: &str = "mlkem768x25519";
@@ -51,12 +52,7 @@ impl FromStr for HybridIdentity {
 }
 
 fn decoded<K: Deserializable>(text: &str, prefix: Hrp) -> Result<K, &'static str> {
-    bech32_decode(
-        text,
-        |_| "invalid Bech32 encoding",
-        |found| if found == prefix { Ok(()) } else { Err("incorrect HRP") },
-        |_, bytes| K::from_bytes(&Zeroizing::new(bytes.collect::<Vec<_>>())).map_err(|_| "invalid key"),
-    )
+    K::from_bytes(&key_text::bytes(text, prefix)?).map_err(|_| "invalid key")
 }
 
 impl fmt::Display for HybridRecipient {

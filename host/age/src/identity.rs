@@ -1,11 +1,7 @@
-use std::str::FromStr;
-
-use age::x25519;
 use age_core::format::{FILE_KEY_BYTES, Stanza};
 use age_core::secrecy::ExposeSecret as _;
 use artifacts_digest::sha512;
 use artifacts_seam::Secret;
-use bech32::Hrp;
 use ssh_key::{LineEnding, PrivateKey};
 use zeroize::Zeroizing;
 
@@ -14,6 +10,7 @@ use crate::identity_error::IdentityError;
 use crate::pkcs8::{self, Converted};
 use crate::plugin::PluginIdentity;
 use crate::private_form::{PrivateForm, damaged, empty, is_used, label, legacy_passphrase, not_an_identity};
+use crate::x25519::X25519Identity;
 
 /// Holds an identity that decrypts without asking anyone.
 pub(crate) struct UnlockedIdentity {
@@ -102,7 +99,7 @@ pub(crate) fn read(name: &str, content: &Secret) -> Result<IdentityFile, Identit
 
 impl IdentityFile {
     fn line(&mut self, name: &str, number: usize, line: &str) {
-        if let Ok(key) = line.parse::<x25519::Identity>() {
+        if let Ok(key) = line.parse::<X25519Identity>() {
             self.keys.push(UnlockedIdentity::new("age", key));
         } else if let Ok(key) = line.parse::<HybridIdentity>() {
             self.keys.push(UnlockedIdentity::new("age-pq", key));
@@ -191,15 +188,14 @@ pub(crate) fn unlocked(key: &PrivateKey) -> Result<Vec<UnlockedIdentity>, String
     let own = age::ssh::Identity::from_buffer(pem.as_bytes(), None).map_err(|error| error.to_string())?;
     let Some(pair) = key.key_data().ed25519() else { return Ok(vec![UnlockedIdentity::new("ssh-rsa", own)]) };
     let kind = "ssh-ed25519";
-    Ok(vec![UnlockedIdentity::new(kind, own), UnlockedIdentity::new(kind, converted(pair.private.as_ref())?)])
+    Ok(vec![UnlockedIdentity::new(kind, own), UnlockedIdentity::new(kind, converted(pair.private.as_ref()))])
 }
 
 /// Derives the age identity of an Ed25519 seed: the scalar of the signing key (RFC 8032, section 5.1.5).
-pub(crate) fn converted(seed: &[u8]) -> Result<x25519::Identity, String> {
-    let scalar = sha512(seed);
-    let hrp = Hrp::parse("age-secret-key-").map_err(|error| error.to_string())?;
-    let text = bech32::encode_upper::<bech32::Bech32>(hrp, &scalar[..32]).map_err(|error| error.to_string())?;
-    x25519::Identity::from_str(&Zeroizing::new(text)).map_err(str::to_owned)
+pub(crate) fn converted(seed: &[u8]) -> X25519Identity {
+    let mut scalar = Zeroizing::new([0; 32]);
+    scalar.copy_from_slice(&sha512(seed)[..32]);
+    X25519Identity::new(&scalar)
 }
 
 /// Reads the form that ssh-keygen wrote before 2014, with age's own reader.

@@ -9,6 +9,7 @@ mod hybrid;
 mod identity;
 mod identity_error;
 mod identity_kind;
+mod key_text;
 mod keyring;
 mod new_key;
 mod open;
@@ -27,6 +28,7 @@ mod recipient;
 mod recipient_plugins;
 mod seal;
 mod stanza;
+mod x25519;
 mod xwing;
 
 pub use encrypted_to::is_encrypted_to;

@@ -1,9 +1,10 @@
-use age::{ssh, tag, tagpq, x25519};
+use age::{ssh, tag, tagpq};
 use artifacts_seam::KeyKind;
 
 use crate::Error;
 use crate::hybrid::HybridRecipient;
 use crate::plugin::PluginRecipient;
+use crate::x25519::X25519Recipient;
 
 /// Holds a parsed recipient.
 pub(crate) enum Recipient {
@@ -22,7 +23,7 @@ impl Recipient {
         }
         // Only what is of none of age's own kinds is a plugin's: by its encoding `age1tag1…` could be that of a plugin `tag`.
         match KeyKind::of(text) {
-            KeyKind::X25519 => native::<x25519::Recipient>(text),
+            KeyKind::X25519 => native::<X25519Recipient>(text),
             KeyKind::Tag => native::<tag::Recipient>(text),
             KeyKind::TagPq => native::<tagpq::Recipient>(text),
             KeyKind::Pq => native::<HybridRecipient>(text),
