@@ -2,15 +2,21 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
 
 use artifacts_seam::{EntryFiles, FileError, Limits, check_file_name};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, fstat, openat, renameat_with, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, SeekFrom, fstat, openat, renameat_with, seek, unlinkat,
+};
 use rustix::io::Errno;
 use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::filesystem::{self, OpenMode};
+
+/// Bytes of a directory's list that are read at once.
+const LISTED: usize = 8 << 10;
 
 /// A folder on a RAM-backed file system that holds one entry at a time.
 pub(crate) struct Preopen {
@@ -35,9 +41,8 @@ impl Preopen {
 
     /// Holds exactly these files from now on.
     pub(crate) fn fill(&self, files: &EntryFiles) -> io::Result<()> {
-        match self.hold(None) {
-            Some(names) => names.iter().try_for_each(|name| unlinkat(&self.dir, name.as_str(), AtFlags::empty()))?,
-            None => clear(self.dir.as_fd())?,
+        if !self.remove_held()? {
+            clear(self.dir.as_fd())?;
         }
         let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for (name, bytes) in files {
@@ -50,9 +55,17 @@ impl Preopen {
 
     /// Holds nothing until it is filled, whatever is in it now: no component instance that may write there is left.
     pub(crate) fn clear(&self) -> io::Result<()> {
+        self.remove_held()?;
         clear(self.dir.as_fd())?;
         self.hold(Some(Vec::new()));
         Ok(())
+    }
+
+    /// Removes the files that are known to be in it. Returns whether those were all.
+    fn remove_held(&self) -> io::Result<bool> {
+        let Some(names) = self.hold(None) else { return Ok(false) };
+        names.iter().try_for_each(|name| unlinkat(&self.dir, name.as_str(), AtFlags::empty()))?;
+        Ok(true)
     }
 
     /// Notes what is in it, and returns what was noted before.
@@ -60,7 +73,8 @@ impl Preopen {
         std::mem::replace(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner), names)
     }
 
-    /// The files as bytes. Only regular files with one link are taken, opened without following anything.
+    /// The files as bytes, when no component instance is left. Only regular files with one link are taken, opened without following
+    /// anything.
     ///
     /// # Errors
     /// Says what lies there that must not.
@@ -80,6 +94,7 @@ impl Preopen {
             left -= bytes.len() as u64;
             files.insert(clean.to_owned(), bytes);
         }
+        self.hold(Some(files.keys().cloned().collect()));
         Ok(files)
     }
 
@@ -99,7 +114,9 @@ impl Preopen {
         if stat.st_nlink != 1 {
             return Err(format!("it has {} links", stat.st_nlink));
         }
-        let mut bytes = Vec::new();
+        // One more than it has, to see its end.
+        let size = u64::try_from(stat.st_size).unwrap_or_default().min(left).saturating_add(1);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         File::from(file).take(left + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
         if bytes.len() as u64 > left {
             return Err("the entry is larger than its limit".to_owned());
@@ -168,9 +185,13 @@ fn file_error(error: Errno) -> FileError {
     }
 }
 
+/// Lists a directory from its beginning, by a descriptor that nothing else lists it by meanwhile.
 fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
-    for entry in Dir::read_from(dir)? {
+    seek(dir, SeekFrom::Start(0))?;
+    let mut buffer = [MaybeUninit::uninit(); LISTED];
+    let mut listed = RawDir::new(dir, &mut buffer);
+    while let Some(entry) = listed.next() {
         let name = entry?.file_name().to_bytes().to_vec();
         if name != b"." && name != b".." {
             names.push(name);
