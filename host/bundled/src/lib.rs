@@ -68,7 +68,12 @@ pub fn component(name: &str) -> Result<Component, Error> {
     }
 }
 
-/// Code of a bundled backend, compiled when the program was made, for any processor of its architecture.
+/// Returns the code of the bundled component of this SHA-256, if it came with code.
+pub fn code_of(component: &[u8; 32]) -> Option<&'static [u8]> {
+    COMPONENTS.iter().find_map(|(_, _, code)| code.and_then(|code| code.strip_prefix(component.as_slice())))
+}
+
+/// Code of a bundled backend behind its SHA-256, compiled when the program was made, for any processor of its architecture.
 fn compiled(name: &str) -> Option<&'static [u8]> {
     COMPONENTS.iter().find(|(known, _, _)| *known == name).and_then(|(_, _, code)| *code)
 }

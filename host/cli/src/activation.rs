@@ -67,7 +67,11 @@ impl Activation {
             audit: begin_log(global, &environment)?,
             now: Environment::now(),
             operator: Box::new(TerminalOperator::new(Flags::new(global, false), *console, None, None)),
-            registry: self.registry(store, ram.clone(), WorkerStart::default().required(global.require_sandbox)),
+            registry: self.registry(
+                store,
+                ram.clone(),
+                WorkerStart::default().with_code_inside().required(global.require_sandbox),
+            ),
             sandbox: sandboxes::of_generators(&environment, &ram)?,
             cancel,
             log_level: Environment::log_level(console.verbose()),

@@ -219,7 +219,7 @@ fn checkout(root: &Root) -> Result<Checkout, Failure> {
 
 /// How the processes are made that components run in.
 pub fn worker(global: &Global, environment: &Environment) -> WorkerStart {
-    let worker = WorkerStart::default().required(global.require_sandbox);
+    let worker = WorkerStart::default().with_code_inside().required(global.require_sandbox);
     match environment.cache() {
         Some(cache) => worker.cache(cache.join("compiled")),
         None => worker,

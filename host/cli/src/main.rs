@@ -79,7 +79,7 @@ use global::Global;
 
 fn main() -> ExitCode {
     // Started again as the process that a component runs in, this program is nothing else.
-    artifacts_worker::worker_main();
+    artifacts_worker::worker_main(artifacts_bundled::code_of);
     let cli = match arguments() {
         Ok(cli) => cli,
         Err(status) => return status.into(),

@@ -9,7 +9,7 @@ use artifacts_session::{WorkerStart, precompile};
 use artifacts_worker::worker_main;
 
 fn main() -> ExitCode {
-    worker_main();
+    worker_main(|_| None);
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

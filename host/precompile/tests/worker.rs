@@ -9,6 +9,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use artifacts_contract::{Component, Grants};
@@ -536,6 +538,19 @@ fn code_for_any_processor_is_loaded() {
     let code = artifacts_session::precompile(&other, &worker()).unwrap();
     let component = Component::read(guest("hostile")).unwrap();
     assert!(present(&check(&mut open(&component.with_compiled(code.leak()), worker()), "")));
+}
+
+#[test]
+fn code_that_is_not_inside_is_made() {
+    let component = Component::read(guest("hostile")).unwrap();
+    let code = artifacts_session::precompile(&component, &worker()).unwrap();
+    let component = component.with_compiled(code.leak());
+    // This program has no component inside, so that what came with this one is not sent, and is not there either.
+    let compiled = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&compiled);
+    let observed = worker().with_code_inside().observed(move |_| drop(counted.fetch_add(1, Ordering::Relaxed)));
+    assert!(present(&check(&mut open(&component, observed), "")));
+    assert_eq!(compiled.load(Ordering::Relaxed), 2, "its beginning and its end");
 }
 
 #[test]

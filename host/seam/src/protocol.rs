@@ -28,6 +28,8 @@ pub enum Task {
     },
     /// Running compiled code, which the next frame is.
     Run,
+    /// Running the code that the worker's program has inside for the component of this SHA-256.
+    RunInside([u8; 32]),
     /// Trying the sandbox from the inside.
     Probe,
 }

@@ -22,7 +22,7 @@ const NOW: CallContext = CallContext { now: 1_700_000_000 };
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<()> {
-    worker_main();
+    worker_main(|_| None);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -122,7 +122,7 @@ fn instance(number: usize, names: &[String], recipients: &[&str]) -> InstanceVie
         name: format!("per-machine/web1/a{number}"),
         artifact: format!("a{number}"),
         shared: false,
-        targets: vec![TargetView { kind, name, config: config.to_string(), attrs: Vec::new() }],
+        targets: vec![TargetView { kind, name, config: config.to_string().into(), attrs: Vec::new() }],
         files: names.iter().map(file).collect(),
         attrs: Vec::new(),
     }

@@ -17,7 +17,7 @@ use crate::pace::{Deadline, Pace};
 use crate::parent::{PipeEnd, Start, compile};
 use crate::{Error, WorkerStart};
 use artifacts_contract::Component;
-use artifacts_seam::protocol::Task;
+use artifacts_seam::protocol::{Hello, Task};
 use artifacts_seam::too_many_refusals;
 
 /// Who answers a component's questions.
@@ -33,10 +33,27 @@ pub(crate) struct Connection {
     /// How it is started again; none when it cannot be. It is behind the end: what it holds goes after that.
     worker: Option<WorkerStart>,
     /// Compiled code, for workers.
-    code: Option<Bytes>,
+    code: Option<Code>,
     /// What some worker lacked: one that is started again may get fewer layers than the one before.
     missing: Vec<SandboxLayer>,
     pace: Arc<Pace>,
+}
+
+/// Where compiled code is.
+#[derive(Clone)]
+enum Code {
+    /// In the worker's program.
+    Inside,
+    /// Here, to be sent.
+    Here(Bytes),
+}
+
+impl Code {
+    /// Of a component that came with code.
+    fn of(component: &Component, worker: &WorkerStart) -> Option<Self> {
+        let code = component.compiled()?;
+        Some(if worker.inside { Self::Inside } else { Self::Here(Bytes::from_static(code)) })
+    }
 }
 
 /// One conversation with a runner, as far as it came.
@@ -82,16 +99,14 @@ impl Connection {
 
     /// With the code at hand, with kept code of this engine, and where that does not load, with code that is compiled now.
     fn start(&mut self, worker: &WorkerStart) -> Result<PipeEnd, Error> {
-        let files = self.component.uses_files();
-        let spawn = |code: Option<&[u8]>| PipeEnd::spawn(worker, self.limits, Task::Run, files, code);
-        let at_hand = self.code.take().or_else(|| self.component.compiled().map(Bytes::from_static));
-        let (mut end, mut hello) = spawn(at_hand.as_deref())?;
+        let at_hand = self.code.take().or_else(|| Code::of(&self.component, worker));
+        let (mut end, mut hello) = self.spawn(worker, at_hand.as_ref())?;
         let cache = worker.cache.as_deref().and_then(KeptFiles::open);
         let key = format!("{}-{}", self.component.sha256(), hello.engine);
         let kept = match at_hand {
             Some(code) => Some(code),
             None => match cache.as_ref().and_then(|cache| cache.get(&key)) {
-                Some(code) => end.send_code(&code).map(|()| Some(Bytes::from(code)))?,
+                Some(code) => end.send_code(&code).map(|()| Some(Code::Here(code.into())))?,
                 None => None,
             },
         };
@@ -103,27 +118,37 @@ impl Connection {
                     return Ok(end);
                 }
                 Err(Start::Failed(error)) => return Err(error),
-                Err(Start::Outdated) => (end, hello) = spawn(None)?,
+                Err(Start::Outdated) => (end, hello) = self.spawn(worker, None)?,
             }
         }
         let bytes = self.component.bytes();
         worker.observer.tell(Some((&self.component.manifest().name, bytes.len())));
         let code = compile(worker, bytes, false);
         worker.observer.tell(None);
-        let code = Bytes::from(code?);
+        let code = code?;
         end.send_code(&code)?;
         match end.ready() {
             Ok(()) => {
                 if let Some(cache) = cache {
                     cache.put(&key, &code);
                 }
-                self.code = Some(code);
+                self.code = Some(Code::Here(code.into()));
                 add_layers(&mut self.missing, &hello.missing);
                 Ok(end)
             }
             Err(Start::Failed(error)) => Err(error),
             Err(Start::Outdated) => Err(Error::Worker("it does not load what it compiled".to_owned())),
         }
+    }
+
+    /// Starts a worker that runs this code, or, without any, what it is sent then.
+    fn spawn(&self, worker: &WorkerStart, code: Option<&Code>) -> Result<(PipeEnd, Hello), Error> {
+        let (task, sent) = match code {
+            Some(Code::Inside) => (Task::RunInside(self.component.sha256().0), None),
+            Some(Code::Here(code)) => (Task::Run, Some(code.as_ref())),
+            None => (Task::Run, None),
+        };
+        PipeEnd::spawn(worker, self.limits, task, self.component.uses_files(), sent)
     }
 
     /// One call, with its questions answered by `host`.

@@ -88,7 +88,7 @@ impl PipeEnd {
     ) -> Result<(Self, Hello), Error> {
         let memory = match task {
             Task::Compile { .. } => worker.compiling.memory,
-            Task::Run | Task::Probe => limits.memory + 2 * limits.output + OWN_MEMORY,
+            Task::Run | Task::RunInside(_) | Task::Probe => limits.memory + 2 * limits.output + OWN_MEMORY,
         };
         let mut sandbox = SandboxSetup {
             without: worker.without.iter().copied().collect(),

@@ -15,6 +15,8 @@ pub struct WorkerStart {
     pub(crate) fallback: Option<PathBuf>,
     pub(crate) cache: Option<PathBuf>,
     pub(crate) required: bool,
+    /// Whether the program has the code inside that comes with a component.
+    pub(crate) inside: bool,
     pub(crate) without: BTreeSet<SandboxLayer>,
     pub(crate) compiling: Compiling,
     pub(crate) observer: CompileObserver,
@@ -61,6 +63,7 @@ impl Default for WorkerStart {
             fallback: None,
             cache: None,
             required: false,
+            inside: false,
             without: BTreeSet::new(),
             compiling: Compiling { memory: 4 << 30, time: Duration::from_mins(10) },
             observer: CompileObserver::default(),
@@ -75,6 +78,15 @@ impl WorkerStart {
     #[must_use]
     pub fn program(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = program.into();
+        self.inside = false;
+        self
+    }
+
+    /// Has the program, which is this one, look up the code that comes with a component by what it gave to
+    /// `artifacts_worker::worker_main`. It is not sent then.
+    #[must_use]
+    pub fn with_code_inside(mut self) -> Self {
+        self.inside = true;
         self
     }
 

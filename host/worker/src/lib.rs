@@ -26,4 +26,4 @@ mod worker;
 
 pub use in_process::{InProcessError, in_process};
 
-pub use worker::worker_main;
+pub use worker::{CodeInside, worker_main};

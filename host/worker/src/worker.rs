@@ -1,5 +1,6 @@
 //! A worker from the inside.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -22,16 +23,19 @@ use crate::{engine, proven};
 /// Reports wait for each other up to this many bytes, or a tick of the clock.
 const BATCH: usize = 32 << 10;
 
+/// Returns the compiled code that a program has inside for the component of this SHA-256, if it has any.
+pub type CodeInside = fn(&[u8; 32]) -> Option<&'static [u8]>;
+
 /// Makes this process a worker, and never returns, when it was started as one. A program that opens backends calls this before
 /// anything else in `main`.
-pub fn worker_main() {
+pub fn worker_main(inside: CodeInside) {
     if std::env::args_os().nth(1).is_some_and(|word| word == WORKER_ARGUMENT) {
-        let status = i32::from(run().is_err());
+        let status = i32::from(run(inside).is_err());
         std::process::exit(status);
     }
 }
 
-fn run() -> io::Result<()> {
+fn run(inside: CodeInside) -> io::Result<()> {
     proven::close_inherited()?;
     let mut input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -45,7 +49,8 @@ fn run() -> io::Result<()> {
     };
     match setup.task {
         Task::Compile { baseline } => worker.compile(half, baseline),
-        Task::Run => worker.serve(half, &setup),
+        Task::Run => worker.serve(half, &setup, None),
+        Task::RunInside(component) => worker.serve(half, &setup, Some(inside(&component).unwrap_or_default())),
         Task::Probe => worker.probe(half, setup.sandbox.preopen),
     }
 }
@@ -88,7 +93,8 @@ impl Worker {
         self.tell(&FromWorker::Probed(done))
     }
 
-    fn serve(&mut self, mut half: PartialSandbox, setup: &Setup) -> io::Result<()> {
+    /// Runs the code that is inside, or that is sent. None inside is as outdated as that of another engine.
+    fn serve(&mut self, mut half: PartialSandbox, setup: &Setup, inside: Option<&'static [u8]>) -> io::Result<()> {
         // All threads that there will be before the filter: tokio's, and the clock's.
         with_ambient_tokio_runtime(|| ());
         let engine = engine::engine().map_err(io::Error::other)?;
@@ -101,7 +107,13 @@ impl Worker {
         engine::tick(&engine, move || ticking.tick());
         let locked = self.lock(&mut half)?;
         let room = half.room.take().map(Preopen::new);
-        let Some(code) = frame::read_code(&mut self.input, LARGEST_CODE)? else { return Ok(()) };
+        let code = match inside {
+            Some(code) => Cow::Borrowed(code),
+            None => match frame::read_code(&mut self.input, LARGEST_CODE)? {
+                Some(code) => Cow::Owned(code),
+                None => return Ok(()),
+            },
+        };
         let Some(runner) = self.runner(&engine, &code, room, setup, &line, &locked)? else { return Ok(()) };
         drop(code);
         self.tell(&FromWorker::Ready)?;
