@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use artifacts_declared::{
-    Artifact, Disagreement, Generator, InstanceName, Name, Shared, SharedArtifacts, Spec, Target,
+    Artifact, DeclaredFile, Disagreement, Generator, InstanceName, Name, Shared, SharedArtifacts, Spec, Target,
+    TargetKind,
 };
 use artifacts_seam as seam;
 use artifacts_text::nix_attribute;
@@ -51,16 +53,20 @@ pub fn instances(spec: &Spec, system: Option<&str>) -> Resolved {
     let declarations = declarations(spec);
     let all = declarations.keys().collect();
     let mut shared = SharedArtifacts::default();
+    let mut configs = Configs::default();
+    let mut instances = Vec::with_capacity(declarations.len());
     for (name, declarations) in &declarations {
-        match resolve(name, declarations, system, (&admins, &all)) {
+        match resolve(name, declarations, system, (&admins, &all), &mut configs) {
             Ok(mut instance) => {
                 instance.artifact = shared.share(name.artifact(), instance.artifact);
                 resolved.problems.extend(undeclared(&instance, &all));
-                resolved.instances.insert(name.clone(), instance);
+                instances.push((name.clone(), instance));
             }
             Err(problem) => resolved.problems.push(problem),
         }
     }
+    // All at once, in their order: a map that grows by one at its end has half-empty nodes.
+    resolved.instances = instances.into_iter().collect();
     resolved
 }
 
@@ -78,14 +84,15 @@ fn declarations(spec: &Spec) -> BTreeMap<InstanceName, Vec<Declaration<'_>>> {
     found
 }
 
-fn resolve(
+fn resolve<'s>(
     name: &InstanceName,
-    declarations: &[Declaration<'_>],
+    declarations: &[Declaration<'s>],
     system: Option<&str>,
     (admins, all): (&Admins<'_>, &BTreeSet<&InstanceName>),
+    configs: &mut Configs<'s>,
 ) -> Result<Instance, Problem> {
     let blocked = declarations.iter().any(|d| d.artifact.blocked);
-    let open: Vec<Declaration<'_>> = declarations.iter().copied().filter(|d| !d.artifact.blocked).collect();
+    let open: Vec<Declaration<'s>> = declarations.iter().copied().filter(|d| !d.artifact.blocked).collect();
     agree(name, &open)?;
     admins.check(name, declarations.iter().map(|d| (d.target, &**d.artifact)))?;
     // A blocked declaration says nothing but that it is there.
@@ -114,7 +121,7 @@ fn resolve(
         targets: declarations.iter().map(|d| d.target.id()).collect(),
         dependencies: dependencies(name, (first.target, artifact), all)?,
         units: declarations.iter().filter_map(|d| UnitChanges::new(d.target.id(), d.artifact)).collect(),
-        for_backend: for_backend(name, first, declarations),
+        for_backend: for_backend(name, first, declarations, configs),
     })
 }
 
@@ -153,8 +160,17 @@ fn generator(declarations: &[Declaration<'_>], system: Option<&str>) -> Option<G
     all().find(|g| system.is_some() && g.system.as_deref() == system).or_else(|| all().next()).cloned()
 }
 
-fn for_backend(name: &InstanceName, first: Declaration<'_>, declarations: &[Declaration<'_>]) -> seam::InstanceView {
+fn for_backend<'s>(
+    name: &InstanceName,
+    first: Declaration<'s>,
+    declarations: &[Declaration<'s>],
+    configs: &mut Configs<'s>,
+) -> seam::InstanceView {
     let backend = first.artifact.backend.as_ref().map_or("", Name::as_str);
+    let file = |(name, file): (&Name, &DeclaredFile)| {
+        let targets = declarations.iter().filter(|d| deploys(**d, name, file.deploy)).map(target_ref);
+        seam::SecretFile { name: name.to_string(), targets: exact(targets), attrs: Vec::new() }
+    };
     seam::InstanceView {
         name: name.to_string(),
         artifact: first.name.to_string(),
@@ -164,38 +180,40 @@ fn for_backend(name: &InstanceName, first: Declaration<'_>, declarations: &[Decl
             .map(|d| seam::TargetView {
                 kind: d.target.kind.as_str().to_owned(),
                 name: d.target.name.to_string(),
-                config: config(d, backend),
+                config: configs.of(*d, backend),
                 attrs: Vec::new(),
             })
             .collect(),
-        files: first
-            .artifact
-            .files
-            .iter()
-            .filter(|(_, file)| file.secret)
-            .map(|(name, file)| seam::SecretFile {
-                name: name.to_string(),
-                targets: declarations
-                    .iter()
-                    .filter(|d| deploys(**d, name, file.deploy))
-                    .map(|d| target_ref(d))
-                    .collect(),
-                attrs: Vec::new(),
-            })
-            .collect(),
+        files: exact(first.artifact.files.iter().filter(|(_, file)| file.secret).map(file)),
         attrs: Vec::new(),
     }
 }
 
-/// The configuration of a backend for one artifact of a target: what the artifact sets takes the place of the target's whole field.
-fn config(d: &Declaration<'_>, backend: &str) -> String {
-    let of_target = d.target.config.get(backend);
-    let Some(own) = d.artifact.backend_config.get(backend) else {
-        return of_target.map_or_else(|| "{}".to_owned(), ToString::to_string);
-    };
-    let mut config = of_target.and_then(Value::as_object).cloned().unwrap_or_default();
-    config.extend(own.clone());
-    Value::Object(config).to_string()
+/// Collects few items without room for more: the instances of a fleet are kept for a whole run.
+fn exact<T>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut all: Vec<T> = items.collect();
+    all.shrink_to_fit();
+    all
+}
+
+/// The configurations of targets as texts, each made and held once for all of its artifacts.
+#[derive(Default)]
+struct Configs<'s>(BTreeMap<(TargetKind, &'s str, String), Arc<str>>);
+
+impl<'s> Configs<'s> {
+    /// The configuration of a backend for one artifact of a target: what the artifact sets takes the place of the target's whole
+    /// field.
+    fn of(&mut self, d: Declaration<'s>, backend: &str) -> Arc<str> {
+        let of_target = d.target.config.get(backend);
+        let Some(own) = d.artifact.backend_config.get(backend) else {
+            let key = (d.target.kind, d.target.name.as_str(), backend.to_owned());
+            let text = || of_target.map_or_else(|| "{}".into(), |config| config.to_string().into());
+            return Arc::clone(self.0.entry(key).or_insert_with(text));
+        };
+        let mut config = of_target.and_then(Value::as_object).cloned().unwrap_or_default();
+        config.extend(own.clone());
+        Value::Object(config).to_string().into()
+    }
 }
 
 /// Whether a declaration brings a file to its target. One that is blocked has no files yet: it will have the others'.

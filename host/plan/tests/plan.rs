@@ -49,7 +49,7 @@ fn a_shared_artifact_is_one_instance_of_all_its_targets() {
     assert_eq!(instance.name.to_string(), "shared/t");
     let told: Vec<&str> = instance.for_backend.targets.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(told, ["a", "b"]);
-    assert_eq!(instance.for_backend.targets[1].config, r#"{"publicHostKey":"b"}"#);
+    assert_eq!(&*instance.for_backend.targets[1].config, r#"{"publicHostKey":"b"}"#);
 }
 
 #[test]

@@ -307,7 +307,7 @@ fn an_entry_is_read_without_the_configuration_that_it_was_stored_with() {
             if stored.entry.len() == 1 {
                 stored.sealed.values_mut().for_each(|files| files.clone_from(&all));
             }
-            stored.instance.targets[0].config = "no configuration at all".to_owned();
+            stored.instance.targets[0].config = "no configuration at all".into();
             let (names, keys) = (Vec::from_iter(all), keyring(&stored.admin));
             let back = opened.backend.retrieve(NOW, stored.instance, &stored.entry, &names, &stored.sealed, &keys);
             assert_eq!(back.unwrap().secrets["two"].expose(), b"second\n", "{name} {format}");

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// Holds open key-value pairs for what comes later.
@@ -17,8 +19,8 @@ pub struct TargetView {
     pub kind: String,
     /// The flake's attribute.
     pub name: String,
-    /// `artifacts.config.<backend>` of this target: a JSON object as text.
-    pub config: String,
+    /// `artifacts.config.<backend>` of this target: a JSON object as text, which many instances have in common.
+    pub config: Arc<str>,
     /// Open pairs; empty for now.
     pub attrs: Attrs,
 }

@@ -34,14 +34,16 @@ pub(crate) fn stored_in_plain<'a>(
 }
 
 /// All texts that the backend is given in the clear.
-fn given<'a>(instance: &'a InstanceView, recipients: &'a Recipients) -> impl Iterator<Item = &'a String> {
+fn given<'a>(instance: &'a InstanceView, recipients: &'a Recipients) -> impl Iterator<Item = &'a str> {
     let InstanceView { name, artifact, shared: _, targets, files, attrs } = instance;
-    let pairs = |attrs: &'a [(String, String)]| attrs.iter().flat_map(|(key, value)| [key, value]);
+    let pairs = |attrs: &'a [(String, String)]| attrs.iter().flat_map(|(key, value)| [key.as_str(), value]);
     let targets =
-        targets.iter().flat_map(move |target| [&target.config, &target.name].into_iter().chain(pairs(&target.attrs)));
-    let files =
-        files.iter().flat_map(move |SecretFile { name, targets: _, attrs }| std::iter::once(name).chain(pairs(attrs)));
-    [name, artifact].into_iter().chain(pairs(attrs)).chain(targets).chain(files).chain(recipients.of_all_files())
+        targets.iter().flat_map(move |target| [&*target.config, &target.name].into_iter().chain(pairs(&target.attrs)));
+    let files = files
+        .iter()
+        .flat_map(move |SecretFile { name, targets: _, attrs }| std::iter::once(name.as_str()).chain(pairs(attrs)));
+    let keys = recipients.of_all_files().map(String::as_str);
+    [name.as_str(), artifact].into_iter().chain(pairs(attrs)).chain(targets).chain(files).chain(keys)
 }
 
 /// A secret that is long enough to be looked for.
@@ -237,7 +239,7 @@ mod tests {
         let target = |name: &str| TargetView {
             kind: "nixos".to_owned(),
             name: name.to_owned(),
-            config: config.to_owned(),
+            config: config.into(),
             attrs: vec![("key".to_owned(), "a value for what comes later".to_owned())],
         };
         InstanceView {

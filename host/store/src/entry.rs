@@ -63,9 +63,9 @@ impl ReceiptState {
     }
 
     /// Does the same, and leaves the rest.
-    pub fn into_valid(self) -> Option<Receipt> {
+    pub fn into_valid(self) -> Option<Box<Receipt>> {
         match self {
-            Self::Valid(receipt) => Some(*receipt),
+            Self::Valid(receipt) => Some(receipt),
             Self::Missing | Self::Malformed(_) => None,
         }
     }

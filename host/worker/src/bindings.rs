@@ -34,8 +34,11 @@ impl From<seam::InstanceView> for types::Instance {
     fn from(instance: seam::InstanceView) -> Self {
         let seam::InstanceView { name, artifact, shared, targets, files, attrs } = instance;
         let id = |kind, name| types::TargetId { kind, name, attrs: Vec::new() };
-        let target =
-            |seam::TargetView { kind, name, config, attrs }| types::Target { id: id(kind, name), config, attrs };
+        let target = |seam::TargetView { kind, name, config, attrs }| types::Target {
+            id: id(kind, name),
+            config: config.to_string(),
+            attrs,
+        };
         let file = |seam::SecretFile { name, targets, attrs }| types::File {
             name,
             targets: targets.into_iter().map(|seam::FileTarget { kind, name }| id(kind, name)).collect(),

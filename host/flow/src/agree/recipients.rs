@@ -136,7 +136,7 @@ impl RecipientQuestions {
             let label = instance.name.to_string();
             // What was accepted for a value holds for it under its new name.
             let stored_for = found.former.as_ref().map_or_else(|| label.clone(), ToString::to_string);
-            let published = published(known, instance, found.receipt.as_ref(), plaintext);
+            let published = published(known, instance, found.receipt.as_deref(), plaintext);
             let mut sought = ConsentItem {
                 targets: targets(instance),
                 sealed: None,

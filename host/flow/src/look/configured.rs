@@ -43,7 +43,7 @@ impl<'a> FittingConfigs<'a> {
     /// Returns why the configuration of one of an instance's targets does not fit. A backend is not asked about an instance without
     /// secret files, and so is not given its configuration.
     pub(super) fn misfit(&mut self, instance: &'a Instance) -> Option<Failure> {
-        let configs = instance.for_backend.targets.iter().map(|target| target.config.as_str());
+        let configs = instance.for_backend.targets.iter().map(|target| &*target.config);
         if instance.for_backend.files.is_empty() || configs.clone().all(|config| self.fitting.contains(config)) {
             return None;
         }

@@ -1,6 +1,6 @@
 //! What git knows of stored entries: a flake sees nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, Reason};
@@ -24,17 +24,18 @@ pub struct Indexed {
 
 /// Compares git's index with what is stored of these instances. Writes nothing.
 pub fn compare_index<'a>(tools: &Tools, instances: impl IntoIterator<Item = &'a Instance>) -> Indexed {
-    let mut paths = BTreeMap::new();
+    let (mut entries, mut names) = (Vec::new(), Vec::new());
     let mut storages = BTreeSet::new();
     for instance in instances {
         let Some(storage) = tools.storage_of(instance) else { continue };
-        paths.insert(format!("{storage}/{}", instance.name), instance.name.clone());
+        entries.push(format!("{storage}/{}", instance.name));
+        names.push(&instance.name);
         storages.insert(storage);
     }
     let storages: Vec<String> = storages.into_iter().collect();
-    let entries: Vec<String> = paths.keys().cloned().collect();
     let found = tools.git.compare(&tools.root, &storages, &entries);
-    let named = |(path, staged)| Some((paths.get(&path)?.clone(), staged));
+    let by_path: HashMap<String, &InstanceName> = entries.into_iter().zip(names).collect();
+    let named = |(path, staged)| Some(((*by_path.get(&path)?).clone(), staged));
     Indexed {
         by_name: found.entries.into_iter().filter_map(named).collect(),
         failures: tracked(&found.tracked),

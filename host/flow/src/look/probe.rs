@@ -21,7 +21,7 @@ pub struct InstanceProbe<'a> {
     /// The files that its backend may see: its own, never another's.
     pub files: seam::EntryFiles,
     pub facts: Option<Facts>,
-    pub receipt: Option<Receipt>,
+    pub receipt: Option<Box<Receipt>>,
     pub fingerprint: Option<Fingerprint>,
     /// A header in it belongs elsewhere, whatever the receipt says.
     pub contradiction: Option<Failure>,
@@ -77,7 +77,7 @@ impl<'a> InstanceProbe<'a> {
     pub fn elsewhere(&self) -> impl Iterator<Item = (Elsewhere, Option<Receipt>)> {
         self.elsewhere.iter().cloned().map(|(place, receipt)| {
             let both = self.receipt.as_ref().zip(receipt.as_ref());
-            let is_moved = both.is_some_and(|(own, other)| own.generation == other.generation && own != other);
+            let is_moved = both.is_some_and(|(own, other)| own.generation == other.generation && **own != *other);
             (Elsewhere { is_moved, ..place }, receipt)
         })
     }

@@ -85,7 +85,7 @@ pub(crate) fn take(
     });
     found.former = Some(old.clone());
     if !is_begun {
-        found.receipt = Some(receipt);
+        found.receipt = Some(Box::new(receipt));
     }
     Ok(())
 }

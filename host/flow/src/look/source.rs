@@ -149,7 +149,7 @@ fn stored(declared: &Instance, receipt: &Receipt) -> Instance {
         let target = |target: &artifacts_declared::TargetId| TargetView {
             kind: target.kind.as_str().to_owned(),
             name: target.name.to_string(),
-            config: "{}".to_owned(),
+            config: "{}".into(),
             attrs: Vec::new(),
         };
         instance.for_backend = InstanceView {

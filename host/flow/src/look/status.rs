@@ -44,6 +44,8 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey, w
         }
     }
     blocked::explain(run, &mut report);
+    // All that git has takes its place.
+    drop(survey);
     staged::explain(run, &mut report);
     report
 }

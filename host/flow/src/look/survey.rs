@@ -75,7 +75,7 @@ pub struct SurveyedInstance {
     /// Whose they are by the word of its backend, by key.
     pub labels: Shared<BTreeMap<String, String>>,
     /// Its receipt, when a valid one is stored.
-    pub receipt: Option<Receipt>,
+    pub receipt: Option<Box<Receipt>>,
     /// The content that was looked at; a commit replaces nothing else.
     pub fingerprint: Option<Fingerprint>,
     /// Where its value is, when that is not the place of its backend; the receipt is that entry's. With an entry in that place, too, it
@@ -313,7 +313,7 @@ impl Survey {
             Failure::new("", why).hint(Some(hint))
         })?;
         let contradiction = memory.contradiction(look.instance, &headers);
-        let (older, unknown) = match memory.older(look.instance, look.receipt.as_ref()) {
+        let (older, unknown) = match memory.older(look.instance, look.receipt.as_deref()) {
             Ok(older) => (older, None),
             Err(why) => (None, Some(why)),
         };
@@ -371,7 +371,7 @@ impl Survey {
             state,
             recipients: answer.recipients,
             labels: answer.labels,
-            receipt: look.receipt.or_else(|| other.flatten()),
+            receipt: look.receipt.or_else(|| other.flatten().map(Box::new)),
             fingerprint: look.fingerprint,
             elsewhere,
             former: None,

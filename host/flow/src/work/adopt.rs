@@ -105,7 +105,7 @@ fn store(base: &mut Base<'_>, adoption: Adoption, ticket: Ticket) -> Result<(), 
     let Adoption { name, sealed, entry, .. } = adoption;
     let instance = instances.get(&name).ok_or_else(|| Failure::new(name.to_string(), "not declared"))?;
     tools.headers.learn(instance, &sealed)?;
-    let before = survey.found.get(&name).and_then(|found| found.receipt.as_ref());
+    let before = survey.found.get(&name).and_then(|found| found.receipt.as_deref());
     let stored = StoredReceipt::new(&entry.receipt, before);
     let (path, not_trashed) = ticket.commit(instance, entry)?;
     writers.wrote(tools, path, Some(stored));

@@ -246,7 +246,7 @@ impl<'a> Unstored<'a> {
 
     fn stage(self) -> Result<(&'a Instance, StoredReceipt, StagedTicket), Failure> {
         let Self { storing: Storing { instance, found }, ticket, files, public, receipt } = self;
-        let stored = StoredReceipt::new(&receipt, found.receipt.as_ref());
+        let stored = StoredReceipt::new(&receipt, found.receipt.as_deref());
         let staged = ticket.stage(instance, NewEntry { files, public, receipt, replaces: None })?;
         Ok((instance, stored, staged))
     }

@@ -86,7 +86,7 @@ pub fn instance(artifact: &str, files: &[&str], config: &serde_json::Value) -> I
         targets: vec![TargetView {
             kind: "nixos".to_owned(),
             name: "web1".to_owned(),
-            config: config.to_string(),
+            config: config.to_string().into(),
             attrs: Vec::new(),
         }],
         files: files.iter().map(file).collect(),

@@ -193,7 +193,7 @@ impl<'a> Comparison<'a> {
         let unknown: Vec<&StoredEntry<'_>> =
             different.iter().filter(|(entry, _)| !index.knows(group, entry)).copied().collect();
         let ignored = ignored(view, group, &paths(&unknown))?;
-        let filtered = filtered(view, group, &paths(&different))?;
+        let filtered = filtered(view, group, paths(&different))?;
         let causes = Causes { hashes, ignored, fresh: self.fresh(&filtered), filtered };
         let different: BTreeSet<&String> = different.iter().map(|(entry, _)| *entry).collect();
         let staged = |(entry, files): &StoredEntry<'_>| {

@@ -46,13 +46,21 @@ pub fn ignored(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTree
 }
 
 /// Returns those of these files that have a filter with a program. Nothing else gives them other bytes.
-pub fn filtered(view: &View<'_>, group: &Group, files: &[String]) -> Result<BTreeSet<String>, Warning> {
-    if files.is_empty() || view.filters.is_empty() {
+pub fn filtered(
+    view: &View<'_>,
+    group: &Group,
+    files: impl IntoIterator<Item = String>,
+) -> Result<BTreeSet<String>, Warning> {
+    if view.filters.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let files: Vec<String> = files.into_iter().collect();
+    if files.is_empty() {
         return Ok(BTreeSet::new());
     }
     let mut command = view.command();
     command.args(["check-attr", "-z", "--stdin", "filter"]);
-    let answer = run(&mut command, list_in_git(group, files).as_bytes())?;
+    let answer = run(&mut command, list_in_git(group, &files).as_bytes())?;
     let answers: Vec<String> = words(&answer).collect();
     let set = answers.chunks_exact(3).filter(|answer| view.filters.contains(&answer[2]));
     Ok(set.map(|answer| group.below_root(&answer[0])).collect())

@@ -106,8 +106,8 @@ impl Index {
     }
 
     /// Returns all that is tracked, by path relative to the root.
-    pub fn paths(&self, group: &Group) -> Vec<String> {
-        self.files.keys().map(|path| group.below_root(path)).collect()
+    pub fn paths(&self, group: &Group) -> impl Iterator<Item = String> {
+        self.files.keys().map(|path| group.below_root(path))
     }
 
     /// Returns what is tracked of an entry, by git's paths.

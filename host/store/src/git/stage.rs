@@ -66,7 +66,7 @@ impl Git {
         let new: Vec<String> =
             entries.iter().filter(|entry| !index.knows(group, &entry.path)).flat_map(paths).collect();
         let all: Vec<String> = entries.iter().flat_map(paths).collect();
-        let (ignored, filtered) = (ignored(&view, group, &new)?, filtered(&view, group, &all)?);
+        let (ignored, filtered) = (ignored(&view, group, &new)?, filtered(&view, group, all.iter().cloned())?);
         let with =
             |which: &BTreeSet<String>, entry: &StagedEntry| entry.files.iter().any(|file| which.contains(&file.path));
         let (mut left_out, rest): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| with(&ignored, entry));

@@ -31,7 +31,7 @@ pub struct Untouched<'a> {
 
 impl<'a> Untouched<'a> {
     pub fn new(root: &'a Root, view: &'a View<'a>, group: &'a Group, index: &'a Index, storages: &'a [String]) -> Self {
-        let filtered = filtered(view, group, &index.paths(group));
+        let filtered = filtered(view, group, index.paths(group));
         let is_known = filtered.is_ok() && !view.has_attributes;
         // Outside of the working tree the file gives its files nothing.
         let keeps = |storage: &&String| {
