@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+use artifacts_digest::Sha256;
+
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-env-changed=ARTIFACTS_PLUGINS");
     let list = top().join("plugins/bundled.json");
@@ -20,7 +22,11 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed={}", code.display());
         let code = if code.is_file() { format!("Some({})", included(&code)) } else { "None".to_owned() };
         if path.is_file() {
-            let _ = writeln!(entries, "    ({name:?}, {}, {code}),", included(&path));
+            let (component, sha256) = (included(&path), Sha256::digest(fs::read(&path)?).0);
+            let _ = writeln!(
+                entries,
+                "    Bundled {{ name: {name:?}, component: {component}, sha256: {sha256:?}, code: {code} }},"
+            );
         }
     }
     let code = format!(

@@ -1,10 +1,18 @@
 //! The backends inside this program.
 
 use artifacts_contract::{Component, Refusal};
+use artifacts_digest::Hex;
 use artifacts_text::Explain;
 
-/// Name, component, and its code where the program was made with it.
-type Bundled = (&'static str, &'static [u8], Option<&'static [u8]>);
+/// A backend inside this program.
+struct Bundled {
+    name: &'static str,
+    component: &'static [u8],
+    /// The digest of the component, computed when the program was built.
+    sha256: [u8; 32],
+    /// Code of the component behind its digest, compiled when the program was built, for any processor of its architecture.
+    code: Option<&'static [u8]>,
+}
 
 include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
@@ -47,7 +55,7 @@ impl Explain for Error {
 
 /// Returns the bytes of a bundled component, if this program has it.
 pub fn bytes(name: &str) -> Option<&'static [u8]> {
-    COMPONENTS.iter().find(|(known, _, _)| *known == name).map(|(_, bytes, _)| *bytes)
+    found(name).map(|bundled| bundled.component)
 }
 
 /// Returns a bundled component, inspected.
@@ -55,10 +63,10 @@ pub fn bytes(name: &str) -> Option<&'static [u8]> {
 /// # Errors
 /// When no bundled backend has the name, or this program was built without it.
 pub fn component(name: &str) -> Result<Component, Error> {
-    match bytes(name) {
-        Some(bytes) => {
-            let component = Component::bundled(bytes)?;
-            Ok(match compiled(name) {
+    match found(name) {
+        Some(Bundled { component, sha256, code, .. }) => {
+            let component = Component::bundled(component, Hex(*sha256))?;
+            Ok(match code {
                 Some(code) => component.with_compiled(code),
                 None => component,
             })
@@ -70,10 +78,30 @@ pub fn component(name: &str) -> Result<Component, Error> {
 
 /// Returns the code of the bundled component of this SHA-256, if it came with code.
 pub fn code_of(component: &[u8; 32]) -> Option<&'static [u8]> {
-    COMPONENTS.iter().find_map(|(_, _, code)| code.and_then(|code| code.strip_prefix(component.as_slice())))
+    let code = COMPONENTS.iter().find(|bundled| bundled.sha256 == *component)?.code?;
+    code.strip_prefix(component.as_slice())
 }
 
-/// Code of a bundled backend behind its SHA-256, compiled when the program was made, for any processor of its architecture.
-fn compiled(name: &str) -> Option<&'static [u8]> {
-    COMPONENTS.iter().find(|(known, _, _)| *known == name).and_then(|(_, _, code)| *code)
+fn found(name: &str) -> Option<&'static Bundled> {
+    COMPONENTS.iter().find(|bundled| bundled.name == name)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use artifacts_digest::Sha256;
+
+    use super::*;
+
+    #[test]
+    fn digests_are_those_of_the_components_and_their_code_is_found_by_them() {
+        for Bundled { name, component: bytes, sha256, code } in COMPONENTS {
+            assert_eq!(Sha256::digest(bytes), Hex(*sha256), "{name}");
+            let component = component(name).unwrap();
+            assert_eq!(component.sha256(), Component::read(*bytes).unwrap().sha256(), "{name}");
+            assert_eq!(code_of(sha256), component.compiled(), "{name}");
+            assert_eq!(code_of(sha256).is_some(), code.is_some(), "{name}");
+        }
+        assert_eq!(code_of(&[0; 32]), None);
+    }
 }

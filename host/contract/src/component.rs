@@ -26,21 +26,23 @@ impl Component {
     /// # Errors
     /// When this host would not run them.
     pub fn read(bytes: impl Into<Vec<u8>>) -> Result<Self, Refusal> {
-        Self::new(Bytes::from(bytes.into()), SchemaOrigin::Anyone)
+        let bytes = Bytes::from(bytes.into());
+        let sha256 = Sha256::digest(&bytes);
+        Self::new(bytes, sha256, SchemaOrigin::Anyone)
     }
 
-    /// Does the same with a component that is part of this program: it stays where it is, and the schema of its configurations is
-    /// compiled when the first is checked.
+    /// Does the same with a component that is part of this program: it stays where it is, was hashed when the program was built, and
+    /// the schema of its configurations is compiled when the first is checked.
     ///
     /// # Errors
     /// When this host would not run it.
-    pub fn bundled(bytes: &'static [u8]) -> Result<Self, Refusal> {
-        Self::new(Bytes::from_static(bytes), SchemaOrigin::Bundled)
+    pub fn bundled(bytes: &'static [u8], sha256: Sha256) -> Result<Self, Refusal> {
+        Self::new(Bytes::from_static(bytes), sha256, SchemaOrigin::Bundled)
     }
 
-    fn new(bytes: Bytes, origin: SchemaOrigin) -> Result<Self, Refusal> {
-        let (found, config) = inspect_with_schema(&bytes, origin);
-        let Inspection { sha256, manifest, imports, exports, refusal, .. } = found;
+    fn new(bytes: Bytes, sha256: Sha256, origin: SchemaOrigin) -> Result<Self, Refusal> {
+        let (found, config) = inspect_with_schema(&bytes, sha256, origin);
+        let Inspection { manifest, imports, exports, refusal, .. } = found;
         if let Some(refusal) = refusal {
             return Err(refusal);
         }

@@ -30,13 +30,17 @@ pub struct Inspection {
 
 /// Reads what can be read, never fails: what is wrong is in `refusal`.
 pub fn inspect(bytes: &[u8]) -> Inspection {
-    inspect_with_schema(bytes, SchemaOrigin::Anyone).0
+    inspect_with_schema(bytes, Sha256::digest(bytes), SchemaOrigin::Anyone).0
 }
 
-/// The same with the schema of configurations of what is not refused.
-pub(crate) fn inspect_with_schema(bytes: &[u8], origin: SchemaOrigin) -> (Inspection, Option<ConfigSchema>) {
+/// The same of bytes with this digest, with the schema of configurations of what is not refused.
+pub(crate) fn inspect_with_schema(
+    bytes: &[u8],
+    sha256: Sha256,
+    origin: SchemaOrigin,
+) -> (Inspection, Option<ConfigSchema>) {
     let mut found = Inspection {
-        sha256: Sha256::digest(bytes),
+        sha256,
         size: bytes.len(),
         imports: Vec::new(),
         exports: Vec::new(),
