@@ -18,7 +18,8 @@ use artifacts_declared as _;
 use artifacts_seam::SandboxLayer;
 use artifacts_seam::{CallError, CheckState, ComponentEvent, EntryFiles, InstanceView};
 use artifacts_session::{
-    CallFailed, Decrypted, Error, SerializeCall, Serialized, Session as _, WorkerSession, WorkerStart, Workers, probe,
+    CallFailed, Checks, Decrypted, Error, SerializeCall, Serialized, Session as _, WorkerSession, WorkerStart, Workers,
+    probe,
 };
 use artifacts_text::Explain;
 use common::{
@@ -599,6 +600,35 @@ fn a_batch_goes_to_several_workers_and_its_answers_keep_their_order() {
     }
     drop(backend);
     assert_eq!(self::workers().0.len(), 0);
+}
+
+#[test]
+fn checks_go_to_several_workers_and_their_answers_keep_their_order() {
+    let (mut backend, mut alone, key) = (several("hostile"), several("hostile"), key());
+    let checks = |number: usize| match number % 7 {
+        0 => "trap",
+        1 => "fail",
+        2 => "absent",
+        _ => "present",
+    };
+    let batch: Vec<_> = (0..250)
+        .map(|number| {
+            let config = behaving(&[&key.public], &[("check", checks(number))]);
+            (instance(&format!("a{number}"), &["one"], &config), EntryFiles::new())
+        })
+        .collect();
+    let told = |checks: &Checks| checks.answers.iter().map(|answer| format!("{answer:?}")).collect::<Vec<_>>();
+    let whole = backend.check(NOW, batch.clone());
+    assert_eq!(backend.count(), 3);
+    let mut one_by_one = Vec::new();
+    for part in batch.chunks(50) {
+        one_by_one.extend(told(&alone.check(NOW, part.to_vec())));
+    }
+    assert_eq!(alone.count(), 1, "a few checks are not worth another");
+    assert_eq!(told(&whole), one_by_one);
+    assert!(one_by_one[0].contains("crashed") && one_by_one[3].contains("Present"), "{one_by_one:?}");
+    assert!(whole.usage.calls > 250 && whole.events.len() >= 250, "{:?}", whole.usage);
+    assert!(backend.check(NOW, Vec::new()).answers.is_empty());
 }
 
 #[test]

@@ -213,3 +213,12 @@ pub struct Usage {
     /// Calls of exported functions.
     pub calls: u64,
 }
+
+impl Usage {
+    /// Returns what this call and another one took together; of memory, the more.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let Self { memory, micros, calls } = other;
+        Self { memory: self.memory.max(memory), micros: self.micros + micros, calls: self.calls + calls }
+    }
+}

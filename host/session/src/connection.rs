@@ -280,9 +280,7 @@ impl Conversation {
     fn add(&mut self, other: Self) {
         self.answers.extend(other.answers);
         self.evidence.add(other.evidence);
-        self.usage.memory = self.usage.memory.max(other.usage.memory);
-        self.usage.micros += other.usage.micros;
-        self.usage.calls += other.usage.calls;
+        self.usage = self.usage.and(other.usage);
     }
 
     /// Speaks with the runner until the call's end. The runner is not believed more than it takes to go on.

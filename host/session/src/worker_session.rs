@@ -32,7 +32,7 @@ pub struct WorkerSession {
 }
 
 /// Holds the answers for a batch.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Checks {
     /// One for each instance, in the order of the batch.
     pub answers: Vec<Result<Verified, CallError>>,
@@ -40,6 +40,16 @@ pub struct Checks {
     pub events: Vec<ComponentEvent>,
     /// What it took.
     pub usage: Usage,
+}
+
+impl Checks {
+    /// Returns these with those for the rest of the batch.
+    pub(crate) fn and(mut self, rest: Self) -> Self {
+        self.answers.extend(rest.answers);
+        self.events.extend(rest.events);
+        self.usage = self.usage.and(rest.usage);
+        self
+    }
 }
 
 /// Holds an entry that was written.
@@ -187,7 +197,7 @@ impl WorkerSession {
             });
         }
         checks.events.extend(reply.events);
-        add(&mut checks.usage, reply.usage);
+        checks.usage = checks.usage.and(reply.usage);
     }
 
     /// Has the items written into a copy of the entry. `recipients` is what `check` answered for this instance.
@@ -349,10 +359,4 @@ fn shown(state: CheckState) -> CheckState {
     let reason =
         |(kind, sentence): (String, String)| (escaped(&kind, LONGEST_KIND), escaped(&sentence, LONGEST_MESSAGE));
     CheckState::Stale(reasons.into_iter().take(MOST_REASONS).map(reason).collect())
-}
-
-fn add(usage: &mut Usage, more: Usage) {
-    usage.memory = usage.memory.max(more.memory);
-    usage.micros += more.micros;
-    usage.calls += more.calls;
 }

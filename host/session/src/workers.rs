@@ -12,6 +12,8 @@ use crate::{
 
 /// To start a worker takes as long as some five calls: fewer than so many for each are not worth another.
 const CALLS: usize = 8;
+/// The same of checks, of which one component instance makes many.
+const CHECKS: usize = 64;
 
 /// Calls one component in several workers. There is always the first; another is started when a batch is worth it, and where that
 /// fails, the others do its work. What one of them overran counts for all.
@@ -35,10 +37,15 @@ impl Workers {
 
     /// Makes calls at once. The answers are in the order of the calls.
     fn each<C: Send, A: Send>(&mut self, calls: Vec<C>, act: impl Fn(&mut WorkerSession, C) -> A + Sync) -> Vec<A> {
-        let wanted = (calls.len() / CALLS).clamp(1, self.most);
-        self.grow(wanted);
-        let workers = std::iter::once(&mut self.first).chain(self.others.iter_mut()).take(wanted);
+        let workers = self.worth(calls.len() / CALLS);
         share_out(workers, calls.into_iter(), |worker, call| act(worker, call))
+    }
+
+    /// Returns so many workers, but one at least and as many as there may be at most.
+    fn worth(&mut self, wanted: usize) -> Vec<&mut WorkerSession> {
+        let wanted = wanted.clamp(1, self.most);
+        self.grow(wanted);
+        std::iter::once(&mut self.first).chain(self.others.iter_mut()).take(wanted).collect()
     }
 
     /// Starts more workers, up to so many. Where one cannot be had, no more is tried for.
@@ -54,7 +61,13 @@ impl Workers {
 
 impl Session for Workers {
     fn check(&mut self, context: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
-        self.first.check(context, batch)
+        let workers = self.worth(batch.len() / CHECKS);
+        let size = batch.len().div_ceil(workers.len());
+        let mut rest = batch.into_iter();
+        let parts =
+            std::iter::from_fn(|| Some(rest.by_ref().take(size).collect::<Vec<_>>()).filter(|part| !part.is_empty()));
+        let checked = share_out(workers, parts, |worker, part| worker.check(context, part));
+        checked.into_iter().fold(Checks::default(), Checks::and)
     }
 
     fn serialize(

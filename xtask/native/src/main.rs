@@ -6,6 +6,7 @@
 //! file that is written aside and renamed.
 //! `native move DIR ROUNDS COUNT IDENTITY FILE RECIPIENT…`: the same, sealed as a file of sops.
 //! `native replace DIR ROUNDS COUNT full|no-sync`: as many files, each written aside, synced and renamed.
+//! `native read DIR ROUNDS`: every file below, one after the other, but for hidden ones.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -56,6 +57,7 @@ fn main() -> Result<()> {
             let (count, sync) = (count.parse()?, *how == "full");
             measured(rounds.parse()?, || replace_all(Path::new(dir), count, sync))
         }
+        ["read", dir, rounds] => measured(rounds.parse()?, || read_all(Path::new(dir))),
         _ => bail!("see the first lines of this file"),
     }
 }
@@ -154,6 +156,17 @@ fn replace_all(dir: &Path, count: usize, sync: bool) -> Result<()> {
                 File::open(dir)?.sync_all()?;
             }
         }
+    }
+    Ok(())
+}
+
+fn read_all(dir: &Path) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if entry.file_type()?.is_dir() { read_all(&entry.path())? } else { drop(fs::read(entry.path())?) }
     }
     Ok(())
 }
