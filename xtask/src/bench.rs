@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::build::{self, Profile};
-use crate::{project, run, test};
+use crate::{c_guest, project, run, setup, test};
 
 /// Builds what is measured and measures all rows, or those that are named.
 ///
@@ -12,6 +12,7 @@ use crate::{project, run, test};
 pub fn run(rows: &[String]) -> Result<()> {
     build::run(Profile::Release)?;
     build::measured()?;
+    c_guest::build(&setup::ready()?.wasm)?;
     run::done(run::command(project::released().join("artifacts-bench")).args(rows))
 }
 

@@ -37,6 +37,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
         })?);
     }
     let (ours, by_memo, theirs) = (clock::median(ours)?, clock::median(by_memo)?, clock::median(theirs)?);
+    let bare = bare(bench, &fixture)?;
     let mut status = fixture.artifacts();
     let peak = memory::peak(status.args(["status", "--no-memo"]))?;
     Ok(vec![
@@ -55,6 +56,13 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
             at_most: Some(9.0),
         },
         Row {
+            what: "reading the same files and their receipts, each opened, read and closed, and nothing else",
+            here: format!("{bare:.2} s CPU"),
+            against: format!("{theirs:.2} s CPU, `git status` over the same files"),
+            ratio: bare / theirs,
+            at_most: None,
+        },
+        Row {
             what: "its memory, of the program and its workers together",
             here: format!("{peak:.0} MB"),
             against: format!("{MEMORY:.0} MB"),
@@ -62,6 +70,14 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
             at_most: Some(1.0),
         },
     ])
+}
+
+/// Seconds of CPU time that it takes to read what is stored.
+fn bare(bench: &Bench, fixture: &Fixture<'_>) -> Result<f64> {
+    let mut read = run::command(&bench.native);
+    read.arg("read").arg(fixture.dir().join("secrets")).arg("1");
+    let rounds = (0..ROUNDS).map(|_| clock::cpu(|| run::output(&mut read).map(drop)));
+    clock::median(rounds.collect::<Result<_>>()?)
 }
 
 /// From the line `agenix: 20000 calls`.

@@ -10,6 +10,8 @@ use xtask::{project, run};
 
 const SECRETS: &str = "1000";
 const ROUNDS: usize = 5;
+const AGENIX: &str = "target/plugins/agenix.wasm";
+const IN_C: &str = "target/guests/in-c.wasm";
 /// A process for each takes its time.
 const PROCESSES: u16 = 50;
 
@@ -24,11 +26,14 @@ const TAG: &str = "age1tag1qt8lw0ual6avlwmwatk888yqnmdamm7xfd0wak53ut6elz5c4swx2
 pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (tag, post_quantum) = ([TAG.to_owned()], [post_quantum(bench)?]);
     let [first, ..] = &bench.recipients;
-    let three = Pair { recipients: &bench.recipients, compared: &bench.recipients, workers: 1, note: "" };
+    let three =
+        Pair { component: AGENIX, recipients: &bench.recipients, compared: &bench.recipients, workers: 1, note: "" };
     let one = "`serialize` of 1,000 secrets for three recipients, in a worker on one core";
     let (one, each) = row(bench, one, &three)?;
     let two = "the same, in two workers on two cores";
     let (two, _) = row(bench, two, &Pair { workers: 2, ..three })?;
+    let small = "the same by a component that imports no WASI: the example in C, which has its entry in memory";
+    let (small, _) = row(bench, small, &Pair { component: IN_C, ..three })?;
     let tag = Pair { recipients: &tag, compared: &tag, ..three };
     let (tag, _) = row(bench, "the same for one key in hardware (`age1tag1…`), on one core", &tag)?;
     let tag_pq = [tag_pq()?];
@@ -38,14 +43,23 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     // The age crate has no such recipient.
     let pq = Pair { recipients: &post_quantum, compared: std::slice::from_ref(first), note: ", for X25519", ..three };
     let (pq, _) = row(bench, "the same for one post-quantum recipient, on one core", &pq)?;
-    let rows =
-        [Row { at_most: Some(1.3), ..one }, Row { at_most: Some(0.8), ..two }, process(bench, each)?, tag, tag_pq, pq];
+    let rows = [
+        Row { at_most: Some(1.3), ..one },
+        Row { at_most: Some(0.8), ..two },
+        process(bench, each)?,
+        small,
+        tag,
+        tag_pq,
+        pq,
+    ];
     Ok(rows.into())
 }
 
 /// What is measured, and what it is compared with.
 #[derive(Clone, Copy)]
 struct Pair<'a> {
+    /// Below the project.
+    component: &'a str,
     recipients: &'a [String],
     compared: &'a [String],
     workers: usize,
@@ -54,7 +68,7 @@ struct Pair<'a> {
 
 /// Measures one pair; the two take turns. Returns the milliseconds of one secret as well.
 fn row(bench: &Bench, what: &'static str, pair: &Pair<'_>) -> Result<(Row, f64)> {
-    let component = project::root().join("target/plugins/agenix.wasm");
+    let component = project::root().join(pair.component);
     let ram = tempfile::tempdir_in("/dev/shm")?;
     let (mut ours, mut native) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
