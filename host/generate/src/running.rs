@@ -2,7 +2,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use crate::error::GeneratorFailure;
 use crate::job::Job;
 use crate::out::{Init, Out};
 use crate::output::CapturedOutput;
+use crate::spawn::Started;
 use crate::wait::{PATIENCE, readable, wait_for};
 
 /// Interval of the checks of the cancel flag and the size of `$out`.
@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Represents a sandbox that was started.
 pub(crate) struct Running {
-    pub(crate) bubblewrap: Child,
+    pub(crate) bubblewrap: Started,
     /// Reports of bubblewrap, one JSON object a line.
     pub(crate) status: File,
     /// Those that were read.
@@ -113,7 +113,7 @@ impl Running {
         self.wait(job, out, cancel)
     }
 
-    fn kill(&mut self) -> Result<(), GeneratorFailure> {
+    fn kill(&self) -> Result<(), GeneratorFailure> {
         Ok(self.bubblewrap.kill()?)
     }
 

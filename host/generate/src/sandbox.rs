@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Seek, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ use crate::job::{Job, OutputLimits};
 use crate::output::CapturedOutput;
 use crate::program::Program;
 use crate::running::Running;
-use crate::spawn::spawn;
+use crate::spawn::{Start, spawn};
 use crate::store_path::StorePath;
 
 /// Options without which there is no sandbox; bubblewrap 0.6 has them all.
@@ -169,15 +169,14 @@ impl Sandbox {
             // Bubblewrap copies it, under the same limit.
             largest = largest.max(file.metadata()?.len());
         }
-        let mut command = Command::new(&self.bubblewrap);
-        command
-            .args(arguments(job, program, dir.path(), &channels, self.nested))
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(output_end.try_clone()?)
-            .stderr(output_end);
-        let bubblewrap = spawn(&mut command, kept, largest.saturating_add(1))?;
+        let bubblewrap = spawn(Start {
+            program: &self.bubblewrap,
+            arguments: arguments(job, program, dir.path(), &channels, self.nested),
+            stdin: File::open("/dev/null")?.as_fd(),
+            output: output_end.as_fd(),
+            kept,
+            file_size: largest.saturating_add(1),
+        })?;
         Ok(Running {
             bubblewrap,
             status: status.into(),
