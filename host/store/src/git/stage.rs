@@ -9,6 +9,9 @@ use super::view::View;
 use super::{Git, Warning, listed, run};
 use crate::Root;
 
+/// Git compares each path that it is given with each that it tracks: more than so many are not named one by one.
+const FEW: usize = 500;
+
 /// Describes an entry to be staged.
 struct StagedEntry {
     path: String,
@@ -152,13 +155,21 @@ fn add(view: &View<'_>, group: &Group, staging: &Staging<'_>, entries: &[&Staged
     if let Some(file) = new.iter().find(|file| !now.has_file(view, group, file, &made)) {
         return Err(Warning::Refused { said: format!("it does not accept the path `{}`", file.path) });
     }
-    if !paths.is_empty() {
-        // Only so that git need not read the files again. What it does not like here, it reads later.
-        let mut command = view.command();
-        command.args(["add", "--refresh", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul"]);
-        let _ = run(&mut command, listed(paths.iter().map(String::as_str)).as_bytes());
-    }
+    refresh(view, group, staging.storages, paths);
     Ok(())
+}
+
+/// Has git note files as they are, only so that it need not read them again. What it does not like here, it reads later.
+fn refresh(view: &View<'_>, group: &Group, storages: &[String], paths: Vec<String>) {
+    if paths.is_empty() {
+        return;
+    }
+    // The storages have nothing else that it would run a program for.
+    let by_storage = paths.len() > FEW && view.filters.is_empty();
+    let places = if by_storage { group.pathspecs(storages) } else { paths };
+    let mut command = view.command();
+    command.args(["add", "--refresh", "--sparse", "--pathspec-from-file=-", "--pathspec-file-nul"]);
+    let _ = run(&mut command, listed(places.iter().map(String::as_str)).as_bytes());
 }
 
 fn add_names(view: &View<'_>, group: &Group, entries: &[StagedEntry]) -> Result<(), Warning> {

@@ -108,6 +108,24 @@ fn new_files_are_in_the_index_and_nothing_else_is_touched() {
 }
 
 #[test]
+fn git_notes_many_files_as_it_notes_few() {
+    for count in [2, 300] {
+        let checkout = repository(&[]);
+        fs::write(checkout.path("flake.nix"), "changed").unwrap();
+        let writer = checkout.writer();
+        let put = |number| put(&writer, &format!("shared/a{number}"), &[("env.age", "x")], &[]).unwrap().path;
+        let paths: Vec<String> = (0..count).map(put).collect();
+        stage(&writer, &git_program(), &paths).unwrap();
+        let noted = git(checkout.dir.path(), &["ls-files", "--debug", "secrets/shared"]);
+        let sizes = noted.lines().filter_map(|line| line.trim().strip_prefix("size: ")?.split('\t').next());
+        let sizes: Vec<&str> = sizes.collect();
+        assert_eq!(sizes.len(), 2 * count);
+        assert!(!sizes.contains(&"0"), "git would have to read a file again: {noted}");
+        assert!(status(&checkout).contains(" M flake.nix"), "it is no file of ours");
+    }
+}
+
+#[test]
 fn a_replaced_entry_keeps_its_place_in_the_index() {
     let checkout = repository(&[]);
     checkout.put(WEB, &[("old.age", "x"), ("env.age", "x")]);
