@@ -33,7 +33,7 @@ const IDENTITY: Hrp = Hrp::parse_unchecked("age-secret-key-");
 const KEY: usize = 32;
 /// Length of the tag of ChaCha20-Poly1305, in bytes.
 const TAG: usize = 16;
-/// A table of multiples takes as long as this many multiplications without one gain by it, and 30 kB.
+/// After so many multiplications a table of multiples is made: that takes as long as some forty of them save by it, and 30 kB.
 const WORTH_A_TABLE: usize = 64;
 
 /// Holds a recipient, `age1…`.
@@ -99,8 +99,8 @@ impl age::Recipient for X25519Recipient {
         let mut scalar = Zeroizing::new([0; KEY]);
         OsRng.try_fill_bytes(&mut *scalar).map_err(|error| EncryptError::Io(io::Error::other(error)))?;
         let sent = MontgomeryPoint::mul_base_clamped(*scalar);
-        let wrapping = wrapping(&sent, &self.point, &self.times(&scalar));
-        let body = aead_encrypt(&wrapping, key.expose_secret());
+        let shared = Zeroizing::new(self.times(&scalar));
+        let body = aead_encrypt(&wrapping(&sent, &self.point, &shared), key.expose_secret());
         let stanza = Stanza { tag: STANZA.to_owned(), args: vec![BASE64.encode(sent.0)], body };
         Ok((vec![stanza], HashSet::new()))
     }
@@ -174,18 +174,19 @@ impl age::Identity for X25519Identity {
     }
 
     fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
-        let wrapped: Result<Vec<Wrapped<'_>>, DecryptError> = stanzas.iter().filter_map(Wrapped::read).collect();
-        let wrapped = match wrapped {
-            Ok(wrapped) => wrapped,
-            Err(error) => return Some(Err(error)),
-        };
+        // As in age, what comes before a damaged stanza counts, and nothing after it.
+        let mut damaged = None;
+        let read = stanzas.iter().filter_map(Wrapped::read);
+        let wrapped: Vec<Wrapped<'_>> =
+            read.map_while(|one| one.map_err(|error| damaged = Some(Err(error))).ok()).collect();
         let first = self.place.load(Ordering::Relaxed);
         let places = std::iter::once(first).chain((0..wrapped.len()).filter(|place| *place != first));
-        places.filter_map(|place| Some((place, wrapped.get(place)?))).find_map(|(place, one)| {
+        let own = places.filter_map(|place| Some((place, wrapped.get(place)?))).find_map(|(place, one)| {
             let key = self.unwrapped(one)?;
             self.place.store(place, Ordering::Relaxed);
             Some(key)
-        })
+        });
+        own.or(damaged)
     }
 }
 
@@ -275,6 +276,12 @@ mod tests {
             damage(&mut stanza);
             for identity in [&theirs as &dyn age::Identity, &ours] {
                 assert!(matches!(identity.unwrap_stanza(&stanza), Some(Err(DecryptError::InvalidHeader))));
+                let before = [stanza, whole()];
+                assert!(matches!(identity.unwrap_stanzas(&before), Some(Err(DecryptError::InvalidHeader))));
+                [stanza, _] = before;
+                let after = [whole(), stanza];
+                assert!(is_file_key(identity.unwrap_stanzas(&after)));
+                [_, stanza] = after;
             }
         }
         let mut stanza = whole();
