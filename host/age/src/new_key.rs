@@ -1,7 +1,7 @@
-use age_core::secrecy::ExposeSecret as _;
 use zeroize::Zeroizing;
 
 use crate::hybrid::HybridIdentity;
+use crate::x25519::X25519Identity;
 
 /// Holds a new identity and its recipient.
 pub struct NewKey {
@@ -13,9 +13,8 @@ pub struct NewKey {
 impl NewKey {
     /// Draws a key of X25519.
     pub fn classic() -> Self {
-        let identity = age::x25519::Identity::generate();
-        let recipient = identity.to_public().to_string();
-        Self { identity: Zeroizing::new(identity.to_string().expose_secret().to_owned()), recipient }
+        let identity = X25519Identity::generate();
+        Self { identity: identity.expose(), recipient: identity.to_public().to_string() }
     }
 
     /// Draws a post-quantum key.

@@ -130,6 +130,19 @@ impl X25519Identity {
         Self { scalar: Zeroizing::new(*scalar), public, place: AtomicUsize::new(0) }
     }
 
+    /// Draws one.
+    pub fn generate() -> Self {
+        let mut scalar = Zeroizing::new([0; KEY]);
+        OsRng.fill_bytes(&mut *scalar);
+        Self::new(&scalar)
+    }
+
+    /// Returns its text.
+    pub fn expose(&self) -> Zeroizing<String> {
+        let lower = Zeroizing::new(bech32_encode(IDENTITY, &*self.scalar));
+        Zeroizing::new(lower.to_ascii_uppercase())
+    }
+
     /// Returns its recipient.
     pub fn to_public(&self) -> X25519Recipient {
         X25519Recipient::new(self.public)
@@ -218,6 +231,11 @@ mod tests {
         let (theirs, ours) = pair();
         let recipient = theirs.to_public().to_string();
         assert_eq!(ours.to_public().to_string(), recipient);
+        assert_eq!(*ours.expose(), theirs.to_string().expose_secret());
+        let drawn = X25519Identity::generate();
+        let again: age::x25519::Identity = drawn.expose().parse().unwrap();
+        assert_eq!(again.to_public().to_string(), drawn.to_public().to_string());
+        assert_ne!(*drawn.expose(), *X25519Identity::generate().expose());
         assert_eq!(recipient.parse::<X25519Recipient>().unwrap().to_string(), recipient);
         let lower = theirs.to_string().expose_secret().to_ascii_lowercase();
         for text in [recipient.to_ascii_uppercase(), format!("{recipient}q"), recipient.replacen("age", "ag", 1), lower]
@@ -263,7 +281,7 @@ mod tests {
         let (theirs, ours) = pair();
         let whole = || ours.to_public().wrap_file_key(&file_key()).unwrap().0.remove(0);
         let damaged: [fn(&mut Stanza); 6] = [
-            |stanza| drop(stanza.body.pop()),
+            |stanza| stanza.body.truncate(FILE_KEY_BYTES + TAG - 1),
             |stanza| stanza.body.push(0),
             |stanza| stanza.args.push("x".to_owned()),
             |stanza| stanza.args.clear(),

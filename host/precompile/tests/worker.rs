@@ -549,7 +549,9 @@ fn code_that_is_not_inside_is_made() {
     // This program has no component inside, so that what came with this one is not sent, and is not there either.
     let compiled = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&compiled);
-    let observed = worker().with_code_inside().observed(move |_| drop(counted.fetch_add(1, Ordering::Relaxed)));
+    let observed = worker().with_code_inside().observed(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
     assert!(present(&check(&mut open(&component, observed), "")));
     assert_eq!(compiled.load(Ordering::Relaxed), 2, "its beginning and its end");
 }

@@ -24,17 +24,17 @@ pub struct Indexed {
 
 /// Compares git's index with what is stored of these instances. Writes nothing.
 pub fn compare_index<'a>(tools: &Tools, instances: impl IntoIterator<Item = &'a Instance>) -> Indexed {
-    let (mut entries, mut names) = (Vec::new(), Vec::new());
+    let (mut entries, mut owners) = (Vec::new(), Vec::new());
     let mut storages = BTreeSet::new();
     for instance in instances {
         let Some(storage) = tools.storage_of(instance) else { continue };
         entries.push(format!("{storage}/{}", instance.name));
-        names.push(&instance.name);
+        owners.push(&instance.name);
         storages.insert(storage);
     }
     let storages: Vec<String> = storages.into_iter().collect();
     let found = tools.git.compare(&tools.root, &storages, &entries);
-    let by_path: HashMap<String, &InstanceName> = entries.into_iter().zip(names).collect();
+    let by_path: HashMap<String, &InstanceName> = entries.into_iter().zip(owners).collect();
     let named = |(path, staged)| Some(((*by_path.get(&path)?).clone(), staged));
     Indexed {
         by_name: found.entries.into_iter().filter_map(named).collect(),

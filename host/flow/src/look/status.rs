@@ -44,7 +44,7 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey, w
         }
     }
     blocked::explain(run, &mut report);
-    // All that git has takes its place.
+    // What git has of all files takes its place.
     drop(survey);
     staged::explain(run, &mut report);
     report

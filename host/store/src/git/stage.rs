@@ -164,7 +164,7 @@ fn refresh(view: &View<'_>, group: &Group, storages: &[String], paths: Vec<Strin
     if paths.is_empty() {
         return;
     }
-    // The storages have nothing else that it would run a program for.
+    // Without a filter it runs no program for what else lies there.
     let by_storage = paths.len() > FEW && view.filters.is_empty();
     let places = if by_storage { group.pathspecs(storages) } else { paths };
     let mut command = view.command();
