@@ -59,8 +59,8 @@ impl FromStr for X25519Recipient {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bytes = key_text::bytes(text, RECIPIENT)?;
         let point = MontgomeryPoint(bytes.as_slice().try_into().map_err(|_| "incorrect pubkey length")?);
-        // Of a point of low order every multiple by such a scalar is the same: anyone could decrypt.
-        if point.mul_clamped([0; KEY]).is_identity() {
+        // Scalars are multiples of eight (RFC 7748, section 5): of a point whose order divides eight each gives the same.
+        if point.mul_bits_be([true, false, false, false].into_iter()).is_identity() {
             return Err("everyone could decrypt: it is a point of low order");
         }
         Ok(Self::new(point))
