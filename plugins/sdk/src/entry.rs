@@ -1,22 +1,20 @@
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-
 use crate::Failure;
+use crate::folder::Folder;
 
 /// Represents the directory of one instance: regular files, without subdirectories.
 #[derive(Debug)]
-pub struct Entry(PathBuf);
+pub struct Entry(Folder);
 
 impl Entry {
     /// Opens the entry of the current call.
     pub(crate) fn here() -> Self {
-        Self::open_at("/entry")
+        Self(Folder::here())
     }
 
     /// Opens an entry in any directory: for tests of a backend on the machine that builds it.
-    pub fn open_at(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_at(folder: impl Into<std::path::PathBuf>) -> Self {
+        Self(Folder::at(folder.into()))
     }
 
     /// Returns the names of the stored files, sorted.
@@ -24,15 +22,10 @@ impl Entry {
     /// # Errors
     /// If the directory cannot be read.
     pub fn names(&self) -> Result<Vec<String>, Failure> {
-        let list = || -> io::Result<Vec<String>> {
-            let mut names = Vec::new();
-            for entry in std::fs::read_dir(&self.0)? {
-                names.push(entry?.file_name().to_string_lossy().into_owned());
-            }
-            names.sort();
-            Ok(names)
-        };
-        list().map_err(|error| Failure::internal(format!("the entry cannot be listed: {error}")))
+        let mut names =
+            self.0.names().map_err(|why| Failure::internal(format!("the entry cannot be listed: {why}")))?;
+        names.sort();
+        Ok(names)
     }
 
     /// Reads a stored file; `None` if it does not exist.
@@ -40,11 +33,7 @@ impl Entry {
     /// # Errors
     /// If it exists and cannot be read, or the name is not a clean file name.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-        match std::fs::read(self.path(name)?) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(fault("read", name, &error)),
-        }
+        self.read_at_most(name, u64::MAX)
     }
 
     /// Returns whether a stored file begins with these bytes, without reading the rest; `None` if it does not exist.
@@ -52,19 +41,7 @@ impl Entry {
     /// # Errors
     /// As [`Entry::read`].
     pub fn begins_with(&self, name: &str, bytes: &[u8]) -> Result<Option<bool>, Failure> {
-        let begins = |mut file: File| {
-            let mut first = vec![0; bytes.len()];
-            match file.read_exact(&mut first) {
-                Ok(()) => Ok(first == bytes),
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-                Err(error) => Err(error),
-            }
-        };
-        match File::open(self.path(name)?).and_then(begins) {
-            Ok(begins) => Ok(Some(begins)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(fault("read", name, &error)),
-        }
+        Ok(self.read_at_most(name, bytes.len() as u64)?.map(|first| first == bytes))
     }
 
     /// Creates or replaces a stored file.
@@ -72,7 +49,7 @@ impl Entry {
     /// # Errors
     /// If it cannot be written (the entry is writable only while serializing), or the name is not a clean file name.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        std::fs::write(self.path(name)?, bytes).map_err(|error| fault("written", name, &error))
+        self.0.write(clean(name)?, bytes).map_err(|why| fault("written", name, &why))
     }
 
     /// Removes a stored file; it is no error when it is not there.
@@ -80,10 +57,7 @@ impl Entry {
     /// # Errors
     /// When it is there and cannot be removed, or the name is no clean file name.
     pub fn remove(&self, name: &str) -> Result<(), Failure> {
-        match std::fs::remove_file(self.path(name)?) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault("removed", name, &error)),
-            _ => Ok(()),
-        }
+        self.0.remove(clean(name)?).map_err(|why| fault("removed", name, &why))
     }
 
     /// Removes every stored file that is not named.
@@ -100,14 +74,21 @@ impl Entry {
         Ok(())
     }
 
-    fn path(&self, name: &str) -> Result<PathBuf, Failure> {
-        let clean = Path::new(name).file_name().is_some_and(|last| last == name) && !name.contains(['\\', '\0']);
-        if clean { Ok(self.0.join(name)) } else { Err(Failure::internal(format!("`{name}` is no file name"))) }
+    fn read_at_most(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, Failure> {
+        self.0.read(clean(name)?, most).map_err(|why| fault("read", name, &why))
     }
 }
 
-fn fault(verb: &str, name: &str, error: &io::Error) -> Failure {
-    Failure::internal(format!("`{name}` cannot be {verb}: {error}"))
+/// The name, if it is that of a file in the entry.
+fn clean(name: &str) -> Result<&str, Failure> {
+    if matches!(name, "" | "." | "..") || name.contains(['/', '\\', '\0']) {
+        return Err(Failure::internal(format!("`{name}` is no file name")));
+    }
+    Ok(name)
+}
+
+fn fault(verb: &str, name: &str, why: &str) -> Failure {
+    Failure::internal(format!("`{name}` cannot be {verb}: {why}"))
 }
 
 #[cfg(test)]

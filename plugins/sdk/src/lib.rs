@@ -26,6 +26,7 @@ mod encryption;
 mod entry;
 mod export;
 mod failure;
+mod folder;
 pub mod log;
 mod recipient;
 mod state;
