@@ -45,7 +45,7 @@ impl EntryStore {
     /// Holds nothing from now on.
     pub(crate) fn clear(&self) -> io::Result<()> {
         match self {
-            Self::Directory(directory) => directory.clear(),
+            Self::Directory(directory) => directory.fill(&EntryFiles::new()),
             Self::Memory(held) => {
                 locked(held).clear();
                 Ok(())

@@ -1,5 +1,6 @@
 //! The directory that is `/entry`: filled, emptied, and read back without trusting what lies in it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
@@ -21,9 +22,12 @@ const LISTED: usize = 8 << 10;
 /// A folder on a RAM-backed file system that holds one entry at a time.
 pub(crate) struct Preopen {
     dir: OwnedFd,
-    /// Names of the files in it; none where a component instance may have written there since.
-    held: Mutex<Option<Vec<String>>>,
+    /// The files in it; none where a component instance may have written there since.
+    held: Mutex<Option<Held>>,
 }
+
+/// Files by name, each with its size in bytes.
+type Held = BTreeMap<String, usize>;
 
 impl Preopen {
     pub(crate) fn new(dir: OwnedFd) -> Self {
@@ -39,38 +43,36 @@ impl Preopen {
         Ok(filesystem::Dir::new(dir, perms, OpenMode::READ | OpenMode::WRITE, true))
     }
 
-    /// Holds exactly these files from now on.
+    /// Holds exactly these files from now on. One that has the name of one before is written over that: to remove it and create it
+    /// again takes longer.
     pub(crate) fn fill(&self, files: &EntryFiles) -> io::Result<()> {
-        if !self.remove_held()? {
+        let held = self.hold(None);
+        if held.is_none() {
             clear(self.dir.as_fd())?;
         }
-        let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        for (name, bytes) in files {
-            let file = openat(&self.dir, name.as_str(), create, Mode::RUSR | Mode::WUSR)?;
-            File::from(file).write_all(bytes)?;
+        let held = held.unwrap_or_default();
+        for name in held.keys().filter(|name| !files.contains_key(*name)) {
+            unlinkat(&self.dir, name.as_str(), AtFlags::empty())?;
         }
-        self.hold(Some(files.keys().cloned().collect()));
+        for (name, bytes) in files {
+            self.put(name, bytes, held.get(name).copied())?;
+        }
+        self.hold(Some(sizes(files)));
         Ok(())
     }
 
-    /// Holds nothing until it is filled, whatever is in it now: no component instance that may write there is left.
-    pub(crate) fn clear(&self) -> io::Result<()> {
-        self.remove_held()?;
-        clear(self.dir.as_fd())?;
-        self.hold(Some(Vec::new()));
-        Ok(())
-    }
-
-    /// Removes the files that are known to be in it. Returns whether those were all.
-    fn remove_held(&self) -> io::Result<bool> {
-        let Some(names) = self.hold(None) else { return Ok(false) };
-        names.iter().try_for_each(|name| unlinkat(&self.dir, name.as_str(), AtFlags::empty()))?;
-        Ok(true)
+    /// Creates a file, or writes over the one of this size.
+    fn put(&self, name: &str, bytes: &[u8], over: Option<usize>) -> io::Result<()> {
+        let create = if over.is_none() { OFlags::CREATE | OFlags::EXCL } else { OFlags::empty() };
+        let flags = create | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR)?);
+        file.write_all(bytes)?;
+        if over.is_some_and(|size| size > bytes.len()) { file.set_len(bytes.len() as u64) } else { Ok(()) }
     }
 
     /// Notes what is in it, and returns what was noted before.
-    fn hold(&self, names: Option<Vec<String>>) -> Option<Vec<String>> {
-        std::mem::replace(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner), names)
+    fn hold(&self, files: Option<Held>) -> Option<Held> {
+        std::mem::replace(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner), files)
     }
 
     /// The files as bytes, when no component instance is left. Only regular files with one link are taken, opened without following
@@ -94,7 +96,7 @@ impl Preopen {
             left -= bytes.len() as u64;
             files.insert(clean.to_owned(), bytes);
         }
-        self.hold(Some(files.keys().cloned().collect()));
+        self.hold(Some(sizes(&files)));
         Ok(files)
     }
 
@@ -185,6 +187,10 @@ fn file_error(error: Errno) -> FileError {
     }
 }
 
+fn sizes(files: &EntryFiles) -> Held {
+    files.iter().map(|(name, bytes)| (name.clone(), bytes.len())).collect()
+}
+
 /// Lists a directory from its beginning, by a descriptor that nothing else lists it by meanwhile.
 fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
@@ -264,7 +270,7 @@ mod tests {
             openat(&dir, format!("file{depth}"), OFlags::CREATE | OFlags::WRONLY, Mode::RWXU).unwrap();
             dir = open(dir.as_fd(), "deeper");
         }
-        Preopen::new(top).clear().unwrap();
+        Preopen::new(top).fill(&EntryFiles::new()).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
@@ -289,8 +295,26 @@ mod tests {
             preopen.fill(&entry("b")).unwrap();
             assert_eq!(left(), [b"b"]);
         }
+        preopen.preopen(FsPerms::ReadWrite).unwrap();
         std::fs::write(folder.path().join("stray"), "x").unwrap();
-        preopen.clear().unwrap();
+        preopen.fill(&EntryFiles::new()).unwrap();
         assert!(left().is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn each_entry_takes_the_place_of_the_one_before(
+            entries in proptest::collection::vec(
+                proptest::collection::btree_map("[a-c]", proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..9), 0..4),
+                1..8,
+            ),
+        ) {
+            let folder = tempfile::TempDir::new_in("/dev/shm").unwrap();
+            let preopen = Preopen::new(File::open(folder.path()).unwrap().into());
+            for entry in entries {
+                preopen.fill(&entry).unwrap();
+                proptest::prop_assert_eq!(preopen.collect(&Limits::default()).unwrap(), entry);
+            }
+        }
     }
 }

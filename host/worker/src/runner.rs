@@ -115,18 +115,17 @@ impl Runner {
 
     fn check_one(
         &self,
-        alive: &mut Option<Guest>,
+        alive: &mut Option<(Guest, storage::Guest)>,
         context: &types::Context,
         (instance, entry): (InstanceView, &EntryFiles),
         count: &mut Count,
     ) -> Result<Checked, CallError> {
         self.begin(&instance.name, entry)?;
         let instance = types::Instance::from(instance);
-        let mut guest = match alive.take() {
+        let (mut guest, exports) = match alive.take() {
             Some(guest) => guest,
-            None => self.instantiate(FsPerms::ReadOnly)?,
+            None => self.storing(FsPerms::ReadOnly)?,
         };
-        let exports = self.storage.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
         let recipients = guest.call(count, &self.call_log, |store| exports.call_recipients(store, &instance))?;
         // A trap ends the component instance, a failure does not.
         let state = match recipients {
@@ -135,7 +134,7 @@ impl Runner {
             })?,
             Err(_) => Ok(storage::State::Absent),
         };
-        *alive = Some(guest);
+        *alive = Some((guest, exports));
         let recipients = recipients.map_err(failed)?.into_iter().map(Into::into).collect();
         Ok(kept::checked(recipients, state.map_err(failed)?))
     }
@@ -149,9 +148,8 @@ impl Runner {
         count: &mut Count,
     ) -> Result<EntryFiles, CallError> {
         self.begin(&instance.name, entry)?;
-        let mut guest = self.instantiate(FsPerms::ReadWrite)?;
+        let (mut guest, exports) = self.storing(FsPerms::ReadWrite)?;
         let instance = types::Instance::from(instance);
-        let exports = self.storage.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
         let items = guest.items(items).map_err(|error| broken(&error))?;
         guest
             .call(count, &self.call_log, |store| {
@@ -197,6 +195,13 @@ impl Runner {
     fn begin(&self, instance: &str, entry: &EntryFiles) -> Result<(), CallError> {
         self.call_log.begin(instance);
         self.entry.fill(entry).map_err(|error| room_failed(&error))
+    }
+
+    /// A component instance, and what it exports of the interface that every backend has.
+    fn storing(&self, perms: FsPerms) -> Result<(Guest, storage::Guest), CallError> {
+        let mut guest = self.instantiate(perms)?;
+        let exports = self.storage.load(&mut guest.store, &guest.instance).map_err(|error| broken(&error))?;
+        Ok((guest, exports))
     }
 
     fn instantiate(&self, perms: FsPerms) -> Result<Guest, CallError> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
 
@@ -164,7 +164,7 @@ impl PipeGuestEnd {
     /// Ten times in a hundred milliseconds: what waits is told, and an end of the host is seen.
     fn tick(&self) {
         if let Ok(mut output) = self.output.try_lock() {
-            let _ = self.flush(&mut output);
+            let _ = self.flush(&mut output, &[]);
         }
         let stdin = io::stdin();
         let mut pipe = [PollFd::new(&stdin, PollFlags::empty())];
@@ -175,16 +175,28 @@ impl PipeGuestEnd {
         }
     }
 
-    fn flush(&self, output: &mut File) -> io::Result<()> {
+    /// All that waits, and this after it: the host is woken once.
+    fn flush(&self, output: &mut File, last: &[u8]) -> io::Result<()> {
         let waiting = self.waiting.lock().map(|mut waiting| std::mem::take(&mut *waiting)).unwrap_or_default();
-        if waiting.is_empty() { Ok(()) } else { output.write_all(&waiting) }
+        let mut both = [IoSlice::new(&waiting), IoSlice::new(last)];
+        let mut rest = both.as_mut_slice();
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match output.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// What may hold a secret, or ends a call: after all that waits, and in a buffer that is wiped.
     fn last(&self, told: &FromWorker) -> io::Result<()> {
+        let last = frame::encode(told)?;
         let mut output = self.output.lock().map_err(|_| io::Error::other("a thread panicked"))?;
-        self.flush(&mut output)?;
-        output.write_all(&frame::encode(told)?)
+        self.flush(&mut output, &last)
     }
 
     fn answer(&self) -> io::Result<HostReply> {
@@ -203,7 +215,7 @@ impl GuestEnd for PipeGuestEnd {
             waiting.len() >= BATCH
         });
         if full && let Ok(mut output) = self.output.lock() {
-            let _ = self.flush(&mut output);
+            let _ = self.flush(&mut output, &[]);
         }
     }
 
