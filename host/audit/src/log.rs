@@ -89,28 +89,29 @@ impl AuditLog {
         self.with(|inner| inner.append(consents.into_iter().map(RecordKind::Consent).collect(), true))
     }
 
-    /// Writes that a call is about to begin, and returns its number. Where that fails, the call must not begin.
+    /// Writes that calls are about to begin, and returns their numbers, in their order. Where that fails, none of them may begin.
     ///
     /// # Errors
     /// As for [`Self::begin`].
-    pub fn begun(&self, observed: CallRequest) -> Result<u64, Error> {
+    pub fn begun(&self, calls: Vec<CallRequest>) -> Result<Vec<u64>, Error> {
         self.with(|inner| {
-            let call = inner.calls + 1;
-            let check = observed.operation == Operation::Check;
-            inner.append(vec![RecordKind::Begun(CallStart { call, observed })], false)?;
-            inner.calls = call;
-            inner.unsynced |= !check;
-            Ok(call)
+            let numbers: Vec<u64> = (inner.calls + 1..).take(calls.len()).collect();
+            let are_checks = calls.iter().all(|call| call.operation == Operation::Check);
+            let begun = numbers.iter().zip(calls).map(|(call, observed)| CallStart { call: *call, observed });
+            inner.append(begun.map(RecordKind::Begun).collect(), false)?;
+            inner.calls += numbers.len() as u64;
+            inner.unsynced |= !are_checks;
+            Ok(numbers)
         })
     }
 
-    /// Writes what came of a call.
+    /// Writes what came of calls, each by its number.
     ///
     /// # Errors
     /// As for [`Self::begin`].
-    pub fn ended(&self, number: u64, call: Call<'_>) -> Result<(), Error> {
-        let ended = RecordKind::Ended(Box::new(CallEnd::new(number, call)));
-        self.with(|inner| inner.append(vec![ended], false))
+    pub fn ended(&self, calls: Vec<(u64, Call<'_>)>) -> Result<(), Error> {
+        let ended = |(number, call)| RecordKind::Ended(Box::new(CallEnd::new(number, call)));
+        self.with(|inner| inner.append(calls.into_iter().map(ended).collect(), false))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Inner) -> T) -> T {

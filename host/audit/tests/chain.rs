@@ -29,7 +29,7 @@ fn append(path: &Path, lines: usize) {
     let log = AuditLog::new(path, run(), SyncMode::No, SystemTime::now);
     log.begin().unwrap();
     for number in 1..lines {
-        log.begun(asked(&format!("shared/{number}"))).unwrap();
+        log.begun(vec![asked(&format!("shared/{number}"))]).unwrap();
     }
 }
 
@@ -142,10 +142,10 @@ fn a_rotated_log_goes_on_with_the_chain() {
     let log = AuditLog::new(&path, run(), SyncMode::No, SystemTime::now);
     log.begin().unwrap();
     fs::rename(&path, dir.path().join("audit.jsonl.2")).unwrap();
-    log.begun(asked("shared/a")).unwrap();
+    log.begun(vec![asked("shared/a")]).unwrap();
     assert_eq!((verify(&path).unwrap().begins, findings(&path)), (Some(7), vec![]));
     fs::write(&path, "").unwrap();
-    log.begun(asked("shared/b")).unwrap();
+    log.begun(vec![asked("shared/b")]).unwrap();
     assert_eq!((verify(&path).unwrap().begins, findings(&path)), (Some(8), vec![]));
 }
 
@@ -184,10 +184,10 @@ fn a_lost_last_line_feed_is_noticed_and_written_again() {
 fn what_cannot_be_written_is_an_error_before_the_call() {
     let log = AuditLog::new("/dev/full", run(), SyncMode::Yes, SystemTime::now);
     assert!(log.begin().is_err());
-    let error = log.begun(asked("shared/a")).unwrap_err();
+    let error = log.begun(vec![asked("shared/a")]).unwrap_err();
     assert!(error.to_string().contains("/dev/full"), "{error}");
     assert!(!Path::new("/dev/full.head").exists());
-    AuditLog::new("/dev/null", run(), SyncMode::Yes, SystemTime::now).begun(asked("shared/a")).unwrap();
+    AuditLog::new("/dev/null", run(), SyncMode::Yes, SystemTime::now).begun(vec![asked("shared/a")]).unwrap();
 }
 
 #[derive(Debug, Clone)]

@@ -153,8 +153,8 @@ fn what_was_written_is_read_back_and_filtered() {
     let events = events();
     for clock in [|| at(10), || at(20), || at(30)] {
         let log = log_at(&path, clock);
-        let number = log.begun(asked(Operation::Serialize, &["shared/ca"])).unwrap();
-        log.ended(number, call(Operation::Serialize, &events)).unwrap();
+        let number = log.begun(vec![asked(Operation::Serialize, &["shared/ca"])]).unwrap()[0];
+        log.ended(vec![(number, call(Operation::Serialize, &events))]).unwrap();
     }
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(&dir.path().join("state/audit.jsonl.head"))), (0o600, 0o600));
@@ -171,15 +171,30 @@ fn what_was_written_is_read_back_and_filtered() {
 }
 
 #[test]
+fn calls_that_begin_together_have_a_line_each_before_any_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit.jsonl");
+    let (log, events) = (log(&path), events());
+    let begun = |count| log.begun(vec![asked(Operation::Serialize, &["shared/ca"]); count]).unwrap();
+    assert_eq!((begun(1), begun(3), begun(0)), (vec![1], vec![2, 3, 4], Vec::new()));
+    log.ended([2, 4].map(|number| (number, call(Operation::Serialize, &events))).into()).unwrap();
+    let all = read(&path, &Filter::default()).unwrap();
+    assert!(all.chain.findings.is_empty(), "{:?}", all.chain.findings);
+    let interrupted: Vec<_> = all.records.iter().map(|record| record.interrupted).collect();
+    assert_eq!(interrupted, [false, true, false, true, false, false, false], "{:?}", all.records);
+    assert_eq!(ended(&all.records)[1], &CallEnd::new(4, call(Operation::Serialize, &events)));
+}
+
+#[test]
 fn a_call_that_began_and_did_not_end_was_interrupted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.jsonl");
-    log(&path).begun(asked(Operation::Retrieve, &["shared/ca"])).unwrap();
+    log(&path).begun(vec![asked(Operation::Retrieve, &["shared/ca"])]).unwrap();
     let events = events();
     let second = log(&path);
     second.begin().unwrap();
-    let number = second.begun(asked(Operation::Check, &["shared/ca"])).unwrap();
-    second.ended(number, call(Operation::Check, &events)).unwrap();
+    let number = second.begun(vec![asked(Operation::Check, &["shared/ca"])]).unwrap()[0];
+    second.ended(vec![(number, call(Operation::Check, &events))]).unwrap();
     let found = read(&path, &Filter::default()).unwrap();
     let interrupted: Vec<_> = found.records.iter().map(|record| record.interrupted).collect();
     assert_eq!(interrupted, [false, true, false, false, false], "{:?}", found.records);
@@ -266,8 +281,8 @@ fn the_same_instance_in_two_checkouts_is_two() {
     let events = events();
     for checkout in ["/fleet", "/other", "/fleet"] {
         let log = AuditLog::new(&path, run_in(checkout), SyncMode::No, SystemTime::now);
-        let number = log.begun(asked(Operation::Check, &["shared/ca"])).unwrap();
-        log.ended(number, call(Operation::Check, &events)).unwrap();
+        let number = log.begun(vec![asked(Operation::Check, &["shared/ca"])]).unwrap()[0];
+        log.ended(vec![(number, call(Operation::Check, &events))]).unwrap();
     }
     let found = read(&path, &Filter::default()).unwrap();
     let summary = &summarize(&found.records)[0];
@@ -306,8 +321,8 @@ fn the_summary_tells_what_was_accessed_and_denied() {
     let clocks: [(fn() -> SystemTime, Operation); 2] = [(|| at(2), Operation::Check), (|| at(1), Operation::Serialize)];
     for (clock, operation) in clocks {
         let log = log_at(&path, clock);
-        let number = log.begun(asked(operation, &["shared/ca"])).unwrap();
-        log.ended(number, call(operation, &events)).unwrap();
+        let number = log.begun(vec![asked(operation, &["shared/ca"])]).unwrap()[0];
+        log.ended(vec![(number, call(operation, &events))]).unwrap();
     }
     let found = read(&path, &Filter::default()).unwrap();
     let summaries = summarize(&found.records);

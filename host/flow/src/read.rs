@@ -121,7 +121,7 @@ fn declared_value(tools: &mut Tools, instance: &Instance, wanted: &[Name]) -> Re
         return Err(failure::on_target(instance));
     }
     let source = Source::own(tools, instance)?;
-    let value = source.read(tools, instance).map_err(|failure| hints::with_hint(tools, instance, failure))?;
+    let value = source.read(&tools.root, instance).map_err(|failure| hints::with_hint(tools, instance, failure))?;
     let value = value.ok_or_else(|| not_in(tools, &source.storage, instance))?;
     if value.backend == *backend { Ok(value) } else { Err(failure::other_backend(instance, &value.backend, backend)) }
 }

@@ -10,9 +10,10 @@ use crate::{
     CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
 };
 
-/// To start a worker takes as long as some five calls: fewer than so many for each are not worth another.
+/// To start a worker takes as long as some five calls: fewer than so many for each are not worth another. Checks, of which one
+/// component instance makes many, are not worth to be shared by those that there are.
 const CALLS: usize = 8;
-/// The same of checks, of which one component instance makes many.
+/// So many checks for each are worth another.
 const CHECKS: usize = 64;
 
 /// Calls one component in several workers. There is always the first; another is started when a batch is worth it, and where that
@@ -37,15 +38,15 @@ impl Workers {
 
     /// Makes calls at once. The answers are in the order of the calls.
     fn each<C: Send, A: Send>(&mut self, calls: Vec<C>, act: impl Fn(&mut WorkerSession, C) -> A + Sync) -> Vec<A> {
-        let workers = self.worth(calls.len() / CALLS);
+        let workers = self.worth(calls.len(), CALLS);
         share_out(workers, calls.into_iter(), |worker, call| act(worker, call))
     }
 
-    /// Returns so many workers, but one at least and as many as there may be at most.
-    fn worth(&mut self, wanted: usize) -> Vec<&mut WorkerSession> {
-        let wanted = wanted.clamp(1, self.most);
-        self.grow(wanted);
-        std::iter::once(&mut self.first).chain(self.others.iter_mut()).take(wanted).collect()
+    /// Returns the workers that share so many calls. Others are started where each has `enough` of them.
+    fn worth(&mut self, calls: usize, enough: usize) -> Vec<&mut WorkerSession> {
+        self.grow(calls / enough);
+        let shared = (calls / CALLS).max(1);
+        std::iter::once(&mut self.first).chain(self.others.iter_mut()).take(shared).collect()
     }
 
     /// Starts more workers, up to so many. Where one cannot be had, no more is tried for.
@@ -61,7 +62,7 @@ impl Workers {
 
 impl Session for Workers {
     fn check(&mut self, context: CallContext, batch: Vec<(InstanceView, EntryFiles)>) -> Checks {
-        let workers = self.worth(batch.len() / CHECKS);
+        let workers = self.worth(batch.len(), CHECKS);
         let size = batch.len().div_ceil(workers.len());
         let mut rest = batch.into_iter();
         let parts =

@@ -68,7 +68,7 @@ pub fn immovable(tools: &mut Tools, instance: &Instance, found: &SurveyedInstanc
     if let Some(place) = found.elsewhere.as_ref().filter(|_| found.receipt.is_none()) {
         return Some(failure::elsewhere(instance, place));
     }
-    let value = match Source::of(tools, instance, found).and_then(|source| source.read(tools, instance)) {
+    let value = match Source::of(tools, instance, found).and_then(|source| source.read(&tools.root, instance)) {
         Ok(Some(value)) => value,
         Ok(None) => return Some(failure::for_instance(instance, "the entry was removed during this run")),
         Err(failure) => return Some(failure),

@@ -4,7 +4,7 @@ use artifacts_declared::{DeclaredFile, InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{EntryFiles, InstanceView, TargetView};
-use artifacts_store::{Difference, Entry, Fingerprint, Receipt, ReceiptState, Storage};
+use artifacts_store::{Difference, Entry, Fingerprint, Receipt, ReceiptState, Root, Storage};
 use artifacts_text::Explain;
 
 use super::survey::SurveyedInstance;
@@ -70,11 +70,11 @@ impl Source {
     ///
     /// # Errors
     /// When it cannot be read, or is not as its receipt says.
-    pub(crate) fn read(&self, tools: &Tools, instance: &Instance) -> Result<Option<StoredValue>, Failure> {
+    pub(crate) fn read(&self, root: &Root, instance: &Instance) -> Result<Option<StoredValue>, Failure> {
         let failed = |error: artifacts_store::Error| {
             failure::for_instance(&named(instance, &self.whose), error.to_string()).hint(error.hint())
         };
-        let entry = Storage::open(&tools.root, &self.storage).and_then(|storage| storage.read(&self.at));
+        let entry = Storage::open(root, &self.storage).and_then(|storage| storage.read(&self.at));
         let Some(entry) = entry.map_err(failed)? else { return Ok(None) };
         StoredValue::of(entry, instance, (&self.at, &self.whose)).map(Some)
     }

@@ -139,30 +139,17 @@ impl<'a> Recorded<'a> {
         after_plaintext: bool,
         act: impl FnOnce(&mut dyn Session) -> Vec<T>,
     ) -> Result<Vec<T>, Failure> {
-        let mut begun = Vec::new();
-        for instances in calls {
-            match self.begin(operation, instances) {
-                Ok(call) => begun.push(call),
-                Err(unwritten) => {
-                    // None of them is made.
-                    for call in begun {
-                        let _ = self.end(call, after_plaintext, CallResult::not_made());
-                    }
-                    return Err(unwritten);
-                }
-            }
-        }
+        let asked: Vec<CallRequest> = calls.into_iter().map(|instances| self.request(operation, instances)).collect();
+        let numbers = self.log.map(|log| log.begun(asked.clone())).transpose().map_err(unwritten)?;
         let made = act(self.session);
-        let mut ended = Ok(());
-        for (call, made) in begun.into_iter().zip(&made) {
-            ended = ended.and(self.end(call, after_plaintext, made.ended()));
-        }
-        ended.map(|()| made)
+        let ended = asked.into_iter().zip(made.iter().map(Recordable::ended)).collect();
+        self.end(ended, numbers, after_plaintext)?;
+        Ok(made)
     }
 
-    /// Writes the line before a call. Returns what it says, and its number.
-    fn begin(&self, operation: Operation, instances: Vec<String>) -> Result<BegunCall, Failure> {
-        let asked = CallRequest {
+    /// What the line before a call says.
+    fn request(&self, operation: Operation, instances: Vec<String>) -> CallRequest {
+        CallRequest {
             backend: self.backend.to_string(),
             version: Some(self.terms.version.clone()),
             bundled: Some(self.terms.bundled),
@@ -170,37 +157,34 @@ impl<'a> Recorded<'a> {
             operation,
             instances,
             grants: serde_json::json!(self.terms.grants),
-        };
-        let number = self.log.map(|log| log.begun(asked.clone())).transpose().map_err(unwritten)?;
-        Ok((asked, number))
+        }
     }
 
-    /// Writes the line after a call.
+    /// Writes the lines after calls. A plugin ran in the first of them: where one may run, there is no other.
     fn end(
         &mut self,
-        (asked, number): BegunCall,
+        ended: Vec<(CallRequest, CallResult<'_>)>,
+        numbers: Option<Vec<u64>>,
         after_plaintext: bool,
-        result: CallResult<'_>,
     ) -> Result<(), Failure> {
-        let plugins = self.plugins.map(RecipientPlugins::take_runs).into_iter().flatten().map(plugin_program).collect();
-        let CallResult { events, usage, result, failure, saw_plaintext, decryptions } = result;
-        let (operation, instances) = (asked.operation, asked.instances.clone());
-        let saw_plaintext = saw_plaintext || after_plaintext;
-        let call = Call { asked, events, usage, result, accessed_plaintext: saw_plaintext, plugins, decryptions };
-        let denials = call.denials();
-        let written = match (self.log, number) {
-            (Some(log), Some(number)) => log.ended(number, call),
-            _ => Ok(()),
-        };
-        let (backend, instances) = (self.backend, instances.as_slice());
-        let messages = BackendMessages { backend, operation, instances, events, denials, failure, saw_plaintext };
-        self.operator.notify(&RunEvent::Backend(&messages));
-        written.map_err(unwritten)
+        let plugins = self.plugins.map(RecipientPlugins::take_runs).into_iter().flatten();
+        let (mut plugins, mut calls) = (plugins.map(plugin_program).collect(), Vec::new());
+        for (asked, CallResult { events, usage, result, failure, saw_plaintext, decryptions }) in ended {
+            let saw_plaintext = saw_plaintext || after_plaintext;
+            let plugins = std::mem::take(&mut plugins);
+            let call = Call { asked, events, usage, result, accessed_plaintext: saw_plaintext, plugins, decryptions };
+            let (backend, denials) = (self.backend, call.denials());
+            let (operation, instances) = (call.asked.operation, call.asked.instances.as_slice());
+            let messages = BackendMessages { backend, operation, instances, events, denials, failure, saw_plaintext };
+            self.operator.notify(&RunEvent::Backend(&messages));
+            calls.push(call);
+        }
+        match self.log.zip(numbers) {
+            Some((log, numbers)) => log.ended(numbers.into_iter().zip(calls).collect()).map_err(unwritten),
+            None => Ok(()),
+        }
     }
 }
-
-/// What the line before a call says, and its number.
-type BegunCall = (CallRequest, Option<u64>);
 
 fn unwritten(error: artifacts_audit::Error) -> Failure {
     Failure::about("audit", error)

@@ -78,7 +78,7 @@ fn of_old(failure: Failure) -> Failure {
 }
 
 fn current(tools: &Tools, instance: &Instance) -> WantedValue {
-    let value = Source::own(tools, instance)?.read(tools, instance)?;
+    let value = Source::own(tools, instance)?.read(&tools.root, instance)?;
     let value = as_stored(value.ok_or_else(|| failure::absent(instance))?);
     let files = value.instance.artifact.files.keys().cloned().collect();
     Ok((value, files))

@@ -81,7 +81,7 @@ impl Run {
 
 /// What cannot be read is no proof.
 fn is_stored(tools: &Tools, instance: &Instance, sources: &Sources) -> bool {
-    let stored = Source::own(tools, instance).and_then(|source| source.read(tools, instance));
+    let stored = Source::own(tools, instance).and_then(|source| source.read(&tools.root, instance));
     let (Ok(Some(stored)), Ok(files)) = (stored, SourceFiles::read(&tools.root, instance, sources)) else {
         return false;
     };

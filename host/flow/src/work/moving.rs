@@ -9,6 +9,7 @@ use artifacts_declared::{InstanceName, Name};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::{EntryFiles, Secret};
+use artifacts_session::share_out;
 use artifacts_store::{Entry, Fingerprint, Receipt};
 
 use super::commit::{self, Stored, Storing, UncheckedEntry, Unstored, checked, store_all};
@@ -71,20 +72,23 @@ pub(super) fn store_again(base: &mut Base<'_>, tickets: &mut Tickets) -> Counts 
 
 type ReadFiles = BTreeMap<InstanceName, Result<RetrievedFiles, Failure>>;
 
-/// Reads what is stored of these. What was never stored is left for anyone who has its value.
+/// Reads what is stored of these, up to `--jobs` at once. What was never stored is left for anyone who has its value.
 fn read(base: &mut Base<'_>, batch: &VecDeque<Step>) -> ReadFiles {
     let Base { run, survey, .. } = base;
     let Run { tools, instances, .. } = &mut **run;
-    let wanted = batch.iter().filter_map(|step| {
+    let sources = batch.iter().filter_map(|step| {
         let (instance, found) = instances.get(&step.name).zip(survey.found.get(&step.name))?;
-        let value = Source::of(tools, instance, found).and_then(|source| source.read(tools, instance));
-        let value = value.and_then(|value| value.ok_or_else(|| changed(instance)));
-        Some((
-            step.name.clone(),
-            value.map(|value| (value.files_of(instance), value)).map(|(files, value)| (value, files)),
-        ))
+        Some((instance, Source::of(tools, instance, found)))
     });
-    let wanted: Vec<(InstanceName, WantedValue)> = wanted.collect();
+    let sources: Vec<(&Instance, Result<Source, Failure>)> = sources.collect();
+    let (root, hands) = (&tools.root, vec![(); tools.jobs.get().min(sources.len())]);
+    let wanted = share_out(hands, sources.into_iter(), |(), (instance, source)| {
+        let value = source.and_then(|source| source.read(root, instance)?.ok_or_else(|| changed(instance)));
+        (
+            instance.name.clone(),
+            value.map(|value| (value.files_of(instance), value)).map(|(files, value)| (value, files)),
+        )
+    });
     retrieve_values(tools, wanted)
 }
 
@@ -301,7 +305,7 @@ impl Ready<'_> {
                 fingerprint: None,
             });
         }
-        let stored = Source::own(tools, instance)?.read(tools, instance)?.ok_or_else(|| changed(instance))?;
+        let stored = Source::own(tools, instance)?.read(&tools.root, instance)?.ok_or_else(|| changed(instance))?;
         let public = declared_public(instance, stored.public.clone());
         if public == self.public { Ok(stored) } else { Err(self.differs()) }
     }
@@ -373,7 +377,7 @@ impl StoredAgain<'_> {
 
 /// The bytes that were decrypted are those that are stored.
 fn check_stored(tools: &Tools, instance: &Instance, files: &EntryFiles) -> Result<(), Failure> {
-    let stored = Source::own(tools, instance)?.read(tools, instance)?;
+    let stored = Source::own(tools, instance)?.read(&tools.root, instance)?;
     if stored.is_some_and(|stored| stored.files == *files) { Ok(()) } else { Err(changed(instance)) }
 }
 
