@@ -133,19 +133,21 @@ fn another_contract_or_wasi_is_named_with_what_to_do() {
 #[test]
 fn what_begins_with_more_than_its_limits_is_refused() {
     let manifest = Component::read(guest("hostile")).unwrap().manifest().clone();
-    let large = |pages: u32, count: usize| {
+    let large = |holds: &str, count: usize| {
         let instances = "(core instance (instantiate $m))".repeat(count);
         let storage = format!(r#"(instance $none) (export "artifacts:backend/storage@{CONTRACT}" (instance $none))"#);
-        let text = format!("(component (core module $m (memory {pages})) {instances} {storage})");
+        let text = format!("(component (core module $m ({holds})) {instances} {storage})");
         artifacts_contract::annotate(&wat::parse_str(&text).unwrap(), &manifest).unwrap()
     };
     let limits = Limits::default();
     let pages = u32::try_from(limits.memory >> 16).unwrap();
-    let error = refused(large(pages + 16, 1));
+    let error = refused(large(&format!("memory {}", pages + 16), 1));
     assert!(matches!(error, Refusal::Start { .. }), "{error}");
     assert!(error.to_string().contains("begins with 257 MiB of memory; its limit is 256 MiB"), "{error}");
-    let error = refused(large(0, 101));
+    let error = refused(large("memory 0", 101));
     assert!(error.to_string().contains("memories; at most 100 are possible"), "{error}");
+    let error = fits(&Component::read(large("table 65537 funcref", 1)).unwrap(), &worker()).unwrap_err();
+    assert!(error.to_string().contains("which exceeds the limit of 65536"), "{error}");
 }
 
 #[test]

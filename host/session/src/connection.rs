@@ -118,7 +118,7 @@ impl Connection {
                     return Ok(end);
                 }
                 Err(Start::Failed(error)) => return Err(error),
-                Err(Start::Outdated) => (end, hello) = self.spawn(worker, None)?,
+                Err(Start::Outdated(_)) => (end, hello) = self.spawn(worker, None)?,
             }
         }
         let bytes = self.component.bytes();
@@ -137,7 +137,7 @@ impl Connection {
                 Ok(end)
             }
             Err(Start::Failed(error)) => Err(error),
-            Err(Start::Outdated) => Err(Error::Worker("it does not load what it compiled".to_owned())),
+            Err(Start::Outdated(why)) => Err(Error::Worker(format!("it does not load what it compiled: {why}"))),
         }
     }
 

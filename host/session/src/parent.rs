@@ -53,8 +53,8 @@ pub(crate) struct PipeEnd {
 /// How a start went wrong.
 #[derive(Debug)]
 pub(crate) enum Start {
-    /// The code is of another engine: compile again.
-    Outdated,
+    /// The code is of another engine: compile again. Why it does not load.
+    Outdated(String),
     /// It cannot be used.
     Failed(Error),
 }
@@ -70,7 +70,7 @@ impl PipeEnd {
     pub(crate) fn ready(&mut self) -> Result<(), Start> {
         match self.message(START).map_err(|silence| broken(&silence))? {
             FromWorker::Ready => Ok(()),
-            FromWorker::Outdated(_) => Err(Start::Outdated),
+            FromWorker::Outdated(why) => Err(Start::Outdated(why)),
             FromWorker::Mismatch(why) => Err(Start::Failed(Refusal::Contract { why }.into())),
             FromWorker::Large(why) => Err(Start::Failed(Refusal::Start { why }.into())),
             _ => Err(Start::Failed(unexpected())),

@@ -3,7 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine};
+use artifacts_seam::frame::LARGEST_CODE;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::state::{MOST_INSTANCES, MOST_MEMORIES};
 
 /// One step of the epoch clock. Deadlines are kept to about this.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
@@ -11,9 +14,33 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 /// What compiled code belongs to, besides the component: another engine refuses it in any case, this keeps them apart.
 pub(crate) const VERSION: &str = concat!("wasmtime48-", env!("CARGO_PKG_VERSION"));
 
-/// An engine that runs code.
+/// The most entries of a table. Those of a JavaScript engine are some 8,000.
+const MOST_ENTRIES: usize = 1 << 16;
+/// So many bytes of a memory, and of a table, stay where they are and are zeroed between two component instances, which is less work than
+/// to give them back and get others: all of the bundled backends'. What is beyond is given back.
+const ZEROED: usize = 384 << 10;
+
+/// An engine that runs code. Where there are no addresses for a pool, which reserves hundreds of gigabytes of them, each component
+/// instance gets its own.
 pub(crate) fn engine() -> wasmtime::Result<Engine> {
-    Engine::new(&config())
+    let mut pooled = config();
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    Engine::new(&pooled).or_else(|_| Engine::new(&config()))
+}
+
+/// What component instances, of which there is one at a time, are made of.
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    // How large an instance's own state is follows from its code, and no code is so large.
+    pool.total_component_instances(1).max_component_instance_size(LARGEST_CODE).max_core_instance_size(LARGEST_CODE);
+    pool.total_core_instances(MOST_INSTANCES).total_memories(MOST_MEMORIES).total_tables(MOST_MEMORIES);
+    // How much they may hold says the store's limiter.
+    pool.max_memories_per_module(MOST_MEMORIES).max_memory_size(4 << 30);
+    pool.max_tables_per_module(MOST_MEMORIES).table_elements(MOST_ENTRIES);
+    // None runs on a stack of its own.
+    pool.total_stacks(0);
+    pool.linear_memory_keep_resident(ZEROED).table_keep_resident(ZEROED);
+    pool
 }
 
 /// An engine that compiles: for this processor, or for any one of this architecture.
@@ -88,6 +115,64 @@ mod tests {
         (instance $x (instantiate $a))
         (instance $y (instantiate $b (with "f" (func $x "f"))))
         (export "g" (func $y "g")))"#;
+
+    /// Fills all that it has, and says whether it finds anything. Its memory is larger than what is zeroed.
+    const DIRTY: &str = r#"(component
+        (core module $m
+            (memory 8)
+            (table 4 funcref)
+            (elem declare func $dirty)
+            (global $g (mut i32) (i32.const 0))
+            (func $dirty (export "dirty")
+                (drop (memory.grow (i32.const 3)))
+                (memory.fill (i32.const 0) (i32.const 255) (i32.mul (memory.size) (i32.const 65536)))
+                (table.fill (i32.const 0) (ref.func $dirty) (table.size))
+                (global.set $g (i32.const 1)))
+            (func (export "found") (result i32)
+                (local $at i32)
+                (local $found i32)
+                (local.set $found (i32.or (global.get $g) (i32.xor (memory.size) (i32.const 8))))
+                (loop $more
+                    (local.set $found (i32.or (local.get $found) (i32.load (local.get $at))))
+                    (local.set $at (i32.add (local.get $at) (i32.const 4)))
+                    (br_if $more (i32.lt_u (local.get $at) (i32.const 524288))))
+                (loop $next
+                    (local.set $at (i32.sub (local.get $at) (i32.const 131072)))
+                    (local.set $found
+                        (i32.or
+                            (local.get $found)
+                            (i32.eqz (ref.is_null (table.get (i32.div_u (local.get $at) (i32.const 131072)))))))
+                    (br_if $next (local.get $at)))
+                (local.get $found))
+            (func (export "beyond") (drop (i32.load (i32.const 524288)))))
+        (core instance $i (instantiate $m))
+        (func (export "dirty") (canon lift (core func $i "dirty")))
+        (func (export "found") (result u32) (canon lift (core func $i "found")))
+        (func (export "beyond") (canon lift (core func $i "beyond"))))"#;
+
+    #[test]
+    fn a_component_instance_finds_nothing_of_the_one_before() {
+        use wasmtime::component::{Component, Linker};
+        let engine = engine().unwrap();
+        let component = Component::new(&engine, wat::parse_str(DIRTY).unwrap()).unwrap();
+        let called = |name: &str, found: bool| {
+            let mut store = wasmtime::Store::new(&engine, ());
+            store.set_epoch_deadline(1);
+            let instance = Linker::new(&engine).instantiate(&mut store, &component).unwrap();
+            let find = instance.get_typed_func::<(), (u32,)>(&mut store, "found").unwrap();
+            let call = instance.get_typed_func::<(), ()>(&mut store, name).unwrap();
+            assert_eq!(find.call(&mut store, ()).unwrap(), (0,));
+            let result = call.call(&mut store, ());
+            if result.is_ok() {
+                assert_eq!(find.call(&mut store, ()).unwrap() != (0,), found);
+            }
+            result
+        };
+        for _ in 0..3 {
+            called("dirty", true).unwrap();
+            assert!(called("beyond", false).is_err(), "memory that the one before had is not there");
+        }
+    }
 
     #[test]
     fn composed_components_are_compiled() {

@@ -47,7 +47,7 @@ pub(crate) fn limits(component: &Component, limits: &Limits) -> Result<(), Unfit
         return Err(Unfit::Large(format!("it begins with {begins} of memory; its limit is {most}")));
     }
     for (count, what) in [(needed.num_memories, "memories"), (needed.num_tables, "tables")] {
-        if count as usize > MOST_MEMORIES {
+        if count > MOST_MEMORIES {
             return Err(Unfit::Large(format!("it has {count} {what}; at most {MOST_MEMORIES} are possible")));
         }
     }

@@ -18,9 +18,9 @@ use crate::plaintext::Plaintext;
 use crate::stop::Stop;
 
 /// Instances of core modules in one component instance: a composed component has some ten for each of its parts.
-const MOST_INSTANCES: usize = 1000;
+pub(crate) const MOST_INSTANCES: u32 = 1000;
 /// Memories in one component instance, and tables: each memory reserves gigabytes of addresses.
-pub(crate) const MOST_MEMORIES: usize = 100;
+pub(crate) const MOST_MEMORIES: u32 = 100;
 /// Standard output and error together, in bytes.
 const OUTPUT: usize = 16 << 10;
 
@@ -200,15 +200,15 @@ impl ResourceLimiter for MemoryMeter {
     }
 
     fn instances(&self) -> usize {
-        MOST_INSTANCES
+        MOST_INSTANCES as usize
     }
 
     fn tables(&self) -> usize {
-        MOST_MEMORIES
+        MOST_MEMORIES as usize
     }
 
     fn memories(&self) -> usize {
-        MOST_MEMORIES
+        MOST_MEMORIES as usize
     }
 }
 
