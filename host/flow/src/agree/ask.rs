@@ -42,6 +42,17 @@ impl Tickets {
     }
 }
 
+/// Has the steps drop out that cannot be stored.
+fn keep_storable(base: &mut Base<'_>, is_chained: bool) {
+    let Base { run, writers, progress, .. } = base;
+    let fault = |instance: &artifacts_plan::Instance| writers.lock_failure(instance, &run.tools);
+    if is_chained {
+        progress.keep_chained(&run.instances, fault);
+    } else {
+        progress.keep(&run.instances, fault);
+    }
+}
+
 /// Returns tickets for the steps that `allows` agrees to, each in a storage that is locked. The others drop out. Where the value is
 /// taken from another entry, that goes; where it is replaced, a copy in a storage of no backend stays.
 fn tickets(
@@ -82,6 +93,7 @@ fn tickets(
 
 /// Returns tickets under which nothing is encrypted.
 pub(crate) fn without_encryption(base: &mut Base<'_>) -> Tickets {
+    keep_storable(base, false);
     tickets(base, false, false, |_| Ok(Allows::Nothing))
 }
 
@@ -129,13 +141,7 @@ pub(crate) fn recipients(
     is_chained: bool,
 ) -> Result<(Vec<RecipientChange>, Tickets), Failure> {
     // No one is asked about what cannot be stored.
-    let Base { run, writers, progress, .. } = &mut *base;
-    let fault = |instance: &artifacts_plan::Instance| writers.lock_failure(instance, &run.tools);
-    if is_chained {
-        progress.keep_chained(&run.instances, fault);
-    } else {
-        progress.keep(&run.instances, fault);
-    }
+    keep_storable(base, is_chained);
     let (mut known, names) = (base.run.tools.recipients()?, base.progress.names());
     let asked = RecipientQuestions::new(&known, base.run.among(&names), &base.survey, plaintext);
     let (changes, digest) = (asked.changes.clone(), asked.digest());

@@ -73,14 +73,17 @@ impl StorageWriters {
     /// Returns the lock of an instance's storage.
     ///
     /// # Errors
-    /// When it cannot be stored.
+    /// When it has none, or git forbids to write the instance.
     pub(crate) fn own(&self, instance: &Instance, tools: &Tools) -> Result<Arc<Writer>, Failure> {
-        if let Some(fault) = self.lock_failure(instance, tools) {
-            return Err(fault);
+        if let Some(fault) = self.refused.get(&instance.name) {
+            return Err(fault.clone());
         }
         let storage = tools.storage_of(instance).unwrap_or_default();
-        let locked = self.by_storage.get(&storage).and_then(|writer| writer.as_ref().ok());
-        locked.cloned().ok_or_else(|| failure::for_instance(instance, format!("storage {storage} is not locked")))
+        match self.by_storage.get(&storage) {
+            Some(Ok(writer)) => Ok(Arc::clone(writer)),
+            Some(Err(why)) => Err(failure::of_instance(instance, why.clone())),
+            None => Err(failure::for_instance(instance, format!("storage {storage} is not locked"))),
+        }
     }
 
     /// Tells git of a new entry soon: a run that is killed leaves what it stored in the last moments, for the next run.

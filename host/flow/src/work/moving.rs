@@ -23,6 +23,7 @@ use crate::look::steps::Step;
 use crate::look::survey::SurveyedInstance;
 use crate::read::{RetrievedFiles, WantedValue, retrieve_values};
 use crate::run::Run;
+use crate::through::through;
 use crate::tools::{Decrypted, Phase, RunEvent, Tools};
 
 /// Secrets of so many instances are in memory at once. Plugins, which may want a touch, are asked once for all of them.
@@ -49,19 +50,17 @@ pub(super) fn store_again(base: &mut Base<'_>, tickets: &mut Tickets) -> Counts 
         }
         let mut read = read(base, &batch);
         loop {
-            let mut few = VecDeque::from(base.progress.next_of(&mut batch, WRITTEN_AT_ONCE));
+            let few = base.progress.next_of(&mut batch, WRITTEN_AT_ONCE);
             if few.is_empty() {
                 break;
             }
-            let mut moving = Vec::new();
-            while let Some(step) = base.progress.next_of(&mut few, 1).pop() {
-                let files = read.remove(&step.name).unwrap_or_else(|| Err(not_read(&step.name)));
+            let read = few.into_iter().map(|Step { name, .. }| {
+                let files = read.remove(&name).unwrap_or_else(|| Err(not_read(&name)));
                 counts.opened += u64::from(files.is_ok());
-                match files.and_then(|files| begin(base, tickets, &step.name, files)) {
-                    Ok(one) => moving.push(one),
-                    Err(failure) => base.progress.drop_out(failure),
-                }
-            }
+                (name, files)
+            });
+            let read = read.collect();
+            let moving = begin(base, tickets, read);
             let written = write(base, moving);
             counts.written += store(base, written);
         }
@@ -112,26 +111,47 @@ struct Moving {
     is_written: bool,
 }
 
-/// Takes the ticket of a value that was read from an entry which is still the same.
+/// Takes the tickets of values that were read, and reads up to `--jobs` entries at once again: each is still what was read.
 fn begin(
     base: &mut Base<'_>,
     tickets: &mut Tickets,
-    name: &InstanceName,
-    read: RetrievedFiles,
-) -> Result<Moving, Failure> {
-    let Base { run, survey, .. } = base;
-    let Run { instances, .. } = &**run;
-    let pair = instances.get(name).zip(survey.found.get(name));
-    let (instance, found) = pair.ok_or_else(|| not_read(name))?;
-    let ticket = tickets.take(name).ok_or_else(|| failure::not_accepted(instance))?;
-    let entry = ticket.source(instance)?.filter(|entry| Some(entry.fingerprint()) == read.fingerprint);
-    let entry = entry.ok_or_else(|| changed(instance))?;
-    let public = declared_public(instance, entry.public.clone());
-    let secrets: Vec<_> = read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)).collect();
-    // What moves is written as a whole: nothing of the old form stays.
-    let entry = (!moves(instance, found)).then_some(entry);
-    let (fingerprint, decrypted, is_written) = (read.fingerprint, read.decrypted, !is_moved(found));
-    Ok(Moving { name: name.clone(), ticket, read: fingerprint, public, secrets, decrypted, entry, is_written })
+    read: Vec<(InstanceName, Result<RetrievedFiles, Failure>)>,
+) -> Vec<Moving> {
+    let Base { run, survey, progress, .. } = base;
+    let Run { tools, instances, .. } = &**run;
+    let taken = read.into_iter().map(|(name, files)| {
+        let files = files?;
+        let pair = instances.get(&name).zip(survey.found.get(&name));
+        let (instance, found) = pair.ok_or_else(|| not_read(&name))?;
+        let ticket = tickets.take(&name).ok_or_else(|| failure::not_accepted(instance))?;
+        Ok((instance, found, ticket, files))
+    });
+    let begun = through(taken.collect(), |taken| {
+        let hands = vec![(); tools.jobs.get().min(taken.len())];
+        share_out(hands, taken.into_iter(), |(), (instance, found, ticket, files)| {
+            Moving::new(instance, found, ticket, files)
+        })
+    });
+    begun.into_iter().filter_map(|one| one.map_err(|failure| progress.drop_out(failure)).ok()).collect()
+}
+
+impl Moving {
+    /// A value whose entry is the one that it was read from.
+    fn new(
+        instance: &Instance,
+        found: &SurveyedInstance,
+        ticket: Ticket,
+        read: RetrievedFiles,
+    ) -> Result<Self, Failure> {
+        let entry = ticket.source(instance)?.filter(|entry| Some(entry.fingerprint()) == read.fingerprint);
+        let entry = entry.ok_or_else(|| changed(instance))?;
+        let public = declared_public(instance, entry.public.clone());
+        let secrets: Vec<_> = read.files.into_iter().map(|(name, secret)| (name.to_string(), secret)).collect();
+        // What moves is written as a whole: nothing of the old form stays.
+        let entry = (!moves(instance, found)).then_some(entry);
+        let (name, fingerprint, is_written) = (instance.name.clone(), read.fingerprint, !is_moved(found));
+        Ok(Self { name, ticket, read: fingerprint, public, secrets, decrypted: read.decrypted, entry, is_written })
+    }
 }
 
 /// Has the declared backends encrypt values, unless an earlier run did.
