@@ -10,10 +10,9 @@ use crate::{
     CallFailed, Checks, RetrieveCall, Retrieved, SerializeCall, Serialized, Session, WorkerSession, WorkerStart,
 };
 
-/// To start a worker takes as long as some five calls: fewer than so many for each are not worth another. Checks, of which one
-/// component instance makes many, are not worth to be shared by those that there are.
+/// Each worker gets so many calls at least: to start one takes as long as some five.
 const CALLS: usize = 8;
-/// So many checks for each are worth another.
+/// Of checks, of which one component instance makes many, so many for each are worth another worker.
 const CHECKS: usize = 64;
 
 /// Calls one component in several workers. There is always the first; another is started when a batch is worth it, and where that

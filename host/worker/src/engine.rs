@@ -16,8 +16,8 @@ pub(crate) const VERSION: &str = concat!("wasmtime48-", env!("CARGO_PKG_VERSION"
 
 /// The most entries of a table. Those of a JavaScript engine are some 8,000.
 const MOST_ENTRIES: usize = 1 << 16;
-/// So many bytes of a memory, and of a table, stay where they are and are zeroed between two component instances, which is less work than
-/// to give them back and get others: all of the bundled backends'. What is beyond is given back.
+/// So many bytes of a memory, and of a table, are zeroed and kept for the next component instance, which is faster than to give them back
+/// and get others. The bundled backends have no more; what is beyond is given back.
 const ZEROED: usize = 384 << 10;
 
 /// An engine that runs code. Where there are no addresses for a pool, which reserves hundreds of gigabytes of them, each component
