@@ -106,19 +106,18 @@ impl EvaluationCache {
 
     /// Writes a file so that a reader sees all of the answer or none.
     fn write(&self, file: &Path, answer: &[u8]) -> io::Result<()> {
-        self.forget_old()?;
+        self.forget_old();
         replace(file, answer)
     }
 
-    fn forget_old(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            let age = self.now.duration_since(entry.metadata()?.modified()?).unwrap_or_default();
-            if age > AGE {
-                fs::remove_file(entry.path())?;
+    /// Removes old answers. A file that another evaluation has renamed or removed meanwhile keeps none from being written.
+    fn forget_old(&self) {
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let written = entry.metadata().and_then(|metadata| metadata.modified());
+            if written.is_ok_and(|written| self.now.duration_since(written).unwrap_or_default() > AGE) {
+                let _ = fs::remove_file(entry.path());
             }
         }
-        Ok(())
     }
 }
 
@@ -173,18 +172,33 @@ fn list<'a>(key: &mut Hasher, texts: impl Iterator<Item = &'a OsString>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use std::collections::BTreeSet;
 
-    use super::EvaluationKey;
+    use super::{CachedEvaluation, EvaluationCache, EvaluationKey};
+
+    fn asked() -> EvaluationKey {
+        EvaluationKey { program: "/nix".into(), version: "2.8".into(), settings: "a".into(), configuration: Vec::new() }
+    }
+
+    #[test]
+    fn of_answers_that_come_at_once_none_is_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = std::time::SystemTime::now();
+        let cache = EvaluationCache { directory: directory.path().to_owned(), asked: asked(), now };
+        let entry = CachedEvaluation { said: String::new(), answer: serde_json::Value::Null };
+        let questions: Vec<_> = (0..400).map(|number| [format!("{number}").into()]).collect();
+        std::thread::scope(|scope| {
+            for some in questions.chunks(100) {
+                scope.spawn(|| some.iter().for_each(|question| cache.put(question, &entry)));
+            }
+        });
+        let lost = questions.iter().filter(|question| cache.get(*question).is_none()).count();
+        assert_eq!(lost, 0);
+    }
 
     #[test]
     fn each_part_counts() {
-        let asked = || EvaluationKey {
-            program: "/nix".into(),
-            version: "2.8".into(),
-            settings: "a".into(),
-            configuration: Vec::new(),
-        };
         let question = |words: &[&str]| words.iter().map(Into::into).collect::<Vec<_>>();
         let plain = question(&["eval", "x"]);
         // Another part is not forgotten here: this does not compile with it.
