@@ -39,8 +39,7 @@ fn header(file: &[u8]) -> Result<Header, Error> {
 
 /// Computes the hash of a header, and shows its lines up to the MAC line.
 fn hashed(file: &[u8], mut show: impl FnMut(&[u8])) -> Result<HeaderHash, Error> {
-    // What comes after the header stays in its armor: it buffers one line.
-    let mut lines = ArmoredReader::new(file).take(LONGEST);
+    let mut lines = unarmored(file).take(LONGEST);
     let mut hash = Hasher::new();
     let mut line = Vec::new();
     for number in 0.. {
@@ -89,6 +88,11 @@ pub(crate) fn with_stanzas(file: &[u8], stanzas: &[Stanza], key: &FileKey) -> Re
 
 fn find(text: &[u8], mark: &[u8]) -> Option<usize> {
     memchr::memmem::find(text, mark)
+}
+
+/// Reads a file, and takes it out of its armor if it has one, line by line. A binary one is read where it is.
+pub(crate) fn unarmored(file: &[u8]) -> Box<dyn BufRead + '_> {
+    if file.starts_with(BEGIN) { Box::new(ArmoredReader::new(file)) } else { Box::new(file) }
 }
 
 const BEGIN: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";

@@ -1,7 +1,6 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use age::armor::ArmoredReader;
 use age::{DecryptError, Decryptor};
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
 use artifacts_seam::Secret;
@@ -9,6 +8,7 @@ use artifacts_text::{Explain, agreeing};
 use zeroize::Zeroizing;
 
 use crate::Prompter;
+use crate::header::unarmored;
 use crate::identity::{self, UnlockedIdentity, Unwrapped};
 use crate::identity_error::IdentityError;
 use crate::passphrase_identity::PassphraseIdentity;
@@ -272,7 +272,7 @@ impl Opener {
         };
         let known = FileKeyIdentity(key);
         let mut plain = Zeroizing::new(Vec::with_capacity(file.len()));
-        let decryptor = Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|error| corrupt(&error))?;
+        let decryptor = Decryptor::new_buffered(unarmored(file)).map_err(|error| corrupt(&error))?;
         let mut reader = decryptor.decrypt(std::iter::once(&known as _)).map_err(|error| corrupt(&error))?;
         reader.read_to_end(&mut plain).map_err(|error| OpenError::Corrupt(error.to_string()))?;
         Ok(DecryptedFile { secret: Secret::new(std::mem::take(&mut *plain)), identity })
@@ -336,7 +336,7 @@ fn stanzas(file: &[u8]) -> Result<Vec<Stanza>, OpenError> {
         }
     }
     let listener = Listener(std::cell::RefCell::default());
-    let decryptor = Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|error| corrupt(&error))?;
+    let decryptor = Decryptor::new_buffered(unarmored(file)).map_err(|error| corrupt(&error))?;
     match decryptor.decrypt(std::iter::once(&listener as _)) {
         Ok(_) | Err(DecryptError::NoMatchingKeys) => Ok(listener.0.into_inner()),
         Err(error) => Err(corrupt(&error)),

@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use age::armor::ArmoredReader;
 use age::{DecryptError, scrypt};
 use age_core::format::Stanza;
 use age_core::secrecy::SecretString;
@@ -10,6 +9,7 @@ use artifacts_seam::Secret;
 use ssh_key::{Algorithm, PrivateKey};
 use zeroize::Zeroizing;
 
+use crate::header::unarmored;
 use crate::identity::{self, IdentityFile, UnlockedIdentity, Unwrapped};
 use crate::plugin::PluginIdentity;
 use crate::{IdentityError, Prompter, public_key};
@@ -167,7 +167,7 @@ fn decrypt(content: &Secret, passphrase: &Secret) -> Result<Secret, DecryptError
     let text = std::str::from_utf8(passphrase.expose()).map_err(|_| DecryptError::DecryptionFailed)?;
     let key = scrypt::Identity::new(SecretString::from(text.to_owned()));
     let mut plain = Zeroizing::new(Vec::with_capacity(content.expose().len()));
-    age::Decryptor::new_buffered(ArmoredReader::new(content.expose()))?
+    age::Decryptor::new_buffered(unarmored(content.expose()))?
         .decrypt(std::iter::once(&key as _))?
         .read_to_end(&mut plain)?;
     Ok(Secret::new(std::mem::take(&mut *plain)))

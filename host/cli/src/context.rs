@@ -12,7 +12,7 @@ use artifacts_plan::{EntryOwners, Selector};
 use artifacts_prompt::AnswersFile;
 use artifacts_ram::{PrivateDir, Ram};
 use artifacts_report::Failure;
-use artifacts_session::WorkerStart;
+use artifacts_session::{CheckMemo, WorkerStart};
 use artifacts_store::{Git, Repository, Root};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
@@ -69,7 +69,10 @@ impl Context {
             .cache()
             .filter(|_| !is_fresh && !self.global.require_sandbox)
             .map(|cache| cache.join("checks"));
-        Ok(run.remembering(folder.as_deref()))
+        Ok(match folder {
+            Some(folder) => run.remembering(&folder),
+            None => run,
+        })
     }
 
     /// The same, where `yes` answers the command's own question, and a file answers prompts.
@@ -181,7 +184,7 @@ impl Context {
             now,
             keys: artifacts_flow::DeclaredKeys::default(),
             reported: BTreeSet::new(),
-            memo: None,
+            memo: CheckMemo::default(),
         })
     }
 

@@ -80,11 +80,10 @@ impl Run {
         run
     }
 
-    /// Takes what backends answered before from this folder, if there is one, and keeps what they answer: for a run that only looks.
+    /// Takes what backends answered before from this folder, and keeps what they answer: for a run that only looks.
     #[must_use]
-    pub fn remembering(mut self, folder: Option<&Path>) -> Self {
-        self.tools.memo =
-            folder.and_then(|folder| CheckMemo::open(folder, self.tools.root.path(), self.tools.seconds()));
+    pub fn remembering(mut self, folder: &Path) -> Self {
+        self.tools.memo = CheckMemo::open(folder, self.tools.root.path(), self.tools.seconds());
         self
     }
 

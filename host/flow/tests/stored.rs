@@ -58,6 +58,20 @@ fn headers_of_what_is_stored_are_known_and_no_others() {
 }
 
 #[test]
+fn a_bundled_backend_is_asked_once_in_a_run_about_the_same() {
+    for (bundled, surveys) in [(true, 1), (false, 2)] {
+        let desk = Desk::new();
+        generated(&desk, &one());
+        desk.world.borrow_mut().bundled = bundled;
+        desk.world.borrow_mut().calls.clear();
+        assert_eq!(rekeyed(&desk, &one(), true).1.done, 1);
+        let calls = desk.world.borrow().calls.clone();
+        let checks = calls.iter().filter(|call| call.starts_with("check")).count();
+        assert_eq!(checks, surveys + 1, "and about what it wrote: {calls:?}");
+    }
+}
+
+#[test]
 fn nothing_is_stored_that_this_machine_cannot_note_and_what_needs_no_note_is() {
     let desk = Desk::new();
     desk.world.borrow_mut().seals = true;

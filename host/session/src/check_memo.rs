@@ -1,13 +1,15 @@
-//! What bundled components answered to `check`, kept between runs: who only looks asks again about what is new.
+//! What bundled components answered to `check`: within a run, no one asks twice about the same. Who only looks keeps the answers for the
+//! next run as well.
 //!
 //! The key of an answer is what it is made of: the component, what it may do and use, the day, the instance as it is declared, and the
 //! bytes that are stored. A changed file has another key, whatever its times say. That a component's answer depends on nothing
-//! else is known of the bundled ones alone: one component instance answers for a whole batch. What writes asks in any case.
+//! else is known of the bundled ones alone: one component instance answers for a whole batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use artifacts_contract::Grants;
+use artifacts_declared::{Equals, Shared};
 use artifacts_digest::{Hasher, Sha256};
 use artifacts_seam::{ComponentEvent, EntryFiles, InstanceView, Limits, frame};
 use serde::{Deserialize, Serialize};
@@ -22,22 +24,32 @@ const DAY: u64 = 24 * 60 * 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MemoKey([u8; 32]);
 
-/// Holds the answers for one checkout.
+/// Holds answers: those of this run, and where a file keeps them, those of the day.
+#[derive(Default)]
 pub struct CheckMemo {
-    files: KeptFiles,
-    /// Name of the file.
+    file: Option<KeptAnswers>,
+    by_key: BTreeMap<MemoKey, Shared<Verified>>,
+    /// Equal answers are held once: those about one machine mostly are.
+    equals: Equals<Shared<Verified>>,
+}
+
+/// The file with the answers for one checkout.
+struct KeptAnswers {
+    folder: KeptFiles,
     name: String,
     day: u64,
-    kept: Option<BTreeMap<MemoKey, Verified>>,
+    is_read: bool,
     is_changed: bool,
 }
 
 impl CheckMemo {
-    /// Opens the answers for the checkout at this path, in a folder of this user. None where the folder cannot be trusted.
-    pub fn open(folder: &Path, checkout: &Path, now: u64) -> Option<Self> {
-        let files = KeptFiles::open(folder)?;
+    /// Begins with the answers of the day for the checkout at this path, in a folder of this user. A folder that cannot be trusted has none,
+    /// and keeps none.
+    pub fn open(folder: &Path, checkout: &Path, now: u64) -> Self {
         let name = format!("checks-{}", Sha256::digest(checkout.as_os_str().as_encoded_bytes()));
-        Some(Self { files, name, day: now / DAY, kept: None, is_changed: false })
+        let file = KeptFiles::open(folder);
+        let file = file.map(|folder| KeptAnswers { folder, name, day: now / DAY, is_read: false, is_changed: false });
+        Self { file, ..Self::default() }
     }
 
     /// Returns the key of an answer: to a component with these grants and limits, about an instance with these files.
@@ -57,15 +69,19 @@ impl CheckMemo {
         Some(MemoKey(hasher.finish().0))
     }
 
-    /// Returns the answer of this key, if there is one of today.
+    /// Returns the answer of this key, if there is one.
     pub fn get(&mut self, key: &MemoKey) -> Option<Verified> {
-        self.kept().get(key).cloned()
+        if let Some(file) = self.file.as_mut().filter(|file| !file.is_read) {
+            file.is_read = true;
+            self.by_key.extend(file.read().unwrap_or_default());
+        }
+        self.by_key.get(key).map(|answer| Verified::clone(answer))
     }
 
     /// Keeps an answer.
     pub fn put(&mut self, key: MemoKey, answer: Verified) {
-        self.kept().insert(key, answer);
-        self.is_changed = true;
+        self.by_key.insert(key, self.equals.share(answer.into()));
+        self.file.iter_mut().for_each(|file| file.is_changed = true);
     }
 
     /// Returns whether answers may be kept of which this happened meanwhile: nothing that someone has to be told each time.
@@ -76,24 +92,19 @@ impl CheckMemo {
         events.iter().all(quiet)
     }
 
-    /// Writes the answers, if there are new ones. That it cannot be done is no matter.
+    /// Writes the answers, if there are new ones and a file for them. That it cannot be done is no matter.
     pub fn save(&mut self) {
-        let Some(kept) = self.kept.as_ref().filter(|_| self.is_changed) else { return };
-        // Equal answers are written once: those about one machine mostly are.
-        let answers: BTreeSet<&Verified> = kept.values().collect();
+        let Some(file) = self.file.as_mut().filter(|file| file.is_changed) else { return };
+        file.is_changed = false;
+        // Equal answers are written once.
+        let answers: BTreeSet<&Verified> = self.by_key.values().map(|answer| &**answer).collect();
         let numbers: BTreeMap<&Verified, usize> =
             (0..).zip(&answers).map(|(number, answer)| (*answer, number)).collect();
         let by_key: BTreeMap<&MemoKey, usize> =
-            kept.iter().filter_map(|(key, answer)| Some((key, *numbers.get(answer)?))).collect();
-        if let Ok(bytes) = frame::encode(&(VERSION, self.day, &answers, by_key)) {
-            self.files.put(&self.name, &bytes);
+            self.by_key.iter().filter_map(|(key, answer)| Some((key, *numbers.get(&**answer)?))).collect();
+        if let Ok(bytes) = frame::encode(&(VERSION, file.day, &answers, by_key)) {
+            file.folder.put(&file.name, &bytes);
         }
-        self.is_changed = false;
-    }
-
-    fn kept(&mut self) -> &mut BTreeMap<MemoKey, Verified> {
-        let Self { files, name, day, kept, .. } = self;
-        kept.get_or_insert_with(|| read(files, name, *day).unwrap_or_default())
     }
 }
 
@@ -101,16 +112,18 @@ impl CheckMemo {
 /// an answer is judged.
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
 
-/// Answers of another day or of another version of this program do not count.
-fn read(files: &KeptFiles, name: &str, day: u64) -> Option<BTreeMap<MemoKey, Verified>> {
-    let bytes = files.get(name)?;
-    let message = frame::read(&mut bytes.as_slice(), frame::LARGEST).ok()??;
-    let (version, of, answers, by_key): (String, u64, Vec<Verified>, BTreeMap<MemoKey, usize>) =
-        frame::decode(&message).ok()?;
-    if version != VERSION || of != day {
-        return None;
+impl KeptAnswers {
+    /// Answers of another day or of another version of this program do not count.
+    fn read(&self) -> Option<BTreeMap<MemoKey, Shared<Verified>>> {
+        let bytes = self.folder.get(&self.name)?;
+        let message = frame::read(&mut bytes.as_slice(), frame::LARGEST).ok()??;
+        let (version, day, answers, by_key): (String, u64, Vec<Shared<Verified>>, BTreeMap<MemoKey, usize>) =
+            frame::decode(&message).ok()?;
+        if version != VERSION || day != self.day {
+            return None;
+        }
+        by_key.into_iter().map(|(key, number)| Some((key, answers.get(number)?.clone()))).collect()
     }
-    by_key.into_iter().map(|(key, number)| Some((key, answers.get(number)?.clone()))).collect()
 }
 
 #[cfg(test)]
@@ -160,7 +173,7 @@ mod tests {
     fn an_answer_is_kept_for_the_day_and_for_its_checkout() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-        let open = |checkout: &str, now| CheckMemo::open(dir.path(), Path::new(checkout), now).unwrap();
+        let open = |checkout: &str, now| CheckMemo::open(dir.path(), Path::new(checkout), now);
         let key = MemoKey([7; 32]);
         let mut memo = open("/one", DAY);
         assert_eq!(memo.get(&key), None);
@@ -169,6 +182,15 @@ mod tests {
         assert_eq!(open("/one", 2 * DAY - 1).get(&key), Some(answer()));
         assert_eq!(open("/one", 2 * DAY).get(&key), None);
         assert_eq!(open("/other", DAY).get(&key), None);
+    }
+
+    #[test]
+    fn without_a_file_an_answer_is_kept_for_the_run() {
+        let mut memo = CheckMemo::default();
+        let key = MemoKey([7; 32]);
+        memo.put(key, answer());
+        memo.save();
+        assert_eq!((memo.get(&key), memo.get(&MemoKey([8; 32]))), (Some(answer()), None));
     }
 
     #[test]

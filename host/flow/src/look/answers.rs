@@ -31,8 +31,8 @@ pub enum NoAnswers {
     Unrecorded(Failure),
 }
 
-/// Asks a backend about instances, each with the files that it may see. Where a run only looks, what a bundled backend answered before is
-/// taken: `misfit`, which says of an instance why its configuration does not fit, is asked about the others.
+/// Asks a backend about instances, each with the files that it may see. What a bundled backend answered before is taken: `misfit`, which
+/// says of an instance why its configuration does not fit, is asked about the others.
 ///
 /// # Errors
 /// When the backend cannot be called, or the call cannot be recorded.
@@ -63,8 +63,8 @@ pub fn answers(
     let merged = told.into_iter().zip(keys).map(|(told, key)| {
         told.unwrap_or_else(|| {
             let answer = asked.next().unwrap_or_else(missing);
-            if let (true, Some(memo), Some(key), Ok(answer)) = (keeps, &mut tools.memo, key, &answer) {
-                memo.put(key, answer.clone());
+            if let (true, Some(key), Ok(answer)) = (keeps, key, &answer) {
+                tools.memo.put(key, answer.clone());
             }
             answer.map_err(NoAnswer::Call)
         })
@@ -78,13 +78,13 @@ type Known = (Vec<Option<MemoKey>>, Vec<Option<Verified>>);
 fn known(tools: &mut Tools, backend: &Name, request: &[(InstanceView, EntryFiles)]) -> Result<Known, NoAnswers> {
     let terms = &tools.backends.open(backend).map_err(NoAnswers::Unstarted)?.terms;
     // One component instance answers for a whole batch: of another's component no one knows what it takes from one entry to the next.
-    let Some(memo) = tools.memo.as_mut().filter(|_| terms.bundled) else {
+    if !terms.bundled {
         return Ok((vec![None; request.len()], vec![None; request.len()]));
-    };
+    }
     let key = |(instance, files): &(InstanceView, EntryFiles)| {
         CheckMemo::key(&terms.sha256, (&terms.grants, &terms.limits), (instance, files))
     };
     let keys: Vec<Option<MemoKey>> = request.iter().map(key).collect();
-    let known = keys.iter().map(|key| memo.get(key.as_ref()?)).collect();
+    let known = keys.iter().map(|key| tools.memo.get(key.as_ref()?)).collect();
     Ok((keys, known))
 }

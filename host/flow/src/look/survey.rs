@@ -5,7 +5,6 @@ use artifacts_declared::{Equals, InstanceName, Name, Recipients, Shared, TargetI
 use artifacts_plan::{Elsewhere, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
 use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
-use artifacts_session::CheckMemo;
 use artifacts_store::{Fingerprint, Generation, Receipt, Storage};
 
 use super::answers::{NoAnswers, answers};
@@ -124,7 +123,7 @@ pub fn survey(tools: &mut Tools, all: &BTreeMap<InstanceName, Instance>, chosen:
     survey.generations = generations;
     survey.name_recipients(tools);
     hint_at_missing(tools, all, &mut survey.errors);
-    tools.memo.iter_mut().for_each(CheckMemo::save);
+    tools.memo.save();
     tools.operator.phase(Phase::Idle);
     survey
 }

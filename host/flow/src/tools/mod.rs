@@ -70,8 +70,8 @@ pub struct Tools {
     pub identities: Identities,
     /// The age plugins of recipients.
     pub plugins: RecipientPlugins,
-    /// What backends answered before, for a run that only looks.
-    pub memo: Option<CheckMemo>,
+    /// What backends answered before: in this run, and for one that only looks, in others.
+    pub memo: CheckMemo,
     /// For which file each header was encrypted.
     pub headers: HeaderMemory,
     /// Whose keys are declared; a run reads them.

@@ -24,6 +24,7 @@ use artifacts_generate::{Job, StorePath};
 use artifacts_plan::Instance;
 use artifacts_report::Failure;
 use artifacts_seam::Secret;
+use artifacts_session::CheckMemo;
 use artifacts_store::{Git, Root, WriterOptions};
 use artifacts_trust::{Checkout, KnownHeaders, Trust};
 
@@ -187,7 +188,7 @@ impl Desk {
             now: self.now,
             keys: artifacts_flow::DeclaredKeys::default(),
             reported: BTreeSet::new(),
-            memo: None,
+            memo: CheckMemo::default(),
         }
     }
 

@@ -55,6 +55,8 @@ pub struct World {
     /// Instances of which it rejects from then on what it wrote.
     pub spoils: BTreeSet<String>,
     spoiled: BTreeSet<String>,
+    /// Whether it is one of the program's own: what these answered is believed for the run.
+    pub bundled: bool,
     /// Whether it decrypts with the admin's identities.
     pub uses_identities: bool,
     /// Whether it writes all files of an instance or none.
@@ -97,6 +99,7 @@ impl Default for World {
             sealed: 0,
             spoils: BTreeSet::new(),
             spoiled: BTreeSet::new(),
+            bundled: false,
             uses_identities: false,
             needs_all: false,
             events: Vec::new(),
@@ -115,7 +118,7 @@ impl World {
             component: "fake".to_owned(),
             version: "1.0.0".to_owned(),
             sha256: artifacts_digest::Sha256::digest("component"),
-            bundled: true,
+            bundled: self.bundled,
             retrieves: self.retrieves,
             requests_plaintext: true,
             grants: Grants { plaintext: self.sees_plaintext, identities: self.uses_identities },
