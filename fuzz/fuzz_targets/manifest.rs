@@ -1,7 +1,7 @@
 //! Any bytes as a manifest: refused, or read and written as the same.
 #![no_main]
 
-use artifacts_contract::Manifest;
+use artifacts_contract::BackendManifest;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,5 +1,6 @@
 //! Everything that is checked.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +30,7 @@ pub fn run(compile_only: bool) -> ExitCode {
     stages.run("formatting", |_| formatting());
     stages.run("lints of the guests", |_| lints(guest_lints()));
     stages.run("lints of the host", |_| lints(host_lints()));
+    stages.run("fuzz targets", |_| fuzz_targets().try_for_each(|dir| lints(fuzz_lints(dir))));
     stages.run("documentation", |_| documentation());
     stages.run("tests of the guests", |tally| compiled_or_counted(guest_tests(), compile_only, tally));
     stages.run("tests of the host", |tally| compiled_or_counted(host_tests(), compile_only, tally));
@@ -41,13 +43,26 @@ pub fn run(compile_only: bool) -> ExitCode {
 
 /// Downloads what tests look at and nothing compiles: packages for other systems, and those of the fuzz targets.
 fn packages() -> Result<()> {
-    let fetch = |dir: std::path::PathBuf| run::done(run::cargo().args(["fetch", "--locked"]).current_dir(dir));
-    [project::root(), project::plugins(), project::root().join("fuzz")].into_iter().try_for_each(fetch)
+    let fetch = |dir: PathBuf| run::done(run::cargo().args(["fetch", "--locked"]).current_dir(dir));
+    [project::root(), project::plugins()].into_iter().chain(fuzz_targets()).try_for_each(fetch)
 }
 
 fn formatting() -> Result<()> {
-    run::done(run::cargo().args(["fmt", "--all", "--check"]).current_dir(project::root()))?;
-    run::done(run::cargo().args(["fmt", "--all", "--check"]).current_dir(project::plugins()))
+    let formatted = |dir: PathBuf| run::done(run::cargo().args(["fmt", "--all", "--check"]).current_dir(dir));
+    [project::root(), project::plugins()].into_iter().chain(fuzz_targets()).try_for_each(formatted)
+}
+
+/// Workspaces of their own, which only who fuzzes builds.
+fn fuzz_targets() -> impl Iterator<Item = PathBuf> {
+    [project::root().join("fuzz"), project::plugins().join("sops/fuzz")].into_iter()
+}
+
+/// Without debug information, which no lint looks at.
+fn fuzz_lints(dir: PathBuf) -> Command {
+    let mut cargo = run::cargo();
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "false").env("CARGO_TARGET_DIR", project::root().join("target/fuzz"));
+    cargo.args(["clippy", "--locked"]).current_dir(dir);
+    cargo
 }
 
 fn host_lints() -> Command {

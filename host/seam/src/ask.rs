@@ -15,28 +15,28 @@ pub enum PlaintextRef {
     Made(Secret),
 }
 
-/// Says to which recipients of a file it is encrypted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SealTo {
-    /// To all of them.
-    All,
-    /// To the one with this key.
-    One(String),
-}
-
 /// Holds what a component may ask of the host while it runs. Closed and small on purpose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ask {
     /// The plaintext behind a handle; needs the grant `plaintext`.
     SecretBytes(SecretId),
-    /// age encryption for declared files; only during `serialize`.
+    /// age encryption for declared files, to all their recipients; only during `serialize`.
     Seal {
         /// The declared files that it is stored for: the host knows who reads them.
         files: Vec<String>,
         /// The plaintext.
         value: PlaintextRef,
-        /// To which of their recipients.
-        to: SealTo,
+        /// ASCII armor or binary.
+        armor: bool,
+    },
+    /// The same to some of their recipients, a file each.
+    SealEach {
+        /// As in [`Ask::Seal`].
+        files: Vec<String>,
+        /// The plaintext.
+        value: PlaintextRef,
+        /// The keys of these recipients.
+        to: Vec<String>,
         /// ASCII armor or binary.
         armor: bool,
     },
@@ -49,11 +49,12 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// Returns the imported function that asks this: `secrets.bytes`, `age.seal`, `age.open`.
+    /// Returns the imported function that asks this: `secrets.bytes`, `age.seal`, `age.seal-each`, `age.open`.
     pub fn call(&self) -> &'static str {
         match self {
             Self::SecretBytes(_) => "secrets.bytes",
             Self::Seal { .. } => "age.seal",
+            Self::SealEach { .. } => "age.seal-each",
             Self::Open { .. } => "age.open",
         }
     }
@@ -61,8 +62,10 @@ impl Ask {
     /// Returns the secret kept by the host that it is about, if it is about one.
     pub fn secret(&self) -> Option<SecretId> {
         match self {
-            Self::SecretBytes(id) | Self::Seal { value: PlaintextRef::Kept(id), .. } => Some(*id),
-            Self::Seal { .. } | Self::Open { .. } => None,
+            Self::SecretBytes(id)
+            | Self::Seal { value: PlaintextRef::Kept(id), .. }
+            | Self::SealEach { value: PlaintextRef::Kept(id), .. } => Some(*id),
+            Self::Seal { .. } | Self::SealEach { .. } | Self::Open { .. } => None,
         }
     }
 }
@@ -74,6 +77,8 @@ pub enum HostReply {
     Bytes(Secret),
     /// To [`Ask::Seal`].
     Sealed(Vec<u8>),
+    /// To [`Ask::SealEach`], in its order.
+    SealedEach(Vec<Vec<u8>>),
     /// To [`Ask::Open`]: the plaintext stays with the host.
     Opened {
         /// Its handle.

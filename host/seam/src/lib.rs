@@ -24,7 +24,7 @@ mod sandbox;
 mod secret;
 mod shown;
 
-pub use ask::{Ask, HostReply, Level, PlaintextRef, SealTo, SecretId};
+pub use ask::{Ask, HostReply, Level, PlaintextRef, SecretId};
 pub use contract::CONTRACT;
 pub use ends::{Disconnected, GuestEnd, GuestMessage, HostEnd};
 pub use entry_files::EntryFiles;

@@ -469,7 +469,6 @@ mod tests {
         GuestMessage::Ask(Ask::Seal {
             value: PlaintextRef::Made(Secret::new(Vec::new())),
             files: Vec::new(),
-            to: artifacts_seam::SealTo::All,
             armor: true,
         })
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_age::{Sealer, header_hash};
 use artifacts_declared::Recipients;
-use artifacts_seam::{Ask, BackendFailure, FailureKind, HostReply, PlaintextRef, SealTo, Secret, SecretId};
+use artifacts_seam::{Ask, BackendFailure, FailureKind, HostReply, PlaintextRef, Secret, SecretId};
 
 use crate::DecryptAttempt;
 use crate::age_failure::age_failure;
@@ -17,6 +17,8 @@ use artifacts_seam::escaped;
 /// Questions that one call may ask, besides some for each item and recipient. Each recipient of a seal is one.
 const QUESTIONS: usize = 1024;
 const QUESTIONS_AN_ITEM: usize = 16;
+/// The values in the files of one answer may have so many bytes together: each file has the value for itself.
+const SEALED_AT_ONCE: usize = 64 << 20;
 
 /// What the component is doing.
 pub(crate) enum Phase<'a> {
@@ -163,21 +165,43 @@ impl<'a> HostCalls<'a> {
         (openings, decrypted, saw_plaintext)
     }
 
-    fn seal(&mut self, files: Vec<String>, value: &PlaintextRef, to: SealTo, armor: bool) -> HostReply {
-        let allowed = self.may_seal(&files, value).and_then(|secret| Ok((secret, self.readers(&files, to)?)));
-        let (secret, Readers { recipients, keys }) = match allowed {
-            Ok(allowed) => allowed,
-            Err(why) => return HostReply::Denied(why),
-        };
-        let Some(left) = self.questions.checked_sub(recipients.len().saturating_sub(1)) else { return too_many() };
-        self.questions = left;
-        match self.sealer.seal(secret.expose(), &keys, armor) {
-            Ok(sealed) => {
-                self.sealed.add(sealed.header_hash, files, recipients);
-                HostReply::Sealed(sealed.file)
-            }
-            Err(error) => HostReply::Failed(age_failure(FailureKind::Config, &error)),
+    /// Encrypts a value for files, an age file for each group of readers.
+    fn seal(
+        &mut self,
+        files: &[String],
+        value: &PlaintextRef,
+        readers: impl FnOnce(&BTreeSet<String>) -> Result<Vec<Readers>, String>,
+        armor: bool,
+    ) -> Result<Vec<Vec<u8>>, HostReply> {
+        let allowed = self.may_seal(files, value).and_then(|secret| Ok((secret, readers(self.readers(files)?)?)));
+        let (secret, readers) = allowed.map_err(HostReply::Denied)?;
+        if readers.len() > 1 && secret.expose().len().saturating_mul(readers.len()) > SEALED_AT_ONCE {
+            let most = artifacts_text::size(SEALED_AT_ONCE as u64);
+            return Err(HostReply::Denied(format!("it tried to encrypt more than {most} in one call")));
         }
+        let recipients: usize = readers.iter().map(|readers| readers.recipients.len()).sum();
+        self.questions = self.questions.checked_sub(recipients.saturating_sub(1)).ok_or_else(too_many)?;
+        let mut sealed = Vec::with_capacity(readers.len());
+        for Readers { recipients, keys } in readers {
+            let one = self.sealer.seal(secret.expose(), &keys, armor);
+            let one = one.map_err(|error| HostReply::Failed(age_failure(FailureKind::Config, &error)))?;
+            self.sealed.add(one.header_hash, files.to_vec(), recipients);
+            sealed.push(one.file);
+        }
+        Ok(sealed)
+    }
+
+    fn seal_to_all(&mut self, files: &[String], value: &PlaintextRef, armor: bool) -> HostReply {
+        let all = |recipients: &BTreeSet<String>| Ok(vec![Readers::all(recipients)]);
+        let sealed = self.seal(files, value, all, armor);
+        sealed.map_or_else(|reply| reply, |sealed| HostReply::Sealed(sealed.concat()))
+    }
+
+    fn seal_each(&mut self, files: &[String], value: &PlaintextRef, to: Vec<String>, armor: bool) -> HostReply {
+        let each = |recipients: &BTreeSet<String>| {
+            to.into_iter().map(|key| Readers::one(files, recipients, key)).collect::<Result<Vec<_>, _>>()
+        };
+        self.seal(files, value, each, armor).map_or_else(|reply| reply, HostReply::SealedEach)
     }
 
     /// The plaintext, if it may be sealed for these files.
@@ -204,8 +228,7 @@ impl<'a> HostCalls<'a> {
     }
 
     /// To whom these files are encrypted.
-    fn readers(&self, files: &[String], to: SealTo) -> Result<Readers, String> {
-        let shown = |file: &String| escaped(file, 200);
+    fn readers(&self, files: &[String]) -> Result<&'a BTreeSet<String>, String> {
         let (first, others) = files.split_first().ok_or("it tried to encrypt for no file")?;
         let undeclared = |file: &String| format!("it tried to encrypt for `{}`, which is not declared", shown(file));
         let recipients = self.recipients.get(first).ok_or_else(|| undeclared(first))?;
@@ -217,29 +240,34 @@ impl<'a> HostCalls<'a> {
                 ));
             }
         }
-        match to {
-            SealTo::All => {
-                let all: Vec<String> = recipients.iter().cloned().collect();
-                Ok(Readers { keys: all.clone(), recipients: all })
-            }
-            SealTo::One(key) => {
-                let recipient = among(recipients, &key).ok_or_else(|| {
-                    format!(
-                        "it tried to encrypt `{}` to `{}`, which `recipients` did not return",
-                        shown(first),
-                        escaped(&key, 80)
-                    )
-                })?;
-                Ok(Readers { keys: vec![key], recipients: vec![recipient] })
-            }
-        }
+        Ok(recipients)
     }
+}
+
+fn shown(file: &str) -> String {
+    escaped(file, 200)
 }
 
 /// To whom something is encrypted: the recipients that the component gave, and the keys in the header.
 struct Readers {
     recipients: Vec<String>,
     keys: Vec<String>,
+}
+
+impl Readers {
+    fn all(recipients: &BTreeSet<String>) -> Self {
+        let recipients: Vec<String> = recipients.iter().cloned().collect();
+        Self { keys: recipients.clone(), recipients }
+    }
+
+    /// One of the recipients of these files, by key.
+    fn one(files: &[String], recipients: &BTreeSet<String>, key: String) -> Result<Self, String> {
+        let recipient = among(recipients, &key).ok_or_else(|| {
+            let (file, key) = (files.first().map(|file| shown(file)).unwrap_or_default(), escaped(&key, 80));
+            format!("it tried to encrypt `{file}` to `{key}`, which `recipients` did not return")
+        })?;
+        Ok(Self { keys: vec![key], recipients: vec![recipient] })
+    }
 }
 
 /// Which of these recipients a key is: itself, or that which it is converted to. Who has the private key of an SSH key has that of the
@@ -257,7 +285,8 @@ impl Host for HostCalls<'_> {
         self.questions = left;
         match ask {
             Ask::SecretBytes(id) => self.bytes(id),
-            Ask::Seal { files, value, to, armor } => self.seal(files, &value, to, armor),
+            Ask::Seal { files, value, armor } => self.seal_to_all(&files, &value, armor),
+            Ask::SealEach { files, value, to, armor } => self.seal_each(&files, &value, to, armor),
             Ask::Open { file } => self.open(&file),
         }
     }
@@ -282,8 +311,16 @@ mod tests {
         (0..count).map(|_| age::x25519::Identity::generate().to_public().to_string()).collect()
     }
 
-    fn seal(files: &[&str], value: PlaintextRef, to: SealTo) -> Ask {
-        Ask::Seal { files: files.iter().map(ToString::to_string).collect(), value, to, armor: false }
+    fn names(files: &[&str]) -> Vec<String> {
+        files.iter().map(ToString::to_string).collect()
+    }
+
+    fn seal(files: &[&str], value: PlaintextRef) -> Ask {
+        Ask::Seal { files: names(files), value, armor: false }
+    }
+
+    fn seal_each(files: &[&str], value: PlaintextRef, to: &[&str]) -> Ask {
+        Ask::SealEach { files: names(files), value, to: names(to), armor: false }
     }
 
     #[test]
@@ -295,13 +332,31 @@ mod tests {
         let mut host_calls = HostCalls::new(Phase::Serialize(&nothing), &grants, &mut sealer, &items, &declared);
         let allowed = host_calls.questions;
         assert_eq!(allowed, QUESTIONS + QUESTIONS_AN_ITEM * 100);
-        let mut seal = |to| host_calls.answer(seal(&["f"], PlaintextRef::Kept(SecretId(0)), to));
-        let HostReply::Sealed(file) = seal(SealTo::One(all[0].clone())) else { panic!("it was not sealed") };
-        assert!(file.len() < 400, "{} bytes", file.len());
-        for _ in 0..(allowed - 1) / 100 {
-            assert!(matches!(seal(SealTo::All), HostReply::Sealed(_)));
+        let value = || PlaintextRef::Kept(SecretId(0));
+        let three: Vec<&str> = all[..3].iter().map(String::as_str).collect();
+        let HostReply::SealedEach(files) = host_calls.answer(seal_each(&["f"], value(), &three)) else {
+            panic!("it was not sealed")
+        };
+        assert!(files.len() == 3 && files.iter().all(|file| file.len() < 400), "{files:?}");
+        assert_eq!(host_calls.questions, allowed - 3);
+        for _ in 0..(allowed - 3) / 100 {
+            assert!(matches!(host_calls.answer(seal(&["f"], value())), HostReply::Sealed(_)));
         }
-        assert!(matches!(seal(SealTo::All), HostReply::Denied(_)));
+        assert!(matches!(host_calls.answer(seal(&["f"], value())), HostReply::Denied(_)));
+    }
+
+    #[test]
+    fn one_answer_has_no_more_than_a_frame_holds() {
+        let all = keys(3);
+        let items = [("f".to_owned(), Secret::new(vec![0; SEALED_AT_ONCE / 2]))];
+        let declared = Recipients::from_iter([("f".parse().unwrap(), all.iter().cloned().collect())]);
+        let (nothing, grants, mut sealer) = (Decrypted::new(), Grants::default(), Sealer::default());
+        let mut host_calls = HostCalls::new(Phase::Serialize(&nothing), &grants, &mut sealer, &items, &declared);
+        let to: Vec<&str> = all.iter().map(String::as_str).collect();
+        let mut answer = |to| host_calls.answer(seal_each(&["f"], PlaintextRef::Kept(SecretId(0)), to));
+        assert!(matches!(answer(&to[..2]), HostReply::SealedEach(files) if files.len() == 2));
+        assert!(matches!(answer(&to), HostReply::Denied(why) if why.contains("64 MiB")));
+        assert!(matches!(answer(&[]), HostReply::SealedEach(files) if files.is_empty()));
     }
 
     #[test]
@@ -312,28 +367,38 @@ mod tests {
         let declared = Recipients::from_iter([of("a", &keys), of("b", &keys[..1]), of("c", &keys)]);
         let made = || PlaintextRef::Made(Secret::new(b"key".to_vec()));
         let a = PlaintextRef::Kept(SecretId(0));
+        let one = |at: usize| vec![keys[at].clone()];
         for (plaintext, files, value, to, sealed) in [
-            (false, &["a"][..], a.clone(), SealTo::All, true),
-            (false, &["a"], a.clone(), SealTo::One(keys[1].clone()), true),
-            (false, &["b"], a.clone(), SealTo::All, false),
-            (true, &["b"], a.clone(), SealTo::All, false),
-            (false, &["a", "c"], a.clone(), SealTo::All, false),
-            (false, &[], a, SealTo::All, false),
-            (false, &["b"], PlaintextRef::Kept(SecretId(1)), SealTo::One(keys[1].clone()), false),
-            (false, &["a"], PlaintextRef::Kept(SecretId(2)), SealTo::All, false),
-            (false, &["a"], made(), SealTo::All, false),
-            (true, &["a"], made(), SealTo::All, true),
-            (true, &["a", "c"], made(), SealTo::One(keys[0].clone()), true),
-            (true, &["a", "b"], made(), SealTo::All, false),
-            (true, &["d"], made(), SealTo::All, false),
-            (true, &[], made(), SealTo::All, false),
+            (false, &["a"][..], a.clone(), None, true),
+            (false, &["a"], a.clone(), Some(one(1)), true),
+            (false, &["a"], a.clone(), Some(keys.clone()), true),
+            (false, &["b"], a.clone(), None, false),
+            (true, &["b"], a.clone(), None, false),
+            (true, &["b"], a.clone(), Some(one(0)), false),
+            (false, &["a", "c"], a.clone(), None, false),
+            (false, &[], a, None, false),
+            (false, &["b"], PlaintextRef::Kept(SecretId(1)), Some(one(1)), false),
+            (false, &["b"], PlaintextRef::Kept(SecretId(1)), Some(keys.clone()), false),
+            (false, &["a"], PlaintextRef::Kept(SecretId(2)), None, false),
+            (false, &["a"], made(), None, false),
+            (false, &["a"], made(), Some(one(0)), false),
+            (true, &["a"], made(), None, true),
+            (true, &["a", "c"], made(), Some(one(0)), true),
+            (true, &["a", "b"], made(), None, false),
+            (true, &["d"], made(), None, false),
+            (true, &[], made(), None, false),
+            (true, &[], made(), Some(Vec::new()), false),
         ] {
             let (nothing, grants, mut sealer) =
                 (Decrypted::new(), Grants { plaintext, ..Grants::default() }, Sealer::default());
             let mut host_calls = HostCalls::new(Phase::Serialize(&nothing), &grants, &mut sealer, &items, &declared);
             let case = format!("{plaintext} {files:?} {value:?} {to:?}");
-            match host_calls.answer(seal(files, value, to)) {
-                HostReply::Sealed(_) => assert!(sealed, "{case}"),
+            let ask = match to {
+                None => seal(files, value),
+                Some(to) => Ask::SealEach { files: names(files), value, to, armor: false },
+            };
+            match host_calls.answer(ask) {
+                HostReply::Sealed(_) | HostReply::SealedEach(_) => assert!(sealed, "{case}"),
                 answer => assert!(!sealed && matches!(answer, HostReply::Denied(_)), "{case}: {answer:?}"),
             }
         }
@@ -361,7 +426,7 @@ mod tests {
             let other = calls.answer(Ask::Open { file: unknown.file.clone() });
             assert!(matches!(other, HostReply::Failed(failure) if failure.kind == FailureKind::NoIdentity));
             // It is sealed under no declared file's name.
-            let sealing = calls.answer(seal(&["a"], PlaintextRef::Kept(secret), SealTo::All));
+            let sealing = calls.answer(seal(&["a"], PlaintextRef::Kept(secret)));
             assert!(matches!(sealing, HostReply::Denied(_)), "{sealing:?}");
         }
     }
@@ -384,11 +449,12 @@ mod tests {
             let recipients = Recipients::from_iter([("a".parse().unwrap(), [declared.to_owned()].into())]);
             let (nothing, grants, mut sealer) = (Decrypted::new(), Grants::default(), Sealer::default());
             let mut host_calls = HostCalls::new(Phase::Serialize(&nothing), &grants, &mut sealer, &items, &recipients);
-            let answer = host_calls.answer(seal(&["a"], PlaintextRef::Kept(SecretId(0)), SealTo::One(key.to_owned())));
-            let HostReply::Sealed(file) = answer else {
+            let answer = host_calls.answer(seal_each(&["a"], PlaintextRef::Kept(SecretId(0)), &[key]));
+            let HostReply::SealedEach(mut files) = answer else {
                 assert!(!is_sealed && matches!(answer, HostReply::Denied(_)), "{declared} {key}: {answer:?}");
                 continue;
             };
+            let file = files.pop().unwrap();
             assert!(is_sealed, "{declared} {key}");
             // It counts as the recipient that is declared.
             let after = [("a.age".to_owned(), file)].into();

@@ -143,15 +143,6 @@ fn reason(storage::Reason { kind, message, attrs: _ }: storage::Reason) -> (Stri
     (kind.to_owned(), message)
 }
 
-impl From<age::SealTo> for seam::SealTo {
-    fn from(to: age::SealTo) -> Self {
-        match to {
-            age::SealTo::All => Self::All,
-            age::SealTo::One(key) => Self::One(key),
-        }
-    }
-}
-
 impl From<log::Level> for seam::Level {
     fn from(level: log::Level) -> Self {
         match level {

@@ -134,15 +134,31 @@ impl age::Host for GuestState {
         &mut self,
         files: Vec<String>,
         handle: Resource<Plaintext>,
-        to: age::SealTo,
         form: age::Form,
     ) -> wasmtime::Result<Result<Vec<u8>, types::Failure>> {
         let value = self.table.get(&handle)?.value.clone();
         let armor = matches!(form, age::Form::Armored);
-        match self.ask(Ask::Seal { files, value, to: to.into(), armor })? {
+        match self.ask(Ask::Seal { files, value, armor })? {
             HostReply::Sealed(file) => Ok(Ok(file)),
             HostReply::Failed(failure) => Ok(Err(failure.into())),
             _ => Err(nonsense("age.seal")),
+        }
+    }
+
+    fn seal_each(
+        &mut self,
+        files: Vec<String>,
+        handle: Resource<Plaintext>,
+        to: Vec<String>,
+        form: age::Form,
+    ) -> wasmtime::Result<Result<Vec<Vec<u8>>, types::Failure>> {
+        let value = self.table.get(&handle)?.value.clone();
+        let armor = matches!(form, age::Form::Armored);
+        let asked = to.len();
+        match self.ask(Ask::SealEach { files, value, to, armor })? {
+            HostReply::SealedEach(sealed) if sealed.len() == asked => Ok(Ok(sealed)),
+            HostReply::Failed(failure) => Ok(Err(failure.into())),
+            _ => Err(nonsense("age.seal-each")),
         }
     }
 

@@ -174,11 +174,10 @@ static bool serialize(const instance_t *instance, const exports_artifacts_backen
   entry_error_t error;
   for (size_t i = 0; i < items->len; i++) {
     texts files = {&items->ptr[i].name, 1};
-    artifacts_backend_age_seal_to_t all = {.tag = ARTIFACTS_BACKEND_AGE_SEAL_TO_ALL};
     bytes sealed;
     failed->tag = EXPORTS_ARTIFACTS_BACKEND_STORAGE_SERIALIZE_ERROR_FAILED;
-    if (!artifacts_backend_age_seal(&files, artifacts_backend_secrets_borrow_secret(items->ptr[i].value), &all,
-                                    ARTIFACTS_BACKEND_AGE_FORM_ARMORED, &sealed, &failed->val.failed))
+    if (!artifacts_backend_age_seal(&files, artifacts_backend_secrets_borrow_secret(items->ptr[i].value), ARTIFACTS_BACKEND_AGE_FORM_ARMORED,
+                                    &sealed, &failed->val.failed))
       return false;
     text name = stored(items->ptr[i].name);
     if (!artifacts_backend_entries_method_entry_writer_write(entry, &name, &sealed, &error)) return stop(failed, reason_of(error));

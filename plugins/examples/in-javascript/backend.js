@@ -60,7 +60,7 @@ export const storage = {
   serialize(context, instance, items, entry) {
     try {
       for (const { name, value } of items) {
-        entry.write(storedAs(name), seal([name], value, { tag: 'all' }, 'armored'));
+        entry.write(storedAs(name), seal([name], value, 'armored'));
       }
       const declared = new Set(declaredOf(instance));
       for (const name of entry.names()) {

@@ -80,7 +80,7 @@ class Storage(exports.Storage):
     def serialize(self, context, instance, items, entry):
         try:
             for item in items:
-                sealed = age.seal([item.name], item.value, age.SealTo_All(), age.Form.ARMORED)
+                sealed = age.seal([item.name], item.value, age.Form.ARMORED)
                 entry.write(stored_as(item.name), sealed)
             declared = {stored_as(file.name) for file in instance.files}
             for name in entry.names():

@@ -1,5 +1,5 @@
 use crate::Failure;
-use crate::bindings::artifacts::backend::age::{self, SealTo};
+use crate::bindings::artifacts::backend::age;
 use crate::{Form, OpenError, Secret};
 
 /// Has the host encrypt the given secret of a file with age, for all recipients that [`crate::Backend::recipients`] gave for the file.
@@ -8,16 +8,18 @@ use crate::{Form, OpenError, Secret};
 /// # Errors
 /// When a recipient is none, or its plugin fails.
 pub fn seal(file: &str, value: &Secret, form: Form) -> Result<Vec<u8>, Failure> {
-    age::seal(&[file.to_owned()], value, &SealTo::All, form)
+    age::seal(&[file.to_owned()], value, form)
 }
 
-/// Has the host encrypt a key of the backend's own with age, for one recipient of the files that it is for; these have the same
-/// recipients. An ssh-ed25519 key is also the age recipient that it is converted to. Only while serializing, with the grant `plaintext`.
+/// Has the host encrypt a key of the backend's own with age, an age file for each of these recipients of the files that it is for, which
+/// have the same recipients. Returns them in this order. An ssh-ed25519 key is also the age recipient that it is converted to. Only while
+/// serializing, with the grant `plaintext`.
 ///
 /// # Errors
-/// When the recipient is none, or its plugin fails.
-pub fn seal_key(files: &[String], key: &[u8], recipient: &str, form: Form) -> Result<Vec<u8>, Failure> {
-    age::seal(files, &Secret::new(key), &SealTo::One(recipient.to_owned()), form)
+/// When a recipient is none, or its plugin fails.
+pub fn seal_key(files: &[String], key: &[u8], recipients: &[&str], form: Form) -> Result<Vec<Vec<u8>>, Failure> {
+    let recipients: Vec<String> = recipients.iter().map(ToString::to_string).collect();
+    age::seal_each(files, &Secret::new(key), &recipients, form)
 }
 
 /// Lets the host decrypt an age file that it encrypted for this very entry. While retrieving, with the grant `identities`; while

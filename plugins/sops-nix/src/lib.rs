@@ -42,9 +42,9 @@ impl Backend for SopsNix {
             items.into_iter().map(|item| LeafValue::new(item.name, item.value.bytes())).collect();
         // The format rejects a time that does not fit.
         let now = context.now.try_into().unwrap_or(i64::MIN);
-        let seal = |files: &[String], key: &[u8; 32], recipient: &str| {
-            let armored = seal_key(files, key, recipient, Form::Armored)?;
-            String::from_utf8(armored).map_err(|_| Failure::internal("the host's armor is no text"))
+        let text = |armored| String::from_utf8(armored).map_err(|_| Failure::internal("the host's armor is no text"));
+        let seal = |files: &[String], key: &[u8; 32], recipients: &[&str]| {
+            seal_key(files, key, recipients, Form::Armored)?.into_iter().map(text).collect()
         };
         serialize::serialize(&layout, &recipients, &values, entry, now, (seal, opened))
     }

@@ -33,7 +33,7 @@ pub fn keeps(
 ///
 /// # Errors
 /// If the form cannot hold a value, or a structured file is given some of its values only; if a file that others than age decrypt would
-/// need a new data key; the errors of `seal`, which seals a data key of these files for one recipient, and of `open`.
+/// need a new data key; the errors of `seal`, which seals a data key of these files for each recipient, and of `open`.
 pub fn serialize(
     layout: &Layout,
     recipients: &Recipients,
@@ -41,7 +41,7 @@ pub fn serialize(
     entry: &Entry,
     now: i64,
     (mut seal, mut open): (
-        impl FnMut(&[String], &[u8; 32], &str) -> Result<String, Failure>,
+        impl FnMut(&[String], &[u8; 32], &[&str]) -> Result<Vec<String>, Failure>,
         impl FnMut(&str) -> Result<Vec<u8>, OpenError>,
     ),
 ) -> Result<(), SerializeError> {
@@ -54,7 +54,8 @@ pub fn serialize(
             continue;
         }
         let recipients = recipients_of(stored, recipients);
-        let seal = |key: &[u8; 32], recipient: &str| seal(&stored.files, key, recipient).map_err(StorageFailure::from);
+        let seal =
+            |key: &[u8; 32], recipients: &[&str]| seal(&stored.files, key, recipients).map_err(StorageFailure::from);
         let file = match of_others(stored, entry)? {
             Some(old) => {
                 again(&old, stored, &mut open).and_then(|key| rewrite(&old, &key, &given, &recipients, now, seal))

@@ -14,10 +14,13 @@ use crate::{check, config, retrieve, serialize};
 const RSA: &str = "ssh-rsa AAAAB3NzaC1yc2E=";
 const NOW: i64 = 1_700_000_000;
 
-/// "Sealed" to a reader: the reader's name with the key.
-fn seal(_: &[String], key: &[u8; 32], reader: &str) -> Result<String, Failure> {
-    let body = STANDARD.encode([reader.as_bytes(), b"\n", key].concat());
-    Ok(format!("-----BEGIN AGE ENCRYPTED FILE-----\n{body}\n-----END AGE ENCRYPTED FILE-----\n"))
+/// "Sealed" to each reader: the reader's name with the key.
+fn seal(_: &[String], key: &[u8; 32], readers: &[&str]) -> Result<Vec<String>, Failure> {
+    let sealed = |reader: &&str| {
+        let body = STANDARD.encode([reader.as_bytes(), b"\n", key].concat());
+        format!("-----BEGIN AGE ENCRYPTED FILE-----\n{body}\n-----END AGE ENCRYPTED FILE-----\n")
+    };
+    Ok(readers.iter().map(sealed).collect())
 }
 
 /// Opens what was "sealed" to this reader.

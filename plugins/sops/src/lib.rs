@@ -5,8 +5,8 @@
 //! Pure: bytes in, bytes out. The caller seals the data key to readers and opens it again, and says what time it is.
 //!
 //! ```
-//! # fn seal(_: &[u8; 32], _: &str) -> Result<String, sops_format::Error> {
-//! #     Ok("-----BEGIN AGE ENCRYPTED FILE-----\nAA==\n-----END AGE ENCRYPTED FILE-----\n".to_owned())
+//! # fn seal(_: &[u8; 32], to: &[&str]) -> Result<Vec<String>, sops_format::Error> {
+//! #     Ok(vec!["-----BEGIN AGE ENCRYPTED FILE-----\nAA==\n-----END AGE ENCRYPTED FILE-----\n".to_owned(); to.len()])
 //! # }
 //! use sops_format::{DataKey, Document, Form, LeafValue, create};
 //!

@@ -15,7 +15,7 @@ use crate::node::SopsNode;
 use crate::text::refused_key;
 
 /// Writes a new file of the given values, in their order, for recipients for whom `seal` encrypts the data key: an
-/// armored age file each. `now` is in seconds since 1970.
+/// armored age file each, in their order. `now` is in seconds since 1970.
 ///
 /// # Errors
 /// If the form cannot hold a value or key, or there is no recipient; the errors of `seal`.
@@ -25,11 +25,10 @@ pub fn create<E: From<Error>>(
     values: &[LeafValue],
     recipients: &[impl AsRef<str>],
     now: i64,
-    mut seal: impl FnMut(&[u8; 32], &str) -> Result<String, E>,
+    seal: impl FnOnce(&[u8; 32], &[&str]) -> Result<Vec<String>, E>,
 ) -> Result<Vec<u8>, E> {
     holdable(form, values)?;
-    let stanzas =
-        recipients.iter().map(|recipient| stanza(key, recipient.as_ref(), &mut seal)).collect::<Result<Vec<_>, E>>()?;
+    let stanzas = stanzas(key, recipients, seal)?;
     Ok(assemble(form, key, values, (&stanzas, &[]), now, |_| None)?)
 }
 
@@ -48,7 +47,7 @@ pub fn rewrite<E: From<Error>>(
     values: &[LeafValue],
     recipients: &[impl AsRef<str>],
     now: i64,
-    mut seal: impl FnMut(&[u8; 32], &str) -> Result<String, E>,
+    seal: impl FnOnce(&[u8; 32], &[&str]) -> Result<Vec<String>, E>,
 ) -> Result<Vec<u8>, E> {
     stay(old, recipients)?;
     let before = old.decrypt(key)?;
@@ -56,8 +55,7 @@ pub fn rewrite<E: From<Error>>(
         return Err(kept(old, NewKey::Value).into());
     }
     holdable(old.form, values)?;
-    let stanzas =
-        recipients.iter().map(|recipient| stanza(key, recipient.as_ref(), &mut seal)).collect::<Result<Vec<_>, E>>()?;
+    let stanzas = stanzas(key, recipients, seal)?;
     Ok(assemble(old.form, key, values, (&stanzas, &old.metadata.other_lists), now, |_| None)?)
 }
 
@@ -95,7 +93,7 @@ pub fn update<E: From<Error>>(
     values: &[LeafValue],
     recipients: &[impl AsRef<str>],
     now: i64,
-    mut seal: impl FnMut(&[u8; 32], &str) -> Result<String, E>,
+    seal: impl FnOnce(&[u8; 32], &[&str]) -> Result<Vec<String>, E>,
 ) -> Result<Vec<u8>, E> {
     let document = Document::parse(form, old)?;
     let before = document.decrypt(key)?;
@@ -108,11 +106,11 @@ pub fn update<E: From<Error>>(
         return Ok(old.to_vec());
     }
     holdable(form, values)?;
-    let kept = |recipient: &str| document.stanzas().iter().find(|stanza| stanza.recipient == recipient).cloned();
-    let stanzas = recipients
-        .iter()
-        .map(|recipient| kept(recipient).map_or_else(|| stanza(key, recipient, &mut seal), Ok))
-        .collect::<Result<Vec<_>, E>>()?;
+    let stored = |recipient: &str| document.stanzas().iter().find(|stanza| stanza.recipient == recipient).cloned();
+    let joining: Vec<&str> = recipients.iter().copied().filter(|recipient| stored(recipient).is_none()).collect();
+    let mut joining = if joining.is_empty() { Vec::new() } else { stanzas(key, &joining, seal)? }.into_iter();
+    let stanzas: Vec<Stanza> =
+        recipients.iter().filter_map(|recipient| stored(recipient).or_else(|| joining.next())).collect();
     Ok(assemble(form, key, values, (&stanzas, &[]), now, |value| unchanged(&document, key, value))?)
 }
 
@@ -149,12 +147,20 @@ fn holdable(form: Form, values: &[LeafValue]) -> Result<(), Error> {
     Ok(())
 }
 
-fn stanza<E>(
+/// Has the data key encrypted for recipients.
+fn stanzas<E: From<Error>>(
     key: &DataKey,
-    recipient: &str,
-    seal: &mut impl FnMut(&[u8; 32], &str) -> Result<String, E>,
-) -> Result<Stanza, E> {
-    Ok(Stanza { recipient: recipient.to_owned(), enc: seal(key.expose(), recipient)? })
+    recipients: &[impl AsRef<str>],
+    seal: impl FnOnce(&[u8; 32], &[&str]) -> Result<Vec<String>, E>,
+) -> Result<Vec<Stanza>, E> {
+    let recipients: Vec<&str> = recipients.iter().map(AsRef::as_ref).collect();
+    let sealed = seal(key.expose(), &recipients)?;
+    if sealed.len() != recipients.len() {
+        let why = format!("asked for {} copies of the data key, got {}", recipients.len(), sealed.len());
+        return Err(Error::Seal(why).into());
+    }
+    let stanza = |(recipient, enc): (&str, String)| Stanza { recipient: recipient.to_owned(), enc };
+    Ok(recipients.into_iter().zip(sealed).map(stanza).collect())
 }
 
 fn assemble(

@@ -132,9 +132,9 @@ fn encrypt_all(dir: &Path, count: usize, names: &[&str], recipients: &[Box<dyn R
 fn encrypted(plain: &[u8], names: &[&str], recipients: &[Box<dyn Recipient>]) -> Result<Vec<u8>> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs().try_into()?;
     let value = [LeafValue::new("data", plain)];
-    create(Form::Binary, &DataKey::generate()?, &value, names, now, |key, reader| {
-        let recipient = names.iter().position(|name| *name == reader).map(|at| recipients[at].as_ref());
-        Ok(String::from_utf8(sealed(key, recipient.into_iter())?)?)
+    create(Form::Binary, &DataKey::generate()?, &value, names, now, |key, _| {
+        let copy = |recipient: &Box<dyn Recipient>| Ok(String::from_utf8(sealed(key, [&**recipient].into_iter())?)?);
+        recipients.iter().map(copy).collect()
     })
 }
 

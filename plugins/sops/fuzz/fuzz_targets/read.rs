@@ -12,6 +12,6 @@ fuzz_target!(|bytes: &[u8]| {
     for form in [Form::Binary, Form::Json, Form::Yaml] {
         let Ok(document) = Document::parse(form, bytes) else { continue };
         let Ok(values) = document.decrypt(&key) else { continue };
-        let _ = update(bytes, form, &key, &values, &["fuzz"], 0, |_, _| Err::<String, _>(Error::Random));
+        let _ = update(bytes, form, &key, &values, &["fuzz"], 0, |_, _| Err::<Vec<String>, _>(Error::Random));
     }
 });

@@ -199,7 +199,9 @@ fn a_changed_byte_anywhere_gives_an_error_or_the_same_values() {
 fn what_a_form_cannot_hold_is_refused_before_anything_is_sealed() {
     let key = DataKey::generate().unwrap();
     let write = |form, all: &[(&str, &[u8])], readers: &[&str]| {
-        create(form, &key, &values(all), readers, NOW, |_, _| -> Result<String, Error> { Ok("x".into()) })
+        create(form, &key, &values(all), readers, NOW, |_, to| -> Result<Vec<String>, Error> {
+            Ok(vec!["x".into(); to.len()])
+        })
     };
     for form in [Form::Json, Form::Yaml] {
         let not_text = write(form, &[("a", b"\xff")], &["r"]);
@@ -215,8 +217,18 @@ fn what_a_form_cannot_hold_is_refused_before_anything_is_sealed() {
     assert_eq!(beyond, Err(Error::Time(i64::MAX)));
 }
 
-fn seal_nothing(_: &[u8; 32], _: &str) -> Result<String, Error> {
-    Ok(String::new())
+#[test]
+fn a_recipient_without_a_copy_of_the_data_key_is_not_left_out() {
+    let all = [Pair::new(), Pair::new()];
+    let to: Vec<&String> = all.iter().map(|pair| &pair.recipient).collect();
+    let (key, one) = (DataKey::generate().unwrap(), values(&[("a", b"x")]));
+    let too_few = |key: &[u8; 32], to: &[&str]| seal(key, &to[1..]);
+    let file = create(Form::Json, &key, &one, &to, NOW, too_few);
+    assert!(matches!(file, Err(Error::Seal(why)) if why == "asked for 2 copies of the data key, got 1"));
+}
+
+fn seal_nothing(_: &[u8; 32], to: &[&str]) -> Result<Vec<String>, Error> {
+    Ok(vec![String::new(); to.len()])
 }
 
 #[test]

@@ -247,7 +247,7 @@ fn what_is_not_written_again_keeps_its_ciphertext() {
         let key = DataKey::generate().unwrap();
         let before = values(&[("a", b"1"), ("b", b"2"), ("c", b"3"), ("d", b"")]);
         let old = create(form, &key, &before, &readers, NOW, seal).unwrap();
-        let no_seal = |_: &[u8; 32], _: &str| -> Result<String, Error> { unreachable!() };
+        let no_seal = |_: &[u8; 32], _: &[&str]| -> Result<Vec<String>, Error> { unreachable!() };
         assert_eq!(update(&old, form, &key, &before, &readers, NOW + 1, no_seal).unwrap(), old);
 
         let after = values(&[("a", b"1"), ("b", b"two"), ("d", b""), ("e", b"5")]);
@@ -280,9 +280,9 @@ fn a_reader_who_joins_gets_the_data_key_and_one_who_leaves_changes_it() {
     let old = create(Form::Yaml, &key, &all, &[&one.recipient], NOW, seal).unwrap();
 
     let mut sealed = Vec::new();
-    let joined = update(&old, Form::Yaml, &key, &all, &[&one.recipient, &two.recipient], NOW, |key, recipient| {
-        sealed.push(recipient.to_owned());
-        seal(key, recipient)
+    let joined = update(&old, Form::Yaml, &key, &all, &[&one.recipient, &two.recipient], NOW, |key, recipients| {
+        sealed.extend(recipients.iter().map(ToString::to_string));
+        seal(key, recipients)
     })
     .unwrap();
     assert_eq!(sealed, [two.recipient.as_str()]);

@@ -64,8 +64,12 @@ impl Pair {
     }
 }
 
-/// Seals as the host does: one armored age file to one recipient.
-pub fn seal(key: &[u8; 32], recipient: &str) -> Result<String, Error> {
+/// Seals as the host does: an armored age file to each recipient.
+pub fn seal(key: &[u8; 32], recipients: &[&str]) -> Result<Vec<String>, Error> {
+    Ok(recipients.iter().map(|recipient| seal_to(key, recipient)).collect())
+}
+
+fn seal_to(key: &[u8; 32], recipient: &str) -> String {
     let recipient: Box<dyn age::Recipient> = if recipient.starts_with("ssh-") {
         Box::new(recipient.parse::<age::ssh::Recipient>().unwrap())
     } else {
@@ -76,7 +80,7 @@ pub fn seal(key: &[u8; 32], recipient: &str) -> Result<String, Error> {
     let mut writer = age::Encryptor::with_recipients(std::iter::once(&*recipient)).unwrap().wrap_output(armor).unwrap();
     writer.write_all(key).unwrap();
     writer.finish().unwrap().finish().unwrap();
-    Ok(String::from_utf8(enc).unwrap())
+    String::from_utf8(enc).unwrap()
 }
 
 pub fn values(pairs: &[(&str, &[u8])]) -> Vec<LeafValue> {

@@ -1,7 +1,7 @@
 use std::fs;
 use std::io;
 
-use crate::bindings::artifacts::backend::age::{self, Form, SealTo};
+use crate::bindings::artifacts::backend::age::{self, Form};
 use crate::bindings::artifacts::backend::log::{Level, log};
 use crate::bindings::artifacts::backend::secrets::Secret;
 use crate::escape::symlink;
@@ -25,41 +25,39 @@ fn wrong(plan: &Plan, instance: &Instance, items: &[Item], entry: &EntryWriter) 
     match plan.mode.as_str() {
         // Secrets that are not this backend's to have.
         "bytes" => expose(items).map(drop),
-        "seal-stranger" => held_off(seal_all(items, &SealTo::One(STRANGER.to_owned()))),
+        "seal-stranger" => held_off(seal_each(items, &[STRANGER.to_owned()])),
         "seal-one-more" => {
             seal_each(items, &plan.recipients)?;
-            held_off(seal_all(items, &SealTo::One(STRANGER.to_owned())))
+            held_off(seal_each(items, &[STRANGER.to_owned()]))
         }
-        "seal-nobody" => held_off(items.iter().try_for_each(|item| seal_as(item, &[], &SealTo::All).map(drop))),
+        "seal-nobody" => held_off(items.iter().try_for_each(|item| seal_as(item, &[]).map(drop))),
         // One file's secret as another's, as a file's that is not declared, and as two files'.
-        "seal-as" => held_off(seal_as(&items[0], &[&plan.text], &SealTo::All).map(drop)),
+        "seal-as" => held_off(seal_as(&items[0], &[&plan.text]).map(drop)),
         "seal-both" => {
             let names: Vec<&str> = items.iter().map(|item| item.name.as_str()).collect();
-            held_off(seal_as(&items[0], &names, &SealTo::All).map(drop))
+            held_off(seal_as(&items[0], &names).map(drop))
         }
         "seal-own" => {
             let own = Secret::new(b"made up");
-            let sealed = age::seal(&[items[0].name.clone()], &own, &SealTo::All, Form::Armored)?;
+            let sealed = age::seal(&[items[0].name.clone()], &own, Form::Armored)?;
             write("/entry/own", &sealed)
         }
         "seal-more" => {
             for _ in 0..16 {
-                seal_all(items, &SealTo::All)?;
+                seal_all(items)?;
             }
             store(plan, instance, items)
         }
         // A header for each recipient, or for the first one alone.
-        "seal-each" => items.iter().try_for_each(|item| {
-            let each = plan.recipients.iter().map(|key| seal_as(item, &[&item.name], &SealTo::One(key.clone())));
-            write(&path(&item.name), &each.collect::<Result<Vec<_>, _>>()?.concat())
-        }),
-        "seal-first" => items.iter().try_for_each(|item| {
-            let first = SealTo::One(plan.recipients[0].clone());
-            write(&path(&item.name), &seal_as(item, &[&item.name], &first)?)
-        }),
+        "seal-each" => {
+            items.iter().try_for_each(|item| write(&path(&item.name), &seal_to(item, &plan.recipients)?.concat()))
+        }
+        "seal-first" => {
+            items.iter().try_for_each(|item| write(&path(&item.name), &seal_to(item, &plan.recipients[..1])?.concat()))
+        }
         // Sealed well, and stored so that nobody sees it.
         "hide" => items.iter().try_for_each(|item| {
-            let sealed = seal_as(item, &[&item.name], &SealTo::All)?;
+            let sealed = seal_as(item, &[&item.name])?;
             write(&path(&item.name), hex(&sealed).as_bytes())
         }),
         // An age file that it brought along, or that was another's stored file.
@@ -103,7 +101,7 @@ fn wrong(plan: &Plan, instance: &Instance, items: &[Item], entry: &EntryWriter) 
         "empty-files" => items.iter().try_for_each(|item| write(&path(&item.name), b"")),
         "garbage" => items.iter().try_for_each(|item| write(&path(&item.name), &[0xff; 64])),
         "all-the-same" => {
-            let first = seal_as(&items[0], &[&items[0].name], &SealTo::All)?;
+            let first = seal_as(&items[0], &[&items[0].name])?;
             items.iter().try_for_each(|item| write(&path(&item.name), &first))
         }
         "touch-others" => {
@@ -144,7 +142,7 @@ fn leave(mode: &str, plan: &Plan) -> Result<(), Failure> {
 /// The good behaviour.
 fn store(plan: &Plan, instance: &Instance, items: &[Item]) -> Result<(), Failure> {
     for item in items {
-        write(&path(&item.name), &seal_as(item, &[&item.name], &SealTo::All)?)?;
+        write(&path(&item.name), &seal_as(item, &[&item.name])?)?;
     }
     plan.store()?;
     for entry in fs::read_dir("/entry")? {
@@ -156,17 +154,21 @@ fn store(plan: &Plan, instance: &Instance, items: &[Item]) -> Result<(), Failure
     Ok(())
 }
 
-fn seal_all(items: &[Item], to: &SealTo) -> Result<(), Failure> {
-    items.iter().try_for_each(|item| seal_as(item, &[&item.name], to).map(drop))
+fn seal_all(items: &[Item]) -> Result<(), Failure> {
+    items.iter().try_for_each(|item| seal_as(item, &[&item.name]).map(drop))
 }
 
 fn seal_each(items: &[Item], keys: &[String]) -> Result<(), Failure> {
-    keys.iter().try_for_each(|key| seal_all(items, &SealTo::One(key.clone())))
+    items.iter().try_for_each(|item| seal_to(item, keys).map(drop))
 }
 
-fn seal_as(item: &Item, files: &[&str], to: &SealTo) -> Result<Vec<u8>, Failure> {
+fn seal_as(item: &Item, files: &[&str]) -> Result<Vec<u8>, Failure> {
     let files: Vec<String> = files.iter().map(ToString::to_string).collect();
-    age::seal(&files, &item.value, to, Form::Armored)
+    age::seal(&files, &item.value, Form::Armored)
+}
+
+fn seal_to(item: &Item, keys: &[String]) -> Result<Vec<Vec<u8>>, Failure> {
+    age::seal_each(std::slice::from_ref(&item.name), &item.value, keys, Form::Armored)
 }
 
 /// What should have been refused.
