@@ -28,6 +28,8 @@ pub(crate) fn stored_in_plain<'a>(
     recipients: &Recipients,
     files: &EntryFiles,
 ) -> Option<&'a str> {
+    // Most often none is there, whatever the backend was given.
+    Search::new(items).find_in(files)?;
     let mut search = Search::unknown(items, instance, recipients);
     let found = search.find_in(files)?;
     search.secrets.get(found).map(|secret| secret.file)

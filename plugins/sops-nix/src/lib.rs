@@ -37,7 +37,8 @@ impl Backend for SopsNix {
     ) -> Result<(), SerializeError> {
         let (layout, recipients) = (Layout::of(instance)?, config::stanzas(instance)?);
         let names: Vec<String> = items.iter().map(|item| item.name.clone()).collect();
-        serialize::keeps(&layout, &recipients, &names, entry, |enc| open(enc.as_bytes()).map(drop))?;
+        let of_others =
+            serialize::kept_keys(&layout, &recipients, &names, entry, |enc| open(enc.as_bytes()).map(drop))?;
         let values: Vec<LeafValue> =
             items.into_iter().map(|item| LeafValue::new(item.name, item.value.bytes())).collect();
         // The format rejects a time that does not fit.
@@ -46,7 +47,7 @@ impl Backend for SopsNix {
         let seal = |files: &[String], key: &[u8; 32], recipients: &[&str]| {
             seal_key(files, key, recipients, Form::Armored)?.into_iter().map(text).collect()
         };
-        serialize::serialize(&layout, &recipients, &values, entry, now, (seal, opened))
+        serialize::serialize(&layout, &recipients, &values, &of_others, entry, now, (seal, opened))
     }
 }
 

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use artifacts_backend_sdk::{Entry, Failure, OpenError, Recipient, Recipients, SerializeError};
 use sops_format::{DataKey, Document, Error, FormatError, LeafValue, NewKey, create, kept, rewrite, stay};
 
@@ -5,31 +7,36 @@ use crate::failure::StorageFailure;
 use crate::layout::{EntryFile, Layout};
 use crate::retrieve::data_key;
 
-/// Checks that no file of these values would need a new data key while others than age decrypt it. What a backend says after it saw a
-/// plaintext is hidden, so that this comes before.
+/// What is stored, by the name of the stored file, where others than age decrypt it as well.
+pub type OfOthers = BTreeMap<String, Document>;
+
+/// Reads the stored files of these values that others than age decrypt as well, and checks that none of them would need a new data key.
+/// What a backend says after it saw a plaintext is hidden, so that this comes before.
 ///
 /// # Errors
-/// If one would.
-pub fn keeps(
+/// If one would, or the entry cannot be read.
+pub fn kept_keys(
     layout: &Layout,
     recipients: &Recipients,
     names: &[String],
     entry: &Entry,
     mut open: impl FnMut(&str) -> Result<(), OpenError>,
-) -> Result<(), SerializeError> {
+) -> Result<OfOthers, SerializeError> {
     let is_given = |stored: &&EntryFile| stored.files.iter().any(|file| names.contains(file));
+    let mut of_others = OfOthers::new();
     for stored in layout.stored().iter().filter(is_given) {
-        let Some(old) = of_others(stored, entry)? else { continue };
+        let Some(old) = read_of_others(stored, entry)? else { continue };
         let is_known = old.stanzas().iter().any(|stanza| open(&stanza.enc).is_ok());
         let stays = stay(&old, &recipients_of(stored, recipients));
         let stays = stays.and_then(|()| if is_known { Ok(()) } else { Err(kept(&old, NewKey::Value)) });
         stays.map_err(|error| StorageFailure::from(error).writing(&stored.name))?;
+        of_others.insert(stored.name.clone(), old);
     }
-    Ok(())
+    Ok(of_others)
 }
 
 /// Writes the given values, each stored file under a new data key; stored files without a given value are kept
-/// unchanged. Values have the names of the declared files. A file that others than age decrypt as well keeps its data key, and them.
+/// unchanged. Values have the names of the declared files. A file of [`OfOthers`] keeps its data key, and all who decrypt it.
 ///
 /// # Errors
 /// If the form cannot hold a value, or a structured file is given some of its values only; if a file that others than age decrypt would
@@ -38,6 +45,7 @@ pub fn serialize(
     layout: &Layout,
     recipients: &Recipients,
     values: &[LeafValue],
+    of_others: &OfOthers,
     entry: &Entry,
     now: i64,
     (mut seal, mut open): (
@@ -56,9 +64,9 @@ pub fn serialize(
         let recipients = recipients_of(stored, recipients);
         let seal =
             |key: &[u8; 32], recipients: &[&str]| seal(&stored.files, key, recipients).map_err(StorageFailure::from);
-        let file = match of_others(stored, entry)? {
+        let file = match of_others.get(&stored.name) {
             Some(old) => {
-                again(&old, stored, &mut open).and_then(|key| rewrite(&old, &key, &given, &recipients, now, seal))
+                again(old, stored, &mut open).and_then(|key| rewrite(old, &key, &given, &recipients, now, seal))
             }
             None => DataKey::generate()
                 .map_err(StorageFailure::from)
@@ -70,7 +78,7 @@ pub fn serialize(
 }
 
 /// Returns what is stored, where it has recipients whom nothing here can encrypt to. What is damaged has none.
-fn of_others(stored: &EntryFile, entry: &Entry) -> Result<Option<Document>, SerializeError> {
+fn read_of_others(stored: &EntryFile, entry: &Entry) -> Result<Option<Document>, SerializeError> {
     let Some(bytes) = entry.read(&stored.name)? else { return Ok(None) };
     match Document::parse(stored.form, &bytes) {
         Ok(document) if !document.other_recipients().is_empty() => Ok(Some(document)),

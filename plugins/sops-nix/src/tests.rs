@@ -1,7 +1,7 @@
 //! The backend on the machine that builds it: a real folder, sealing and opening made up so that it shows who can read.
 #![allow(clippy::unwrap_used, clippy::unnecessary_wraps)]
 
-use artifacts_backend_sdk::{Entry, Failure, Instance, OpenError, ReasonKind, SerializeError, State};
+use artifacts_backend_sdk::{Entry, Failure, Instance, OpenError, ReasonKind, Recipients, SerializeError, State};
 use artifacts_recipients::fixture::{ALICE, BOB, HOST, instance, keys, target};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -62,17 +62,27 @@ impl Case {
     fn serialize(&self, values: &[(&str, &[u8])]) -> Result<(), SerializeError> {
         let values: Vec<LeafValue> = values.iter().map(|(name, bytes)| LeafValue::new(*name, *bytes)).collect();
         let recipients = config::stanzas(&self.instance).unwrap();
-        serialize::serialize(&self.layout(), &recipients, &values, &self.entry(), NOW, (seal, nothing))
+        self.write(&recipients, &values, NOW, nothing)
     }
 
     /// Writes the same for values that this reader read.
     fn again(&self, reader: &str, values: &[(&str, &[u8])]) -> Result<(), SerializeError> {
         let values: Vec<LeafValue> = values.iter().map(|(name, bytes)| LeafValue::new(*name, *bytes)).collect();
         let recipients = config::stanzas(&self.instance).unwrap();
+        self.write(&recipients, &values, NOW + 1, open_as(reader))
+    }
+
+    fn write(
+        &self,
+        recipients: &Recipients,
+        values: &[LeafValue],
+        now: i64,
+        mut open: impl FnMut(&str) -> Result<Vec<u8>, OpenError>,
+    ) -> Result<(), SerializeError> {
         let names: Vec<String> = values.iter().map(|value| value.key.clone()).collect();
-        let known = |enc: &str| open_as(reader)(enc).map(drop);
-        serialize::keeps(&self.layout(), &recipients, &names, &self.entry(), known)?;
-        serialize::serialize(&self.layout(), &recipients, &values, &self.entry(), NOW + 1, (seal, open_as(reader)))
+        let (layout, entry) = (self.layout(), self.entry());
+        let of_others = serialize::kept_keys(&layout, recipients, &names, &entry, |enc| open(enc).map(drop))?;
+        serialize::serialize(&layout, recipients, values, &of_others, &entry, now, (seal, open))
     }
 
     fn check(&self) -> State {
@@ -163,7 +173,7 @@ fn what_has_the_converted_form_only_is_present_and_gets_the_other_one_when_it_is
     let case = Case::new("binary", &[("a", true)]);
     let before = config::recipients(&case.instance).unwrap();
     let value = [LeafValue::new("a", *b"1")];
-    serialize::serialize(&case.layout(), &before, &value, &case.entry(), NOW, (seal, nothing)).unwrap();
+    case.write(&before, &value, NOW, nothing).unwrap();
     assert_eq!(case.check(), State::Present);
     assert!(matches!(case.retrieve(HOST, &["a"]), Err(OpenError::NoIdentity)));
     case.serialize(&[("a", b"1")]).unwrap();
