@@ -180,6 +180,7 @@ impl PipeGuestEnd {
         let waiting = self.waiting.lock().map(|mut waiting| std::mem::take(&mut *waiting)).unwrap_or_default();
         let mut both = [IoSlice::new(&waiting), IoSlice::new(last)];
         let mut rest = both.as_mut_slice();
+        // Leaves out those that are empty.
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
             match output.write_vectored(rest) {

@@ -43,7 +43,7 @@ impl Tickets {
 }
 
 /// Has the steps drop out that cannot be stored.
-fn keep_storable(base: &mut Base<'_>, is_chained: bool) {
+pub(crate) fn keep_storable(base: &mut Base<'_>, is_chained: bool) {
     let Base { run, writers, progress, .. } = base;
     let fault = |instance: &artifacts_plan::Instance| writers.lock_failure(instance, &run.tools);
     if is_chained {

@@ -163,6 +163,11 @@ impl Tools {
         self.operator.notify(&RunEvent::Staged(warnings));
     }
 
+    /// Returns the hands that share so much work: `--jobs`, and no more than there is work.
+    pub(crate) fn hands(&self, work: usize) -> Vec<()> {
+        vec![(); self.jobs.get().min(work)]
+    }
+
     /// Returns what backends are told of the run.
     fn context(&self) -> CallContext {
         CallContext { now: self.seconds() }

@@ -259,7 +259,7 @@ pub(crate) fn store_all(
     writers: &mut StorageWriters,
     unstored: Vec<Unstored<'_>>,
 ) -> Vec<Result<Option<Removal>, Failure>> {
-    let hands = vec![(); tools.jobs.get().min(unstored.len())];
+    let hands = tools.hands(unstored.len());
     let unstored: Vec<Unstored<'_>> = unstored.into_iter().map(|one| one.labelled(tools)).collect();
     let staged = share_out(hands, unstored.into_iter(), |(), one| one.stage());
     through(staged, |staged| {

@@ -120,8 +120,7 @@ impl Planned for Generate {
             let fault = |_: &Run, instance: &Instance| former_value(instance, &former).filter(|_| !answer.is_yes());
             keep_allowed(base, &answer, fault, |names| format!("no new value was generated for {names}"));
         }
-        let Base { run, writers, progress, .. } = &mut *base;
-        progress.keep_chained(&run.instances, |instance| writers.lock_failure(instance, &run.tools));
+        ask::keep_storable(base, true);
         replace::confirm(base)?;
         let (changes, tickets) = ask::recipients(base, WriteKind::New, &[], true)?;
         base.report.recipients = changes;

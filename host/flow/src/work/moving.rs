@@ -80,7 +80,7 @@ fn read(base: &mut Base<'_>, batch: &VecDeque<Step>) -> ReadFiles {
         Some((instance, Source::of(tools, instance, found)))
     });
     let sources: Vec<(&Instance, Result<Source, Failure>)> = sources.collect();
-    let (root, hands) = (&tools.root, vec![(); tools.jobs.get().min(sources.len())]);
+    let (root, hands) = (&tools.root, tools.hands(sources.len()));
     let wanted = share_out(hands, sources.into_iter(), |(), (instance, source)| {
         let value = source.and_then(|source| source.read(root, instance)?.ok_or_else(|| changed(instance)));
         (
@@ -127,8 +127,7 @@ fn begin(
         Ok((instance, found, ticket, files))
     });
     let begun = through(taken.collect(), |taken| {
-        let hands = vec![(); tools.jobs.get().min(taken.len())];
-        share_out(hands, taken.into_iter(), |(), (instance, found, ticket, files)| {
+        share_out(tools.hands(taken.len()), taken.into_iter(), |(), (instance, found, ticket, files)| {
             Moving::new(instance, found, ticket, files)
         })
     });

@@ -69,7 +69,7 @@ fn read(file: &Descriptor, most: u64) -> Result<Vec<u8>, ErrorCode> {
             return Ok(bytes);
         }
         let (piece, end) = file.read(have.max(PIECE).min(most - have), have)?;
-        bytes = if have == 0 { piece } else { [bytes, piece].concat() };
+        bytes.extend(piece);
         if end {
             return Ok(bytes);
         }
