@@ -1,11 +1,13 @@
 //! The guest's file system: one folder, held open, and a record of every call.
 
 use std::collections::HashMap;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifacts_seam::{FileCall, FileError};
 use bytes::Bytes;
+use rustix::fs::FileType;
 use wasmtime::component::{HasData, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::sync::filesystem::types::{
@@ -20,6 +22,7 @@ use wasmtime_wasi::p2::{
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as Failed;
 
 use crate::call_log::CallLog;
+use crate::listing::listing;
 use crate::state::GuestState;
 
 /// What the guest calls the directory.
@@ -204,7 +207,7 @@ impl HostDescriptor for RecordingFs<'_> {
 
     fn read_directory(&mut self, handle: Handle) -> FsResult<Resource<DirectoryEntryStream>> {
         let path = self.path(&handle);
-        let result = self.inner.read_directory(handle);
+        let result = self.listed(&handle);
         if let Ok(entries) = &result {
             self.paths.insert(entries.rep(), path.clone());
         }
@@ -285,6 +288,13 @@ impl HostDescriptor for RecordingFs<'_> {
 }
 
 impl RecordingFs<'_> {
+    /// Lists a folder. WASI's own function opens it anew, and looks at each file.
+    fn listed(&mut self, handle: &Handle) -> FsResult<Resource<DirectoryEntryStream>> {
+        let Descriptor::Dir(folder) = self.inner.table.get(handle)? else { return Err(Failed::NotDirectory.into()) };
+        let listed = Listed(listing(folder.dir.as_fd())?.into_iter());
+        Ok(Resource::new_own(self.table().push(listed)?.rep()))
+    }
+
     fn note_failure<T>(&self, call: FileCall, path: &str, result: FsResult<T>) -> FsResult<T> {
         if result.is_ok() { result } else { self.note(call, path.to_owned(), 0, result) }
     }
@@ -305,18 +315,40 @@ impl RecordingFs<'_> {
 impl HostDirectoryEntryStream for RecordingFs<'_> {
     fn read_directory_entry(&mut self, stream: Resource<DirectoryEntryStream>) -> FsResult<Option<DirectoryEntry>> {
         let folder = stream.rep();
-        let result = self.inner.read_directory_entry(stream);
-        let path = match &result {
-            Ok(None) => return result,
-            Ok(Some(entry)) => below(self.paths.get(&folder), &entry.name),
-            Err(_) => self.paths.get(&folder).cloned().unwrap_or_default(),
+        let Some((name, kind)) = self.table().get_mut(&listed(folder))?.0.next() else { return Ok(None) };
+        let path = |name: &str| below(self.paths.get(&folder), name);
+        let (path, result) = match String::from_utf8(name) {
+            Ok(name) => (path(&name), Ok(Some(DirectoryEntry { type_: descriptor_type(kind), name }))),
+            Err(_) => (self.paths.get(&folder).cloned().unwrap_or_default(), Err(Failed::IllegalByteSequence.into())),
         };
         self.note(FileCall::ReadDirectoryEntry, path, 0, result)
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
         self.paths.remove(&stream.rep());
-        HostDirectoryEntryStream::drop(&mut self.inner, stream)
+        self.table().delete(listed(stream.rep()))?;
+        Ok(())
+    }
+}
+
+/// What is left of a folder's list.
+struct Listed(std::vec::IntoIter<(Vec<u8>, FileType)>);
+
+/// The list behind a stream's handle.
+fn listed(handle: u32) -> Resource<Listed> {
+    Resource::new_own(handle)
+}
+
+fn descriptor_type(kind: FileType) -> DescriptorType {
+    match kind {
+        FileType::RegularFile => DescriptorType::RegularFile,
+        FileType::Directory => DescriptorType::Directory,
+        FileType::Symlink => DescriptorType::SymbolicLink,
+        FileType::Fifo => DescriptorType::Fifo,
+        FileType::Socket => DescriptorType::Socket,
+        FileType::CharacterDevice => DescriptorType::CharacterDevice,
+        FileType::BlockDevice => DescriptorType::BlockDevice,
+        FileType::Unknown => DescriptorType::Unknown,
     }
 }
 

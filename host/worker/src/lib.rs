@@ -13,6 +13,7 @@ mod filesystem;
 mod fits;
 mod in_process;
 mod kept;
+mod listing;
 mod lockdown;
 mod plaintext;
 mod preopen;

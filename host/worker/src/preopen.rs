@@ -3,21 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
 
 use artifacts_seam::{EntryFiles, FileError, Limits, check_file_name};
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawDir, RenameFlags, SeekFrom, fstat, openat, renameat_with, seek, unlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, fstat, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
 use wasmtime_wasi::FsPerms;
 use wasmtime_wasi::filesystem::{self, OpenMode};
 
-/// Bytes of a directory's list that are read at once.
-const LISTED: usize = 8 << 10;
+use crate::listing::listing;
 
 /// A folder on a RAM-backed file system that holds one entry at a time.
 pub(crate) struct Preopen {
@@ -191,19 +187,8 @@ fn sizes(files: &EntryFiles) -> Held {
     files.iter().map(|(name, bytes)| (name.clone(), bytes.len())).collect()
 }
 
-/// Lists a directory from its beginning, by a descriptor that nothing else lists it by meanwhile.
 fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
-    let mut names = Vec::new();
-    seek(dir, SeekFrom::Start(0))?;
-    let mut buffer = [MaybeUninit::uninit(); LISTED];
-    let mut listed = RawDir::new(dir, &mut buffer);
-    while let Some(entry) = listed.next() {
-        let name = entry?.file_name().to_bytes().to_vec();
-        if name != b"." && name != b".." {
-            names.push(name);
-        }
-    }
-    Ok(names)
+    Ok(listing(dir)?.into_iter().map(|(name, _)| name).collect())
 }
 
 /// Removes everything, however deep it is nested: a directory inside of another one is moved to the top first.
