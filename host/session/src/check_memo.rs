@@ -71,16 +71,13 @@ impl CheckMemo {
 
     /// Returns the answer of this key, if there is one.
     pub fn get(&mut self, key: &MemoKey) -> Option<Verified> {
-        if let Some(file) = self.file.as_mut().filter(|file| !file.is_read) {
-            file.is_read = true;
-            self.by_key.extend(file.read().unwrap_or_default());
-        }
-        self.by_key.get(key).map(|answer| Verified::clone(answer))
+        self.by_key().get(key).map(|answer| Verified::clone(answer))
     }
 
     /// Keeps an answer.
     pub fn put(&mut self, key: MemoKey, answer: Verified) {
-        self.by_key.insert(key, self.equals.share(answer.into()));
+        let answer = self.equals.share(answer.into());
+        self.by_key().insert(key, answer);
         self.file.iter_mut().for_each(|file| file.is_changed = true);
     }
 
@@ -105,6 +102,15 @@ impl CheckMemo {
         if let Ok(bytes) = frame::encode(&(VERSION, file.day, &answers, by_key)) {
             file.folder.put(&file.name, &bytes);
         }
+    }
+
+    /// The answers, those of the file among them.
+    fn by_key(&mut self) -> &mut BTreeMap<MemoKey, Shared<Verified>> {
+        if let Some(file) = self.file.as_mut().filter(|file| !file.is_read) {
+            file.is_read = true;
+            self.by_key = file.read().unwrap_or_default();
+        }
+        &mut self.by_key
     }
 }
 
@@ -182,6 +188,11 @@ mod tests {
         assert_eq!(open("/one", 2 * DAY - 1).get(&key), Some(answer()));
         assert_eq!(open("/one", 2 * DAY).get(&key), None);
         assert_eq!(open("/other", DAY).get(&key), None);
+        let (mut again, other) = (open("/one", DAY), MemoKey([8; 32]));
+        again.put(other, answer());
+        again.save();
+        let mut both = open("/one", DAY);
+        assert_eq!((both.get(&key), both.get(&other)), (Some(answer()), Some(answer())));
     }
 
     #[test]

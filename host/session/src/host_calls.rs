@@ -194,7 +194,7 @@ impl<'a> HostCalls<'a> {
     fn seal_to_all(&mut self, files: &[String], value: &PlaintextRef, armor: bool) -> HostReply {
         let all = |recipients: &BTreeSet<String>| Ok(vec![Readers::all(recipients)]);
         let sealed = self.seal(files, value, all, armor);
-        sealed.map_or_else(|reply| reply, |sealed| HostReply::Sealed(sealed.concat()))
+        sealed.map_or_else(|reply| reply, |mut sealed| HostReply::Sealed(sealed.pop().unwrap_or_default()))
     }
 
     fn seal_each(&mut self, files: &[String], value: &PlaintextRef, to: Vec<String>, armor: bool) -> HostReply {

@@ -315,7 +315,7 @@ impl RecordingFs<'_> {
 impl HostDirectoryEntryStream for RecordingFs<'_> {
     fn read_directory_entry(&mut self, stream: Resource<DirectoryEntryStream>) -> FsResult<Option<DirectoryEntry>> {
         let folder = stream.rep();
-        let Some((name, kind)) = self.table().get_mut(&listed(folder))?.0.next() else { return Ok(None) };
+        let Some((name, kind)) = self.table().get_mut(&list_of(folder))?.0.next() else { return Ok(None) };
         let path = |name: &str| below(self.paths.get(&folder), name);
         let (path, result) = match String::from_utf8(name) {
             Ok(name) => (path(&name), Ok(Some(DirectoryEntry { type_: descriptor_type(kind), name }))),
@@ -326,7 +326,7 @@ impl HostDirectoryEntryStream for RecordingFs<'_> {
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
         self.paths.remove(&stream.rep());
-        self.table().delete(listed(stream.rep()))?;
+        self.table().delete(list_of(stream.rep()))?;
         Ok(())
     }
 }
@@ -335,7 +335,7 @@ impl HostDirectoryEntryStream for RecordingFs<'_> {
 struct Listed(std::vec::IntoIter<(Vec<u8>, FileType)>);
 
 /// The list behind a stream's handle.
-fn listed(handle: u32) -> Resource<Listed> {
+fn list_of(handle: u32) -> Resource<Listed> {
     Resource::new_own(handle)
 }
 
