@@ -283,7 +283,8 @@ impl Fleet {
         // A home of its own, but code that is compiled once for all tests.
         let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/test-cache");
         command.env("HOME", self.home.path()).env("XDG_STATE_HOME", self.home.path().join("state"));
-        command.env("XDG_CACHE_HOME", cache);
+        // A terminal is one that everybody has, whoever runs the tests.
+        command.env("XDG_CACHE_HOME", cache).env("TERM", "xterm");
         Ok(command)
     }
 
