@@ -10,6 +10,7 @@ use std::process::{Child, Stdio};
 use anyhow::Result;
 use artifacts_tests::desk::Desk;
 use artifacts_tests::fleet::{Fleet, Ran};
+use rustix::pipe::fcntl_setpipe_size;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -76,6 +77,9 @@ fn add_admin(fleet: &mut Fleet, name: &str) -> Result<()> {
     Ok(())
 }
 
+/// Of so many instances it has not done all when it waits for a reader.
+const MANY: usize = 399;
+
 /// Encrypts anew, and does something as soon as one instance is done.
 fn rekey_and_meanwhile(fleet: &Fleet, done: &str, meanwhile: impl FnOnce(&Child) -> Result<()>) -> Result<Ran> {
     let key = fleet.key_file("admin");
@@ -83,8 +87,10 @@ fn rekey_and_meanwhile(fleet: &Fleet, done: &str, meanwhile: impl FnOnce(&Child)
     // More than a pipe holds.
     let output = fleet.path().join("output");
     let mut child = command.stdout(fs::File::create(&output)?).stderr(Stdio::piped()).spawn()?;
-    let mut said = BufReader::new(child.stderr.take().unwrap());
-    let mut stderr = String::new();
+    let stderr = child.stderr.take().unwrap();
+    // It waits when it has told of some hundred more.
+    fcntl_setpipe_size(&stderr, 4096)?;
+    let (mut said, mut stderr) = (BufReader::new(stderr), String::new());
     let done = done.trim_start_matches("per-machine/");
     while !stderr.contains(&format!("re-encrypted {done} (")) {
         assert!(said.read_line(&mut stderr)? > 0, "{stderr}");
@@ -252,18 +258,19 @@ fn one_that_is_ended_half_way_is_finished_by_the_next() -> Result<()> {
 
 #[test]
 fn one_that_is_interrupted_tells_once_how_many_are_left_and_the_next_does_those() -> Result<()> {
-    let mut fleet = fleet(99)?;
+    let mut fleet = fleet(MANY)?;
     add_admin(&mut fleet, "second")?;
     let ran = rekey_and_meanwhile(&fleet, "per-machine/web1/a000", |child| {
         Ok(kill_process(Pid::from_child(child), Signal::INT)?)
     })?;
     let json = ran.ends(1).json();
-    let left = 101 - json["written"].as_u64().unwrap();
+    let left = MANY as u64 + 2 - json["written"].as_u64().unwrap();
     let errors = json["errors"].as_array().unwrap();
     assert_eq!(errors.len(), 1, "{errors:#?}");
     let message = errors[0]["message"].as_str().unwrap();
     // Which they are is told, as far as anybody reads; those are the last ones.
-    let first = format!("interrupted; {left} artifacts not processed: per-machine/web1/a{:03}, ", 99 - (left - 2));
+    let first =
+        format!("interrupted; {left} artifacts not processed: per-machine/web1/a{:03}, ", MANY as u64 - (left - 2));
     assert!(message.starts_with(&first), "{message}");
     assert!(message.ends_with(&format!(" and {} more", left - 10)), "{message}");
     rekey(&fleet, &[])?.ends(0).says(&format!("{left} decrypted, {left} re-encrypted"));
@@ -273,7 +280,7 @@ fn one_that_is_interrupted_tells_once_how_many_are_left_and_the_next_does_those(
 
 #[test]
 fn one_that_can_be_told_no_more_afterwards_is_a_failure() -> Result<()> {
-    let mut fleet = fleet(99)?;
+    let mut fleet = fleet(MANY)?;
     add_admin(&mut fleet, "second")?;
     // It is stale for another reason as well, and so looked at again at the end.
     fleet.of("web1")["artifacts"]["a000"]["validation"] = json!("other");
