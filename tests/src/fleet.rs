@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result, ensure};
 use artifacts_contract::{annotate, inspect};
@@ -145,8 +147,29 @@ impl Fleet {
     /// # Errors
     /// When there is no place for it.
     pub fn new() -> Result<Self> {
-        let dir = tempfile::Builder::new().prefix("a fleet ").tempdir()?;
+        Self::new_in(&std::env::temp_dir())
+    }
+
+    /// The same, with its checkout in this directory.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn new_in(directory: &Path) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("a fleet ").tempdir_in(directory)?;
         Ok(Self { dir, home: tempfile::tempdir()?, targets: Vec::new(), backends: Map::new() })
+    }
+
+    /// Waits until all stored files rest: what was changed within the last two seconds is always read.
+    ///
+    /// # Errors
+    /// When they cannot be looked at.
+    pub fn rest(&self) -> Result<()> {
+        let all = self.stored()?;
+        let changed = all.keys().map(|file| Ok(fs::symlink_metadata(self.path().join("secrets").join(file))?.ctime()));
+        let changed = changed.collect::<std::io::Result<Vec<_>>>()?.into_iter().max().unwrap_or(0).unsigned_abs();
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+        std::thread::sleep(Duration::from_secs(changed + 3).saturating_sub(since));
+        Ok(())
     }
 
     /// The record of what backends did.

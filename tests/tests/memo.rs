@@ -2,17 +2,22 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
-use anyhow::Result;
-use artifacts_tests::fleet::{Fleet, Ran, guest};
+use anyhow::{Context as _, Result};
+use artifacts_tests::fleet::{Fleet, Ran, guest, in_session, program, through};
 use serde_json::{Value, json};
 
 const MAKE: &str = "#!/bin/bash\nprintf 'made %s' \"$RANDOM\" > \"$out/f\"\n";
 
 fn fleet() -> Result<Fleet> {
-    let fleet = Fleet::new()?;
+    generated(Fleet::new()?)
+}
+
+fn generated(fleet: Fleet) -> Result<Fleet> {
     let make = fleet.generator("make", MAKE)?;
     let artifact = json!({"backend": "agenix", "files": {"f": {}}, "generator": make});
     let fleet = fleet.machine("web1", &json!({"a": artifact, "b": artifact, "c": artifact}))?;
@@ -63,31 +68,198 @@ fn what_did_not_change_is_asked_about_once() -> Result<()> {
     Ok(())
 }
 
+/// How often `status` opens a stored secret file, the component's opening among it.
+fn opened(fleet: &Fleet, arguments: &[&str]) -> Result<usize> {
+    let log = fleet.home().join("opened");
+    let mut strace = Command::new("strace");
+    strace.args(["--follow-forks", "--trace=open,openat,openat2", "--output"]).arg(&log);
+    let mut command = fleet.command(arguments)?;
+    command.env("XDG_CACHE_HOME", fleet.home().join("cache"));
+    let ran = Ran::from(in_session(&through(strace, &command)).output().context("strace")?);
+    ran.ends(0);
+    Ok(fs::read_to_string(log)?.lines().filter(|line| line.contains("/f.age\"") || line.contains("\"f.age\"")).count())
+}
+
 #[test]
-fn a_file_of_the_same_size_and_times_is_not_taken_for_the_same() -> Result<()> {
+fn files_that_rest_are_not_read_again() -> Result<()> {
     let fleet = fleet()?;
-    status(&fleet)?;
-    let path = stored(&fleet, "a");
-    let before = fs::metadata(&path)?;
-    let mut bytes = fs::read(&path)?;
+    fleet.rest()?;
+    assert!(opened(&fleet, &["status"])? >= 3);
+    assert_eq!(opened(&fleet, &["status"])?, 0);
+    assert!(opened(&fleet, &["status", "--no-memo"])? >= 3);
+    // What writes reads, and so does whoever has to know.
+    assert!(opened(&fleet, &["rekey", "--all", "--dry-run"])? >= 3);
+    let key = fleet.key_file("web1");
+    assert!(opened(&fleet, &["-i", key.to_str().unwrap(), "doctor"])? >= 3);
+    Ok(())
+}
+
+/// Changes a byte of a file of age, in place.
+fn spoiled(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
     let last = bytes.iter().rposition(u8::is_ascii_alphanumeric).unwrap();
     bytes[last] = if bytes[last] == b'A' { b'B' } else { b'A' };
-    fs::write(&path, &bytes)?;
-    set_times(&path, &before)?;
-    let after = fs::metadata(&path)?;
-    assert_eq!((before.len(), before.modified()?, before.ino()), (after.len(), after.modified()?, after.ino()));
-    let (asked, ran) = status(&fleet)?;
-    assert_eq!((asked, ran.state("per-machine/web1/a").as_str()), (1, "stale (format, receipt)"));
+    bytes
+}
+
+#[test]
+fn a_file_of_the_same_size_and_times_is_not_taken_for_the_same() -> Result<()> {
+    // What was written a moment ago, and what rests.
+    for rests in [false, true] {
+        let fleet = fleet()?;
+        if rests {
+            fleet.rest()?;
+        }
+        status(&fleet)?;
+        let path = stored(&fleet, "a");
+        let before = fs::metadata(&path)?;
+        fs::write(&path, spoiled(&fs::read(&path)?))?;
+        set_times(&path, &before)?;
+        let after = fs::metadata(&path)?;
+        assert_eq!((before.len(), before.modified()?, before.ino()), (after.len(), after.modified()?, after.ino()));
+        let (asked, ran) = status(&fleet)?;
+        assert_eq!((asked, ran.state("per-machine/web1/a").as_str()), (1, "stale (format, receipt)"));
+        if rests {
+            fleet.rest()?;
+            assert_eq!(status(&fleet)?.1.state("per-machine/web1/a"), "stale (format, receipt)");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn files_that_exchange_their_names_are_not_taken_for_the_same() -> Result<()> {
+    let fleet = fleet()?;
+    fleet.rest()?;
+    status(&fleet)?;
+    let (a, b, aside) = (stored(&fleet, "a"), stored(&fleet, "b"), fleet.home().join("aside"));
+    fs::copy(&a, &aside)?;
+    for (from, to) in [(&b, &a), (&aside, &b)] {
+        fs::rename(from, to).or_else(|_| fs::copy(from, to).map(drop))?;
+    }
+    for _ in 0..2 {
+        let (_, ran) = status(&fleet)?;
+        assert_ne!(ran.state("per-machine/web1/a"), "present");
+        assert_ne!(ran.state("per-machine/web1/b"), "present");
+        fleet.rest()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_entry_that_was_restored_from_elsewhere_is_read() -> Result<()> {
+    let fleet = fleet()?;
+    fleet.rest()?;
+    status(&fleet)?;
+    // With all its times, as `cp -a` keeps them.
+    let (entry, copy) = (stored(&fleet, "a").with_file_name(""), fleet.home().join("copy"));
+    for (from, to) in [(&entry, &copy), (&copy, &entry)] {
+        let _ = fs::remove_dir_all(to);
+        assert!(Command::new("cp").arg("-aT").args([from, to]).status()?.success());
+    }
+    assert!(opened(&fleet, &["status"])? >= 1);
+    assert_eq!(status(&fleet)?.1.state("per-machine/web1/a"), "present");
+    Ok(())
+}
+
+#[test]
+fn on_a_file_system_that_is_not_known_all_files_are_read() -> Result<()> {
+    let fleet = fleet()?;
+    fs::rename(fleet.path().join("secrets"), fleet.path().join("saved"))?;
+    fs::create_dir(fleet.path().join("secrets"))?;
+    let log = fleet.home().join("opened");
+    let status = fleet.command(["status"])?;
+    let script = "set -e; cd \"$CHECKOUT\"; mount --make-rprivate /; mount -t ramfs ramfs secrets; cp -a saved/. secrets; sleep 4
+                  \"$@\"; exec strace --follow-forks --trace=open,openat,openat2 --output \"$LOG\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(program()?).args(status.get_args());
+    command.envs(status.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    command.env("CHECKOUT", fleet.path()).env("LOG", &log).env("XDG_CACHE_HOME", fleet.home().join("cache"));
+    Ran::from(command.output()?).ends(0);
+    let opened = fs::read_to_string(log)?.lines().filter(|line| line.contains("f.age\"")).count();
+    assert!(opened >= 3, "{opened}");
+    Ok(())
+}
+
+/// Maps a file into memory and writes a byte of it there, as it is: the last change that leaves a trace. The file is changed once more when
+/// the program is told the new bytes.
+fn mapping(file: &Path) -> Result<Child> {
+    // perl has no call for it, and reading into the mapping is one that perl does not see.
+    let (mmap, read) = match std::env::consts::ARCH {
+        "x86_64" => (9, 0),
+        "aarch64" => (222, 63),
+        other => anyhow::bail!("the numbers of system calls on {other} are not known here"),
+    };
+    let script = format!(
+        "$| = 1; open(F, '+<', $ARGV[0]) or die; my $size = -s F; my $at = syscall({mmap}, 0, $size, 3, 1, fileno(F), 0);
+         $at > 0 or die; for (1, 2) {{ my $have = 0;
+             while ($have < $size) {{
+                 my $read = syscall({read}, 0, $at + $have, $size - $have); $read > 0 or die; $have += $read;
+             }}
+             print \"written\\n\";
+         }}"
+    );
+    let mut perl = Command::new("perl");
+    Ok(perl.args(["-e", &script]).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
+}
+
+#[test]
+fn who_deceives_the_file_system_delays_a_notice_and_changes_no_value() -> Result<()> {
+    // In RAM, a mapping that was written once leaves no trace of what is written later.
+    let fleet = generated(Fleet::new_in(Path::new("/dev/shm"))?)?;
+    let path = stored(&fleet, "a");
+    let (before, other) = (fs::read(&path)?, spoiled(&fs::read(&path)?));
+    let mut mapping = mapping(&path)?;
+    let mut words = BufReader::new(mapping.stdout.take().context("its words")?).lines();
+    let mut write = |bytes: &[u8]| -> Result<()> {
+        mapping.stdin.as_mut().context("its input")?.write_all(bytes)?;
+        assert_eq!(words.next().context("no word of it")??, "written");
+        Ok(())
+    };
+    write(&before)?;
+    fleet.rest()?;
+    status(&fleet)?.1.ends(0);
+    let traces =
+        |path: &Path| fs::metadata(path).map(|found| (found.ctime(), found.ctime_nsec(), found.mtime(), found.len()));
+    let quiet = traces(&path)?;
+    write(&other)?;
+    assert_eq!((traces(&path)?, fs::read(&path)?), (quiet, other.clone()), "it left a trace, and deceives no one");
+    // The notice is late.
+    assert_eq!(status(&fleet)?.1.state("per-machine/web1/a"), "present");
+    // Who reads has it, and nothing is written over.
+    let key = fleet.key_file("web1");
+    let key = key.to_str().unwrap();
+    assert_eq!(
+        asked(&fleet, &["--json", "status", "--no-memo", "--all"])?.1.state("per-machine/web1/a"),
+        "stale (format, receipt)"
+    );
+    fleet.run(["doctor"])?.says("modified outside artifacts");
+    fleet.run(["-i", key, "get", "web1/a", "f"])?.ends(1);
+    for command in [&["generate"][..], &["rekey", "--all"], &["rekey", "web1/a"]] {
+        let ran = fleet.run(["-i", key, "--accept-recipients"].iter().chain(command))?;
+        assert_ne!(ran.status, Some(0), "{command:?}: {ran}");
+        assert_eq!(fs::read(&path)?, other, "{command:?}");
+    }
+    mapping.wait()?;
+    // What was there before is the same again.
+    fs::write(&path, &before)?;
+    fleet.run(["-i", key, "get", "web1/a", "f"])?.ends(0).says("made ");
+    assert_eq!(status(&fleet)?.1.state("per-machine/web1/a"), "present");
     Ok(())
 }
 
 #[test]
 fn a_file_that_another_entry_has_is_another() -> Result<()> {
-    let fleet = fleet()?;
-    status(&fleet)?;
-    fs::copy(stored(&fleet, "b"), stored(&fleet, "a"))?;
-    let (_, ran) = status(&fleet)?;
-    assert_ne!(ran.state("per-machine/web1/a"), "present");
+    for rests in [false, true] {
+        let fleet = fleet()?;
+        if rests {
+            fleet.rest()?;
+        }
+        status(&fleet)?;
+        fs::copy(stored(&fleet, "b"), stored(&fleet, "a"))?;
+        let (_, ran) = status(&fleet)?;
+        assert_ne!(ran.state("per-machine/web1/a"), "present");
+    }
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! What bundled components answered to `check`: within a run, no one asks twice about the same. Who only looks keeps the answers for the
-//! next run as well.
+//! next run as well, and which entries it read.
 //!
 //! The key of an answer is what it is made of: the component, what it may do and use, the day, the instance as it is declared, and the
-//! bytes that are stored. A changed file has another key, whatever its times say. That a component's answer depends on nothing
-//! else is known of the bundled ones alone: one component instance answers for a whole batch.
+//! digests of what is stored. A changed file has another key. That a component's answer depends on nothing else is known of the bundled
+//! ones alone: one component instance answers for a whole batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::path::Path;
 use artifacts_contract::Grants;
 use artifacts_declared::{Equals, Shared};
 use artifacts_digest::{Hasher, Sha256};
-use artifacts_seam::{ComponentEvent, EntryFiles, InstanceView, Limits, frame};
+use artifacts_seam::{ComponentEvent, InstanceView, Limits, frame};
 use serde::{Deserialize, Serialize};
 
 use crate::Verified;
@@ -24,11 +24,25 @@ const DAY: u64 = 24 * 60 * 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MemoKey([u8; 32]);
 
-/// Holds answers: those of this run, and where a file keeps them, those of the day.
+/// Stands for whose answers they are: a component's, with its grants and limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyTerms(Sha256);
+
+/// Holds what reading an entry showed that was as its receipt says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenEntry {
+    /// Its fingerprint.
+    pub fingerprint: [u8; 32],
+    /// The hashes of the age headers in its files, with the names of these.
+    pub headers: Box<[(Box<str>, [u8; 32])]>,
+}
+
+/// Holds answers, and the entries that were read: those of this run, and where a file keeps them, those of the day.
 #[derive(Default)]
 pub struct CheckMemo {
     file: Option<KeptAnswers>,
     by_key: BTreeMap<MemoKey, Shared<Verified>>,
+    by_stamp: BTreeMap<[u8; 32], SeenEntry>,
     /// Equal answers are held once: those about one machine mostly are.
     equals: Equals<Shared<Verified>>,
 }
@@ -38,7 +52,6 @@ struct KeptAnswers {
     folder: KeptFiles,
     name: String,
     day: u64,
-    is_read: bool,
     is_changed: bool,
 }
 
@@ -48,36 +61,71 @@ impl CheckMemo {
     pub fn open(folder: &Path, checkout: &Path, now: u64) -> Self {
         let name = format!("checks-{}", Sha256::digest(checkout.as_os_str().as_encoded_bytes()));
         let file = KeptFiles::open(folder);
-        let file = file.map(|folder| KeptAnswers { folder, name, day: now / DAY, is_read: false, is_changed: false });
-        Self { file, ..Self::default() }
+        let file = file.map(|folder| KeptAnswers { folder, name, day: now / DAY, is_changed: false });
+        let memo = file.as_ref().and_then(KeptAnswers::read).unwrap_or_default();
+        Self { file, ..memo }
     }
 
-    /// Returns the key of an answer: to a component with these grants and limits, about an instance with these files.
-    pub fn key(
-        component: &Sha256,
-        (grants, limits): (&Grants, &Limits),
-        (instance, files): (&InstanceView, &EntryFiles),
-    ) -> Option<MemoKey> {
+    /// Returns what the answers of a component with these grants and limits have in their keys; `None` if they cannot be encoded.
+    pub fn terms(component: &Sha256, grants: &Grants, limits: &Limits) -> Option<KeyTerms> {
         let mut hasher = Hasher::new();
         hasher.update_part(component.0);
         hasher.update_part(&frame::encode(&(grants, limits)).ok()?);
-        hasher.update_part(&frame::encode(instance).ok()?);
-        for (name, bytes) in files {
-            hasher.update_part(name.as_bytes());
-            hasher.update_part(bytes);
+        Some(KeyTerms(hasher.finish()))
+    }
+
+    /// Returns the key of an answer on these terms, about an instance with files of these digests; `None` if it cannot be encoded.
+    pub fn key<'f>(
+        terms: &KeyTerms,
+        instance: &InstanceView,
+        files: impl IntoIterator<Item = (&'f String, Sha256)>,
+    ) -> Option<MemoKey> {
+        let mut hasher = Hasher::new();
+        hasher.update(terms.0.0);
+        let mut encoded = Vec::new();
+        frame::append(&mut encoded, instance).ok()?;
+        hasher.update_part(&encoded);
+        for (name, digest) in files {
+            hasher.update_part(name);
+            hasher.update(digest.0);
         }
         Some(MemoKey(hasher.finish().0))
     }
 
     /// Returns the answer of this key, if there is one.
-    pub fn get(&mut self, key: &MemoKey) -> Option<Verified> {
-        self.by_key().get(key).map(|answer| Verified::clone(answer))
+    pub fn get(&self, key: &MemoKey) -> Option<Verified> {
+        self.by_key.get(key).map(|answer| Verified::clone(answer))
+    }
+
+    /// Returns whether there is an answer of this key.
+    pub fn has(&self, key: &MemoKey) -> bool {
+        self.by_key.contains_key(key)
     }
 
     /// Keeps an answer.
     pub fn put(&mut self, key: MemoKey, answer: Verified) {
         let answer = self.equals.share(answer.into());
-        self.by_key().insert(key, answer);
+        self.by_key.insert(key, answer);
+        self.change();
+    }
+
+    /// Returns whether the next run is to find what this one keeps.
+    pub fn is_kept(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Returns what reading an entry showed when it had this stamp.
+    pub fn seen(&self, stamp: &Sha256) -> Option<&SeenEntry> {
+        self.by_stamp.get(&stamp.0)
+    }
+
+    /// Keeps what reading an entry showed that had this stamp before.
+    pub fn see(&mut self, stamp: Sha256, seen: SeenEntry) {
+        self.by_stamp.insert(stamp.0, seen);
+        self.change();
+    }
+
+    fn change(&mut self) {
         self.file.iter_mut().for_each(|file| file.is_changed = true);
     }
 
@@ -99,36 +147,31 @@ impl CheckMemo {
             (0..).zip(&answers).map(|(number, answer)| (*answer, number)).collect();
         let by_key: BTreeMap<&MemoKey, usize> =
             self.by_key.iter().filter_map(|(key, answer)| Some((key, *numbers.get(&**answer)?))).collect();
-        if let Ok(bytes) = frame::encode(&(VERSION, file.day, &answers, by_key)) {
+        if let Ok(bytes) = frame::encode(&(VERSION, file.day, &answers, by_key, &self.by_stamp)) {
             file.folder.put(&file.name, &bytes);
         }
     }
-
-    /// The answers, those of the file among them.
-    fn by_key(&mut self) -> &mut BTreeMap<MemoKey, Shared<Verified>> {
-        if let Some(file) = self.file.as_mut().filter(|file| !file.is_read) {
-            file.is_read = true;
-            self.by_key = file.read().unwrap_or_default();
-        }
-        &mut self.by_key
-    }
 }
 
-/// The version of the answers: of this program, which judged them. The number behind it changes with what [`Verified`] holds and with how
-/// an answer is judged.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
+/// The version of the answers: of this program, which judged them. The number behind it changes with what [`Verified`] and [`SeenEntry`]
+/// hold, and with how an answer is judged.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-3");
+
+/// What the file holds besides the answers: which of them has each key, and the entries that were read.
+type Kept = (BTreeMap<MemoKey, usize>, BTreeMap<[u8; 32], SeenEntry>);
 
 impl KeptAnswers {
     /// Answers of another day or of another version of this program do not count.
-    fn read(&self) -> Option<BTreeMap<MemoKey, Shared<Verified>>> {
+    fn read(&self) -> Option<CheckMemo> {
         let bytes = self.folder.get(&self.name)?;
         let message = frame::read(&mut bytes.as_slice(), frame::LARGEST).ok()??;
-        let (version, day, answers, by_key): (String, u64, Vec<Shared<Verified>>, BTreeMap<MemoKey, usize>) =
+        let (version, day, answers, (by_key, by_stamp)): (String, u64, Vec<Shared<Verified>>, Kept) =
             frame::decode(&message).ok()?;
         if version != VERSION || day != self.day {
             return None;
         }
-        by_key.into_iter().map(|(key, number)| Some((key, answers.get(number)?.clone()))).collect()
+        let by_key = by_key.into_iter().map(|(key, number)| Some((key, answers.get(number)?.clone())));
+        Some(CheckMemo { by_key: by_key.collect::<Option<_>>()?, by_stamp, ..CheckMemo::default() })
     }
 }
 
@@ -157,22 +200,22 @@ mod tests {
         let (none, limits) = (Grants::default(), Limits::default());
         let all = Grants { plaintext: true, ..Grants::default() };
         let less = Limits { time: 1, ..limits };
-        let files = |name: &str, bytes: &str| EntryFiles::from([(name.to_owned(), bytes.as_bytes().to_vec())]);
-        let (a, b, renamed) = (files("f", "a"), files("f", "b"), files("g", "a"));
-        let (x, y) = (view("shared/x"), view("shared/y"));
+        let (x, y, file, renamed) = (view("shared/x"), view("shared/y"), "f".to_owned(), "g".to_owned());
+        let terms = |component, grants, limits| CheckMemo::terms(component, grants, limits).unwrap();
+        let usual = terms(&one, &none, &limits);
         let keys = [
-            CheckMemo::key(&one, (&none, &limits), (&x, &a)),
-            CheckMemo::key(&other, (&none, &limits), (&x, &a)),
-            CheckMemo::key(&one, (&all, &limits), (&x, &a)),
-            CheckMemo::key(&one, (&none, &less), (&x, &a)),
-            CheckMemo::key(&one, (&none, &limits), (&y, &a)),
-            CheckMemo::key(&one, (&none, &limits), (&x, &b)),
-            CheckMemo::key(&one, (&none, &limits), (&x, &renamed)),
-            CheckMemo::key(&one, (&none, &limits), (&x, &EntryFiles::new())),
+            CheckMemo::key(&usual, &x, [(&file, one)]),
+            CheckMemo::key(&terms(&other, &none, &limits), &x, [(&file, one)]),
+            CheckMemo::key(&terms(&one, &all, &limits), &x, [(&file, one)]),
+            CheckMemo::key(&terms(&one, &none, &less), &x, [(&file, one)]),
+            CheckMemo::key(&usual, &y, [(&file, one)]),
+            CheckMemo::key(&usual, &x, [(&file, other)]),
+            CheckMemo::key(&usual, &x, [(&renamed, one)]),
+            CheckMemo::key(&usual, &x, []),
         ];
-        let different: std::collections::BTreeSet<_> = keys.iter().map(|key| key.unwrap()).collect();
+        let different: BTreeSet<_> = keys.iter().map(|key| key.unwrap()).collect();
         assert_eq!(different.len(), keys.len());
-        assert_eq!(keys[0], CheckMemo::key(&one, (&none, &limits), (&x, &a)));
+        assert_eq!(keys[0], CheckMemo::key(&terms(&one, &none, &limits), &x, [(&file, one)]));
     }
 
     #[test]
@@ -191,8 +234,23 @@ mod tests {
         let (mut again, other) = (open("/one", DAY), MemoKey([8; 32]));
         again.put(other, answer());
         again.save();
-        let mut both = open("/one", DAY);
+        let both = open("/one", DAY);
         assert_eq!((both.get(&key), both.get(&other)), (Some(answer()), Some(answer())));
+    }
+
+    #[test]
+    fn what_was_read_is_kept_like_an_answer() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let open = |now| CheckMemo::open(dir.path(), Path::new("/one"), now);
+        let (stamp, other) = (Sha256::digest("one"), Sha256::digest("other"));
+        let seen = SeenEntry { fingerprint: [1; 32], headers: [("f.age".into(), [2; 32])].into() };
+        let mut memo = open(DAY);
+        memo.see(stamp, seen.clone());
+        memo.save();
+        assert_eq!((open(DAY).seen(&stamp), open(DAY).seen(&other)), (Some(&seen), None));
+        assert_eq!(open(2 * DAY).seen(&stamp), None);
+        assert!(memo.is_kept() && !CheckMemo::default().is_kept());
     }
 
     #[test]

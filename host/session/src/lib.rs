@@ -29,7 +29,7 @@ mod worker_start;
 mod workers;
 
 pub use calls::{RetrieveCall, SerializeCall};
-pub use check_memo::{CheckMemo, MemoKey};
+pub use check_memo::{CheckMemo, KeyTerms, MemoKey, SeenEntry};
 pub use decrypt::{DecryptAttempt, Decrypted, Openable};
 pub use error::Error;
 pub use machine::Shortage;

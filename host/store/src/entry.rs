@@ -7,10 +7,12 @@ use artifacts_seam::{EntryFiles, Limits};
 
 use crate::few::Few;
 use crate::file_kind::FileKind;
+use crate::file_look::FileLook;
+use crate::look::{EntryLook, PUBLIC_FILES};
 use crate::names::{self, PUBLIC, RECEIPT};
 use crate::receipt::{self, Receipt, StoredFile};
 use crate::store_dir::StoreDir;
-use crate::{Error, Hex};
+use crate::{Error, Sha256};
 
 /// Largest number of files that a backend stores in an entry, and of public files beside them.
 pub const MAX_FILES: u64 = Limits::MOST.files;
@@ -106,7 +108,19 @@ impl fmt::Display for Difference {
 
 /// Identifies the content of an entry: a commit names the content that it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fingerprint(Hex<32>);
+pub struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// Returns it as the digest that it is.
+    pub fn digest(self) -> Sha256 {
+        self.0
+    }
+
+    /// Takes a digest for what it is: the fingerprint of an entry that was read before.
+    pub fn of(digest: Sha256) -> Self {
+        Self(digest)
+    }
+}
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -116,8 +130,15 @@ impl fmt::Display for Fingerprint {
 
 impl Entry {
     /// Reads the directory of an instance; `None` if it is empty. `limit` bounds the backend's files, in bytes.
-    pub(crate) fn read(name: &InstanceName, dir: &StoreDir, limit: u64) -> Result<Option<Self>, Error> {
+    ///
+    /// Says also what its files were like before they were read, unless there are others that do not count.
+    pub(crate) fn read(
+        name: &InstanceName,
+        dir: &StoreDir,
+        limit: u64,
+    ) -> Result<Option<(Self, Option<EntryLook>)>, Error> {
         let mut stray = Reader::default();
+        let mut look = EntryLook::default();
         let mut entry = Self {
             name: name.clone(),
             files: EntryFiles::new(),
@@ -137,7 +158,9 @@ impl Entry {
         if let Some(at) = entries.iter().position(|entry| *entry == (RECEIPT.to_owned(), FileKind::File)) {
             entries.swap_remove(at);
             let files = entries.len() + public.as_ref().map_or(0, |(entries, _)| entries.len());
-            let note = dir.read(RECEIPT, receipt::largest(files))?.ok_or_else(|| vanished(dir, RECEIPT))?;
+            let note = dir.look_and_read(RECEIPT, receipt::largest(files))?;
+            let (looked, note) = note.ok_or_else(|| vanished(dir, RECEIPT))?;
+            look.add("", RECEIPT, looked);
             entry.receipt = match Receipt::parse(&note) {
                 Ok(receipt) => ReceiptState::Valid(Box::new(receipt)),
                 Err(error) => ReceiptState::Malformed(error.to_string()),
@@ -149,14 +172,17 @@ impl Entry {
             return Err(Error::WrongKind { path: dir.at(PUBLIC), expected: FileKind::File, found: *found });
         }
         let (files, extras) = entry.listed(entries, |receipt| &receipt.files);
-        entry.files = Reader::default().files(dir, files, limit)?;
+        entry.files = Reader::default().files(dir, files, limit, |name, looked| look.add("", name, looked))?;
         if let Some((entries, public)) = public {
             let (files, others) = entry.listed(entries, |receipt| &receipt.public);
-            entry.public = Reader::default().files(&public, files, MAX_PUBLIC)?;
-            entry.take_extras(&mut stray, &public, others, "public/", MAX_STRAY_FILE);
+            let looked = |name: &str, looked| look.add(PUBLIC_FILES, name, looked);
+            entry.public = Reader::default().files(&public, files, MAX_PUBLIC, looked)?;
+            entry.take_extras(&mut stray, &public, others, PUBLIC_FILES, MAX_STRAY_FILE);
         }
         entry.take_extras(&mut stray, dir, extras, "", limit.min(MAX_STRAY_FILE));
-        Ok(Some(entry))
+        look.sort();
+        let is_all = entry.extras.is_empty() && entry.unread.is_empty();
+        Ok(Some((entry, is_all.then_some(look))))
     }
 
     /// Parts what the valid receipt lists from what it does not. Without one everything counts as listed.
@@ -174,7 +200,7 @@ impl Entry {
                 continue;
             }
             let limit = limit.min(MAX_STRAY_FILE.saturating_sub(reader.bytes));
-            match reader.files(dir, vec![(name, kind)], limit) {
+            match reader.files(dir, vec![(name, kind)], limit, |_, _| {}) {
                 Ok(files) => self.extras.extend(files.into_values().map(|bytes| (path.clone(), bytes))),
                 Err(_) => {
                     self.unread.insert(path);
@@ -187,6 +213,11 @@ impl Entry {
     pub fn size(&self) -> u64 {
         let files = self.files.values().chain(self.public.values()).chain(self.extras.values());
         files.map(|bytes| bytes.len() as u64).sum::<u64>() + self.receipt_size()
+    }
+
+    /// Returns the bytes of `receipt.json`, if it exists.
+    pub(crate) fn note(&self) -> Option<&[u8]> {
+        self.note.as_deref()
     }
 
     /// Returns the size of `receipt.json`, in bytes; 0 if it does not exist.
@@ -212,7 +243,7 @@ impl Entry {
             differences.push(Difference::OtherInstance(receipt.instance.clone()));
         }
         compare(&self.files, &receipt.files, "", &mut differences);
-        compare(&self.public, &receipt.public, "public/", &mut differences);
+        compare(&self.public, &receipt.public, PUBLIC_FILES, &mut differences);
         let extras = self.extras.keys().chain(&self.unread).cloned().collect::<BTreeSet<String>>();
         differences.extend(extras.into_iter().map(Difference::Extra));
         differences
@@ -270,7 +301,14 @@ struct Reader {
 }
 
 impl Reader {
-    fn files(&mut self, dir: &StoreDir, entries: Entries, limit: u64) -> Result<EntryFiles, Error> {
+    /// Reads files, and shows what each was like before.
+    fn files(
+        &mut self,
+        dir: &StoreDir,
+        entries: Entries,
+        limit: u64,
+        mut show: impl FnMut(&str, FileLook),
+    ) -> Result<EntryFiles, Error> {
         let mut files = EntryFiles::new();
         let before = self.bytes;
         for (name, kind) in entries {
@@ -280,7 +318,8 @@ impl Reader {
             if let Some(why) = names::fault(&name) {
                 return Err(Error::Name { path: dir.path().to_owned(), name, why });
             }
-            let bytes = dir.read(&name, limit)?.ok_or_else(|| vanished(dir, &name))?;
+            let (look, bytes) = dir.look_and_read(&name, limit)?.ok_or_else(|| vanished(dir, &name))?;
+            show(&name, look);
             self.count(dir.path(), bytes.len() as u64, MAX_TOTAL)?;
             if self.bytes - before > limit {
                 return Err(Error::TooLarge { path: dir.path().to_owned(), what: "the limit in bytes is", limit });

@@ -7,6 +7,7 @@ use cap_std::fs::Dir;
 
 use crate::entry::MAX_TOTAL;
 use crate::file_kind::FileKind;
+use crate::look::EntryLook;
 use crate::names::{self, RECEIPT, WORK_DIR};
 use crate::store_dir::StoreDir;
 use crate::{Entry, Error, MAX_RECEIPT, Receipt, attributes};
@@ -142,6 +143,14 @@ impl Storage {
     /// # Errors
     /// As [`Storage::read`].
     pub fn read_within(&self, name: &InstanceName, limit: u64) -> Result<Option<Entry>, Error> {
+        Ok(self.look_and_read(name, limit)?.map(|(entry, _)| entry))
+    }
+
+    /// Does the same, and says what its files were like before they were read, unless there are others that do not count.
+    ///
+    /// # Errors
+    /// As [`Storage::read`].
+    pub fn look_and_read(&self, name: &InstanceName, limit: u64) -> Result<Option<(Entry, Option<EntryLook>)>, Error> {
         let path = format!("{}/{}", self.path, names::entry_path(name)?);
         let mut attempts = 0;
         loop {
@@ -165,7 +174,7 @@ impl Storage {
             return Ok(None);
         }
         match self.root.directory.open(&format!("{}/{WORK_DIR}/trash/{trashed}", self.path))? {
-            Some(directory) => Entry::read(instance, &directory, MAX_TOTAL),
+            Some(directory) => Ok(Entry::read(instance, &directory, MAX_TOTAL)?.map(|(entry, _)| entry)),
             None => Ok(None),
         }
     }

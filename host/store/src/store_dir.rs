@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::file_kind::FileKind;
+use crate::file_look::FileLook;
 
 const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
@@ -76,18 +77,23 @@ impl StoreDir {
 
     /// Reads a regular file in it, at most `limit` bytes; `None` if it does not exist.
     pub fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.look_and_read(name, limit)?.map(|(_, bytes)| bytes))
+    }
+
+    /// Does the same, and says what the file was like before that.
+    pub fn look_and_read(&self, name: &str, limit: u64) -> Result<Option<(FileLook, Vec<u8>)>, Error> {
         let Some((mut file, stat)) = self.open_file(name, OFlags::RDONLY, Mode::empty())? else { return Ok(None) };
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let look = FileLook::new(&stat);
         let too_large = || Error::TooLarge { path: self.at(name), what: "the limit in bytes is", limit };
-        if size > limit {
+        if look.size > limit {
             return Err(too_large());
         }
         let failed = |error| Error::io(self.at(name), "read", error);
-        let mut bytes = read_once(&mut file, usize::try_from(size).unwrap_or(0)).map_err(failed)?;
-        if bytes.len() as u64 > size {
+        let mut bytes = read_once(&mut file, usize::try_from(look.size).unwrap_or(0)).map_err(failed)?;
+        if bytes.len() as u64 > look.size {
             file.take(limit + 1 - bytes.len() as u64).read_to_end(&mut bytes).map_err(failed)?;
         }
-        if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(Some(bytes)) }
+        if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(Some((look, bytes))) }
     }
 
     /// Lists names and kinds of its files, unsorted.

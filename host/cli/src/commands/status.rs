@@ -21,7 +21,7 @@ pub struct Options {
     /// Also list what expires within this time, such as `30d` or `12h`, and exit with 3 if anything does
     #[arg(long, value_name = "TIME", value_parser = parse_length)]
     within: Option<Duration>,
-    /// Ask backends about everything, also about what did not change since they were asked last
+    /// Read every file and ask backends about everything, also about what did not change since
     #[arg(long)]
     no_memo: bool,
 }

@@ -16,6 +16,15 @@ pub enum NoAnswer {
     Call(CallError),
 }
 
+/// One instance that a backend is asked about.
+pub struct AskedInstance {
+    pub instance: InstanceView,
+    /// The files that it may see; none where the answer of `key` is known.
+    pub files: EntryFiles,
+    /// Names the answer, where it depends on nothing else.
+    pub key: Option<MemoKey>,
+}
+
 /// What was answered, in the order of the instances.
 pub struct Answers {
     pub answers: Vec<Answer>,
@@ -31,25 +40,25 @@ pub enum NoAnswers {
     Unrecorded(Failure),
 }
 
-/// Asks a backend about instances, each with the files that it may see. What a bundled backend answered before is taken: `misfit`, which
-/// says of an instance why its configuration does not fit, is asked about the others.
+/// Asks a backend about instances. What is known is not asked: `misfit`, which says of an instance why its configuration does not fit, is
+/// asked about the others.
 ///
 /// # Errors
 /// When the backend cannot be called, or the call cannot be recorded.
 pub fn answers(
     tools: &mut Tools,
     backend: &Name,
-    request: Vec<(InstanceView, EntryFiles)>,
+    questions: Vec<AskedInstance>,
     mut misfit: impl FnMut(usize) -> Option<Failure>,
 ) -> Result<Answers, NoAnswers> {
-    let (keys, known) = known(tools, backend, &request)?;
-    let told = known.into_iter().enumerate().map(|(at, known)| match known {
+    let keys: Vec<Option<MemoKey>> = questions.iter().map(|question| question.key).collect();
+    let told = keys.iter().enumerate().map(|(at, key)| match key.and_then(|key| tools.memo.get(&key)) {
         Some(known) => Some(Ok(known)),
         None => misfit(at).map(|why| Err(NoAnswer::Misfit(why))),
     });
     let told: Vec<Option<Answer>> = told.collect();
-    let new = request.into_iter().zip(&told).filter(|(_, told)| told.is_none()).map(|(one, _)| one);
-    let new: Vec<(InstanceView, EntryFiles)> = new.collect();
+    let new = questions.into_iter().zip(&told).filter(|(_, told)| told.is_none());
+    let new: Vec<(InstanceView, EntryFiles)> = new.map(|(question, _)| (question.instance, question.files)).collect();
     if new.is_empty() {
         return Ok(Answers { answers: told.into_iter().flatten().collect(), calls: 0 });
     }
@@ -70,21 +79,4 @@ pub fn answers(
         })
     });
     Ok(Answers { answers: merged.collect(), calls: checks.usage.calls })
-}
-
-/// Keys of the answers, and what was answered before.
-type Known = (Vec<Option<MemoKey>>, Vec<Option<Verified>>);
-
-fn known(tools: &mut Tools, backend: &Name, request: &[(InstanceView, EntryFiles)]) -> Result<Known, NoAnswers> {
-    let terms = &tools.backends.open(backend).map_err(NoAnswers::Unstarted)?.terms;
-    // One component instance answers for a whole batch: of another's component no one knows what it takes from one entry to the next.
-    if !terms.bundled {
-        return Ok((vec![None; request.len()], vec![None; request.len()]));
-    }
-    let key = |(instance, files): &(InstanceView, EntryFiles)| {
-        CheckMemo::key(&terms.sha256, (&terms.grants, &terms.limits), (instance, files))
-    };
-    let keys: Vec<Option<MemoKey>> = request.iter().map(key).collect();
-    let known = keys.iter().map(|key| tools.memo.get(key.as_ref()?)).collect();
-    Ok((keys, known))
 }

@@ -2,29 +2,53 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Facts, Instance, Reason};
-use artifacts_store::{Difference, Entry, Receipt, ReceiptState};
+use artifacts_store::{Difference, Entry, Receipt};
 
 use super::extras;
 use super::generations::StoredGeneration;
 use crate::tools::seconds;
 
+/// What an entry shows of itself.
+pub struct EntryContent<'a> {
+    pub receipt: Option<&'a Receipt>,
+    pub differences: Vec<Difference>,
+    pub public: Vec<String>,
+}
+
+impl<'a> EntryContent<'a> {
+    /// Of one that was read.
+    pub fn of(entry: &'a Entry) -> Self {
+        Self {
+            receipt: entry.receipt.valid(),
+            differences: entry.differences(),
+            public: entry.public.keys().cloned().collect(),
+        }
+    }
+
+    /// Of one that is as its receipt says.
+    pub fn intact(receipt: &'a Receipt) -> Self {
+        let public = receipt.public.keys().cloned().collect();
+        Self { receipt: Some(receipt), differences: Vec::new(), public }
+    }
+}
+
 /// What the host finds of an entry, without asking its backend. `strays` are the files in it that belong to no one, and
 /// `generations` has those of what it may depend on.
 pub fn facts(
     instance: &Instance,
-    entry: &Entry,
+    found: EntryContent<'_>,
     strays: &[String],
     generations: &BTreeMap<InstanceName, StoredGeneration>,
 ) -> Facts {
-    let differs = entry.differences();
+    let EntryContent { receipt, differences, public } = found;
     let is_stray = |one: &&Difference| matches!(one, Difference::Extra(path) if strays.contains(path));
     let differs = Facts {
-        receipt: differs.iter().filter(|one| !is_stray(one)).map(ToString::to_string).collect(),
-        public: entry.public.keys().cloned().collect(),
+        receipt: differences.iter().filter(|one| !is_stray(one)).map(ToString::to_string).collect(),
+        public,
         strays: extras::named(strays),
         ..Facts::default()
     };
-    let ReceiptState::Valid(receipt) = &entry.receipt else { return differs };
+    let Some(receipt) = receipt else { return differs };
     Facts {
         backend: Some(receipt.backend.name.to_string()),
         recipients: receipt.recipients.clone(),

@@ -6,20 +6,22 @@ use artifacts_declared::{InstanceName, Name, Recipients, Shared};
 use artifacts_plan::{Elsewhere, Facts, Instance, Said};
 use artifacts_report::Failure;
 use artifacts_seam as seam;
-use artifacts_session::Verified;
+use artifacts_session::{MemoKey, Verified};
 use artifacts_store::{Entry, Fingerprint, Receipt};
 
 use super::answers::NoAnswer;
 use super::extras;
-use super::facts::facts;
+use super::facts::{EntryContent, facts};
 use super::generations::StoredGeneration;
 use crate::failure;
 
 /// One instance and what the host found of it.
 pub struct InstanceProbe<'a> {
     pub instance: &'a Instance,
-    /// The files that its backend may see: its own, never another's.
+    /// The files that its backend may see: its own, never another's. None where they need not be read.
     pub files: seam::EntryFiles,
+    /// Names what its backend answers, where that depends on nothing else.
+    pub key: Option<MemoKey>,
     pub facts: Option<Facts>,
     pub receipt: Option<Box<Receipt>>,
     pub fingerprint: Option<Fingerprint>,
@@ -35,6 +37,7 @@ impl<'a> InstanceProbe<'a> {
         Self {
             instance,
             files: seam::EntryFiles::new(),
+            key: None,
             facts: None,
             receipt: None,
             fingerprint: None,
@@ -52,7 +55,7 @@ impl<'a> InstanceProbe<'a> {
         let fingerprint = Some(entry.fingerprint());
         let strays = extras::take_added(instance, &mut entry);
         let mut look = Self {
-            facts: Some(facts(instance, &entry, &strays, generations)),
+            facts: Some(facts(instance, EntryContent::of(&entry), &strays, generations)),
             fingerprint,
             ..Self::without_entry(instance)
         };
@@ -61,6 +64,21 @@ impl<'a> InstanceProbe<'a> {
         }
         look.receipt = entry.receipt.into_valid();
         look
+    }
+
+    /// Of an entry that need not be read: it was as its receipt says, and had this fingerprint.
+    pub fn seen(
+        instance: &'a Instance,
+        receipt: Box<Receipt>,
+        fingerprint: Fingerprint,
+        generations: &BTreeMap<InstanceName, StoredGeneration>,
+    ) -> Self {
+        Self {
+            facts: Some(facts(instance, EntryContent::intact(&receipt), &[], generations)),
+            fingerprint: Some(fingerprint),
+            receipt: Some(receipt),
+            ..Self::without_entry(instance)
+        }
     }
 
     /// What is not as its receipt says is stale, and this is one more reason. Else it cannot be determined what it is.
@@ -89,9 +107,13 @@ impl<'a> InstanceProbe<'a> {
     /// Whether another backend stored the entry.
     pub fn of_another(&self) -> bool {
         let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
-        let declared = self.instance.artifact.backend.as_ref().map(Name::as_str);
-        stored.is_some() && stored != declared
+        stored.is_some_and(|stored| is_of_another(self.instance, stored))
     }
+}
+
+/// Whether what this backend stored is not the backend's that is declared.
+pub fn is_of_another(instance: &Instance, stored: &str) -> bool {
+    instance.artifact.backend.as_ref().map(Name::as_str) != Some(stored)
 }
 
 /// What counts of a backend's answer.

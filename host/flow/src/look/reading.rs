@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
-use artifacts_session::share_out;
-use artifacts_store::{Error, Storage};
+use artifacts_session::{CheckMemo, KeyTerms, MemoKey, SeenEntry, share_out};
+use artifacts_store::{
+    Entry, EntryLook, EntryStamp, Error, Fingerprint, Glance, HeaderHash, Hex, Receipt, Resting, Sha256, Storage,
+};
 
 use super::elsewhere::Storages;
 use super::generations::StoredGeneration;
-use super::probe::InstanceProbe;
+use super::probe::{InstanceProbe, is_of_another};
 use crate::tools::headers::{FileHeaders, in_files};
 
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their entries
@@ -29,6 +31,10 @@ pub struct Reading<'s> {
     pub limit: u64,
     pub generations: &'s BTreeMap<InstanceName, StoredGeneration>,
     pub storages: &'s Storages,
+    /// What their backend's answers have in their keys, where they depend on nothing else.
+    pub terms: Option<KeyTerms>,
+    /// How files rest that need not be read again, where that counts.
+    pub resting: Option<Resting>,
 }
 
 /// One instance, and what was found of it.
@@ -44,6 +50,10 @@ pub struct FoundEntry<'a> {
     pub headers: FileHeaders,
     /// The size of its receipt, in bytes.
     pub receipt_size: u64,
+    /// What its files are like.
+    pub files: Option<EntryLook>,
+    /// What to keep of it: it was read, and is as its receipt says.
+    pub read: Option<(EntryStamp, SeenEntry)>,
     /// What was read, in bytes.
     bytes: u64,
 }
@@ -54,34 +64,93 @@ impl Reading<'_> {
         &self,
         rest: &mut (impl ExactSizeIterator<Item = &'a Instance> + Send),
         jobs: NonZeroUsize,
+        memo: &CheckMemo,
     ) -> Vec<ReadEntry<'a>> {
         let readers = (rest.len().min(BATCH) / WORTH).clamp(1, jobs.get());
         let bytes = AtomicU64::new(0);
         let next = || if bytes.load(Ordering::Relaxed) < BATCH_BYTES { rest.next() } else { None };
         share_out(vec![(); readers], std::iter::from_fn(next).take(BATCH), |(), instance| {
-            let found = self.one(instance);
+            let found = self.one(instance, memo);
             bytes.fetch_add(found.as_ref().map_or(0, |found| found.bytes), Ordering::Relaxed);
             ReadEntry { instance, found }
         })
     }
 
-    fn one<'a>(&self, instance: &'a Instance) -> Result<FoundEntry<'a>, Error> {
-        let found = match self.storage.read_within(&instance.name, self.limit)? {
-            Some(entry) => FoundEntry {
-                headers: in_files(&entry.files),
-                receipt_size: entry.receipt_size(),
-                bytes: entry.size(),
-                look: InstanceProbe::new(instance, entry, self.generations),
-            },
-            None => FoundEntry {
-                look: InstanceProbe::without_entry(instance),
-                headers: FileHeaders::default(),
-                receipt_size: 0,
-                bytes: 0,
-            },
+    fn one<'a>(&self, instance: &'a Instance, memo: &CheckMemo) -> Result<FoundEntry<'a>, Error> {
+        let found = match self.seen(instance, memo) {
+            Some(found) => found,
+            None => self.read(instance)?,
         };
         let storage = self.storage.path().to_owned();
         let elsewhere = self.storages.besides(&storage, instance);
         Ok(FoundEntry { look: InstanceProbe { storage, elsewhere, ..found.look }, ..found })
     }
+
+    /// What is known of an entry that looks as it did when it was read. It is not read again where its backend need not see it.
+    fn seen<'a>(&self, instance: &'a Instance, memo: &CheckMemo) -> Option<FoundEntry<'a>> {
+        let Glance { receipt, receipt_size, look, stamp } =
+            self.storage.glance(&instance.name, self.limit, self.resting.as_ref()?)?;
+        let seen = memo.seen(&stamp.0)?;
+        let key = self.key(instance, receipt.files.iter().map(|(name, file)| (name, file.sha256)), Some(&receipt));
+        if !instance.for_backend.files.is_empty() && !memo.has(&key?) {
+            return None;
+        }
+        let fingerprint = Fingerprint::of(Hex(seen.fingerprint));
+        let header = |(file, header): &(Box<str>, [u8; 32])| (file.to_string(), HeaderHash(Hex(*header)));
+        Some(FoundEntry {
+            headers: seen.headers.iter().map(header).collect(),
+            receipt_size,
+            files: Some(look),
+            read: None,
+            bytes: receipt_size,
+            look: InstanceProbe { key, ..InstanceProbe::seen(instance, receipt, fingerprint, self.generations) },
+        })
+    }
+
+    fn read<'a>(&self, instance: &'a Instance) -> Result<FoundEntry<'a>, Error> {
+        let Some((entry, files)) = self.storage.look_and_read(&instance.name, self.limit)? else {
+            let key = self.key(instance, [], None);
+            return Ok(FoundEntry {
+                look: InstanceProbe { key, ..InstanceProbe::without_entry(instance) },
+                headers: FileHeaders::default(),
+                receipt_size: 0,
+                files: None,
+                read: None,
+                bytes: 0,
+            });
+        };
+        let headers = in_files(&entry.files);
+        let read = self.resting.zip(files.as_ref()).and_then(|(resting, files)| {
+            let stamp = EntryStamp::of(&entry, files, &resting)?;
+            entry.differences().is_empty().then(|| (stamp, seen(&entry, &headers)))
+        });
+        let (receipt_size, bytes) = (entry.receipt_size(), entry.size());
+        let look = InstanceProbe::new(instance, entry, self.generations);
+        let key = self.key(
+            instance,
+            look.files.iter().map(|(name, bytes)| (name, Sha256::digest(bytes))),
+            look.receipt.as_deref(),
+        );
+        Ok(FoundEntry { headers, receipt_size, files, read, bytes, look: InstanceProbe { key, ..look } })
+    }
+
+    /// Names what the backend answers about an instance with these files. Of another backend's it sees none.
+    fn key<'f>(
+        &self,
+        instance: &Instance,
+        files: impl IntoIterator<Item = (&'f String, Sha256)>,
+        receipt: Option<&Receipt>,
+    ) -> Option<MemoKey> {
+        let terms = self.terms.as_ref()?;
+        if receipt.is_some_and(|receipt| is_of_another(instance, receipt.backend.name.as_str())) {
+            return CheckMemo::key(terms, &instance.for_backend, []);
+        }
+        CheckMemo::key(terms, &instance.for_backend, files)
+    }
+}
+
+/// What is to be known of an entry without reading it again.
+fn seen(entry: &Entry, headers: &FileHeaders) -> SeenEntry {
+    let header = |(file, header): &(String, HeaderHash)| (file.as_str().into(), header.0.0);
+    SeenEntry { fingerprint: entry.fingerprint().digest().0, headers: headers.iter().map(header).collect() }
 }

@@ -44,9 +44,10 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey, w
         }
     }
     blocked::explain(run, &mut report);
+    let looks = std::mem::take(&mut survey.looks);
     // What git has of all files takes its place.
     drop(survey);
-    staged::explain(run, &mut report);
+    staged::explain(run, &mut report, &looks);
     report
 }
 

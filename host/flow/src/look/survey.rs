@@ -5,9 +5,10 @@ use artifacts_declared::{Equals, InstanceName, Name, Recipients, Shared, TargetI
 use artifacts_plan::{Elsewhere, Instance, InstanceState, RECIPIENTS, Reason, Said, state};
 use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
-use artifacts_store::{Fingerprint, Generation, Receipt, Storage};
+use artifacts_session::CheckMemo;
+use artifacts_store::{EntryLooks, Fingerprint, Generation, Receipt, Storage};
 
-use super::answers::{NoAnswers, answers};
+use super::answers::{NoAnswers, AskedInstance, answers};
 use super::configured::FittingConfigs;
 use super::elsewhere::Storages;
 use super::generations::{StoredGeneration, generations};
@@ -16,7 +17,7 @@ use super::probe::{CheckResult, InstanceProbe};
 use super::reading::{FoundEntry, ReadEntry, Reading};
 use super::undo::{INCOMPLETE, hint_at_missing};
 use crate::failure;
-use crate::tools::{HeaderMemory, Phase, Tools};
+use crate::tools::{HeaderMemory, Phase, Terms, Tools};
 
 /// The receipts of all instances, which are kept for the whole run, have at most so many bytes together: anyone who can push could
 /// otherwise fill the memory. Those of ten thousand instances with twenty recipients each take half of it.
@@ -43,6 +44,8 @@ pub struct Survey {
     pub(crate) generations: BTreeMap<InstanceName, StoredGeneration>,
     /// The receipts that were read so far, in bytes.
     pub(crate) receipts: u64,
+    /// What the files of entries were like.
+    pub(crate) looks: EntryLooks,
     /// What many instances have alike.
     pub(crate) alike: Alike,
 }
@@ -164,7 +167,10 @@ fn ask(
         Ok(opened) => opened,
         Err(why) => return survey.fail_all(instances, &why),
     };
-    let (limit, schema) = (opened.terms.limits.output, Arc::clone(&opened.terms.config));
+    let Terms { sha256, bundled, grants, limits, config, .. } = &opened.terms;
+    let (limit, schema) = (limits.output, Arc::clone(config));
+    // One component instance answers for a whole batch: of another's component no one knows what it takes from one entry to the next.
+    let terms = bundled.then(|| CheckMemo::terms(sha256, grants, limits)).flatten();
     let host_encrypts = !opened.terms.grants.plaintext;
     // A configuration that its backend does not take is not given to it.
     let fitting = FittingConfigs::new(backend, &schema);
@@ -176,11 +182,14 @@ fn ask(
         Err(why) => return survey.fail_all(instances, &Failure::from(why)),
     };
     let mut asking = Asking { backend, fitting, host_encrypts };
-    let reading = Reading { storage: &storage, limit, generations, storages };
+    let resting = terms.filter(|_| tools.memo.is_kept()).and_then(|_| storage.resting(tools.seconds()));
+    let reading = Reading { storage: &storage, limit, generations, storages, terms, resting };
     let (mut rest, total) = (instances.iter().copied(), instances.len());
     while rest.len() > 0 {
         tools.operator.phase(Phase::Checking { count: total - rest.len(), total });
-        let read = reading.batch(&mut rest, tools.jobs);
+        let mut read = reading.batch(&mut rest, tools.jobs, &tools.memo);
+        let seen = read.iter_mut().filter_map(|read| read.found.as_mut().ok()?.read.take());
+        seen.for_each(|(stamp, seen)| tools.memo.see(stamp.0, seen));
         let looks = survey.take(read, &mut tools.headers);
         match asking.batch(tools, survey, looks) {
             Ok(()) => {}
@@ -212,10 +221,14 @@ impl<'a> Asking<'a> {
         let now = tools.seconds();
         let (mut asked, unasked): (Vec<InstanceProbe<'_>>, Vec<InstanceProbe<'_>>) =
             looks.into_iter().partition(InstanceProbe::has_secrets);
-        let view = |look: &mut InstanceProbe<'_>| (look.instance.for_backend.clone(), std::mem::take(&mut look.files));
-        let request = asked.iter_mut().map(view).collect();
+        let question = |look: &mut InstanceProbe<'_>| AskedInstance {
+            instance: look.instance.for_backend.clone(),
+            files: std::mem::take(&mut look.files),
+            key: look.key,
+        };
+        let questions = asked.iter_mut().map(question).collect();
         let misfit = |at: usize| asked.get(at).and_then(|look| self.fitting.misfit(look.instance));
-        let answers = answers(tools, self.backend, request, misfit)?;
+        let answers = answers(tools, self.backend, questions, misfit)?;
         *survey.calls.entry(self.backend.to_string()).or_default() += answers.calls;
         for (look, answer) in asked.into_iter().zip(answers.answers) {
             let mut answer = CheckResult::from_backend(&look, answer);
@@ -306,7 +319,8 @@ impl Survey {
         found: FoundEntry<'a>,
         memory: &mut HeaderMemory,
     ) -> Result<InstanceProbe<'a>, Failure> {
-        let FoundEntry { mut look, headers, receipt_size, .. } = found;
+        let FoundEntry { mut look, headers, receipt_size, files, .. } = found;
+        self.looks.extend(files.map(|files| (format!("{}/{}", look.storage, look.instance.name), files)));
         self.keep(receipt_size).map_err(|why| {
             let hint = "name fewer instances, and see who wrote the largest receipts (`git log`)";
             Failure::new("", why).hint(Some(hint))

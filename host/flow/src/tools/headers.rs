@@ -16,8 +16,8 @@ use crate::naming::bears;
 /// Headers by the file of the entry that contains them, each with the declared files that are encrypted under it.
 pub(crate) type EntryHeaders = BTreeMap<String, BTreeMap<HeaderHash, BTreeSet<String>>>;
 
-/// Headers by the file of the entry that contains them.
-pub(crate) type FileHeaders = BTreeMap<String, BTreeSet<HeaderHash>>;
+/// Headers, each with the file of the entry that contains it, in the order of both.
+pub(crate) type FileHeaders = Vec<(String, HeaderHash)>;
 
 /// Whether this checkout and the one at that path are clones of one repository, by the word of the admin.
 pub type ConfirmClone = Box<dyn Fn(&str) -> Result<bool, Failure>>;
@@ -89,9 +89,7 @@ impl HeaderMemory {
     /// Why an entry is not what it claims to be, whatever its receipt says: a header in it belongs elsewhere.
     pub(crate) fn contradiction(&mut self, instance: &Instance, headers: &FileHeaders) -> Option<Failure> {
         let mut unknown: BTreeMap<HeaderHash, &String> = BTreeMap::new();
-        for (stored, header) in
-            headers.iter().flat_map(|(stored, headers)| headers.iter().map(move |one| (stored, one)))
-        {
+        for (stored, header) in headers {
             match self.verdict(instance, stored, header) {
                 Ok(Verdict::Own(_) | Verdict::OtherCheckout(_)) => {}
                 Ok(Verdict::Foreign(failure)) | Err(failure) => return Some(failure),
@@ -239,19 +237,22 @@ fn copied(instance: &Instance) -> String {
 
 /// The headers in files of an entry.
 pub(crate) fn in_files(files: &EntryFiles) -> FileHeaders {
-    let headers = files.iter().map(|(stored, bytes)| (stored.clone(), artifacts_age::headers(bytes)));
-    headers.filter(|(_, headers)| !headers.is_empty()).collect()
+    let each = |(stored, bytes): (&String, &Vec<u8>)| {
+        artifacts_age::headers(bytes).into_iter().map(|header| (stored.clone(), header)).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(each).collect()
 }
 
 /// The same, each with the declared files that it may be for, by their names.
 pub(crate) fn in_entry(instance: &Instance, files: &EntryFiles) -> EntryHeaders {
     let headers = in_files(files);
-    let stored: Vec<&str> = headers.keys().map(String::as_str).collect();
+    let stored: BTreeSet<&str> = headers.iter().map(|(stored, _)| stored.as_str()).collect();
     let declared: Vec<&str> = instance.secret_files().map(Name::as_str).collect();
+    let held = declared_in(&Vec::from_iter(stored), &declared);
     let mut entry = EntryHeaders::new();
-    for (stored, files) in declared_in(&stored, &declared) {
-        let headers = headers.get(stored).into_iter().flatten();
-        entry.insert(stored.to_owned(), headers.map(|header| (*header, files.clone())).collect());
+    for (stored, header) in &headers {
+        let files = held.get(stored.as_str()).cloned().unwrap_or_default();
+        entry.entry(stored.clone()).or_default().insert(*header, files);
     }
     entry
 }

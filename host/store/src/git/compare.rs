@@ -1,5 +1,6 @@
 //! Compares entries with git's index.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::conflict::settlements;
@@ -10,12 +11,25 @@ use super::tree::{self, EntryFile, Group, is_below};
 use super::untouched::Untouched;
 use super::view::View;
 use super::{Git, Warning, command_over, run, words};
+use crate::file_look::FileLook;
+use crate::look::EntryLooks;
 use crate::names::WORK_DIR;
 use crate::{Error, Root};
 
 impl Git {
     /// Compares git's index with these entries (paths below the root, of these storages). Writes nothing.
     pub fn compare(&self, root: &Root, storages: &[String], entries: &[String]) -> IndexReport {
+        self.compare_looks(root, storages, entries, &EntryLooks::new())
+    }
+
+    /// Does the same, where entries were just looked at: what is known of one is not looked at again.
+    pub fn compare_looks(
+        &self,
+        root: &Root,
+        storages: &[String],
+        entries: &[String],
+        looks: &EntryLooks,
+    ) -> IndexReport {
         let mut report = IndexReport::default();
         let mut refused = Vec::new();
         let mut read = BTreeSet::new();
@@ -30,7 +44,7 @@ impl Git {
                     let group = &group;
                     report.tracked.extend(storages.iter().flat_map(|storage| tracked_work_dir(&index, group, storage)));
                     read.insert(group.repository.clone());
-                    Comparison { root, view, group, index, storages, conflicts }.report(&mut report);
+                    Comparison { root, view, group, index, storages, conflicts, looks }.report(&mut report);
                 }
                 Err(warning) => {
                     // Where there is no git, nothing is known. Where git cannot tell, nothing counts as staged.
@@ -74,6 +88,7 @@ struct Comparison<'a> {
     storages: &'a [String],
     /// Entries that a merge left in two versions, by path relative to the root.
     conflicts: BTreeMap<String, Settlement>,
+    looks: &'a EntryLooks,
 }
 
 /// Says what is known of an entry before a file of it is read.
@@ -133,8 +148,11 @@ impl<'a> Comparison<'a> {
 
     /// Looks at the files of an entry. They need not be read where git noted all of them as they are.
     fn look(&self, entry: &str, untouched: &Untouched<'_>) -> Result<Looked, Error> {
-        let found = tree::found(self.root, entry)?;
-        if !found.files.is_empty() && untouched.has(entry, &found) {
+        let found = match self.looks.get(entry) {
+            Some(look) => Cow::Borrowed(look),
+            None => Cow::Owned(tree::found(self.root, entry)?),
+        };
+        if found.files().len() > 0 && untouched.has(entry, &found) {
             return Ok(Looked::Known(Some(Staged::Yes)));
         }
         let files = tree::listed(self.root, entry, &found)?;
@@ -214,7 +232,8 @@ impl<'a> Comparison<'a> {
     fn fresh(&self, files: &BTreeSet<String>) -> BTreeSet<String> {
         let is_fresh = |path: &&String| {
             let note = self.group.in_git(path).and_then(|path| self.index.at(&path)?.note);
-            note.zip(self.root.store_dir().stat(path).ok()).is_some_and(|(note, found)| note.is_like(&found))
+            note.zip(self.root.store_dir().stat(path).ok())
+                .is_some_and(|(note, found)| note.is_like(&FileLook::new(&found)))
         };
         files.iter().filter(is_fresh).cloned().collect()
     }

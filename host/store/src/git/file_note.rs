@@ -2,6 +2,8 @@
 
 use rustix::fs::Stat;
 
+use crate::file_look::FileLook;
+
 /// Flag of a file that the index knows by name alone.
 const INTENT_TO_ADD: u32 = 1 << 29;
 
@@ -44,27 +46,26 @@ impl FileNote {
     ///
     /// This is git's own rule, with all that git notes besides the device. Who gives a file other bytes of the same number, and sets the
     /// clock back for it, deceives git as well.
-    pub fn is_of(&self, found: &Stat, written: IndexTime) -> bool {
-        let modified = (found.st_mtime, nanoseconds(found.st_mtime_nsec));
-        let changed = (found.st_ctime, nanoseconds(found.st_ctime_nsec));
-        *self == Self::new(found) && modified.max(changed) < written.0
+    pub fn is_of(&self, found: &FileLook, written: IndexTime) -> bool {
+        *self == Self::new(found) && found.modified.max(found.changed) < written.0
     }
 
     /// Returns whether a file has the noted size and time of modification.
-    pub fn is_like(&self, found: &Stat) -> bool {
+    pub fn is_like(&self, found: &FileLook) -> bool {
         let found = Self::new(found);
         (self.size, self.modified) == (found.size, found.modified)
     }
 
     /// Shortens what is found as git does.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "git keeps the lower 32 bits")]
-    fn new(found: &Stat) -> Self {
+    fn new(found: &FileLook) -> Self {
+        let shortened = |(seconds, nanoseconds): (i64, u32)| (seconds as u32, nanoseconds);
         Self {
-            changed: (found.st_ctime as u32, nanoseconds(found.st_ctime_nsec)),
-            modified: (found.st_mtime as u32, nanoseconds(found.st_mtime_nsec)),
-            inode: found.st_ino as u32,
-            owner: (found.st_uid, found.st_gid),
-            size: found.st_size as u32,
+            changed: shortened(found.changed),
+            modified: shortened(found.modified),
+            inode: found.inode as u32,
+            owner: found.owner,
+            size: found.size as u32,
         }
     }
 }
@@ -76,12 +77,8 @@ pub struct IndexTime((i64, u32));
 impl IndexTime {
     /// Takes it from the file of the index, which is looked at before git reads it.
     pub fn new(index: &Stat) -> Self {
-        Self((index.st_mtime, nanoseconds(index.st_mtime_nsec)))
+        Self(FileLook::new(index).modified)
     }
-}
-
-fn nanoseconds(value: impl TryInto<u32>) -> u32 {
-    value.try_into().unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -113,12 +110,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         fs::write(&path, "content").unwrap();
-        let found = rustix::fs::stat(&path).unwrap();
+        let stat = rustix::fs::stat(&path).unwrap();
+        let found = FileLook::new(&stat);
         let note = FileNote::new(&found);
-        let later = IndexTime((found.st_ctime + 1, 0));
+        let later = IndexTime((found.changed.0 + 1, 0));
         assert!(note.is_of(&found, later));
         // A change in the same moment would have the same time.
-        assert!(!note.is_of(&found, IndexTime::new(&found)));
+        assert!(!note.is_of(&found, IndexTime::new(&stat)));
         let changes: [fn(&mut FileNote); 6] = [
             |note| note.changed.1 ^= 1,
             |note| note.modified.1 ^= 1,

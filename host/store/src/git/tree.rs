@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Stat;
-
 use super::{Git, Warning};
-use crate::names::{PUBLIC, RECEIPT};
+use crate::file_look::FileLook;
+use crate::look::{EntryLook, PUBLIC_FILES};
+use crate::names::RECEIPT;
 use crate::receipt::MAX_RECEIPT;
-use crate::store_dir::StoreDir;
-use crate::{Error, FileKind, Receipt, Repository, Root, attributes};
-
-/// What the paths of public files in an entry begin with.
-const PUBLIC_FILES: &str = "public/";
+use crate::{Error, Receipt, Repository, Root, attributes};
 
 /// Groups entries of one repository, by path relative to the root.
 pub struct Group {
@@ -125,38 +121,10 @@ pub struct EntryFile {
     pub executable: bool,
 }
 
-/// Holds what lies in an entry, of whichever program.
-#[derive(Default)]
-pub struct Found {
-    /// Regular files by path relative to the entry.
-    pub files: BTreeMap<String, Stat>,
-    /// Whether something in it may give files attributes.
-    pub has_attributes: bool,
-}
-
 /// Looks at the files of an entry and opens none. There are none if nothing is stored.
-pub fn found(root: &Root, entry: &str) -> Result<Found, Error> {
-    let mut found = Found::default();
-    if let Some(directory) = root.store_dir().open(entry)? {
-        found.add(&directory, "")?;
-    }
-    Ok(found)
-}
-
-impl Found {
-    fn add(&mut self, directory: &StoreDir, prefix: &str) -> Result<(), Error> {
-        for (name, kind) in directory.entries()? {
-            self.has_attributes |= name == attributes::NAME;
-            if kind == FileKind::File {
-                let stat = directory.stat(&name)?;
-                self.files.insert(format!("{prefix}{name}"), stat);
-            } else if kind == FileKind::Directory && prefix.is_empty() && name == PUBLIC {
-                let Some(public) = directory.open(&name)? else { continue };
-                self.add(&public, PUBLIC_FILES)?;
-            }
-        }
-        Ok(())
-    }
+pub fn found(root: &Root, entry: &str) -> Result<EntryLook, Error> {
+    let directory = root.store_dir().open(entry)?;
+    directory.map_or_else(|| Ok(EntryLook::default()), |directory| EntryLook::of(&directory))
 }
 
 /// Lists the files of an entry: those that its receipt lists, with the receipt; without a receipt, all. Files that
@@ -166,13 +134,14 @@ pub fn files(root: &Root, entry: &str) -> Result<Vec<EntryFile>, Error> {
 }
 
 /// Does the same, where it is known what lies there.
-pub fn listed(root: &Root, entry: &str, found: &Found) -> Result<Vec<EntryFile>, Error> {
-    if found.files.is_empty() {
+pub fn listed(root: &Root, entry: &str, found: &EntryLook) -> Result<Vec<EntryFile>, Error> {
+    if found.files().len() == 0 {
         return Ok(Vec::new());
     }
-    let receipt = match found.files.get(RECEIPT) {
-        Some(_) => root.read(&format!("{entry}/{RECEIPT}"), MAX_RECEIPT)?.and_then(|note| Receipt::parse(&note).ok()),
-        None => None,
+    let receipt = if found.has(RECEIPT) {
+        root.read(&format!("{entry}/{RECEIPT}"), MAX_RECEIPT)?.and_then(|note| Receipt::parse(&note).ok())
+    } else {
+        None
     };
     let is_listed = |name: &str| match &receipt {
         Some(receipt) => match name.strip_prefix(PUBLIC_FILES) {
@@ -181,12 +150,12 @@ pub fn listed(root: &Root, entry: &str, found: &Found) -> Result<Vec<EntryFile>,
         },
         None => true,
     };
-    let file = |(name, stat): (&String, &Stat)| {
-        let file = || EntryFile { path: format!("{entry}/{name}"), executable: stat.st_mode & 0o100 != 0 };
+    let file = |(name, look): (&str, &FileLook)| {
+        let file = || EntryFile { path: format!("{entry}/{name}"), executable: look.is_executable() };
         // Git reads such a name as two.
         (is_listed(name) && !name.contains(['\n', '\0'])).then(file)
     };
-    Ok(found.files.iter().filter_map(file).collect())
+    Ok(found.files().filter_map(file).collect())
 }
 
 /// Returns the `.gitattributes` of the storages, where they are this program's, as entries of one file each.

@@ -6,6 +6,7 @@ mod commit;
 mod crash;
 mod full;
 mod git;
+mod glance;
 mod many;
 mod model;
 mod receipt;
