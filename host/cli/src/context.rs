@@ -69,10 +69,7 @@ impl Context {
             .cache()
             .filter(|_| !is_fresh && !self.global.require_sandbox)
             .map(|cache| cache.join("checks"));
-        Ok(match folder {
-            Some(folder) => run.remembering(&folder),
-            None => run,
-        })
+        Ok(run.looking(folder.as_deref()))
     }
 
     /// The same, where `yes` answers the command's own question, and a file answers prompts.

@@ -80,10 +80,12 @@ impl Run {
         run
     }
 
-    /// Takes what backends answered before from this folder, and keeps what they answer: for a run that only looks.
+    /// Looks once and writes nothing: takes what backends answered before from this folder, and keeps what they answer. Without a folder
+    /// everything is asked, and nothing kept.
     #[must_use]
-    pub fn remembering(mut self, folder: &Path) -> Self {
-        self.tools.memo = CheckMemo::open(folder, self.tools.root.path(), self.tools.seconds());
+    pub fn looking(mut self, folder: Option<&Path>) -> Self {
+        let open = |folder| CheckMemo::open(folder, self.tools.root.path(), self.tools.seconds());
+        self.tools.memo = folder.map_or_else(CheckMemo::unused, open);
         self
     }
 

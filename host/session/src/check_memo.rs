@@ -45,6 +45,7 @@ pub struct CheckMemo {
     by_stamp: BTreeMap<[u8; 32], SeenEntry>,
     /// Equal answers are held once: those about one machine mostly are.
     equals: Equals<Shared<Verified>>,
+    is_unused: bool,
 }
 
 /// The file with the answers for one checkout.
@@ -56,6 +57,16 @@ struct KeptAnswers {
 }
 
 impl CheckMemo {
+    /// Keeps nothing: for a run that looks once, and that no other follows.
+    pub fn unused() -> Self {
+        Self { is_unused: true, ..Self::default() }
+    }
+
+    /// Returns whether anything is to be kept.
+    pub fn is_used(&self) -> bool {
+        !self.is_unused
+    }
+
     /// Begins with the answers of the day for the checkout at this path, in a folder of this user. A folder that cannot be trusted has none,
     /// and keeps none.
     pub fn open(folder: &Path, checkout: &Path, now: u64) -> Self {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Mutex, PoisonError};
@@ -22,8 +22,19 @@ pub(crate) struct Preopen {
     held: Mutex<Option<Held>>,
 }
 
-/// Files by name, each with its size in bytes.
-type Held = BTreeMap<String, usize>;
+/// Files by name.
+type Held = BTreeMap<String, HeldFile>;
+
+/// One file of an entry.
+struct HeldFile {
+    /// Its size, in bytes.
+    size: usize,
+    /// Open for writing: the next entry mostly has a file of the same name, and to open it takes longer than to write.
+    file: Option<File>,
+}
+
+/// So many files of an entry stay open.
+const OPEN: usize = 16;
 
 impl Preopen {
     pub(crate) fn new(dir: OwnedFd) -> Self {
@@ -46,24 +57,33 @@ impl Preopen {
         if held.is_none() {
             clear(self.dir.as_fd())?;
         }
-        let held = held.unwrap_or_default();
-        for name in held.keys().filter(|name| !files.contains_key(*name)) {
-            unlinkat(&self.dir, name.as_str(), AtFlags::empty())?;
+        let mut held = held.unwrap_or_default();
+        for (name, _) in held.extract_if(.., |name, _| !files.contains_key(name)) {
+            unlinkat(&self.dir, name, AtFlags::empty())?;
         }
-        for (name, bytes) in files {
-            self.put(name, bytes, held.get(name).copied())?;
+        let mut filled = Held::new();
+        for (at, (name, bytes)) in files.iter().enumerate() {
+            let file = self.put(name, bytes, held.remove(name))?;
+            filled.insert(name.clone(), HeldFile { size: bytes.len(), file: (at < OPEN).then_some(file) });
         }
-        self.hold(Some(sizes(files)));
+        self.hold(Some(filled));
         Ok(())
     }
 
-    /// Creates a file, or writes over the one of this size.
-    fn put(&self, name: &str, bytes: &[u8], over: Option<usize>) -> io::Result<()> {
+    /// Creates a file, or writes over the one that is there.
+    fn put(&self, name: &str, bytes: &[u8], over: Option<HeldFile>) -> io::Result<File> {
         let create = if over.is_none() { OFlags::CREATE | OFlags::EXCL } else { OFlags::empty() };
         let flags = create | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR)?);
-        file.write_all(bytes)?;
-        if over.is_some_and(|size| size > bytes.len()) { file.set_len(bytes.len() as u64) } else { Ok(()) }
+        let (size, file) = over.map_or((0, None), |HeldFile { size, file }| (size, file));
+        let file = match file {
+            Some(file) => file,
+            None => File::from(openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR)?),
+        };
+        file.write_all_at(bytes, 0)?;
+        if size > bytes.len() {
+            file.set_len(bytes.len() as u64)?;
+        }
+        Ok(file)
     }
 
     /// Notes what is in it, and returns what was noted before.
@@ -92,7 +112,7 @@ impl Preopen {
             left -= bytes.len() as u64;
             files.insert(clean.to_owned(), bytes);
         }
-        self.hold(Some(sizes(&files)));
+        self.hold(Some(held(&files)));
         Ok(files)
     }
 
@@ -183,8 +203,8 @@ fn file_error(error: Errno) -> FileError {
     }
 }
 
-fn sizes(files: &EntryFiles) -> Held {
-    files.iter().map(|(name, bytes)| (name.clone(), bytes.len())).collect()
+fn held(files: &EntryFiles) -> Held {
+    files.iter().map(|(name, bytes)| (name.clone(), HeldFile { size: bytes.len(), file: None })).collect()
 }
 
 fn names(dir: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {

@@ -17,8 +17,8 @@ pub enum NoAnswer {
 }
 
 /// One instance that a backend is asked about.
-pub struct AskedInstance {
-    pub instance: InstanceView,
+pub struct AskedInstance<'a> {
+    pub instance: &'a InstanceView,
     /// The files that it may see; none where the answer of `key` is known.
     pub files: EntryFiles,
     /// Names the answer, where it depends on nothing else.
@@ -48,7 +48,7 @@ pub enum NoAnswers {
 pub fn answers(
     tools: &mut Tools,
     backend: &Name,
-    questions: Vec<AskedInstance>,
+    questions: Vec<AskedInstance<'_>>,
     mut misfit: impl FnMut(usize) -> Option<Failure>,
 ) -> Result<Answers, NoAnswers> {
     let keys: Vec<Option<MemoKey>> = questions.iter().map(|question| question.key).collect();
@@ -58,7 +58,8 @@ pub fn answers(
     });
     let told: Vec<Option<Answer>> = told.collect();
     let new = questions.into_iter().zip(&told).filter(|(_, told)| told.is_none());
-    let new: Vec<(InstanceView, EntryFiles)> = new.map(|(question, _)| (question.instance, question.files)).collect();
+    let new: Vec<(InstanceView, EntryFiles)> =
+        new.map(|(question, _)| (question.instance.clone(), question.files)).collect();
     if new.is_empty() {
         return Ok(Answers { answers: told.into_iter().flatten().collect(), calls: 0 });
     }

@@ -8,7 +8,7 @@ use artifacts_seam as seam;
 use artifacts_session::CheckMemo;
 use artifacts_store::{EntryLooks, Fingerprint, Generation, Receipt, Storage};
 
-use super::answers::{NoAnswers, AskedInstance, answers};
+use super::answers::{AskedInstance, NoAnswers, answers};
 use super::configured::FittingConfigs;
 use super::elsewhere::Storages;
 use super::generations::{StoredGeneration, generations};
@@ -170,7 +170,8 @@ fn ask(
     let Terms { sha256, bundled, grants, limits, config, .. } = &opened.terms;
     let (limit, schema) = (limits.output, Arc::clone(config));
     // One component instance answers for a whole batch: of another's component no one knows what it takes from one entry to the next.
-    let terms = bundled.then(|| CheckMemo::terms(sha256, grants, limits)).flatten();
+    let has_memo = *bundled && tools.memo.is_used();
+    let terms = has_memo.then(|| CheckMemo::terms(sha256, grants, limits)).flatten();
     let host_encrypts = !opened.terms.grants.plaintext;
     // A configuration that its backend does not take is not given to it.
     let fitting = FittingConfigs::new(backend, &schema);
@@ -219,10 +220,10 @@ impl<'a> Asking<'a> {
         looks: Vec<InstanceProbe<'a>>,
     ) -> Result<(), NoAnswers> {
         let now = tools.seconds();
-        let (mut asked, unasked): (Vec<InstanceProbe<'_>>, Vec<InstanceProbe<'_>>) =
+        let (mut asked, unasked): (Vec<InstanceProbe<'a>>, Vec<InstanceProbe<'a>>) =
             looks.into_iter().partition(InstanceProbe::has_secrets);
-        let question = |look: &mut InstanceProbe<'_>| AskedInstance {
-            instance: look.instance.for_backend.clone(),
+        let question = |look: &mut InstanceProbe<'a>| AskedInstance {
+            instance: &look.instance.for_backend,
             files: std::mem::take(&mut look.files),
             key: look.key,
         };
