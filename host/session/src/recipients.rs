@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use artifacts_age::Sealer;
 use artifacts_declared::{Name, Recipients, Shared};
 use artifacts_seam::{
-    CallError, CheckState, Checked, FailureKind, FileRecipients, InstanceView, KeyKind, LONGEST_KEY, LONGEST_LABEL,
-    MOST_RECIPIENTS, RecipientView,
+    CallError, CheckState, Checked, FailureKind, FileRecipients, KeyKind, LONGEST_KEY, LONGEST_LABEL, MOST_RECIPIENTS,
+    RecipientView,
 };
 
 use crate::age_failure::age_failure;
@@ -30,20 +30,19 @@ pub struct Verified {
 /// # Errors
 /// When a file is missing, foreign or named twice, or when a recipient could not be one.
 pub(crate) fn verified(
-    instance: &InstanceView,
+    declared: &BTreeSet<String>,
     checked: Checked,
     grants: &Grants,
     sealer: &mut Sealer,
 ) -> Result<Verified, CallError> {
-    let declared: BTreeSet<&str> = instance.files.iter().map(|file| file.name.as_str()).collect();
     let mut given = checked.recipients;
     given.sort();
-    if !given.iter().map(|of_file| of_file.file.as_str()).eq(declared.iter().copied()) {
+    if !given.iter().map(|of_file| of_file.file.as_str()).eq(declared.iter().map(String::as_str)) {
         let named: Vec<String> = given.iter().take(20).map(|of_file| escaped(&of_file.file, 200)).collect();
         return Err(CallError::Broken(format!(
             "`recipients` returned the files [{}]; expected each declared file once: [{}]",
             named.join(", "),
-            declared.into_iter().collect::<Vec<_>>().join(", "),
+            declared.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
         )));
     }
     let mut recipients = Recipients::new();
@@ -122,23 +121,11 @@ fn labeled(recipient: RecipientView, labels: &mut BTreeMap<String, String>) -> R
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use artifacts_seam::{FileTarget, SecretFile};
-
     use super::*;
 
     const KEY: &str = "age12p82n7at9dh2e00lt637jvxcqfdun8hffuzpqg5x3un3zp3uzfust6up58";
 
     fn answer(plaintext: bool, of_file: &[(&str, KeyKind, Option<&str>)]) -> Result<Verified, CallError> {
-        let target = FileTarget { kind: "nixos".to_owned(), name: "web1".to_owned() };
-        let file = SecretFile { name: "f".to_owned(), targets: vec![target], attrs: Vec::new() };
-        let instance = InstanceView {
-            name: "shared/a".to_owned(),
-            artifact: "a".to_owned(),
-            shared: true,
-            targets: Vec::new(),
-            files: vec![file],
-            attrs: Vec::new(),
-        };
         let view = |(key, kind, label): &(&str, KeyKind, Option<&str>)| RecipientView {
             key: (*key).to_owned(),
             kind: *kind,
@@ -146,7 +133,12 @@ mod tests {
         };
         let recipients = vec![FileRecipients { file: "f".to_owned(), recipients: of_file.iter().map(view).collect() }];
         let checked = Checked { recipients, state: CheckState::Present };
-        verified(&instance, checked, &Grants { plaintext, ..Grants::default() }, &mut Sealer::default())
+        verified(
+            &BTreeSet::from(["f".to_owned()]),
+            checked,
+            &Grants { plaintext, ..Grants::default() },
+            &mut Sealer::default(),
+        )
     }
 
     fn broken(answer: Result<Verified, CallError>) -> String {

@@ -173,10 +173,11 @@ impl WorkerSession {
         let mut asked = Vec::with_capacity(chunk.len());
         for (instance, entry) in chunk {
             let unfit = self.kept_elsewhere().or_else(|| self.unfit(&instance, &entry));
+            let declared: BTreeSet<String> = instance.files.iter().map(|file| file.name.clone()).collect();
             if unfit.is_none() {
-                fit.push((instance.clone(), entry));
+                fit.push((instance, entry));
             }
-            asked.push((instance, unfit));
+            asked.push((declared, unfit));
         }
         let nobody = Recipients::new();
         let mut host_calls = HostCalls::new(Phase::Check, &self.grants, &mut self.sealer, &[], &nobody);
@@ -185,14 +186,14 @@ impl WorkerSession {
             Ok(Outcome::Checked(answers)) => answers.into_iter(),
             _ => Vec::new().into_iter(),
         };
-        for (instance, unfit) in asked {
+        for (declared, unfit) in asked {
             let missing = || Err(CallError::Broken("it gave no answer".to_owned()));
             checks.answers.push(match unfit {
                 Some(error) => Err(error),
                 None => answers
                     .next()
                     .unwrap_or_else(missing)
-                    .and_then(|checked| verified(&instance, checked, &self.grants, &mut self.sealer))
+                    .and_then(|checked| verified(&declared, checked, &self.grants, &mut self.sealer))
                     .map(|verified| Verified { state: shown(verified.state), ..verified }),
             });
         }
