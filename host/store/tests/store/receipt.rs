@@ -150,6 +150,41 @@ fn whatever_does_not_belong_is_refused() {
 }
 
 #[test]
+fn nothing_is_listed_twice_wherever_it_stands() {
+    let (text, hash) = (text(), Sha256::digest(b"header").to_string());
+    let file = format!("\"env.age\": {{\"size\": 6, \"sha256\": \"{hash}\"}}, ");
+    for (what, more, listed) in [
+        ("\"env\": [", "\"env\": [], ".to_owned(), 2),
+        ("\"env.age\": {", file, 1),
+        ("\"shared/ca\":", "\"shared/ca\": \"07070707070707070707070707070707\", ".to_owned(), 1),
+        (&format!("\"{hash}\""), format!("\"{hash}\", "), 1),
+        ("{\n      \"kind\"", "{\"kind\": \"nixos\", \"name\": \"web1\"}, ".to_owned(), 1),
+    ] {
+        let places: Vec<usize> = text.match_indices(what).map(|(at, _)| at).collect();
+        assert_eq!(places.len(), listed, "{what}");
+        for at in places {
+            assert!(refused(&format!("{}{more}{}", &text[..at], &text[at..])).contains("given twice"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn in_which_order_something_is_listed_does_not_matter() {
+    let mut receipt = Receipt::parse(text().as_bytes()).unwrap();
+    let stored = |byte: u8| StoredFile::new(&[byte]);
+    receipt.files = Few::from_iter([("a".to_owned(), stored(1)), ("b".to_owned(), stored(2))]);
+    let hashes: BTreeSet<HeaderHash> = (0..4).map(|byte: u8| HeaderHash(Sha256::digest([byte]))).collect();
+    receipt.headers = Few::from_iter([("env".parse().unwrap(), hashes.iter().copied().collect())]);
+    let mut value = serde_json::to_value(&receipt).unwrap();
+    value["headers"]["env"].as_array_mut().unwrap().reverse();
+    let files = serde_json::to_string(&value["files"]).unwrap();
+    let (a, b) = files[1..files.len() - 1].split_once(",\"b\":").unwrap();
+    let turned = serde_json::to_string(&value).unwrap().replace(&files, &format!("{{\"b\":{b},{a}}}"));
+    assert!(turned.contains("\"files\":{\"b\""), "{turned}");
+    assert_eq!(Receipt::parse(turned.as_bytes()), Ok(receipt));
+}
+
+#[test]
 fn its_layout_is_free() {
     let value: serde_json::Value = serde_json::from_str(&text()).unwrap();
     let compact = serde_json::to_string(&value).unwrap().replace(',', " ,\r\n");
