@@ -6,6 +6,7 @@ use std::time::Duration;
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
 use artifacts_report::{Effect, Hint, Orphaned, Report, Way, days};
+use artifacts_session::CheckMemo;
 use artifacts_store::Settlement;
 
 use super::conflicts::{conflicts, removal};
@@ -26,8 +27,9 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey, w
     let waiting = waiting_for(run, &mut survey);
     survey.mark_blocked(&waiting, GenerateScope::default());
     run.tools.report_missing_layers();
-    // Git is run beside what is kept of all instances: no memory is left to workers that have answered.
+    // Git is run beside what is kept of all instances: no memory is left to workers that have answered, nor to answers.
     run.tools.backends.close();
+    run.tools.memo = CheckMemo::unused();
     let mut report = run.rows(&selection.names, &survey);
     report.is_complete = selection.selectors.is_empty();
     add_details(run, &survey, &mut report);
