@@ -31,7 +31,8 @@ pub fn peak(command: &mut Command) -> Result<f64> {
     Ok(megabytes)
 }
 
-/// Kilobytes of a process and its descendants. One that ends meanwhile counts nothing.
+/// Kilobytes of a process and its descendants. One that ends meanwhile counts nothing, and one that was just begun and still runs in its
+/// parent's memory (`vfork`), which begins and ends where that does, counts once.
 fn of_tree(root: u32) -> u64 {
     let parents = parents();
     let is_below = |mut process: u32| {
@@ -43,7 +44,8 @@ fn of_tree(root: u32) -> u64 {
         }
         true
     };
-    parents.keys().filter(|process| is_below(**process)).filter_map(|process| of_process(*process)).sum()
+    let found = parents.keys().filter(|process| is_below(**process)).filter_map(|process| of_process(*process));
+    found.collect::<BTreeMap<String, u64>>().into_values().sum()
 }
 
 fn parents() -> BTreeMap<u32, u32> {
@@ -57,8 +59,10 @@ fn parents() -> BTreeMap<u32, u32> {
     numbers.filter_map(|process| Some((process, parent(process)?))).collect()
 }
 
-fn of_process(process: u32) -> Option<u64> {
+/// Where the memory of a process begins and ends, and its kilobytes.
+fn of_process(process: u32) -> Option<(String, u64)> {
     let text = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
+    let (range, _) = text.split_once(' ')?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
+    Some((range.to_owned(), line.trim().strip_suffix(" kB")?.parse().ok()?))
 }
