@@ -159,7 +159,8 @@ impl Fleet {
         Ok(Self { dir, home: tempfile::tempdir()?, targets: Vec::new(), backends: Map::new() })
     }
 
-    /// Waits until all stored files rest: what was changed within the last two seconds is always read.
+    /// Waits until all stored files rest: what was changed within the last two seconds is always read. What is known of them counts for
+    /// the day, so that one that ends soon is waited for, too.
     ///
     /// # Errors
     /// When they cannot be looked at.
@@ -169,6 +170,7 @@ impl Fleet {
         let changed = changed.collect::<std::io::Result<Vec<_>>>()?.into_iter().max().unwrap_or(0).unsigned_abs();
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         std::thread::sleep(Duration::from_secs(changed + 3).saturating_sub(since));
+        early_in_the_day();
         Ok(())
     }
 
@@ -352,6 +354,16 @@ impl Fleet {
     /// When one cannot be read.
     pub fn stored(&self) -> Result<BTreeMap<String, Vec<u8>>> {
         stored(self.path())
+    }
+}
+
+/// Waits for the next day, in UTC, where this one ends within a minute and a half.
+pub fn early_in_the_day() {
+    const DAY: u64 = 24 * 60 * 60;
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let left = Duration::from_secs(DAY - since.as_secs() % DAY);
+    if left < Duration::from_secs(90) {
+        std::thread::sleep(left);
     }
 }
 

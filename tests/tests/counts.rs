@@ -90,7 +90,8 @@ fn fleets() -> Result<BTreeMap<u64, Fleet>> {
 }
 
 fn stored(instances: u64) -> Result<Fleet> {
-    let mut fleet = Fleet::new()?;
+    // In RAM: of that file system it is known what it tells of files.
+    let mut fleet = Fleet::new_in(Path::new("/dev/shm"))?;
     // Without a generator a file has the value that is typed, which takes no sandbox.
     let artifact = json!({"backend": "agenix", "files": {"one": {}, "two": {}}});
     let artifacts: Value = (0..10).map(|number| (format!("a{number}"), artifact.clone())).collect();

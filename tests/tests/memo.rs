@@ -8,16 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
-use artifacts_tests::fleet::{Fleet, Ran, guest, in_session, program, through};
+use artifacts_tests::fleet::{Fleet, Ran, early_in_the_day, guest, in_session, program, through};
 use serde_json::{Value, json};
 
 const MAKE: &str = "#!/bin/bash\nprintf 'made %s' \"$RANDOM\" > \"$out/f\"\n";
 
+/// In RAM: of that file system it is known what it tells of files.
 fn fleet() -> Result<Fleet> {
-    generated(Fleet::new()?)
-}
-
-fn generated(fleet: Fleet) -> Result<Fleet> {
+    let fleet = Fleet::new_in(Path::new("/dev/shm"))?;
+    early_in_the_day();
     let make = fleet.generator("make", MAKE)?;
     let artifact = json!({"backend": "agenix", "files": {"f": {}}, "generator": make});
     let fleet = fleet.machine("web1", &json!({"a": artifact, "b": artifact, "c": artifact}))?;
@@ -157,6 +156,7 @@ fn an_entry_that_was_restored_from_elsewhere_is_read() -> Result<()> {
         let _ = fs::remove_dir_all(to);
         assert!(Command::new("cp").arg("-aT").args([from, to]).status()?.success());
     }
+    fleet.rest()?;
     assert!(opened(&fleet, &["status"])? >= 1);
     assert_eq!(status(&fleet)?.1.state("per-machine/web1/a"), "present");
     Ok(())
@@ -205,8 +205,8 @@ fn mapping(file: &Path) -> Result<Child> {
 
 #[test]
 fn who_deceives_the_file_system_delays_a_notice_and_changes_no_value() -> Result<()> {
-    // In RAM, a mapping that was written once leaves no trace of what is written later.
-    let fleet = generated(Fleet::new_in(Path::new("/dev/shm"))?)?;
+    // A mapping that was written once leaves no trace of what is written later; on a disk, until the first is written there.
+    let fleet = fleet()?;
     let path = stored(&fleet, "a");
     let (before, other) = (fs::read(&path)?, spoiled(&fs::read(&path)?));
     let mut mapping = mapping(&path)?;

@@ -125,6 +125,11 @@ impl CheckMemo {
         self.file.is_some()
     }
 
+    /// Returns whether it is known of any entry what reading it showed.
+    pub fn has_seen(&self) -> bool {
+        !self.by_stamp.is_empty()
+    }
+
     /// Returns what reading an entry showed when it had this stamp.
     pub fn seen(&self, stamp: &Sha256) -> Option<&SeenEntry> {
         self.by_stamp.get(&stamp.0)
@@ -158,7 +163,7 @@ impl CheckMemo {
             (0..).zip(&answers).map(|(number, answer)| (*answer, number)).collect();
         let by_key: BTreeMap<&MemoKey, usize> =
             self.by_key.iter().filter_map(|(key, answer)| Some((key, *numbers.get(&**answer)?))).collect();
-        if let Ok(bytes) = frame::encode(&(VERSION, file.day, &answers, by_key, &self.by_stamp)) {
+        if let Ok(bytes) = frame::encode(&(VERSION, file.day, &answers, (by_key, &self.by_stamp))) {
             file.folder.put(&file.name, &bytes);
         }
     }

@@ -18,7 +18,7 @@ const KNOWN: [u32; 7] = [0x0000_ef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0xc
 /// Seconds after which a second change has another time: no file system counts in longer steps.
 const REST: u64 = 2;
 
-/// Says what a look at a file has to show, so that nothing can have changed it since without leaving a trace.
+/// Tells which files rest: what changes one from now on leaves a trace.
 #[derive(Debug, Clone, Copy)]
 pub struct Resting {
     /// The one file system of the storage.
@@ -29,8 +29,9 @@ pub struct Resting {
 
 /// Stands for the bytes of a receipt, and for device, inode, size, mode, owner and times of each file beside it.
 ///
-/// It is the same as before only if no file was changed meanwhile. Who writes through a mapping of a file or to the disk below it, or sets
-/// the clock back to the very nanosecond of an older change, deceives it.
+/// It is the same as before only if no file was changed meanwhile, as far as the file system tells. It does not tell what is written through a
+/// mapping that was written to before, or to the disk below it; what a crash or a damaged disk leaves; and a change under a clock that was set back
+/// to the very nanosecond of an older one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EntryStamp(pub Sha256);
 
@@ -49,8 +50,8 @@ pub struct Glance {
 }
 
 impl Storage {
-    /// Returns how files look that rest, in a run that began at `now`, in seconds since 1970; `None` where the file system is not known
-    /// to tell of each change.
+    /// Returns when a file counts as resting, for a run that began at `now`, in seconds since 1970; `None` where the file system is not
+    /// known to tell of each change.
     pub fn resting(&self, now: u64) -> Option<Resting> {
         let directory = self.root().store_dir().open(self.path()).ok()??;
         // The magic numbers have 32 bits; the field's width and sign differ between architectures.
@@ -60,14 +61,20 @@ impl Storage {
         KNOWN.contains(&kind).then_some(Resting { device, now })
     }
 
-    /// Looks at an entry; `None` where something about it needs to be read: there is none, it has no valid receipt, other files than that
-    /// lists or of other sizes, more than `limit` bytes of its backend, or one that does not rest.
-    pub fn glance(&self, name: &InstanceName, limit: u64, resting: &Resting) -> Option<Glance> {
+    /// Looks at an entry; `None` if it does not exist, has a stamp that is not known, or has to be read for another reason: its receipt is
+    /// not valid, or lists other files or sizes than lie there; the backend's have more than `limit` bytes; or a file does not rest.
+    pub fn glance(
+        &self,
+        name: &InstanceName,
+        limit: u64,
+        resting: &Resting,
+        is_known: impl FnOnce(&EntryStamp) -> bool,
+    ) -> Option<Glance> {
         let path = format!("{}/{}", self.path(), names::entry_path(name).ok()?);
         let directory = self.root().store_dir().open(&path).ok()??;
         let look = EntryLook::of(&directory).ok()?;
         let note = directory.read(RECEIPT, receipt::largest(look.files().len())).ok()??;
-        let stamp = EntryStamp::new(&note, &look, resting)?;
+        let stamp = EntryStamp::new(&note, &look, resting).filter(is_known)?;
         let receipt = Receipt::parse(&note).ok().filter(|receipt| receipt.instance == *name)?;
         let size = receipt.files.values().map(|file| file.size).fold(0, u64::saturating_add);
         let (receipt, receipt_size) = (Box::new(receipt), note.len() as u64);

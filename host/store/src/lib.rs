@@ -34,9 +34,9 @@ pub use entry::{Difference, Entry, Fingerprint, MAX_FILES, MAX_PUBLIC, MAX_STRAY
 pub use error::Error;
 pub use few::Few;
 pub use file_kind::FileKind;
-pub use git::{Choice, Git, HistoryGaps, IndexReport, MergeSide, Settlement, Staged, Warning};
+pub use git::{Choice, EntryNote, EntryNotes, Git, HistoryGaps, IndexReport, MergeSide, Settlement, Staged, Warning};
 pub use glance::{EntryStamp, Glance, Resting};
-pub use look::{EntryLook, EntryLooks};
+pub use look::EntryLook;
 pub use receipt::{BackendId, HeaderSet, MAX_RECEIPT, Receipt, ReceiptError, Schema, StoredFile, receipt_schema};
 pub use repository::Repository;
 pub use root::{Listing, Root, Storage, StrayFile};

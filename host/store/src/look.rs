@@ -1,7 +1,5 @@
 //! What the file system says of an entry's files, without their bytes.
 
-use std::collections::BTreeMap;
-
 use crate::attributes;
 use crate::error::Error;
 use crate::file_kind::FileKind;
@@ -11,9 +9,6 @@ use crate::store_dir::StoreDir;
 
 /// What the paths of public files in an entry begin with.
 pub(crate) const PUBLIC_FILES: &str = "public/";
-
-/// Looks of entries, by path relative to the root.
-pub type EntryLooks = BTreeMap<String, EntryLook>;
 
 /// Holds what lies in an entry, of whichever program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,13 +23,11 @@ use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode as Failed;
 
 use crate::call_log::CallLog;
 use crate::listing::listing;
+use crate::piece::piece;
 use crate::state::GuestState;
 
 /// What the guest calls the directory.
 pub(crate) const ENTRY: &str = "/entry";
-
-/// Bytes that are read of a file at once.
-const PIECE: usize = 64 << 10;
 
 /// WASI's own file system, recording.
 pub(crate) struct RecordingFs<'a> {
@@ -299,14 +296,10 @@ impl RecordingFs<'_> {
         Ok(Resource::new_own(self.table().push(listed)?.rep()))
     }
 
-    /// Reads a piece of a file, and says whether it ends there. WASI's own function needs one more call to see the end.
+    /// Reads a piece of a file. WASI's own function needs one more call to see the end.
     fn piece(&mut self, handle: &Handle, length: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)> {
         let Descriptor::File(file) = self.inner.table.get(handle)? else { return Err(Failed::BadDescriptor.into()) };
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX).min(PIECE)];
-        let read = file.file.read_at(&mut bytes, offset)?;
-        let ends = read == 0 || read < bytes.len();
-        bytes.truncate(read);
-        Ok((bytes, ends))
+        Ok(piece(&file.file, length, offset)?)
     }
 
     fn note_failure<T>(&self, call: FileCall, path: &str, result: FsResult<T>) -> FsResult<T> {

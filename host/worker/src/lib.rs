@@ -15,6 +15,7 @@ mod in_process;
 mod kept;
 mod listing;
 mod lockdown;
+mod piece;
 mod plaintext;
 mod preopen;
 mod probe;

@@ -306,6 +306,32 @@ mod tests {
         assert!(left().is_empty());
     }
 
+    /// The files in a folder.
+    fn lying(folder: &std::path::Path) -> EntryFiles {
+        let file = |file: io::Result<std::fs::DirEntry>| {
+            let path = file.unwrap().path();
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read(&path).unwrap())
+        };
+        std::fs::read_dir(folder).unwrap().map(file).collect()
+    }
+
+    #[test]
+    fn more_files_than_stay_open_take_the_place_of_the_ones_before_as_well() {
+        let folder = tempfile::TempDir::new_in("/dev/shm").unwrap();
+        let preopen = Preopen::new(File::open(folder.path()).unwrap().into());
+        let held = || {
+            let all = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+            let files = all.filter_map(|descriptor| std::fs::read_link(descriptor.path()).ok());
+            files.filter(|file| file.parent() == Some(folder.path())).count()
+        };
+        for (files, size) in [(40, 100), (40, 10), (20, 50), (1, 5), (40, 7), (0, 0)] {
+            let content = |number: usize| vec![u8::try_from(number + size).unwrap(); size + number % 3];
+            let entry: EntryFiles = (0..files).map(|number| (format!("{number:02}"), content(number))).collect();
+            preopen.fill(&entry).unwrap();
+            assert_eq!((lying(folder.path()) == entry, held()), (true, files.min(OPEN)), "{files} of {size}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn each_entry_takes_the_place_of_the_one_before(
@@ -313,12 +339,17 @@ mod tests {
                 proptest::collection::btree_map("[a-c]", proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..9), 0..4),
                 1..8,
             ),
+            collected in proptest::arbitrary::any::<u8>(),
         ) {
             let folder = tempfile::TempDir::new_in("/dev/shm").unwrap();
             let preopen = Preopen::new(File::open(folder.path()).unwrap().into());
-            for entry in entries {
+            for (at, entry) in entries.into_iter().enumerate() {
                 preopen.fill(&entry).unwrap();
-                proptest::prop_assert_eq!(preopen.collect(&Limits::default()).unwrap(), entry);
+                proptest::prop_assert_eq!(&lying(folder.path()), &entry);
+                // What is collected is not held open any more.
+                if collected >> at & 1 == 1 {
+                    proptest::prop_assert_eq!(preopen.collect(&Limits::default()).unwrap(), entry);
+                }
             }
         }
     }

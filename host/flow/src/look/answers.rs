@@ -19,7 +19,7 @@ pub enum NoAnswer {
 /// One instance that a backend is asked about.
 pub struct AskedInstance<'a> {
     pub instance: &'a InstanceView,
-    /// The files that it may see; none where the answer of `key` is known.
+    /// The files that it may see. They need not be there where the answer of `key` is known.
     pub files: EntryFiles,
     /// Names the answer, where it depends on nothing else.
     pub key: Option<MemoKey>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use artifacts_declared::InstanceName;
 use artifacts_plan::{Instance, Reason};
 use artifacts_report::Failure;
-use artifacts_store::{Difference, EntryLooks, Staged, Storage, Warning};
+use artifacts_store::{Difference, EntryNotes, Staged, Storage, Warning};
 use artifacts_text::listed;
 
 use crate::failure;
@@ -24,14 +24,14 @@ pub struct Indexed {
 
 /// Compares git's index with what is stored of these instances. Writes nothing.
 pub fn compare_index<'a>(tools: &Tools, instances: impl IntoIterator<Item = &'a Instance>) -> Indexed {
-    compare_looks(tools, instances, &EntryLooks::new())
+    compare_noted(tools, instances, &EntryNotes::new())
 }
 
 /// Does the same where entries were just looked at.
-pub fn compare_looks<'a>(
+pub fn compare_noted<'a>(
     tools: &Tools,
     instances: impl IntoIterator<Item = &'a Instance>,
-    looks: &EntryLooks,
+    notes: &EntryNotes,
 ) -> Indexed {
     let (mut entries, mut owners) = (Vec::new(), Vec::new());
     let mut storages = BTreeSet::new();
@@ -42,7 +42,7 @@ pub fn compare_looks<'a>(
         storages.insert(storage);
     }
     let storages: Vec<String> = storages.into_iter().collect();
-    let found = tools.git.compare_looks(&tools.root, &storages, &entries, looks);
+    let found = tools.git.compare_noted(&tools.root, &storages, &entries, notes);
     let by_path: HashMap<String, &InstanceName> = entries.into_iter().zip(owners).collect();
     let named = |(path, staged)| Some(((*by_path.get(&path)?).clone(), staged));
     Indexed {

@@ -8,7 +8,7 @@ use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
 use artifacts_session::{CheckMemo, KeyTerms, MemoKey, SeenEntry, share_out};
 use artifacts_store::{
-    Entry, EntryLook, EntryStamp, Error, Fingerprint, Glance, HeaderHash, Hex, Receipt, Resting, Sha256, Storage,
+    Entry, EntryNote, EntryStamp, Error, Fingerprint, Glance, HeaderHash, Hex, Receipt, Resting, Sha256, Storage,
 };
 
 use super::elsewhere::Storages;
@@ -45,13 +45,13 @@ pub struct ReadEntry<'a> {
 
 /// Holds what was found of an instance.
 pub struct FoundEntry<'a> {
-    pub look: InstanceProbe<'a>,
+    pub probe: InstanceProbe<'a>,
     /// The headers in the backend's files that its receipt lists, or, without a receipt, in all.
     pub headers: FileHeaders,
     /// The size of its receipt, in bytes.
     pub receipt_size: u64,
-    /// What its files are like.
-    pub files: Option<EntryLook>,
+    /// What git would note of its files, where all of them count.
+    pub note: Option<EntryNote>,
     /// What to keep of it: it was read, and is as its receipt says.
     pub read: Option<(EntryStamp, SeenEntry)>,
     /// What was read, in bytes.
@@ -83,13 +83,15 @@ impl Reading<'_> {
         };
         let storage = self.storage.path().to_owned();
         let elsewhere = self.storages.besides(&storage, instance);
-        Ok(FoundEntry { look: InstanceProbe { storage, elsewhere, ..found.look }, ..found })
+        Ok(FoundEntry { probe: InstanceProbe { storage, elsewhere, ..found.probe }, ..found })
     }
 
     /// What is known of an entry that looks as it did when it was read. It is not read again where its backend need not see it.
     fn seen<'a>(&self, instance: &'a Instance, memo: &CheckMemo) -> Option<FoundEntry<'a>> {
+        let resting = self.resting.as_ref().filter(|_| memo.has_seen())?;
+        let is_known = |stamp: &EntryStamp| memo.seen(&stamp.0).is_some();
         let Glance { receipt, receipt_size, look, stamp } =
-            self.storage.glance(&instance.name, self.limit, self.resting.as_ref()?)?;
+            self.storage.glance(&instance.name, self.limit, resting, is_known)?;
         let seen = memo.seen(&stamp.0)?;
         let key = self.key(instance, receipt.files.iter().map(|(name, file)| (name, file.sha256)), Some(&receipt));
         if !instance.for_backend.files.is_empty() && !memo.has(&key?) {
@@ -100,38 +102,36 @@ impl Reading<'_> {
         Some(FoundEntry {
             headers: seen.headers.iter().map(header).collect(),
             receipt_size,
-            files: Some(look),
+            note: EntryNote::new(&look),
             read: None,
             bytes: receipt_size,
-            look: InstanceProbe { key, ..InstanceProbe::seen(instance, receipt, fingerprint, self.generations) },
+            probe: InstanceProbe { key, ..InstanceProbe::seen(instance, receipt, fingerprint, self.generations) },
         })
     }
 
     fn read<'a>(&self, instance: &'a Instance) -> Result<FoundEntry<'a>, Error> {
-        let Some((entry, files)) = self.storage.look_and_read(&instance.name, self.limit)? else {
+        let Some((entry, look)) = self.storage.look_and_read(&instance.name, self.limit)? else {
             let key = self.key(instance, [], None);
             return Ok(FoundEntry {
-                look: InstanceProbe { key, ..InstanceProbe::without_entry(instance) },
+                probe: InstanceProbe { key, ..InstanceProbe::without_entry(instance) },
                 headers: FileHeaders::default(),
                 receipt_size: 0,
-                files: None,
+                note: None,
                 read: None,
                 bytes: 0,
             });
         };
         let headers = in_files(&entry.files);
-        let read = self.resting.zip(files.as_ref()).and_then(|(resting, files)| {
-            let stamp = EntryStamp::of(&entry, files, &resting)?;
+        let read = self.resting.zip(look.as_ref()).and_then(|(resting, look)| {
+            let stamp = EntryStamp::of(&entry, look, &resting)?;
             entry.differences().is_empty().then(|| (stamp, seen(&entry, &headers)))
         });
         let (receipt_size, bytes) = (entry.receipt_size(), entry.size());
-        let look = InstanceProbe::new(instance, entry, self.generations);
-        let key = self.key(
-            instance,
-            look.files.iter().map(|(name, bytes)| (name, Sha256::digest(bytes))),
-            look.receipt.as_deref(),
-        );
-        Ok(FoundEntry { headers, receipt_size, files, read, bytes, look: InstanceProbe { key, ..look } })
+        let probe = InstanceProbe::new(instance, entry, self.generations);
+        let digests = probe.files.iter().map(|(name, bytes)| (name, Sha256::digest(bytes)));
+        let key = self.key(instance, digests, probe.receipt.as_deref());
+        let note = look.as_ref().and_then(EntryNote::new);
+        Ok(FoundEntry { headers, receipt_size, note, read, bytes, probe: InstanceProbe { key, ..probe } })
     }
 
     /// Names what the backend answers about an instance with these files. Of another backend's it sees none.

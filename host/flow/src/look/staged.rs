@@ -5,24 +5,24 @@ use std::collections::BTreeSet;
 use artifacts_declared::InstanceName;
 use artifacts_plan::InstanceState;
 use artifacts_report::{Effect, Hint, Report, Unstaged};
-use artifacts_store::{EntryLooks, MergeSide, Settlement, Staged};
+use artifacts_store::{EntryNotes, MergeSide, Settlement, Staged};
 use artifacts_text::Explain;
 
 use super::conflicts::{git_hint, removal};
-use super::index::{Indexed, compare_looks, index_fault, is_stageable};
+use super::index::{Indexed, compare_noted, index_fault, is_stageable};
 use crate::run::Run;
 use crate::tools::RunEvent;
 
 /// Notes in each row whether git knows the entry as it is stored. Where this run stored nothing, what keeps git from knowing it was
 /// not told yet.
 pub(crate) fn mark(run: &Run, report: &mut Report) {
-    let indexed = read_index(run, report, &EntryLooks::new());
+    let indexed = read_index(run, report, &EntryNotes::new());
     add_sentences(run, report, &indexed);
 }
 
 /// The same where entries were just looked at, and what to do about it.
-pub(crate) fn explain(run: &mut Run, report: &mut Report, looks: &EntryLooks) {
-    let indexed = read_index(run, report, looks);
+pub(crate) fn explain(run: &mut Run, report: &mut Report, notes: &EntryNotes) {
+    let indexed = read_index(run, report, notes);
     add_sentences(run, report, &indexed);
     for (name, row) in &mut report.rows {
         match indexed.by_name.get(name) {
@@ -41,9 +41,9 @@ pub(crate) fn explain(run: &mut Run, report: &mut Report, looks: &EntryLooks) {
     }
 }
 
-fn read_index(run: &Run, report: &mut Report, looks: &EntryLooks) -> Indexed {
+fn read_index(run: &Run, report: &mut Report, notes: &EntryNotes) -> Indexed {
     let names: BTreeSet<InstanceName> = report.rows.keys().cloned().collect();
-    let mut indexed = compare_looks(&run.tools, run.among(&names), looks);
+    let mut indexed = compare_noted(&run.tools, run.among(&names), notes);
     for (name, row) in &mut report.rows {
         row.staged = indexed.by_name.get(name).filter(|staged| staged.is_stored()).map(Staged::is_yes);
     }

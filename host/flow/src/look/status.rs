@@ -46,10 +46,10 @@ pub(crate) fn report(run: &mut Run, selection: &Selection, mut survey: Survey, w
         }
     }
     blocked::explain(run, &mut report);
-    let looks = std::mem::take(&mut survey.looks);
+    let notes = std::mem::take(&mut survey.notes);
     // What git has of all files takes its place.
     drop(survey);
-    staged::explain(run, &mut report, &looks);
+    staged::explain(run, &mut report, &notes);
     report
 }
 

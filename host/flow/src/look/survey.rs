@@ -6,7 +6,7 @@ use artifacts_plan::{Elsewhere, Instance, InstanceState, RECIPIENTS, Reason, Sai
 use artifacts_report::{Failure, RecipientChange, RecipientNames};
 use artifacts_seam as seam;
 use artifacts_session::CheckMemo;
-use artifacts_store::{EntryLooks, Fingerprint, Generation, Receipt, Storage};
+use artifacts_store::{EntryNotes, Fingerprint, Generation, Receipt, Storage};
 
 use super::answers::{AskedInstance, NoAnswers, answers};
 use super::configured::FittingConfigs;
@@ -44,8 +44,8 @@ pub struct Survey {
     pub(crate) generations: BTreeMap<InstanceName, StoredGeneration>,
     /// The receipts that were read so far, in bytes.
     pub(crate) receipts: u64,
-    /// What the files of entries were like.
-    pub(crate) looks: EntryLooks,
+    /// What git would note of the files of entries, as they were.
+    pub(crate) notes: EntryNotes,
     /// What many instances have alike.
     pub(crate) alike: Alike,
 }
@@ -320,8 +320,8 @@ impl Survey {
         found: FoundEntry<'a>,
         memory: &mut HeaderMemory,
     ) -> Result<InstanceProbe<'a>, Failure> {
-        let FoundEntry { mut look, headers, receipt_size, files, .. } = found;
-        self.looks.extend(files.map(|files| (format!("{}/{}", look.storage, look.instance.name), files)));
+        let FoundEntry { probe: mut look, note, headers, receipt_size, .. } = found;
+        self.notes.extend(note.map(|note| (format!("{}/{}", look.storage, look.instance.name), note)));
         self.keep(receipt_size).map_err(|why| {
             let hint = "name fewer instances, and see who wrote the largest receipts (`git log`)";
             Failure::new("", why).hint(Some(hint))

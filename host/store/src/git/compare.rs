@@ -1,9 +1,9 @@
 //! Compares entries with git's index.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::conflict::settlements;
+use super::entry_note::{EntryNote, EntryNotes};
 use super::files::{Hashes, filtered, hashes, ignored};
 use super::index::{Index, check_above};
 use super::staged::{IndexReport, Settlement, Staged};
@@ -12,23 +12,22 @@ use super::untouched::Untouched;
 use super::view::View;
 use super::{Git, Warning, command_over, run, words};
 use crate::file_look::FileLook;
-use crate::look::EntryLooks;
 use crate::names::WORK_DIR;
 use crate::{Error, Root};
 
 impl Git {
     /// Compares git's index with these entries (paths below the root, of these storages). Writes nothing.
     pub fn compare(&self, root: &Root, storages: &[String], entries: &[String]) -> IndexReport {
-        self.compare_looks(root, storages, entries, &EntryLooks::new())
+        self.compare_noted(root, storages, entries, &EntryNotes::new())
     }
 
-    /// Does the same, where entries were just looked at: what is known of one is not looked at again.
-    pub fn compare_looks(
+    /// Does the same, where entries were just looked at: one that git has as it was is not looked at again.
+    pub fn compare_noted(
         &self,
         root: &Root,
         storages: &[String],
         entries: &[String],
-        looks: &EntryLooks,
+        notes: &EntryNotes,
     ) -> IndexReport {
         let mut report = IndexReport::default();
         let mut refused = Vec::new();
@@ -44,7 +43,7 @@ impl Git {
                     let group = &group;
                     report.tracked.extend(storages.iter().flat_map(|storage| tracked_work_dir(&index, group, storage)));
                     read.insert(group.repository.clone());
-                    Comparison { root, view, group, index, storages, conflicts, looks }.report(&mut report);
+                    Comparison { root, view, group, index, storages, conflicts, notes }.report(&mut report);
                 }
                 Err(warning) => {
                     // Where there is no git, nothing is known. Where git cannot tell, nothing counts as staged.
@@ -88,7 +87,7 @@ struct Comparison<'a> {
     storages: &'a [String],
     /// Entries that a merge left in two versions, by path relative to the root.
     conflicts: BTreeMap<String, Settlement>,
-    looks: &'a EntryLooks,
+    notes: &'a EntryNotes,
 }
 
 /// Says what is known of an entry before a file of it is read.
@@ -148,11 +147,13 @@ impl<'a> Comparison<'a> {
 
     /// Looks at the files of an entry. They need not be read where git noted all of them as they are.
     fn look(&self, entry: &str, untouched: &Untouched<'_>) -> Result<Looked, Error> {
-        let found = match self.looks.get(entry) {
-            Some(look) => Cow::Borrowed(look),
-            None => Cow::Owned(tree::found(self.root, entry)?),
-        };
-        if found.files().len() > 0 && untouched.has(entry, &found) {
+        let is_untouched = |note: &EntryNote| untouched.has(entry, note);
+        // What was seen earlier can tell no more than that: all else is looked at now.
+        if self.notes.get(entry).is_some_and(is_untouched) {
+            return Ok(Looked::Known(Some(Staged::Yes)));
+        }
+        let found = tree::found(self.root, entry)?;
+        if EntryNote::new(&found).as_ref().is_some_and(is_untouched) {
             return Ok(Looked::Known(Some(Staged::Yes)));
         }
         let files = tree::listed(self.root, entry, &found)?;

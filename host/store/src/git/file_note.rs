@@ -1,6 +1,6 @@
 //! What git notes of a file in the working tree when it reads it: whether it changed since is told without reading it again.
 
-use rustix::fs::Stat;
+use artifacts_digest::Hasher;
 
 use crate::file_look::FileLook;
 
@@ -41,13 +41,13 @@ impl FileNote {
         (flags & INTENT_TO_ADD == 0).then_some(Self { changed, modified, inode, owner, size })
     }
 
-    /// Returns whether the file was not touched since it was noted, and its content was at rest by then: it was last changed before the
-    /// index was written, at `written`, so that a later change has another time.
-    ///
-    /// This is git's own rule, with all that git notes besides the device. Who gives a file other bytes of the same number, and sets the
-    /// clock back for it, deceives git as well.
-    pub fn is_of(&self, found: &FileLook, written: IndexTime) -> bool {
-        *self == Self::new(found) && found.modified.max(found.changed) < written.0
+    /// Adds it to a digest, under the name of its file.
+    pub fn hash(&self, name: &str, hasher: &mut Hasher) {
+        let Self { changed, modified, inode, owner, size } = *self;
+        hasher.update_part(name);
+        for number in [changed.0, changed.1, modified.0, modified.1, inode, owner.0, owner.1, size] {
+            hasher.update(number.to_le_bytes());
+        }
     }
 
     /// Returns whether a file has the noted size and time of modification.
@@ -58,7 +58,7 @@ impl FileNote {
 
     /// Shortens what is found as git does.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "git keeps the lower 32 bits")]
-    fn new(found: &FileLook) -> Self {
+    pub fn new(found: &FileLook) -> Self {
         let shortened = |(seconds, nanoseconds): (i64, u32)| (seconds as u32, nanoseconds);
         Self {
             changed: shortened(found.changed),
@@ -70,22 +70,9 @@ impl FileNote {
     }
 }
 
-/// Says when an index was written.
-#[derive(Debug, Clone, Copy)]
-pub struct IndexTime((i64, u32));
-
-impl IndexTime {
-    /// Takes it from the file of the index, which is looked at before git reads it.
-    pub fn new(index: &Stat) -> Self {
-        Self(FileLook::new(index).modified)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::fs;
-
     use super::*;
 
     const NOTED: &str =
@@ -106,19 +93,17 @@ mod tests {
     }
 
     #[test]
-    fn each_part_of_a_note_counts_and_so_does_when_the_index_was_written() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        fs::write(&path, "content").unwrap();
-        let stat = rustix::fs::stat(&path).unwrap();
-        let found = FileLook::new(&stat);
-        let note = FileNote::new(&found);
-        let later = IndexTime((found.changed.0 + 1, 0));
-        assert!(note.is_of(&found, later));
-        // A change in the same moment would have the same time.
-        assert!(!note.is_of(&found, IndexTime::new(&stat)));
-        let changes: [fn(&mut FileNote); 6] = [
+    fn each_part_of_a_note_counts() {
+        let note = FileNote::read(NOTED).unwrap();
+        let hashed = |note: &FileNote, name: &str| {
+            let mut hasher = Hasher::new();
+            note.hash(name, &mut hasher);
+            hasher.finish()
+        };
+        let changes: [fn(&mut FileNote); 8] = [
+            |note| note.changed.0 ^= 1,
             |note| note.changed.1 ^= 1,
+            |note| note.modified.0 ^= 1,
             |note| note.modified.1 ^= 1,
             |note| note.inode ^= 1,
             |note| note.owner.0 ^= 1,
@@ -128,7 +113,8 @@ mod tests {
         for change in changes {
             let mut other = note;
             change(&mut other);
-            assert!(!other.is_of(&found, later), "{other:?}");
+            assert_ne!(hashed(&other, "file"), hashed(&note, "file"), "{other:?}");
         }
+        assert_ne!(hashed(&note, "other"), hashed(&note, "file"));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file_note::{FileNote, IndexTime};
+use super::entry_note::IndexTime;
+use super::file_note::FileNote;
 use super::files::Hashes;
 use super::tree::{EntryFile, Group, is_below};
 use super::view::View;

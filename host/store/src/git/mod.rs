@@ -6,6 +6,7 @@
 
 mod compare;
 mod conflict;
+mod entry_note;
 mod file_note;
 mod files;
 mod history;
@@ -31,6 +32,7 @@ use rustix::fs::{Access, access};
 
 use crate::{Error, Repository};
 
+pub use entry_note::{EntryNote, EntryNotes};
 pub use history::HistoryGaps;
 pub use staged::{Choice, IndexReport, MergeSide, Settlement, Staged};
 

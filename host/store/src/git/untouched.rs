@@ -6,13 +6,12 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file_note::IndexTime;
+use super::entry_note::EntryNote;
+use super::file_note::FileNote;
 use super::files::filtered;
 use super::index::{Index, Tracked};
 use super::tree::{Group, is_below};
 use super::view::View;
-use crate::file_look::FileLook;
-use crate::look::EntryLook;
 use crate::{Root, attributes};
 
 /// Compares the entries of one repository with what git noted.
@@ -43,27 +42,17 @@ impl<'a> Untouched<'a> {
     }
 
     /// Returns whether all files that lie in an entry are tracked as they are, and no others. Of another entry nothing is known.
-    pub fn has(&self, entry: &str, found: &EntryLook) -> bool {
+    pub fn has(&self, entry: &str, note: &EntryNote) -> bool {
         let Some(written) = self.index.written else { return false };
         let Some(path) = self.group.in_git(entry) else { return false };
-        let mut tracked = self.index.below(self.group, entry);
-        let mut is_tracked = |(name, look): (&str, &FileLook)| {
-            tracked.next().is_some_and(|(file, tracked)| {
-                file.strip_prefix(&path).and_then(|file| file.strip_prefix('/')) == Some(name)
-                    && self.is_untouched(tracked, look, written)
-            })
+        let of_file = |(file, tracked): (&'a String, &'a Tracked)| {
+            let name = file.strip_prefix(&path)?.strip_prefix('/')?;
+            // Git notes nothing of a file that was not merged. That is not relied on.
+            let is_plain = !tracked.is_unmerged && tracked.has_mode(self.view, false);
+            tracked.note.filter(|_| is_plain).map(|note| (name, note))
         };
-        found.files().all(&mut is_tracked)
-            && tracked.next().is_none()
-            && !found.has_attributes
-            && self.keeps_bytes(entry)
-    }
-
-    fn is_untouched(&self, tracked: &Tracked, look: &FileLook, written: IndexTime) -> bool {
-        tracked.note.is_some_and(|note| note.is_of(look, written))
-            // Git notes nothing of such a file. That is not relied on.
-            && !tracked.is_unmerged
-            && tracked.has_mode(self.view, look.is_executable())
+        let notes: Option<Vec<(&str, FileNote)>> = self.index.below(self.group, entry).map(of_file).collect();
+        notes.is_some_and(|notes| note.is_of(notes.into_iter(), written)) && self.keeps_bytes(entry)
     }
 
     /// Returns whether git stages the files of an entry byte for byte.

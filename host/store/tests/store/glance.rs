@@ -3,19 +3,21 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use artifacts_store::{EntryStamp, Git, Glance, MAX_TOTAL, Staged, Storage};
+use artifacts_store::{EntryNote, EntryStamp, Git, Glance, MAX_TOTAL, Staged, Storage};
 
 use crate::git::{git_program, repository, stage};
 use crate::support::*;
 
 const CONTENT: &[(&str, &str)] = &[("one.age", "1"), ("two.age", "2")];
 
-/// An entry of two files and a public one.
+/// An entry of two files and a public one, in RAM: of that file system it is known what it tells. Some kernels tell the time in steps of
+/// ten milliseconds; the next change has another one.
 fn stored() -> Checkout {
-    let checkout = Checkout::new();
+    let checkout = Checkout { dir: tempfile::tempdir_in("/dev/shm").unwrap() };
     put(&checkout.writer(), WEB, CONTENT, &[("key.pub", "x")]).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
     checkout
 }
 
@@ -34,7 +36,7 @@ fn changed(checkout: &Checkout) -> u64 {
 type Change = (&'static str, fn(&Checkout));
 
 fn glance_at(storage: &Storage, limit: u64, now: u64) -> Option<Glance> {
-    storage.glance(&name(WEB), limit, &storage.resting(now)?)
+    storage.glance(&name(WEB), limit, &storage.resting(now)?, |_| true)
 }
 
 /// What a look tells long after the last change.
@@ -57,6 +59,7 @@ fn a_look_and_reading_give_one_stamp() {
     assert_eq!((&look, entry.receipt.valid()), (&seen.look, Some(&*seen.receipt)));
     assert_eq!(seen.receipt_size, entry.receipt_size());
     assert_eq!(stamp(&checkout), seen.stamp);
+    assert_eq!(storage.glance(&name(WEB), MAX_TOTAL, &resting, |stamp| *stamp != seen.stamp), None, "it is not known");
 }
 
 #[test]
@@ -154,12 +157,13 @@ fn git_is_compared_with_what_was_looked_at_and_never_taken_for_more() {
     let writer = checkout.writer();
     let path = put(&writer, WEB, CONTENT, &[]).unwrap().path;
     stage(&writer, &git_program(), std::slice::from_ref(&path)).unwrap();
-    let compared = |git: &Git, look: &artifacts_store::EntryLook| {
-        let (root, looks) = (checkout.storage().root().clone(), [(path.clone(), look.clone())].into());
-        let found = git.compare_looks(&root, &["secrets".to_owned()], std::slice::from_ref(&path), &looks);
+    let compared = |git: &Git, note: &EntryNote| {
+        let (root, notes) = (checkout.storage().root().clone(), [(path.clone(), *note)].into());
+        let found = git.compare_noted(&root, &["secrets".to_owned()], std::slice::from_ref(&path), &notes);
         found.entries.get(&path).cloned()
     };
-    let before = glance(&checkout).unwrap().look;
+    let before = checkout.storage().look_and_read(&name(WEB), MAX_TOTAL).unwrap().unwrap().1.unwrap();
+    let before = EntryNote::new(&before).unwrap();
     assert_eq!(compared(&git_program(), &before), Some(Staged::Yes));
     // After the look another content was stored and staged: what git notes now is not what was looked at, and it is read.
     fs::write(file(&checkout, "one.age"), "3").unwrap();
@@ -168,4 +172,10 @@ fn git_is_compared_with_what_was_looked_at_and_never_taken_for_more() {
     // Another content that was not staged is not staged by any look.
     fs::write(file(&checkout, "one.age"), "4").unwrap();
     assert!(matches!(compared(&git_program(), &before), Some(Staged::No { .. })));
+    // Nor is a file more, that git does not know, of which the look knows nothing.
+    put(&writer, WEB, &[("one.age", "3"), ("two.age", "2"), ("three.age", "3")], &[]).unwrap();
+    assert!(matches!(compared(&git_program(), &before), Some(Staged::No { .. })));
+    // And what is gone is not read.
+    fs::remove_dir_all(file(&checkout, "")).unwrap();
+    assert!(matches!(compared(&git_program(), &before), Some(Staged::Deleted { .. })));
 }
