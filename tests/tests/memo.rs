@@ -165,16 +165,22 @@ fn an_entry_that_was_restored_from_elsewhere_is_read() -> Result<()> {
 #[test]
 fn on_a_file_system_that_is_not_known_all_files_are_read() -> Result<()> {
     let fleet = fleet()?;
-    fs::rename(fleet.path().join("secrets"), fleet.path().join("saved"))?;
+    // Not in the checkout, where it would be one more storage, and read.
+    let saved = fleet.home().join("saved");
+    assert!(Command::new("mv").arg(fleet.path().join("secrets")).arg(&saved).status()?.success());
     fs::create_dir(fleet.path().join("secrets"))?;
     let log = fleet.home().join("opened");
     let status = fleet.command(["status"])?;
-    let script = "set -e; cd \"$CHECKOUT\"; mount --make-rprivate /; mount -t ramfs ramfs secrets; cp -a saved/. secrets; sleep 4
+    let script = "set -e; cd \"$CHECKOUT\"; mount --make-rprivate /; mount -t ramfs ramfs secrets; cp -a \"$SAVED/.\" secrets; sleep 4
                   \"$@\"; exec strace --follow-forks --trace=open,openat,openat2 --output \"$LOG\" \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", script, "sh"]).arg(program()?).args(status.get_args());
     command.envs(status.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    command.env("CHECKOUT", fleet.path()).env("LOG", &log).env("XDG_CACHE_HOME", fleet.home().join("cache"));
+    command
+        .env("CHECKOUT", fleet.path())
+        .env("SAVED", &saved)
+        .env("LOG", &log)
+        .env("XDG_CACHE_HOME", fleet.home().join("cache"));
     Ran::from(command.output()?).ends(0);
     let opened = fs::read_to_string(log)?.lines().filter(|line| line.contains("f.age\"")).count();
     assert!(opened >= 3, "{opened}");
