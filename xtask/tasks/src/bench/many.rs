@@ -70,7 +70,7 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
             at_most: Some(1.0),
         },
         Row {
-            what: "the same by memo, git's included",
+            what: "the same by memo",
             here: format!("{peak_by_memo:.0} MB"),
             against: format!("{:.0} MB", MEMORY.1),
             ratio: peak_by_memo / MEMORY.1,
