@@ -7,6 +7,7 @@
 //! `native move DIR ROUNDS COUNT IDENTITY FILE RECIPIENT…`: the same, sealed as a file of sops.
 //! `native replace DIR ROUNDS COUNT full|no-sync`: as many files, each written aside, synced and renamed.
 //! `native read DIR ROUNDS`: every file below, one after the other, but for hidden ones.
+//! `native look DIR ROUNDS`: the same, where only receipts are read, and all others are looked at.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -57,7 +58,8 @@ fn main() -> Result<()> {
             let (count, sync) = (count.parse()?, *how == "full");
             measured(rounds.parse()?, || replace_all(Path::new(dir), count, sync))
         }
-        ["read", dir, rounds] => measured(rounds.parse()?, || read_all(Path::new(dir))),
+        ["read", dir, rounds] => measured(rounds.parse()?, || read_all(Path::new(dir), &|_| true)),
+        ["look", dir, rounds] => measured(rounds.parse()?, || read_all(Path::new(dir), &|name| name == "receipt.json")),
         _ => bail!("see the first lines of this file"),
     }
 }
@@ -160,13 +162,21 @@ fn replace_all(dir: &Path, count: usize, sync: bool) -> Result<()> {
     Ok(())
 }
 
-fn read_all(dir: &Path) -> Result<()> {
+fn read_all(dir: &Path, is_read: &dyn Fn(&str) -> bool) -> Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with('.') {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') {
             continue;
         }
-        if entry.file_type()?.is_dir() { read_all(&entry.path())? } else { drop(fs::read(entry.path())?) }
+        if entry.file_type()?.is_dir() {
+            read_all(&entry.path(), is_read)?;
+        } else if is_read(&name) {
+            drop(fs::read(entry.path())?);
+        } else {
+            entry.metadata()?;
+        }
     }
     Ok(())
 }
