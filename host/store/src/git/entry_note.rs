@@ -18,15 +18,24 @@ pub struct EntryNote {
     digest: Sha256,
     /// When one of them was last changed.
     changed: (i64, u32),
+    /// Whether their owners may execute them: on some file systems all files are so.
+    executable: bool,
 }
 
 impl EntryNote {
-    /// Takes what the files are like. `None` where that tells nothing: there are none, one may be executed, or one may give others attributes.
+    /// Takes what the files are like. `None` where that tells nothing: there are none, some may be executed and some not, or one may give
+    /// others attributes.
     pub fn new(look: &EntryLook) -> Option<Self> {
         let changed = look.files().map(|(_, file)| file.modified.max(file.changed)).max()?;
-        let is_plain = !look.has_attributes && !look.files().any(|(_, file)| file.is_executable());
+        let executable = look.files().all(|(_, file)| file.is_executable());
+        let are_alike = executable || !look.files().any(|(_, file)| file.is_executable());
         let notes = look.files().map(|(name, file)| (name, FileNote::new(file)));
-        is_plain.then(|| Self { digest: digest(notes), changed })
+        (are_alike && !look.has_attributes).then(|| Self { digest: digest(notes), changed, executable })
+    }
+
+    /// Returns whether the files are programs to git.
+    pub(super) fn is_executable(&self) -> bool {
+        self.executable
     }
 
     /// Returns whether git noted just these files as they are, and they were at rest by then: they were last changed before the index was
@@ -97,15 +106,20 @@ mod tests {
     }
 
     #[test]
-    fn it_tells_nothing_of_no_files_of_programs_and_of_attributes() {
+    fn it_tells_nothing_of_no_files_of_unlike_modes_and_of_attributes() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(note(&dir).1, None);
-        let path = dir.path().join("one");
-        fs::write(&path, "1").unwrap();
-        assert!(note(&dir).1.is_some());
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o744)).unwrap();
-        assert_eq!(note(&dir).1, None);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let executable = |names: &[&str], mode| {
+            for name in names {
+                fs::set_permissions(dir.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+            }
+            note(&dir).1.map(|note| note.is_executable())
+        };
+        fs::write(dir.path().join("one"), "1").unwrap();
+        fs::write(dir.path().join("two"), "2").unwrap();
+        assert_eq!(executable(&["one", "two"], 0o644), Some(false));
+        assert_eq!(executable(&["one"], 0o744), None);
+        assert_eq!(executable(&["two"], 0o744), Some(true));
         fs::write(dir.path().join(".gitattributes"), "* -text\n").unwrap();
         assert_eq!(note(&dir).1, None);
     }

@@ -48,7 +48,7 @@ impl<'a> Untouched<'a> {
         let of_file = |(file, tracked): (&'a String, &'a Tracked)| {
             let name = file.strip_prefix(&path)?.strip_prefix('/')?;
             // Git notes nothing of a file that was not merged. That is not relied on.
-            let is_plain = !tracked.is_unmerged && tracked.has_mode(self.view, false);
+            let is_plain = !tracked.is_unmerged && tracked.has_mode(self.view, note.is_executable());
             tracked.note.filter(|_| is_plain).map(|note| (name, note))
         };
         let notes: Option<Vec<(&str, FileNote)>> = self.index.below(self.group, entry).map(of_file).collect();
