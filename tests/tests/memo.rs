@@ -40,6 +40,16 @@ fn asked(fleet: &Fleet, arguments: &[&str]) -> Result<(usize, Ran)> {
     Ok((counts.sum(), ran))
 }
 
+/// A fleet that `status` looked at, where its files rest or were written a moment ago.
+fn looked_at(rests: bool) -> Result<Fleet> {
+    let fleet = fleet()?;
+    if rests {
+        fleet.rest()?;
+    }
+    status(&fleet)?;
+    Ok(fleet)
+}
+
 fn status(fleet: &Fleet) -> Result<(usize, Ran)> {
     asked(fleet, &["--json", "status", "--all"])
 }
@@ -105,11 +115,7 @@ fn spoiled(bytes: &[u8]) -> Vec<u8> {
 fn a_file_of_the_same_size_and_times_is_not_taken_for_the_same() -> Result<()> {
     // What was written a moment ago, and what rests.
     for rests in [false, true] {
-        let fleet = fleet()?;
-        if rests {
-            fleet.rest()?;
-        }
-        status(&fleet)?;
+        let fleet = looked_at(rests)?;
         let path = stored(&fleet, "a");
         let before = fs::metadata(&path)?;
         fs::write(&path, spoiled(&fs::read(&path)?))?;
@@ -128,9 +134,7 @@ fn a_file_of_the_same_size_and_times_is_not_taken_for_the_same() -> Result<()> {
 
 #[test]
 fn files_that_exchange_their_names_are_not_taken_for_the_same() -> Result<()> {
-    let fleet = fleet()?;
-    fleet.rest()?;
-    status(&fleet)?;
+    let fleet = looked_at(true)?;
     let (a, b, aside) = (stored(&fleet, "a"), stored(&fleet, "b"), fleet.home().join("aside"));
     fs::copy(&a, &aside)?;
     for (from, to) in [(&b, &a), (&aside, &b)] {
@@ -147,9 +151,7 @@ fn files_that_exchange_their_names_are_not_taken_for_the_same() -> Result<()> {
 
 #[test]
 fn an_entry_that_was_restored_from_elsewhere_is_read() -> Result<()> {
-    let fleet = fleet()?;
-    fleet.rest()?;
-    status(&fleet)?;
+    let fleet = looked_at(true)?;
     // With all its times, as `cp -a` keeps them.
     let (entry, copy) = (stored(&fleet, "a").with_file_name(""), fleet.home().join("copy"));
     for (from, to) in [(&entry, &copy), (&copy, &entry)] {
@@ -257,14 +259,27 @@ fn who_deceives_the_file_system_delays_a_notice_and_changes_no_value() -> Result
 #[test]
 fn a_file_that_another_entry_has_is_another() -> Result<()> {
     for rests in [false, true] {
-        let fleet = fleet()?;
-        if rests {
-            fleet.rest()?;
-        }
-        status(&fleet)?;
+        let fleet = looked_at(rests)?;
         fs::copy(stored(&fleet, "b"), stored(&fleet, "a"))?;
         let (_, ran) = status(&fleet)?;
         assert_ne!(ran.state("per-machine/web1/a"), "present");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_was_added_by_hand_is_asked_about() -> Result<()> {
+    for rests in [false, true] {
+        let mut fleet = looked_at(rests)?;
+        let artifacts = &mut fleet.of("web1")["artifacts"];
+        artifacts["a"]["files"]["g"] = json!({});
+        assert_eq!(status(&fleet)?.0, 1, "it is declared");
+        // Each content is asked about for itself, though the receipt lists neither.
+        let added = stored(&fleet, "a").with_file_name("g.age");
+        for bytes in [b"one", b"two"] {
+            fs::write(&added, bytes)?;
+            assert_eq!((status(&fleet)?.0, status(&fleet)?.0), (1, 0));
+        }
     }
     Ok(())
 }

@@ -40,12 +40,23 @@ pub struct SeenEntry {
 /// Holds answers, and the entries that were read: those of this run, and where a file keeps them, those of the day.
 #[derive(Default)]
 pub struct CheckMemo {
-    file: Option<KeptAnswers>,
+    keeping: Keeping,
     by_key: BTreeMap<MemoKey, Shared<Verified>>,
     by_stamp: BTreeMap<[u8; 32], SeenEntry>,
     /// Equal answers are held once: those about one machine mostly are.
     equals: Equals<Shared<Verified>>,
-    is_unused: bool,
+}
+
+/// How long something is kept.
+#[derive(Default)]
+enum Keeping {
+    /// For a run that may look again.
+    #[default]
+    Run,
+    /// Not at all: the run looks once.
+    Nothing,
+    /// For the day: the run looks once, and so does the next one.
+    Day(KeptAnswers),
 }
 
 /// The file with the answers for one checkout.
@@ -57,24 +68,29 @@ struct KeptAnswers {
 }
 
 impl CheckMemo {
-    /// Keeps nothing: for a run that looks once, and that no other follows.
+    /// Keeps nothing, for a run that looks once.
     pub fn unused() -> Self {
-        Self { is_unused: true, ..Self::default() }
+        Self { keeping: Keeping::Nothing, ..Self::default() }
+    }
+
+    /// Begins with the answers of the day for the checkout at this path, in a folder of this user, for a run that looks once. A folder that
+    /// cannot be trusted has none, and keeps none.
+    pub fn open(folder: &Path, checkout: &Path, now: u64) -> Self {
+        let name = format!("checks-{}", Sha256::digest(checkout.as_os_str().as_encoded_bytes()));
+        let Some(folder) = KeptFiles::open(folder) else { return Self::unused() };
+        let file = KeptAnswers { folder, name, day: now / DAY, is_changed: false };
+        let memo = file.read().unwrap_or_default();
+        Self { keeping: Keeping::Day(file), ..memo }
     }
 
     /// Returns whether anything is to be kept.
     pub fn is_used(&self) -> bool {
-        !self.is_unused
+        !matches!(self.keeping, Keeping::Nothing)
     }
 
-    /// Begins with the answers of the day for the checkout at this path, in a folder of this user. A folder that cannot be trusted has none,
-    /// and keeps none.
-    pub fn open(folder: &Path, checkout: &Path, now: u64) -> Self {
-        let name = format!("checks-{}", Sha256::digest(checkout.as_os_str().as_encoded_bytes()));
-        let file = KeptFiles::open(folder);
-        let file = file.map(|folder| KeptAnswers { folder, name, day: now / DAY, is_changed: false });
-        let memo = file.as_ref().and_then(KeptAnswers::read).unwrap_or_default();
-        Self { file, ..memo }
+    /// Returns whether it is of a run that looks once.
+    pub fn is_of_look(&self) -> bool {
+        !matches!(self.keeping, Keeping::Run)
     }
 
     /// Returns what the answers of a component with these grants and limits have in their keys; `None` if they cannot be encoded.
@@ -122,7 +138,7 @@ impl CheckMemo {
 
     /// Returns whether the next run is to find what this one keeps.
     pub fn is_kept(&self) -> bool {
-        self.file.is_some()
+        matches!(self.keeping, Keeping::Day(_))
     }
 
     /// Returns whether it is known of any entry what reading it showed.
@@ -142,7 +158,9 @@ impl CheckMemo {
     }
 
     fn change(&mut self) {
-        self.file.iter_mut().for_each(|file| file.is_changed = true);
+        if let Keeping::Day(file) = &mut self.keeping {
+            file.is_changed = true;
+        }
     }
 
     /// Returns whether answers may be kept of which this happened meanwhile: nothing that someone has to be told each time.
@@ -155,8 +173,10 @@ impl CheckMemo {
 
     /// Writes the answers, if there are new ones and a file for them. That it cannot be done is no matter.
     pub fn save(&mut self) {
-        let Some(file) = self.file.as_mut().filter(|file| file.is_changed) else { return };
-        file.is_changed = false;
+        let Keeping::Day(file) = &mut self.keeping else { return };
+        if !std::mem::take(&mut file.is_changed) {
+            return;
+        }
         // Equal answers are written once.
         let answers: BTreeSet<&Verified> = self.by_key.values().map(|answer| &**answer).collect();
         let numbers: BTreeMap<&Verified, usize> =

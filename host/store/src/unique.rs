@@ -63,7 +63,7 @@ where
     K: Deserialize<'de> + Ord,
     V: Deserialize<'de>,
 {
-    deserializer.deserialize_map(FewVisitor(PhantomData))
+    Ok(compact(map(deserializer)?))
 }
 
 /// Reads a map of few sets of few entries, in no more memory than they take.
@@ -73,8 +73,12 @@ where
     K: Deserialize<'de> + Ord,
     V: Deserialize<'de> + Ord,
 {
-    let sets: Few<K, Sorted<V>> = few(deserializer)?;
-    Ok(Few::from_sorted_store_unchecked(sets.into_iter().map(|(key, set)| (key, set.0)).collect()))
+    let sets = map_of_sets(deserializer)?;
+    Ok(compact(sets.into_iter().map(|(key, set)| (key, set.into_iter().collect())).collect()))
+}
+
+fn compact<K: Ord, V>(map: BTreeMap<K, V>) -> Few<K, V> {
+    Few::from_sorted_store_unchecked(map.into_iter().collect())
 }
 
 /// Writes such a map.
@@ -94,43 +98,6 @@ struct Unique<K>(BTreeSet<K>);
 impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Unique<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         set(deserializer).map(Self)
-    }
-}
-
-/// A set in no more memory than its entries take.
-struct Sorted<K>(Box<[K]>);
-
-impl<'de, K: Deserialize<'de> + Ord> Deserialize<'de> for Sorted<K> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut entries = Vec::<K>::deserialize(deserializer)?;
-        entries.sort_unstable();
-        let is_once = entries.is_sorted_by(|one, other| one < other);
-        if is_once { Ok(Self(entries.into())) } else { Err(D::Error::custom("an entry is given twice")) }
-    }
-}
-
-struct FewVisitor<K, V>(PhantomData<(K, V)>);
-
-impl<'de, K: Deserialize<'de> + Ord, V: Deserialize<'de>> Visitor<'de> for FewVisitor<K, V> {
-    type Value = Few<K, V>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
-        }
-        entries.sort_unstable_by(|(one, _), (other, _): &(K, V)| one.cmp(other));
-        let is_once = entries.is_sorted_by(|(one, _), (other, _)| one < other);
-        entries.shrink_to_fit();
-        if is_once {
-            Ok(Few::from_sorted_store_unchecked(entries))
-        } else {
-            Err(A::Error::custom("a key is given twice"))
-        }
     }
 }
 

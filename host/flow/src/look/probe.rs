@@ -107,13 +107,14 @@ impl<'a> InstanceProbe<'a> {
     /// Whether another backend stored the entry.
     pub fn of_another(&self) -> bool {
         let stored = self.facts.as_ref().and_then(|facts| facts.backend.as_deref());
-        stored.is_some_and(|stored| is_of_another(self.instance, stored))
+        let declared = self.instance.artifact.backend.as_ref().map(Name::as_str);
+        stored.is_some() && stored != declared
     }
-}
 
-/// Whether what this backend stored is not the backend's that is declared.
-pub fn is_of_another(instance: &Instance, stored: &str) -> bool {
-    instance.artifact.backend.as_ref().map(Name::as_str) != Some(stored)
+    /// Whether it has an entry whose listed files are as its receipt says, whatever else lies there.
+    pub fn is_intact(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.receipt.is_empty())
+    }
 }
 
 /// What counts of a backend's answer.

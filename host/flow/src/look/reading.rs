@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use artifacts_declared::InstanceName;
 use artifacts_plan::Instance;
-use artifacts_session::{CheckMemo, KeyTerms, MemoKey, SeenEntry, share_out};
+use artifacts_session::{CheckMemo, KeyTerms, SeenEntry, share_out};
 use artifacts_store::{
-    Entry, EntryNote, EntryStamp, Error, Fingerprint, Glance, HeaderHash, Hex, Receipt, Resting, Sha256, Storage,
+    EntryLook, EntryNote, EntryStamp, Error, Fingerprint, Glance, HeaderHash, Hex, Resting, Sha256, Storage,
 };
 
 use super::elsewhere::Storages;
 use super::generations::StoredGeneration;
-use super::probe::{InstanceProbe, is_of_another};
+use super::probe::InstanceProbe;
 use crate::tools::headers::{FileHeaders, in_files};
 
 /// How many instances go to a backend in one batch: enough to make the round trip free, few enough to keep their entries
@@ -35,6 +35,8 @@ pub struct Reading<'s> {
     pub terms: Option<KeyTerms>,
     /// How files rest that need not be read again, where that counts.
     pub resting: Option<Resting>,
+    /// Whether git's index is compared with what is found.
+    pub keeps_notes: bool,
 }
 
 /// One instance, and what was found of it.
@@ -93,64 +95,57 @@ impl Reading<'_> {
         let Glance { receipt, receipt_size, look, stamp } =
             self.storage.glance(&instance.name, self.limit, resting, is_known)?;
         let seen = memo.seen(&stamp.0)?;
-        let key = self.key(instance, receipt.files.iter().map(|(name, file)| (name, file.sha256)), Some(&receipt));
-        if !instance.for_backend.files.is_empty() && !memo.has(&key?) {
+        let fingerprint = Fingerprint::of(Hex(seen.fingerprint));
+        let probe = InstanceProbe::seen(instance, receipt, fingerprint, self.generations);
+        let probe = self.named(probe, true);
+        if probe.has_secrets() && !memo.has(&probe.key?) {
             return None;
         }
-        let fingerprint = Fingerprint::of(Hex(seen.fingerprint));
         let header = |(file, header): &(Box<str>, [u8; 32])| (file.to_string(), HeaderHash(Hex(*header)));
-        Some(FoundEntry {
-            headers: seen.headers.iter().map(header).collect(),
-            receipt_size,
-            note: EntryNote::new(&look),
-            read: None,
-            bytes: receipt_size,
-            probe: InstanceProbe { key, ..InstanceProbe::seen(instance, receipt, fingerprint, self.generations) },
-        })
+        let headers = seen.headers.iter().map(header).collect();
+        Some(FoundEntry { probe, headers, receipt_size, note: self.note(&look), read: None, bytes: receipt_size })
     }
 
     fn read<'a>(&self, instance: &'a Instance) -> Result<FoundEntry<'a>, Error> {
         let Some((entry, look)) = self.storage.look_and_read(&instance.name, self.limit)? else {
-            let key = self.key(instance, [], None);
-            return Ok(FoundEntry {
-                probe: InstanceProbe { key, ..InstanceProbe::without_entry(instance) },
-                headers: FileHeaders::default(),
-                receipt_size: 0,
-                note: None,
-                read: None,
-                bytes: 0,
-            });
+            let probe = self.named(InstanceProbe::without_entry(instance), false);
+            let headers = FileHeaders::default();
+            return Ok(FoundEntry { probe, headers, receipt_size: 0, note: None, read: None, bytes: 0 });
         };
         let headers = in_files(&entry.files);
-        let read = self.resting.zip(look.as_ref()).and_then(|(resting, look)| {
-            let stamp = EntryStamp::of(&entry, look, &resting)?;
-            entry.differences().is_empty().then(|| (stamp, seen(&entry, &headers)))
-        });
+        let stamp = self.resting.zip(look.as_ref()).and_then(|(resting, look)| EntryStamp::of(&entry, look, &resting));
         let (receipt_size, bytes) = (entry.receipt_size(), entry.size());
         let probe = InstanceProbe::new(instance, entry, self.generations);
-        let digests = probe.files.iter().map(|(name, bytes)| (name, Sha256::digest(bytes)));
-        let key = self.key(instance, digests, probe.receipt.as_deref());
-        let note = look.as_ref().and_then(EntryNote::new);
-        Ok(FoundEntry { headers, receipt_size, note, read, bytes, probe: InstanceProbe { key, ..probe } })
+        // With a file more, the receipt does not list all that the backend may see.
+        let is_intact = look.is_some() && probe.is_intact();
+        let probe = self.named(probe, is_intact);
+        let read = stamp.filter(|_| is_intact).zip(probe.fingerprint);
+        let read = read.map(|(stamp, fingerprint)| (stamp, seen(fingerprint, &headers)));
+        let note = look.as_ref().and_then(|look| self.note(look));
+        Ok(FoundEntry { probe, headers, receipt_size, note, read, bytes })
     }
 
-    /// Names what the backend answers about an instance with these files. Of another backend's it sees none.
-    fn key<'f>(
-        &self,
-        instance: &Instance,
-        files: impl IntoIterator<Item = (&'f String, Sha256)>,
-        receipt: Option<&Receipt>,
-    ) -> Option<MemoKey> {
-        let terms = self.terms.as_ref()?;
-        if receipt.is_some_and(|receipt| is_of_another(instance, receipt.backend.name.as_str())) {
-            return CheckMemo::key(terms, &instance.for_backend, []);
-        }
-        CheckMemo::key(terms, &instance.for_backend, files)
+    fn note(&self, look: &EntryLook) -> Option<EntryNote> {
+        if self.keeps_notes { EntryNote::new(look) } else { None }
+    }
+
+    /// Names what its backend answers about an instance; an intact one has the very files that its receipt lists. Of another backend's
+    /// files it sees none.
+    fn named<'a>(&self, probe: InstanceProbe<'a>, is_intact: bool) -> InstanceProbe<'a> {
+        let view = &probe.instance.for_backend;
+        let key = self.terms.as_ref().and_then(|terms| match probe.receipt.as_deref() {
+            _ if probe.of_another() => CheckMemo::key(terms, view, []),
+            Some(receipt) if is_intact => {
+                CheckMemo::key(terms, view, receipt.files.iter().map(|(name, file)| (name, file.sha256)))
+            }
+            _ => CheckMemo::key(terms, view, probe.files.iter().map(|(name, bytes)| (name, Sha256::digest(bytes)))),
+        });
+        InstanceProbe { key, ..probe }
     }
 }
 
 /// What is to be known of an entry without reading it again.
-fn seen(entry: &Entry, headers: &FileHeaders) -> SeenEntry {
+fn seen(fingerprint: Fingerprint, headers: &FileHeaders) -> SeenEntry {
     let header = |(file, header): &(String, HeaderHash)| (file.as_str().into(), header.0.0);
-    SeenEntry { fingerprint: entry.fingerprint().digest().0, headers: headers.iter().map(header).collect() }
+    SeenEntry { fingerprint: fingerprint.digest().0, headers: headers.iter().map(header).collect() }
 }

@@ -183,8 +183,9 @@ fn ask(
         Err(why) => return survey.fail_all(instances, &Failure::from(why)),
     };
     let mut asking = Asking { backend, fitting, host_encrypts };
+    let keeps_notes = tools.memo.is_of_look();
     let resting = terms.filter(|_| tools.memo.is_kept()).and_then(|_| storage.resting(tools.seconds()));
-    let reading = Reading { storage: &storage, limit, generations, storages, terms, resting };
+    let reading = Reading { storage: &storage, limit, generations, storages, terms, resting, keeps_notes };
     let (mut rest, total) = (instances.iter().copied(), instances.len());
     while rest.len() > 0 {
         tools.operator.phase(Phase::Checking { count: total - rest.len(), total });

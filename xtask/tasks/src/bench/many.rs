@@ -42,49 +42,30 @@ pub fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (read, looked) = (bare(bench, &fixture, "read")?, bare(bench, &fixture, "look")?);
     let peak = memory::peak(fixture.artifacts().args(["status", "--no-memo"]))?;
     let peak_by_memo = memory::peak(fixture.artifacts().arg("status"))?;
+    let against_git = |what, here, seconds: f64, at_most| Row {
+        what,
+        here,
+        against: format!("{theirs:.3} s CPU, `git status` over the same files"),
+        ratio: seconds / theirs,
+        at_most,
+    };
+    let megabytes = |what, peak: f64, most: f64| Row {
+        what,
+        here: format!("{peak:.0} MB"),
+        against: format!("{most:.0} MB"),
+        ratio: peak / most,
+        at_most: Some(1.0),
+    };
+    let of_status = "`status` of 10,000 unchanged instances of two files, by memo";
+    let of_reading = "reading the same files and their receipts, each opened, read and closed, and nothing else";
+    let of_looking = "listing and looking at the same files, reading the receipts alone, and nothing else";
     Ok(vec![
-        Row {
-            what: "`status` of 10,000 unchanged instances of two files, by memo",
-            here: format!("{by_memo:.2} s CPU"),
-            against: format!("{theirs:.3} s CPU, `git status` over the same files"),
-            ratio: by_memo / theirs,
-            at_most: Some(2.5),
-        },
-        Row {
-            what: "the same, all through the component",
-            here: format!("{ours:.2} s CPU, {calls} calls"),
-            against: format!("{theirs:.3} s CPU, `git status` over the same files"),
-            ratio: ours / theirs,
-            at_most: Some(9.0),
-        },
-        Row {
-            what: "reading the same files and their receipts, each opened, read and closed, and nothing else",
-            here: format!("{read:.3} s CPU"),
-            against: format!("{theirs:.3} s CPU, `git status` over the same files"),
-            ratio: read / theirs,
-            at_most: None,
-        },
-        Row {
-            what: "listing and looking at the same files, reading the receipts alone, and nothing else",
-            here: format!("{looked:.3} s CPU"),
-            against: format!("{theirs:.3} s CPU, `git status` over the same files"),
-            ratio: looked / theirs,
-            at_most: None,
-        },
-        Row {
-            what: "its memory, of the program and its workers together",
-            here: format!("{peak:.0} MB"),
-            against: format!("{:.0} MB", MEMORY.0),
-            ratio: peak / MEMORY.0,
-            at_most: Some(1.0),
-        },
-        Row {
-            what: "the same by memo",
-            here: format!("{peak_by_memo:.0} MB"),
-            against: format!("{:.0} MB", MEMORY.1),
-            ratio: peak_by_memo / MEMORY.1,
-            at_most: Some(1.0),
-        },
+        against_git(of_status, format!("{by_memo:.2} s CPU"), by_memo, Some(2.5)),
+        against_git("the same, all through the component", format!("{ours:.2} s CPU, {calls} calls"), ours, Some(9.0)),
+        against_git(of_reading, format!("{read:.3} s CPU"), read, None),
+        against_git(of_looking, format!("{looked:.3} s CPU"), looked, None),
+        megabytes("its memory, of the program and its workers together", peak, MEMORY.0),
+        megabytes("the same by memo", peak_by_memo, MEMORY.1),
     ])
 }
 
